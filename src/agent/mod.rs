@@ -1,0 +1,1 @@
+//! Coding agents as subprocesses that speak the Agent Client Protocol.

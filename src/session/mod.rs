@@ -1,0 +1,1 @@
+//! Sessions: what clients see, what is running, and how the two are kept together.
