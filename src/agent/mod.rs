@@ -1,1 +1,42 @@
-//! Coding agents as subprocesses that speak the Agent Client Protocol.
+//! Coding agents as subprocesses that speak the Agent Client Protocol (ACP, JSON-RPC on stdio).
+//!
+//! [`spec`] says how an agent is started and what must be known about it beforehand; [`process`]
+//! starts and ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
+//! (models, modes, efforts); [`client`] has the calls that Baton makes; [`pool`] shares processes
+//! between sessions. Nothing here knows sessions of Baton, only native sessions of agents.
+
+pub mod client;
+pub mod connection;
+pub mod options;
+pub mod pool;
+pub mod process;
+pub mod spec;
+
+use std::time::Duration;
+
+/// How long to wait for an agent.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// From spawning the process to its `initialize` reply.
+    pub start: Duration,
+    /// `session/new`, `session/resume` and `session/load`.
+    pub session: Duration,
+    /// `session/set_config_option`, `session/set_model` and `session/set_mode`.
+    pub switch: Duration,
+    /// From `session/cancel` to the prompt's reply; the process is ended after that.
+    pub cancel: Duration,
+    /// From closing its stdin, and again from SIGTERM, to the next harsher way to end a process.
+    pub end: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            start: Duration::from_secs(60),
+            session: Duration::from_secs(60),
+            switch: Duration::from_secs(30),
+            cancel: Duration::from_secs(10),
+            end: Duration::from_millis(1500),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The ACP calls that Baton makes, over a [`Connection`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use agent_client_protocol_schema::v1::InitializeResponse;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::connection::{CallError, Connection, Inbound};
+use super::options::{Kind, Options, Via};
+
+/// ACP's major version that Baton speaks.
+const PROTOCOL_VERSION: u16 = 1;
+/// ACP's "authentication required".
+pub const AUTH_REQUIRED: i64 = -32000;
+
+/// What an agent can do, as it says at `initialize`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// `session/load`.
+    pub load: bool,
+    /// `session/resume`.
+    pub resume: bool,
+    /// `session/close`.
+    pub close: bool,
+    /// Pictures in prompts.
+    pub image: bool,
+    /// Embedded resources in prompts.
+    pub embedded_context: bool,
+}
+
+/// What an agent says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentInfo {
+    /// Its version.
+    pub version: Option<String>,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// How a user signs in, in the agent's words.
+    pub sign_in: Vec<String>,
+}
+
+/// A native session that was just opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its id, in the agent's numbering.
+    pub native_session: String,
+    /// What it offers.
+    pub options: Options,
+    /// What the agent sends about it.
+    pub inbox: mpsc::Receiver<Inbound>,
+}
+
+/// Why a value could not be chosen.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SwitchError {
+    /// The call failed.
+    #[error("the agent could not switch to {what} \"{wanted}\": {error}")]
+    Call {
+        /// Model, mode or variant.
+        what: &'static str,
+        /// What was wanted.
+        wanted: String,
+        /// Why.
+        error: CallError,
+    },
+    /// The agent does not offer it.
+    #[error("the agent does not offer {what} \"{wanted}\"; it offers: {}", .offered.join(", "))]
+    NotOffered {
+        /// Model, mode or variant.
+        what: &'static str,
+        /// What was wanted.
+        wanted: String,
+        /// What there is.
+        offered: Vec<String>,
+    },
+    /// The agent said yes and stayed with something else.
+    #[error("the agent accepted {what} \"{wanted}\" but reports \"{got}\"")]
+    Ignored {
+        /// Model, mode or variant.
+        what: &'static str,
+        /// What was wanted.
+        wanted: String,
+        /// What the agent reports.
+        got: String,
+    },
+}
+
+/// Shakes hands.
+///
+/// # Errors
+/// When the agent does not answer, or speaks another version of ACP.
+pub async fn initialize(
+    connection: &Connection,
+    timeout: Duration,
+) -> Result<AgentInfo, CallError> {
+    let params = json!({
+        "protocolVersion": PROTOCOL_VERSION,
+        "clientCapabilities": {
+            "fs": { "readTextFile": false, "writeTextFile": false },
+            "terminal": false,
+            "elicitation": { "form": {} },
+        },
+        "clientInfo": { "name": "baton", "version": env!("CARGO_PKG_VERSION") },
+    });
+    let reply = connection.call("initialize", params, timeout).await?;
+    // A reply that does not fit the schema still comes from an agent that may work.
+    let Ok(reply) = serde_json::from_value::<InitializeResponse>(reply) else {
+        return Ok(AgentInfo::default());
+    };
+    let can = &reply.agent_capabilities;
+    Ok(AgentInfo {
+        version: reply.agent_info.map(|info| info.version),
+        capabilities: Capabilities {
+            load: can.load_session,
+            resume: can.session_capabilities.resume.is_some(),
+            close: can.session_capabilities.close.is_some(),
+            image: can.prompt_capabilities.image,
+            embedded_context: can.prompt_capabilities.embedded_context,
+        },
+        sign_in: reply
+            .auth_methods
+            .iter()
+            .map(|m| m.name().to_owned())
+            .collect(),
+    })
+}
+
+/// Opens a new native session.
+///
+/// # Errors
+/// The agent's own error, its end, or the timeout.
+pub async fn new_session(
+    connection: &Connection,
+    cwd: &Path,
+    timeout: Duration,
+) -> Result<Opened, CallError> {
+    let params = json!({ "cwd": cwd, "mcpServers": [] });
+    let reply = connection.call("session/new", params, timeout).await?;
+    let native_session = reply
+        .get("sessionId")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let inbox = connection.attach(&native_session);
+    Ok(Opened {
+        options: Options::from_session_reply(&reply),
+        native_session,
+        inbox,
+    })
+}
+
+/// How an earlier native session is opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopen {
+    /// `session/resume`: without a replay.
+    Resume,
+    /// `session/load`: the agent replays the history, which is swallowed here.
+    Load,
+}
+
+/// Opens an earlier native session again.
+///
+/// # Errors
+/// The agent's own error (often: it does not know the session any more), its end, or the timeout.
+pub async fn reopen_session(
+    connection: &Connection,
+    how: Reopen,
+    native_session: &str,
+    cwd: &Path,
+    timeout: Duration,
+) -> Result<Opened, CallError> {
+    let method = match how {
+        Reopen::Resume => "session/resume",
+        Reopen::Load => "session/load",
+    };
+    let mut inbox = connection.attach(native_session);
+    let params = json!({ "sessionId": native_session, "cwd": cwd, "mcpServers": [] });
+    let result = draining(
+        &mut inbox,
+        connection.call(method, params, timeout),
+        |_replayed| (),
+    )
+    .await;
+    match result {
+        Ok(reply) => {
+            let options = Options::from_session_reply(&reply);
+            Ok(Opened {
+                native_session: native_session.to_owned(),
+                options,
+                inbox,
+            })
+        }
+        Err(error) => {
+            connection.detach(native_session);
+            Err(error)
+        }
+    }
+}
+
+/// Waits for a call while reading the session's inbox, so that a full inbox cannot keep the agent's
+/// reply from arriving.
+pub async fn draining<T>(
+    inbox: &mut mpsc::Receiver<Inbound>,
+    call: impl Future<Output = T>,
+    mut on_message: impl FnMut(Inbound),
+) -> T {
+    let mut call = std::pin::pin!(call);
+    loop {
+        tokio::select! {
+            // The reply comes after what was sent before it; reading first keeps that order.
+            biased;
+            Some(message) = inbox.recv() => on_message(message),
+            result = &mut call => return result,
+        }
+    }
+}
+
+/// Chooses a value and takes the reply's complete list as the truth.
+///
+/// The value is checked against what is on offer beforehand, because several agents accept any text.
+///
+/// # Errors
+/// When the value is not on offer, the agent refuses it, or reports another one afterwards.
+pub async fn choose(
+    connection: &Connection,
+    native_session: &str,
+    options: &mut Options,
+    kind: Kind,
+    value: &str,
+    timeout: Duration,
+) -> Result<(), SwitchError> {
+    let what = kind.word();
+    let not_offered = |offered| SwitchError::NotOffered {
+        what,
+        wanted: value.to_owned(),
+        offered,
+    };
+    let choice = options.get(kind).ok_or_else(|| not_offered(Vec::new()))?;
+    if choice.current == value {
+        return Ok(());
+    }
+    if !choice.offers(value) {
+        return Err(not_offered(choice.ids()));
+    }
+    let (method, params) = match &choice.via {
+        Via::ConfigOption(id) => (
+            "session/set_config_option",
+            json!({ "sessionId": native_session, "configId": id, "value": value }),
+        ),
+        Via::SetModel => (
+            "session/set_model",
+            json!({ "sessionId": native_session, "modelId": value }),
+        ),
+        Via::SetMode => (
+            "session/set_mode",
+            json!({ "sessionId": native_session, "modeId": value }),
+        ),
+    };
+    let reply = connection
+        .call(method, params, timeout)
+        .await
+        .map_err(|error| SwitchError::Call {
+            what,
+            wanted: value.to_owned(),
+            error,
+        })?;
+    if !options.read_config_options(&reply) {
+        options.note_current(kind, value);
+    }
+    match options.get(kind).map(|c| c.current.as_str()) {
+        Some(current) if current == value => Ok(()),
+        got => Err(SwitchError::Ignored {
+            what,
+            wanted: value.to_owned(),
+            got: got.unwrap_or("nothing").to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,321 @@
+//! What a native session offers to choose from: models, modes, efforts; and how each is chosen.
+//!
+//! ACP's config options come first. The older `models` and `modes` fields, which the schema crate no
+//! longer has but several agents still send, are read from the raw JSON.
+
+use agent_client_protocol_schema::v1::{
+    SessionConfigKind, SessionConfigOption, SessionConfigOptionCategory, SessionConfigSelectOptions,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Most values of one option that are kept; agents with a longer list lose its end.
+pub const VALUES_MAX: usize = 1000;
+/// The value that several agents offer for "no particular effort".
+pub const DEFAULT_EFFORT: &str = "default";
+
+/// One value that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoiceValue {
+    /// What is sent.
+    pub id: String,
+    /// What is shown.
+    pub name: String,
+}
+
+/// How a value is chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// `session/set_config_option` on this option.
+    ConfigOption(String),
+    /// `session/set_model`.
+    SetModel,
+    /// `session/set_mode`.
+    SetMode,
+}
+
+/// Something that can be chosen, and what is chosen now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// How.
+    pub via: Via,
+    /// What is chosen now.
+    pub current: String,
+    /// What there is.
+    pub values: Vec<ChoiceValue>,
+}
+
+impl Choice {
+    /// Whether the value is on offer.
+    pub fn offers(&self, value: &str) -> bool {
+        self.values.iter().any(|v| v.id == value)
+    }
+
+    /// The ids on offer.
+    pub fn ids(&self) -> Vec<String> {
+        self.values.iter().map(|v| v.id.clone()).collect()
+    }
+}
+
+/// What can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The session mode.
+    Mode,
+    /// The model.
+    Model,
+    /// The reasoning effort.
+    Variant,
+}
+
+impl Kind {
+    /// The word for it in an error message.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mode => "mode",
+            Self::Model => "model",
+            Self::Variant => "variant",
+        }
+    }
+}
+
+/// What a native session offers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Models.
+    pub model: Option<Choice>,
+    /// Modes.
+    pub mode: Option<Choice>,
+    /// Reasoning efforts of the current model.
+    pub variant: Option<Choice>,
+}
+
+impl Options {
+    /// Reads the reply to `session/new`, `session/load` or `session/resume`.
+    pub fn from_session_reply(reply: &Value) -> Self {
+        let mut options = Self::default();
+        options.read_config_options(reply);
+        options.read_legacy(reply);
+        options
+    }
+
+    /// The choice of this kind.
+    pub fn get(&self, kind: Kind) -> Option<&Choice> {
+        match kind {
+            Kind::Mode => self.mode.as_ref(),
+            Kind::Model => self.model.as_ref(),
+            Kind::Variant => self.variant.as_ref(),
+        }
+    }
+
+    /// Takes over the complete list in a reply or a `config_option_update`; false when it has none.
+    pub fn read_config_options(&mut self, carrier: &Value) -> bool {
+        let Some(list) = carrier.get("configOptions").and_then(Value::as_array) else {
+            return false;
+        };
+        // An option of a future kind is skipped, not an error.
+        let options: Vec<SessionConfigOption> = list
+            .iter()
+            .filter_map(|o| serde_json::from_value(o.clone()).ok())
+            .collect();
+        let pick = |category: SessionConfigOptionCategory| {
+            options
+                .iter()
+                .find(|o| o.category.as_ref() == Some(&category))
+                .and_then(choice_of)
+        };
+        let by_id = |id: &str| {
+            options
+                .iter()
+                .find(|o| &*o.id.0 == id && o.category.is_none())
+                .and_then(choice_of)
+        };
+        // Categories are a hint that an agent may leave out; the plain names are the common fallback.
+        let replace = |slot: &mut Option<Choice>, found: Option<Choice>| {
+            let from_config = slot
+                .as_ref()
+                .is_none_or(|c| matches!(c.via, Via::ConfigOption(_)));
+            if found.is_some() || from_config {
+                *slot = found;
+            }
+        };
+        replace(
+            &mut self.model,
+            pick(SessionConfigOptionCategory::Model).or_else(|| by_id("model")),
+        );
+        replace(
+            &mut self.mode,
+            pick(SessionConfigOptionCategory::Mode).or_else(|| by_id("mode")),
+        );
+        replace(
+            &mut self.variant,
+            pick(SessionConfigOptionCategory::ThoughtLevel),
+        );
+        true
+    }
+
+    fn read_legacy(&mut self, reply: &Value) {
+        if self.model.is_none() {
+            self.model = legacy(
+                reply,
+                "models",
+                "currentModelId",
+                "availableModels",
+                "modelId",
+                Via::SetModel,
+            );
+        }
+        if self.mode.is_none() {
+            self.mode = legacy(
+                reply,
+                "modes",
+                "currentModeId",
+                "availableModes",
+                "id",
+                Via::SetMode,
+            );
+        }
+    }
+
+    /// Notes that a value was chosen, where the reply does not carry the list.
+    pub fn note_current(&mut self, kind: Kind, value: &str) {
+        let slot = match kind {
+            Kind::Mode => &mut self.mode,
+            Kind::Model => &mut self.model,
+            Kind::Variant => &mut self.variant,
+        };
+        if let Some(choice) = slot {
+            value.clone_into(&mut choice.current);
+        }
+    }
+}
+
+fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
+    let SessionConfigKind::Select(select) = &option.kind else {
+        return None;
+    };
+    let flat: Vec<_> = match &select.options {
+        SessionConfigSelectOptions::Ungrouped(options) => options.iter().collect(),
+        SessionConfigSelectOptions::Grouped(groups) => {
+            groups.iter().flat_map(|g| &g.options).collect()
+        }
+        _ => Vec::new(),
+    };
+    let values = flat
+        .into_iter()
+        .take(VALUES_MAX)
+        .map(|o| ChoiceValue {
+            id: o.value.0.to_string(),
+            name: o.name.clone(),
+        })
+        .collect();
+    let via = Via::ConfigOption(option.id.0.to_string());
+    Some(Choice {
+        via,
+        current: select.current_value.0.to_string(),
+        values,
+    })
+}
+
+fn legacy(
+    reply: &Value,
+    field: &str,
+    current: &str,
+    list: &str,
+    id: &str,
+    via: Via,
+) -> Option<Choice> {
+    let state = reply.get(field)?;
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let entries = state.get(list)?.as_array()?;
+    let values = entries
+        .iter()
+        .take(VALUES_MAX)
+        .filter_map(|entry| {
+            let id = text(entry, id)?;
+            Some(ChoiceValue {
+                name: text(entry, "name").unwrap_or_else(|| id.clone()),
+                id,
+            })
+        })
+        .collect();
+    Some(Choice {
+        via,
+        current: text(state, current)?,
+        values,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn select(id: &str, category: &str, current: &str, values: &[&str]) -> Value {
+        let options: Vec<_> = values
+            .iter()
+            .map(|v| json!({"value": v, "name": v}))
+            .collect();
+        json!({"id": id, "name": id, "category": category, "type": "select", "currentValue": current, "options": options})
+    }
+
+    #[test]
+    fn config_options_win_over_legacy_fields() {
+        let reply = json!({
+            "configOptions": [select("m", "model", "a", &["a", "b"]), select("e", "thought_level", "low", &["low"]),
+                {"id": "x", "type": "from-the-future"}],
+            "models": {"currentModelId": "old", "availableModels": [{"modelId": "old"}]},
+            "modes": {"currentModeId": "build", "availableModes": [{"id": "build", "name": "Build"}, {"id": "plan"}]},
+        });
+        let options = Options::from_session_reply(&reply);
+        let model = options.model.expect("model");
+        assert_eq!(
+            (model.current.as_str(), model.ids()),
+            ("a", vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(model.via, Via::ConfigOption("m".into()));
+        assert_eq!(options.mode.expect("mode").via, Via::SetMode);
+        assert_eq!(options.variant.expect("variant").current, "low");
+    }
+
+    #[test]
+    fn an_effort_goes_away_with_the_model_that_had_it_and_a_legacy_mode_stays() {
+        let mut options = Options::from_session_reply(&json!({
+            "configOptions": [select("m", "model", "a", &["a", "b"]), select("e", "thought_level", "low", &["low"])],
+            "modes": {"currentModeId": "build", "availableModes": [{"id": "build"}]},
+        }));
+        assert!(options.read_config_options(
+            &json!({"configOptions": [select("m", "model", "b", &["a", "b"])]})
+        ));
+        assert_eq!(
+            options.model.as_ref().map(|m| m.current.as_str()),
+            Some("b")
+        );
+        assert!(options.variant.is_none());
+        assert!(options.mode.is_some());
+        assert!(!options.read_config_options(&json!({})));
+    }
+
+    #[test]
+    fn grouped_options_are_flattened_and_nonsense_is_ignored() {
+        let grouped = json!({"configOptions": [{"id": "model", "name": "Model", "category": "model", "type": "select", "currentValue": "a",
+            "options": [{"group": "g", "name": "G", "options": [{"value": "a", "name": "A"}]}]}]});
+        assert_eq!(
+            Options::from_session_reply(&grouped)
+                .model
+                .expect("model")
+                .ids(),
+            ["a"]
+        );
+        for nonsense in [
+            json!(null),
+            json!({"configOptions": 5}),
+            json!({"models": []}),
+            json!({"modes": {"currentModeId": 1}}),
+        ] {
+            assert_eq!(Options::from_session_reply(&nonsense), Options::default());
+        }
+    }
+}

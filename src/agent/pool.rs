@@ -1,0 +1,398 @@
+//! The processes that are running, shared between sessions.
+//!
+//! A process is a cache: it may be ended between any two turns, and the next turn starts another.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::Timeouts;
+use super::client::{self, AgentInfo};
+use super::connection::{CallError, Connection};
+use super::process::{self, AgentProcess};
+use super::spec::Launch;
+
+/// What the pool may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// Processes alive at the same time.
+    pub live: usize,
+    /// A process that nobody has used for this long is ended.
+    pub idle: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            live: 16,
+            idle: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Keeps a record of running processes beyond the life of this one.
+pub trait Ledger: Send + Sync {
+    /// A process was started.
+    fn started(&self, pid: u32, started_at_s: u64, backend: &str);
+    /// A process has ended.
+    fn ended(&self, pid: u32);
+}
+
+/// Why an agent could not be started.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum StartError {
+    /// The program cannot be run.
+    #[error("{0}")]
+    Spawn(String),
+    /// It ran and did not shake hands.
+    #[error("the agent did not start: {error}{}", quoted(.stderr))]
+    Handshake {
+        /// What went wrong.
+        error: CallError,
+        /// What the agent wrote to stderr.
+        stderr: String,
+    },
+    /// There are as many processes as allowed, and all of them are at work.
+    #[error(
+        "all {live} agent processes that are allowed at once are at work; wait for one, or raise limits.live_agents"
+    )]
+    Full {
+        /// The limit.
+        live: usize,
+    },
+    /// Baton is shutting down.
+    #[error("Baton is shutting down")]
+    ShutDown,
+}
+
+/// An agent's stderr as the end of an error message.
+pub fn quoted(stderr: &str) -> String {
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(" (its stderr ends with: {stderr})")
+    }
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    /// What it was started from.
+    pub launch: Launch,
+    /// The way to talk to it.
+    pub connection: Arc<Connection>,
+    /// What it says about itself.
+    pub info: AgentInfo,
+    /// Its process.
+    pub process: AgentProcess,
+    working: AtomicUsize,
+    leases: AtomicUsize,
+    used: Mutex<Instant>,
+    serial: u64,
+}
+
+/// While it lives, the agent is at work and is not evicted.
+#[derive(Debug)]
+pub struct Working(Arc<Agent>);
+
+/// While it lives, a session has a native session in the agent.
+#[derive(Debug)]
+pub struct Lease(Arc<Agent>);
+
+impl Agent {
+    /// Marks the agent as being at work.
+    pub fn work(self: &Arc<Self>) -> Working {
+        self.working.fetch_add(1, Ordering::AcqRel);
+        Working(Arc::clone(self))
+    }
+
+    /// Marks the agent as holding a session.
+    pub fn lease(self: &Arc<Self>) -> Lease {
+        self.leases.fetch_add(1, Ordering::AcqRel);
+        Lease(Arc::clone(self))
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.working.load(Ordering::Acquire) == 0).then_some(used)
+    }
+
+    /// Asks it to end: its stdin is closed, and signals follow when that does not help.
+    pub fn request_end(&self) {
+        self.connection.close();
+        self.process.request_end();
+    }
+
+    /// Ends it and waits until it and its children are gone.
+    pub async fn end(&self) {
+        self.connection.close();
+        self.process.end().await;
+    }
+
+    /// How it ended, with what it wrote to stderr, for an error message.
+    pub async fn obituary(&self) -> String {
+        // The process may have closed only its stdout; ending it makes its status known.
+        self.end().await;
+        let status = self.process.exited().await;
+        format!(
+            "the agent's process has ended: {status}{}",
+            quoted(&self.process.stderr.quote())
+        )
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.working.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let was_last = self.0.leases.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last && self.0.launch.per_model {
+            self.0.request_end();
+        }
+    }
+}
+
+type Started = Option<Result<Arc<Agent>, StartError>>;
+
+struct Slot {
+    serial: u64,
+    state: watch::Receiver<Started>,
+}
+
+/// The pool.
+pub struct Pool {
+    slots: Mutex<HashMap<Launch, Slot>>,
+    serial: AtomicU64,
+    shut_down: std::sync::atomic::AtomicBool,
+    limits: PoolLimits,
+    timeouts: Timeouts,
+    cwd: PathBuf,
+    ledger: Arc<dyn Ledger>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// An empty pool whose processes start in `cwd`.
+    pub fn new(
+        limits: PoolLimits,
+        timeouts: Timeouts,
+        cwd: PathBuf,
+        ledger: Arc<dyn Ledger>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            slots: Mutex::new(HashMap::new()),
+            serial: AtomicU64::new(1),
+            shut_down: false.into(),
+            limits,
+            timeouts,
+            cwd,
+            ledger,
+        })
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Launch, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The running agent for this launch; it is started when there is none. Callers who want the
+    /// same one at the same time wait for one start.
+    ///
+    /// # Errors
+    /// When it cannot be started, or when there is no room.
+    pub async fn get(self: &Arc<Self>, launch: &Launch) -> Result<Arc<Agent>, StartError> {
+        let mut state = self.slot(launch)?;
+        match state.wait_for(Option::is_some).await {
+            Ok(started) => started.clone().unwrap_or(Err(StartError::ShutDown)),
+            Err(_) => Err(StartError::ShutDown),
+        }
+    }
+
+    fn slot(self: &Arc<Self>, launch: &Launch) -> Result<watch::Receiver<Started>, StartError> {
+        let mut slots = self.slots();
+        if self.shut_down.load(Ordering::Acquire) {
+            return Err(StartError::ShutDown);
+        }
+        let usable = |slot: &Slot| match &*slot.state.borrow() {
+            None => true,
+            Some(Ok(agent)) => !agent.connection.is_closed(),
+            Some(Err(_)) => false,
+        };
+        if let Some(slot) = slots.get(launch).filter(|slot| usable(slot)) {
+            return Ok(slot.state.clone());
+        }
+        slots.remove(launch);
+        if slots.len() >= self.limits.live {
+            self.make_room(&mut slots)?;
+        }
+        let (sender, state) = watch::channel(None);
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        slots.insert(
+            launch.clone(),
+            Slot {
+                serial,
+                state: state.clone(),
+            },
+        );
+        tokio::spawn(Arc::clone(self).start(launch.clone(), serial, sender));
+        Ok(state)
+    }
+
+    fn make_room(&self, slots: &mut HashMap<Launch, Slot>) -> Result<(), StartError> {
+        let idle = |slot: &Slot| match &*slot.state.borrow() {
+            Some(Ok(agent)) => agent.idle_since(),
+            _ => None,
+        };
+        let longest = slots
+            .iter()
+            .filter_map(|(launch, slot)| Some((idle(slot)?, launch.clone())))
+            .min_by_key(|(since, _)| *since);
+        let Some((_, launch)) = longest else {
+            return Err(StartError::Full {
+                live: self.limits.live,
+            });
+        };
+        remove(slots, &launch);
+        Ok(())
+    }
+
+    async fn start(self: Arc<Self>, launch: Launch, serial: u64, sender: watch::Sender<Started>) {
+        let started = self.start_now(&launch, serial).await;
+        let running = started.as_ref().ok().map(Arc::clone);
+        sender.send_replace(Some(started));
+        if let Some(agent) = running {
+            // Keeps the slot's place until the process is really gone, also after a crash.
+            agent.connection.closed().await;
+            agent.end().await;
+            self.ledger.ended(agent.process.pid);
+        }
+        let mut slots = self.slots();
+        if slots.get(&launch).is_some_and(|slot| slot.serial == serial) {
+            slots.remove(&launch);
+        }
+    }
+
+    async fn start_now(&self, launch: &Launch, serial: u64) -> Result<Arc<Agent>, StartError> {
+        let (process, pipes) = process::spawn(launch, &self.cwd, self.timeouts.end)
+            .map_err(|error| StartError::Spawn(format!("{}: {error}", launch.command.join(" "))))?;
+        self.ledger
+            .started(process.pid, process.started_at_s, &launch.backend);
+        let connection = Connection::open(pipes.stdin, pipes.stdout);
+        match client::initialize(&connection, self.timeouts.start).await {
+            Ok(info) => Ok(Arc::new(Agent {
+                launch: launch.clone(),
+                connection,
+                info,
+                process,
+                working: AtomicUsize::new(0),
+                leases: AtomicUsize::new(0),
+                used: Mutex::new(Instant::now()),
+                serial,
+            })),
+            Err(error) => {
+                drop(connection);
+                process.end().await;
+                self.ledger.ended(process.pid);
+                Err(StartError::Handshake {
+                    error,
+                    stderr: process.stderr.quote(),
+                })
+            }
+        }
+    }
+
+    /// Ends an agent that misbehaves; sessions that used it start another.
+    pub async fn discard(&self, agent: &Arc<Agent>) {
+        {
+            let mut slots = self.slots();
+            if slots
+                .get(&agent.launch)
+                .is_some_and(|slot| slot.serial == agent.serial)
+            {
+                slots.remove(&agent.launch);
+            }
+        }
+        agent.end().await;
+    }
+
+    /// Ends processes that nobody has used for the idle time; runs until it is dropped.
+    pub async fn evict_idle(self: Arc<Self>) {
+        let mut ticks =
+            tokio::time::interval((self.limits.idle / 4).max(Duration::from_millis(100)));
+        loop {
+            ticks.tick().await;
+            let mut slots = self.slots();
+            let stale = |slot: &Slot| match &*slot.state.borrow() {
+                Some(Ok(agent)) => agent
+                    .idle_since()
+                    .is_some_and(|since| since.elapsed() >= self.limits.idle),
+                _ => false,
+            };
+            let launches: Vec<_> = slots
+                .iter()
+                .filter(|(_, slot)| stale(slot))
+                .map(|(l, _)| l.clone())
+                .collect();
+            for launch in launches {
+                tracing::info!(backend = launch.backend, "ending an idle agent");
+                remove(&mut slots, &launch);
+            }
+        }
+    }
+
+    /// Process ids that are running now, by backend.
+    pub fn running(&self) -> Vec<(String, u32)> {
+        let pid = |slot: &Slot| match &*slot.state.borrow() {
+            Some(Ok(agent)) => Some(agent.process.pid),
+            _ => None,
+        };
+        self.slots()
+            .iter()
+            .filter_map(|(launch, slot)| Some((launch.backend.clone(), pid(slot)?)))
+            .collect()
+    }
+
+    /// Ends every process and waits until all are gone. No further one can be started.
+    pub async fn shut_down(&self) {
+        self.shut_down.store(true, Ordering::Release);
+        let states: Vec<_> = self
+            .slots()
+            .values()
+            .map(|slot| slot.state.clone())
+            .collect();
+        let ends = states.into_iter().map(|mut state| async move {
+            let agent = match state.wait_for(Option::is_some).await {
+                Ok(started) => started.clone(),
+                Err(_) => None,
+            };
+            if let Some(Ok(agent)) = agent {
+                agent.end().await;
+                self.ledger.ended(agent.process.pid);
+            }
+        });
+        futures_util::future::join_all(ends).await;
+    }
+}
+
+fn remove(slots: &mut HashMap<Launch, Slot>, launch: &Launch) {
+    if let Some(slot) = slots.remove(launch)
+        && let Some(Ok(agent)) = &*slot.state.borrow()
+    {
+        agent.request_end();
+    }
+}

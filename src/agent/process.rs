@@ -1,0 +1,233 @@
+//! One agent process: started as the leader of its own group, ended with everything it started.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::{Notify, watch};
+
+use super::spec::Launch;
+
+/// The end of an agent's stderr is kept for error messages; this many bytes of it.
+pub const STDERR_TAIL_BYTES: usize = 16 * 1024;
+/// Of that, this many bytes are quoted in an error.
+pub const STDERR_QUOTE_BYTES: usize = 2 * 1024;
+/// Read from stderr at once, in bytes.
+const STDERR_READ_BYTES: usize = 4 * 1024;
+
+/// The last bytes that a process wrote to stderr.
+#[derive(Debug, Clone, Default)]
+pub struct StderrTail(Arc<Mutex<VecDeque<u8>>>);
+
+impl StderrTail {
+    fn push(&self, bytes: &[u8]) {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.extend(bytes);
+        let surplus = tail.len().saturating_sub(STDERR_TAIL_BYTES);
+        tail.drain(..surplus);
+    }
+
+    /// The end of it, as text for an error message; empty when nothing was written.
+    pub fn quote(&self) -> String {
+        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let skip = tail.len().saturating_sub(STDERR_QUOTE_BYTES);
+        let bytes: Vec<u8> = tail.iter().skip(skip).copied().collect();
+        String::from_utf8_lossy(&bytes).trim().to_owned()
+    }
+}
+
+/// A running process. Its pipes are taken by the connection; this handle ends it.
+#[derive(Debug)]
+pub struct AgentProcess {
+    /// Process id, which is also its group's id.
+    pub pid: u32,
+    /// When it was started, in seconds since the Unix epoch, as the system says.
+    pub started_at_s: u64,
+    /// What it said on stderr.
+    pub stderr: StderrTail,
+    stop: Arc<Notify>,
+    exit: watch::Receiver<Option<String>>,
+}
+
+/// The pipes of a new process.
+#[derive(Debug)]
+pub struct Pipes {
+    /// To the process.
+    pub stdin: ChildStdin,
+    /// From the process.
+    pub stdout: ChildStdout,
+}
+
+/// Starts a process.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn spawn(
+    launch: &Launch,
+    cwd: &Path,
+    end_grace: Duration,
+) -> io::Result<(AgentProcess, Pipes)> {
+    let (program, arguments) = launch
+        .command
+        .split_first()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
+    let mut command = CommandWrap::with_new(program, |command| {
+        command.args(arguments).current_dir(cwd);
+        for name in &launch.env_remove {
+            command.env_remove(name);
+        }
+        command.envs(&launch.env);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    });
+    let mut child = command
+        .wrap(ProcessGroup::leader())
+        .wrap(KillOnDrop)
+        .spawn()?;
+    let (stdin, stdout, stderr) = (
+        child.stdin().take(),
+        child.stdout().take(),
+        child.stderr().take(),
+    );
+    let pid = child.id();
+    let (Some(pid), Some(stdin), Some(stdout), Some(stderr)) = (pid, stdin, stdout, stderr) else {
+        return Err(io::Error::other("the process has no pid or no pipes"));
+    };
+    let tail = StderrTail::default();
+    tokio::spawn(drain_stderr(stderr, tail.clone()));
+    let stop = Arc::new(Notify::new());
+    let (exit_sender, exit) = watch::channel(None);
+    tokio::spawn(supervise(
+        child,
+        pid,
+        Arc::clone(&stop),
+        exit_sender,
+        end_grace,
+    ));
+    let started_at_s = start_time_s(pid).unwrap_or(0);
+    Ok((
+        AgentProcess {
+            pid,
+            started_at_s,
+            stderr: tail,
+            stop,
+            exit,
+        },
+        Pipes { stdin, stdout },
+    ))
+}
+
+impl AgentProcess {
+    /// Ends the process and its children, and waits until they are gone: first it is left to notice
+    /// that its stdin was closed, then SIGTERM, then SIGKILL to the whole group.
+    pub async fn end(&self) {
+        self.stop.notify_one();
+        self.exited().await;
+    }
+
+    /// Asks for the same without waiting.
+    pub fn request_end(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until the process is gone, and says how it ended.
+    pub async fn exited(&self) -> String {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await {
+            Ok(status) => status.clone().unwrap_or_default(),
+            Err(_) => "it was ended".to_owned(),
+        }
+    }
+}
+
+async fn drain_stderr(stderr: ChildStderr, tail: StderrTail) {
+    let mut reader = BufReader::new(stderr);
+    let mut buffer = vec![0; STDERR_READ_BYTES];
+    while let Ok(read) = reader.read(&mut buffer).await {
+        if read == 0 {
+            break;
+        }
+        tail.push(&buffer[..read]);
+    }
+}
+
+async fn supervise(
+    mut child: Box<dyn ChildWrapper>,
+    pid: u32,
+    stop: Arc<Notify>,
+    exit: watch::Sender<Option<String>>,
+    grace: Duration,
+) {
+    // The leader alone is awaited here; its group is ended below in any case.
+    let leader = async {
+        tokio::select! {
+            status = wait_leader(child.as_mut()) => return status,
+            () = stop.notified() => {}
+        }
+        for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGKILL)] {
+            if let Some(signal) = signal {
+                signal_group(pid, signal);
+            }
+            if let Ok(status) = tokio::time::timeout(grace, wait_leader(child.as_mut())).await {
+                return status;
+            }
+        }
+        wait_leader(child.as_mut()).await
+    };
+    let status = leader.await;
+    // Children that the leader left behind are still in its group.
+    signal_group(pid, Signal::SIGKILL);
+    exit.send_replace(Some(status));
+}
+
+async fn wait_leader(child: &mut dyn ChildWrapper) -> String {
+    match child.inner_mut().wait().await {
+        Ok(status) => status.to_string(),
+        Err(error) => format!("its exit status is unknown: {error}"),
+    }
+}
+
+/// Sends a signal to every process of a group. A group that is gone is no error.
+pub fn signal_group(pid: u32, signal: Signal) {
+    let Ok(pid) = i32::try_from(pid) else { return };
+    // Zero and one would mean our own group and the whole system.
+    if pid > 1 {
+        let _gone_is_fine = killpg(Pid::from_raw(pid), signal);
+    }
+}
+
+/// When a process was started, in seconds since the Unix epoch; `None` when there is no such process.
+pub fn start_time_s(pid: u32) -> Option<u64> {
+    let pid = sysinfo::Pid::from_u32(pid);
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        true,
+        ProcessRefreshKind::nothing(),
+    );
+    system.process(pid).map(sysinfo::Process::start_time)
+}
+
+/// Ends what an earlier Baton left behind. A process that merely has the same number is left alone.
+pub fn end_orphan(pid: u32, started_at_s: u64) -> bool {
+    match start_time_s(pid) {
+        Some(start) if start != started_at_s => false,
+        // The leader is alive and ours, or it is gone and its number still names its group: the
+        // system gives no new process a number that is in use as a group's.
+        Some(_) | None => {
+            signal_group(pid, Signal::SIGKILL);
+            true
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! How each backend is started, and what must be known about it beforehand. Data, not branches.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Stands in a command or an environment value for the model: such a backend gets one process per
+/// model, and is restarted to switch.
+pub const MODEL_PLACEHOLDER: &str = "{model}";
+
+/// Where a backend is defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Built into Baton.
+    Builtin,
+    /// In the config file.
+    Config,
+}
+
+/// A backend as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSpec {
+    /// Its id, used as `providerID`.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Environment variables set for it.
+    pub env: BTreeMap<String, String>,
+    /// Environment variables taken away from it.
+    pub env_remove: Vec<String>,
+    /// Where it is defined.
+    pub origin: Origin,
+    /// What to do when the program is missing.
+    pub install: String,
+    /// Modes that mean `plan` for this backend, best first.
+    pub plan_modes: Vec<String>,
+    /// Models, when the agent itself advertises none: the values for `{model}`.
+    pub models: Vec<String>,
+}
+
+/// A program with its arguments and environment: what a process is started from, and the key under
+/// which sessions share it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Launch {
+    /// The backend.
+    pub backend: String,
+    /// Program and arguments, without placeholders.
+    pub command: Vec<String>,
+    /// Environment variables set for it.
+    pub env: BTreeMap<String, String>,
+    /// Environment variables taken away from it.
+    pub env_remove: Vec<String>,
+    /// The process serves one model only and ends when its last session leaves.
+    pub per_model: bool,
+}
+
+struct Builtin {
+    id: &'static str,
+    name: &'static str,
+    command: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+    env_remove: &'static [&'static str],
+    install: &'static str,
+    plan_modes: &'static [&'static str],
+}
+
+/// Modes that mean "plan, change nothing" where nothing else is known about a backend.
+const COMMON_PLAN_MODES: &[&str] = &["plan", "read-only", "readonly", "architect"];
+
+/// The order is the order of preference for a session that names no model; the mock agent comes last.
+const BUILTINS: &[Builtin] = &[
+    Builtin {
+        id: "opencode",
+        name: "OpenCode",
+        command: &["opencode", "acp"],
+        // A user's `permission.edit: "allow"` beats the plan agent's own deny; without this, plan
+        // mode would write files.
+        env: &[(
+            "OPENCODE_CONFIG_CONTENT",
+            r#"{"agent":{"plan":{"permission":{"edit":"deny"}}}}"#,
+        )],
+        // With this set its questions never reach an ACP client, and the turn hangs.
+        env_remove: &["OPENCODE_ENABLE_QUESTION_TOOL"],
+        install: "npm install -g opencode-ai",
+        plan_modes: &["plan"],
+    },
+    Builtin {
+        id: "claude",
+        name: "Claude Code",
+        command: &["claude-agent-acp"],
+        env: &[],
+        env_remove: &[],
+        install: "npm install -g @agentclientprotocol/claude-agent-acp",
+        plan_modes: &["plan"],
+    },
+    Builtin {
+        id: "codex",
+        name: "Codex",
+        command: &["codex-acp"],
+        env: &[],
+        env_remove: &[],
+        install: "npm install -g @agentclientprotocol/codex-acp",
+        plan_modes: &["read-only"],
+    },
+    Builtin {
+        id: "pi",
+        name: "pi",
+        command: &["pi-acp"],
+        env: &[],
+        env_remove: &[],
+        install: "npm install -g pi-acp @earendil-works/pi-coding-agent",
+        plan_modes: &[],
+    },
+    Builtin {
+        id: "goose",
+        name: "goose",
+        command: &["goose", "acp", "--with-builtin", "developer"],
+        env: &[],
+        env_remove: &[],
+        install: "npm install -g @aaif/goose",
+        plan_modes: &["chat"],
+    },
+    Builtin {
+        id: "gemini",
+        name: "Gemini CLI",
+        command: &["gemini", "--acp"],
+        env: &[],
+        env_remove: &[],
+        install: "npm install -g @google/gemini-cli",
+        plan_modes: &["plan"],
+    },
+];
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&t| t.to_owned()).collect()
+}
+
+/// The built-in backends. `own_program` is the path of the running `baton`, which is its own mock
+/// agent; `mock_state` is the folder in which the mock agent keeps its native sessions.
+pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
+    let from_data = BUILTINS.iter().map(|b| AgentSpec {
+        id: b.id.to_owned(),
+        name: b.name.to_owned(),
+        command: owned(b.command),
+        env: b
+            .env
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+            .collect(),
+        env_remove: owned(b.env_remove),
+        origin: Origin::Builtin,
+        install: b.install.to_owned(),
+        plan_modes: owned(b.plan_modes),
+        models: Vec::new(),
+    });
+    let mock = AgentSpec {
+        id: "mock".to_owned(),
+        name: "Mock".to_owned(),
+        command: owned(&[own_program, "mock-agent", "--state-dir", mock_state]),
+        env: BTreeMap::new(),
+        env_remove: Vec::new(),
+        origin: Origin::Builtin,
+        install: "the mock agent is part of baton".to_owned(),
+        plan_modes: owned(&["plan"]),
+        models: Vec::new(),
+    };
+    from_data.chain([mock]).collect()
+}
+
+impl AgentSpec {
+    /// A backend that only the config file knows.
+    pub fn from_config(id: &str, command: Vec<String>) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            install: format!("check [agents.{id}] command in the config file"),
+            command,
+            env: BTreeMap::new(),
+            env_remove: Vec::new(),
+            origin: Origin::Config,
+            plan_modes: owned(COMMON_PLAN_MODES),
+            models: Vec::new(),
+        }
+    }
+
+    /// Whether the model stands in the command or the environment.
+    pub fn per_model(&self) -> bool {
+        let texts = self.command.iter().chain(self.env.values());
+        texts.into_iter().any(|t| t.contains(MODEL_PLACEHOLDER))
+    }
+
+    /// What a process for this model is started from.
+    pub fn launch(&self, model: &str) -> Launch {
+        let fill = |text: &String| text.replace(MODEL_PLACEHOLDER, model);
+        Launch {
+            backend: self.id.clone(),
+            command: self.command.iter().map(fill).collect(),
+            env: self.env.iter().map(|(k, v)| (k.clone(), fill(v))).collect(),
+            env_remove: self.env_remove.clone(),
+            per_model: self.per_model(),
+        }
+    }
+
+    /// The program on disk.
+    ///
+    /// # Errors
+    /// A sentence for the user, when the command is empty or the program is not found.
+    pub fn find_program(&self) -> Result<PathBuf, String> {
+        let Some(program) = self.command.first() else {
+            return Err(format!(
+                "The command of backend \"{}\" is empty. Set [agents.{}] command in the config file.",
+                self.id, self.id
+            ));
+        };
+        which::which(program).map_err(|_| {
+            format!(
+                "The program \"{program}\" of backend \"{}\" was not found. To install it: {}",
+                self.id, self.install
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_in_a_command_makes_one_process_per_model() {
+        let mut spec = AgentSpec::from_config("x", vec!["agent".into(), "--model={model}".into()]);
+        assert!(spec.per_model());
+        assert_eq!(spec.launch("a/b").command[1], "--model=a/b");
+        spec.command.pop();
+        assert!(!spec.per_model());
+        assert_eq!(spec.launch("a"), spec.launch("b"));
+        spec.env.insert("MODEL".into(), "{model}".into());
+        assert_ne!(spec.launch("a"), spec.launch("b"));
+    }
+
+    #[test]
+    fn a_missing_program_says_how_to_get_it() {
+        let spec = AgentSpec::from_config("x", vec!["/nonexistent/agent".into()]);
+        let error = spec.find_program().expect_err("does not exist");
+        assert!(
+            error.contains("/nonexistent/agent") && error.contains("[agents.x]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_mock_agent_is_the_last_choice() {
+        let all = builtins("/bin/baton", "/data/mock");
+        assert_eq!(all.last().map(|s| s.id.as_str()), Some("mock"));
+    }
+}

@@ -1,0 +1,280 @@
+//! The event bus: one sequence, a bounded ring, and subscribers that read from the ring.
+//!
+//! A subscriber owns no queue. It holds the number of the event that it had last, and reads on from
+//! there; one that is too slow, or that comes back too late, is told so ([`Next::Gap`]) and goes on
+//! with the oldest event that is still there. Nothing a subscriber does can hold up a publisher.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::opencode::event::{EventPayload, Resync};
+use crate::opencode::{EventId, now_ms};
+
+/// Sequence numbers start at the time of the start times this, so that a `Last-Event-ID` from before
+/// a restart is older than every event of this run, and still is an exact JavaScript number.
+const SEQUENCES_PER_MS: u64 = 1000;
+
+/// How much the ring keeps for subscribers that come back.
+#[derive(Debug, Clone, Copy)]
+pub struct RingLimits {
+    /// Number of events.
+    pub events: usize,
+    /// Bytes of their JSON.
+    pub bytes: usize,
+}
+
+impl Default for RingLimits {
+    fn default() -> Self {
+        Self {
+            events: 16_384,
+            bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+/// An event as it stands in the ring.
+#[derive(Debug)]
+pub struct Published {
+    /// Its number: the SSE `id:`.
+    pub sequence: u64,
+    /// The directory that it belongs to; empty for events of the whole server.
+    pub directory: Arc<str>,
+    /// `{"id", "type", "properties"}`.
+    pub json: String,
+}
+
+/// The bus.
+#[derive(Debug)]
+pub struct Bus {
+    ring: Mutex<Ring>,
+    head: watch::Sender<u64>,
+    limits: RingLimits,
+}
+
+#[derive(Debug)]
+struct Ring {
+    events: VecDeque<Arc<Published>>,
+    bytes: usize,
+    last: u64,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: EventId,
+    #[serde(flatten)]
+    payload: &'a EventPayload,
+}
+
+/// An event's JSON, `{"id", "type", "properties"}`, under a new id.
+pub fn render(payload: &EventPayload) -> String {
+    let envelope = Envelope {
+        id: EventId::new(),
+        payload,
+    };
+    // Every payload is a tree of strings, numbers and string-keyed maps, which always serialises.
+    serde_json::to_string(&envelope).unwrap_or_default()
+}
+
+impl Bus {
+    /// An empty bus.
+    pub fn new(limits: RingLimits) -> Self {
+        let last = now_ms() * SEQUENCES_PER_MS;
+        let ring = Ring {
+            events: VecDeque::new(),
+            bytes: 0,
+            last,
+        };
+        Self {
+            ring: Mutex::new(ring),
+            head: watch::Sender::new(last),
+            limits,
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // No code that can panic runs under this lock, and a ring is valid between any two steps.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes events that belong together: they get consecutive numbers.
+    pub fn publish(&self, directory: &Arc<str>, payloads: &[EventPayload]) {
+        let rendered: Vec<String> = payloads.iter().map(render).collect();
+        let mut ring = self.ring();
+        for json in rendered {
+            ring.last += 1;
+            ring.bytes += json.len();
+            let sequence = ring.last;
+            let event = Published {
+                sequence,
+                directory: Arc::clone(directory),
+                json,
+            };
+            ring.events.push_back(Arc::new(event));
+        }
+        while ring.events.len() > self.limits.events || ring.bytes > self.limits.bytes {
+            let Some(old) = ring.events.pop_front() else {
+                break;
+            };
+            ring.bytes -= old.json.len();
+        }
+        // Under the lock, so that the head never runs backwards.
+        self.head.send_replace(ring.last);
+    }
+
+    /// Starts reading: after the given number, or from now on.
+    pub fn subscribe(&self, after: Option<u64>) -> Subscription<'_> {
+        let head = self.head.subscribe();
+        let last = self.ring().last;
+        // A number that was never given out is from the future of another server: start from now.
+        let cursor = after.map_or(last, |n| n.min(last));
+        Subscription {
+            bus: self,
+            head,
+            cursor,
+        }
+    }
+}
+
+/// What a subscriber reads.
+#[derive(Debug)]
+pub enum Next {
+    /// An event.
+    Event(Arc<Published>),
+    /// Events were lost; reading goes on with the oldest one that is left.
+    Gap(Resync),
+}
+
+/// A reading position.
+#[derive(Debug)]
+pub struct Subscription<'a> {
+    bus: &'a Bus,
+    head: watch::Receiver<u64>,
+    cursor: u64,
+}
+
+impl Subscription<'_> {
+    /// The number of the event that was read last.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// The next event, as soon as there is one. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Next {
+        loop {
+            self.head.mark_unchanged();
+            if let Some(next) = self.try_next() {
+                return next;
+            }
+            if self.head.changed().await.is_err() {
+                // The sender lives in the bus that we borrow, so this cannot happen; waiting for
+                // ever is what "no further event" means.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Next> {
+        let ring = self.bus.ring();
+        if self.cursor >= ring.last {
+            return None;
+        }
+        let oldest = ring.events.front().map_or(ring.last + 1, |e| e.sequence);
+        if self.cursor + 1 < oldest {
+            let resync = Resync {
+                last_event_id: self.cursor,
+                oldest_event_id: oldest,
+            };
+            self.cursor = oldest - 1;
+            return Some(Next::Gap(resync));
+        }
+        let index = usize::try_from(self.cursor + 1 - oldest).unwrap_or(usize::MAX);
+        let event = Arc::clone(ring.events.get(index)?);
+        self.cursor = event.sequence;
+        Some(Next::Event(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heartbeat() -> EventPayload {
+        EventPayload::ServerHeartbeat {}
+    }
+
+    fn limits(events: usize) -> RingLimits {
+        RingLimits {
+            events,
+            bytes: 1 << 20,
+        }
+    }
+
+    #[test]
+    fn an_event_is_rendered_as_opencode_does() {
+        let json: serde_json::Value = serde_json::from_str(&render(&heartbeat())).expect("JSON");
+        assert_eq!(json["type"], "server.heartbeat");
+        assert_eq!(json["properties"], serde_json::json!({}));
+        assert!(json["id"].as_str().is_some_and(|id| id.starts_with("evt_")));
+    }
+
+    #[tokio::test]
+    async fn every_subscriber_reads_every_event_once_and_in_order() {
+        let bus = Bus::new(limits(100));
+        let here: Arc<str> = "/p".into();
+        let mut first = bus.subscribe(None);
+        bus.publish(&here, &[heartbeat(), heartbeat()]);
+        let mut second = bus.subscribe(Some(first.cursor()));
+        bus.publish(&here, &[heartbeat()]);
+        for subscription in [&mut first, &mut second] {
+            let start = subscription.cursor();
+            for n in 1..=3 {
+                let Next::Event(event) = subscription.next().await else {
+                    panic!("gap")
+                };
+                assert_eq!(event.sequence, start + n);
+            }
+            assert!(subscription.try_next().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_late_subscriber_is_told_what_it_missed() {
+        let bus = Bus::new(limits(2));
+        let here: Arc<str> = "/p".into();
+        let mut late = bus.subscribe(None);
+        let start = late.cursor();
+        bus.publish(&here, &[heartbeat(), heartbeat(), heartbeat(), heartbeat()]);
+        let Next::Gap(gap) = late.next().await else {
+            panic!("no gap")
+        };
+        assert_eq!(
+            gap,
+            Resync {
+                last_event_id: start,
+                oldest_event_id: start + 3
+            }
+        );
+        let Next::Event(event) = late.next().await else {
+            panic!("second gap")
+        };
+        assert_eq!(event.sequence, start + 3);
+    }
+
+    #[tokio::test]
+    async fn the_ring_keeps_within_its_bytes() {
+        let bus = Bus::new(RingLimits {
+            events: 1000,
+            bytes: 500,
+        });
+        let here: Arc<str> = "/p".into();
+        for _ in 0..100 {
+            bus.publish(&here, &[heartbeat()]);
+        }
+        assert!(bus.ring().bytes <= 500);
+        // A number from the future does not panic or replay anything.
+        assert!(bus.subscribe(Some(u64::MAX)).try_next().is_none());
+    }
+}

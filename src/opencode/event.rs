@@ -1,0 +1,421 @@
+//! Events, as `/event` sends them: `{"id", "type", "properties"}`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
+use super::message::{Message, MessageError, Part};
+use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
+use super::session::{ModelRef, Selection, Session};
+
+/// Everything that an event can say; `type` names it and `properties` carries it.
+///
+/// The `session.model_*` events and `server.resync` are Baton's, all others OpenCode's.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(tag = "type", content = "properties")]
+pub enum EventPayload {
+    /// The first event of every stream.
+    #[serde(rename = "server.connected")]
+    ServerConnected {},
+    /// Sent every ten seconds, so that a broken connection is noticed.
+    #[serde(rename = "server.heartbeat")]
+    ServerHeartbeat {},
+    /// Events were lost to this subscriber: it has to read sessions and messages again.
+    #[serde(rename = "server.resync")]
+    ServerResync(Resync),
+    /// A session was created.
+    #[serde(rename = "session.created")]
+    SessionCreated(SessionEvent),
+    /// A session has changed.
+    #[serde(rename = "session.updated")]
+    SessionUpdated(SessionEvent),
+    /// A session was deleted.
+    #[serde(rename = "session.deleted")]
+    SessionDeleted(SessionEvent),
+    /// A session became busy or idle.
+    #[serde(rename = "session.status")]
+    SessionStatus(SessionStatusEvent),
+    /// A session has nothing left to do.
+    #[serde(rename = "session.idle")]
+    SessionIdle(SessionIdleEvent),
+    /// Something failed.
+    #[serde(rename = "session.error")]
+    SessionError(SessionErrorEvent),
+    /// A session's selection has changed.
+    #[serde(rename = "session.model_changed")]
+    ModelChanged(ModelChanged),
+    /// The agent has confirmed the selection.
+    #[serde(rename = "session.model_applied")]
+    ModelApplied(ModelApplied),
+    /// The selection could not be applied.
+    #[serde(rename = "session.model_failed")]
+    ModelFailed(ModelFailed),
+    /// The model of a session was changed (OpenCode 2's event).
+    #[serde(rename = "session.next.model.switched")]
+    ModelSwitched(ModelSwitched),
+    /// The agent of a session was changed (OpenCode 2's event).
+    #[serde(rename = "session.next.agent.switched")]
+    AgentSwitched(AgentSwitched),
+    /// A message was made or has changed.
+    #[serde(rename = "message.updated")]
+    MessageUpdated(MessageEvent),
+    /// A message was deleted.
+    #[serde(rename = "message.removed")]
+    MessageRemoved(MessageRemoved),
+    /// A part was made or has changed.
+    #[serde(rename = "message.part.updated")]
+    PartUpdated(PartUpdated),
+    /// Text was added to a part.
+    #[serde(rename = "message.part.delta")]
+    PartDelta(PartDelta),
+    /// An agent wants a permission.
+    #[serde(rename = "permission.asked")]
+    PermissionAsked(PermissionRequest),
+    /// A permission request was answered.
+    #[serde(rename = "permission.replied")]
+    PermissionReplied(PermissionReplied),
+    /// An agent asks a question.
+    #[serde(rename = "question.asked")]
+    QuestionAsked(QuestionRequest),
+    /// A question was answered.
+    #[serde(rename = "question.replied")]
+    QuestionReplied(QuestionReplied),
+    /// A question was dismissed.
+    #[serde(rename = "question.rejected")]
+    QuestionRejected(QuestionRejected),
+    /// The agent's plan has changed.
+    #[serde(rename = "todo.updated")]
+    TodoUpdated(TodoUpdated),
+    /// An agent has written a file.
+    #[serde(rename = "file.edited")]
+    FileEdited(FileEdited),
+}
+
+/// Which events are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resync {
+    /// The last event that the subscriber had.
+    #[serde(rename = "lastEventID")]
+    pub last_event_id: u64,
+    /// The oldest event that is still there; the stream goes on with it.
+    #[serde(rename = "oldestEventID")]
+    pub oldest_event_id: u64,
+}
+
+/// A session, whole.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SessionEvent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// Its state.
+    pub info: Session,
+}
+
+/// Busy or idle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum SessionStatus {
+    /// Nothing is running.
+    Idle,
+    /// A turn is in flight or queued.
+    Busy,
+}
+
+/// A session became busy or idle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionStatusEvent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// Its status.
+    pub status: SessionStatus,
+}
+
+/// A session has nothing left to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionIdleEvent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+}
+
+/// Something failed in a session.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SessionErrorEvent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// What.
+    pub error: MessageError,
+}
+
+/// Who changed a selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A PATCH of the session, or OpenCode 2's model and agent routes.
+    Patch,
+    /// A message's own model, agent or variant.
+    Message,
+    /// `POST …/init`.
+    Init,
+    /// A slash command.
+    Command,
+    /// A fork.
+    Fork,
+    /// The agent itself.
+    Agent,
+    /// Baton: the selection could not be applied.
+    Revert,
+}
+
+/// When a changed selection takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effective {
+    /// The session is idle: its agent is being prepared now.
+    Immediate,
+    /// A turn is in flight and keeps its model; the next one has the new model.
+    NextTurn,
+}
+
+/// A session's selection has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ModelChanged {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The session's revision after the change.
+    pub revision: u64,
+    /// The selection before; null for a session's first.
+    pub previous: Option<Selection>,
+    /// The selection now.
+    pub current: Selection,
+    /// Who changed it.
+    pub source: Source,
+    /// The `x-client-id` of the request, or null.
+    pub client: Option<String>,
+    /// When it takes effect.
+    pub effective: Effective,
+    /// The variant was dropped because the new model does not have it.
+    #[serde(rename = "variantReset")]
+    pub variant_reset: bool,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// How the conversation reaches the agent that goes on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferKind {
+    /// There is no conversation yet.
+    None,
+    /// The agent's own live session has all of it.
+    Native,
+    /// The agent's own session was resumed and has all of it.
+    Resume,
+    /// The agent's own session was loaded and has all of it.
+    Load,
+    /// The agent's own session goes on; what it missed goes with the next prompt.
+    CatchUp,
+    /// A new session of the agent; the whole conversation goes with the next prompt.
+    Transcript,
+}
+
+/// What goes to the agent beside the next prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transfer {
+    /// How.
+    pub kind: TransferKind,
+    /// Messages handed over as text.
+    pub messages: u64,
+    /// Bytes of that text.
+    pub bytes: u64,
+    /// Messages, tool outputs and files that were left out or shortened for size.
+    pub elided: u64,
+}
+
+/// The agent has confirmed a selection.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ModelApplied {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The revision of the change that was applied.
+    pub revision: u64,
+    /// The selection that is applied.
+    pub current: Selection,
+    /// What goes to the agent beside the next prompt.
+    pub transfer: Transfer,
+    /// How long it took.
+    #[serde(rename = "durationMs")]
+    pub duration_ms: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// A selection could not be applied.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ModelFailed {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The revision of the change that failed.
+    pub revision: u64,
+    /// The selection that failed.
+    pub current: Selection,
+    /// Why, and what to do.
+    pub error: MessageError,
+    /// How long it took.
+    #[serde(rename = "durationMs")]
+    pub duration_ms: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// OpenCode 2: the model was changed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ModelSwitched {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// An id for the change in OpenCode 2's message list.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// When, in milliseconds since the Unix epoch.
+    pub timestamp: u64,
+    /// The model now.
+    pub model: ModelRef,
+}
+
+/// OpenCode 2: the agent was changed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AgentSwitched {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// An id for the change in OpenCode 2's message list.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// When, in milliseconds since the Unix epoch.
+    pub timestamp: u64,
+    /// The agent now.
+    pub agent: String,
+}
+
+/// A message was made or has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct MessageEvent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    pub info: Message,
+}
+
+/// A message was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MessageRemoved {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+}
+
+/// A part was made or has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PartUpdated {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The part, whole.
+    pub part: Part,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// Text was added to a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartDelta {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The part.
+    #[serde(rename = "partID")]
+    pub part_id: PartId,
+    /// The field that grows: `text`.
+    pub field: String,
+    /// What is added at its end.
+    pub delta: String,
+}
+
+/// A permission request was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PermissionReplied {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The request.
+    #[serde(rename = "requestID")]
+    pub request_id: PermissionId,
+    /// The answer.
+    pub reply: PermissionReply,
+}
+
+/// A question was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QuestionReplied {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The request.
+    #[serde(rename = "requestID")]
+    pub request_id: QuestionId,
+    /// The chosen labels, one list per question.
+    pub answers: Vec<Vec<String>>,
+}
+
+/// A question was dismissed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QuestionRejected {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The request.
+    #[serde(rename = "requestID")]
+    pub request_id: QuestionId,
+}
+
+/// One entry of an agent's plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Todo {
+    /// What is to be done.
+    pub content: String,
+    /// `pending`, `in_progress`, `completed` or `cancelled`.
+    pub status: String,
+    /// `high`, `medium` or `low`.
+    pub priority: String,
+}
+
+/// The agent's plan has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TodoUpdated {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The whole plan.
+    pub todos: Vec<Todo>,
+}
+
+/// An agent has written a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FileEdited {
+    /// The file's path.
+    pub file: String,
+}

@@ -1,0 +1,504 @@
+//! OpenCode's messages and their parts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::id::{MessageId, PartId, SessionId};
+use super::session::{MessageModel, Tokens};
+
+/// A message: what the user said, or what a model answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "role", rename_all = "lowercase")]
+pub enum Message {
+    /// A prompt.
+    User(UserMessage),
+    /// An answer.
+    Assistant(AssistantMessage),
+}
+
+impl Message {
+    /// The message's id.
+    pub fn id(&self) -> &MessageId {
+        match self {
+            Self::User(m) => &m.id,
+            Self::Assistant(m) => &m.id,
+        }
+    }
+}
+
+/// When a user message was made, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UserTime {
+    /// When it was made.
+    pub created: u64,
+}
+
+/// A prompt of the user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UserMessage {
+    /// The message's id; a client may bring its own.
+    pub id: MessageId,
+    /// The session it belongs to.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// When it was made.
+    pub time: UserTime,
+    /// The agent that was selected when it was admitted.
+    pub agent: String,
+    /// The model that was selected when it was admitted: the one that answers it.
+    pub model: MessageModel,
+    /// An instruction for this prompt alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub system: Option<String>,
+}
+
+/// When an answer began and ended, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AssistantTime {
+    /// When it began.
+    pub created: u64,
+    /// When it ended; absent while it is being written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub completed: Option<u64>,
+}
+
+/// The directory that an answer was made in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MessagePath {
+    /// The working directory.
+    pub cwd: String,
+    /// The project's root.
+    pub root: String,
+}
+
+/// An answer of a model, with the model that really produced it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AssistantMessage {
+    /// The message's id.
+    pub id: MessageId,
+    /// The session it belongs to.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// When it began and ended.
+    pub time: AssistantTime,
+    /// Why it failed or was cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub error: Option<MessageError>,
+    /// The prompt that it answers.
+    #[serde(rename = "parentID")]
+    pub parent_id: MessageId,
+    /// The model.
+    #[serde(rename = "modelID")]
+    pub model_id: String,
+    /// The provider.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    /// The agent, under OpenCode's older name.
+    pub mode: String,
+    /// The agent.
+    pub agent: String,
+    /// The directory that it was made in.
+    pub path: MessagePath,
+    /// Marks the summary of a compaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub summary: Option<bool>,
+    /// Cost, in US dollars where the agent says so.
+    pub cost: f64,
+    /// Tokens spent on it.
+    pub tokens: Tokens,
+    /// The reasoning effort; absent for the model's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub variant: Option<String>,
+    /// Why it ended: `stop`, `length`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub finish: Option<String>,
+}
+
+/// Why an answer failed. The names are OpenCode's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "name", content = "data")]
+pub enum MessageError {
+    /// The agent is not signed in.
+    ProviderAuthError {
+        /// Whose credentials are missing.
+        #[serde(rename = "providerID")]
+        provider_id: String,
+        /// What happened and what to do.
+        message: String,
+    },
+    /// The user aborted it, or the server was restarted while it was being written.
+    MessageAbortedError {
+        /// What happened.
+        message: String,
+    },
+    /// The model's output limit was reached.
+    MessageOutputLengthError {},
+    /// The model refused to answer.
+    ContentFilterError {
+        /// What happened.
+        message: String,
+    },
+    /// The model's provider failed.
+    APIError {
+        /// What happened.
+        message: String,
+        /// Whether the same prompt may work later.
+        #[serde(rename = "isRetryable")]
+        is_retryable: bool,
+    },
+    /// Anything else; the message says what.
+    UnknownError {
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+impl MessageError {
+    /// What happened, for a person.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::ProviderAuthError { message, .. }
+            | Self::MessageAbortedError { message }
+            | Self::ContentFilterError { message }
+            | Self::APIError { message, .. }
+            | Self::UnknownError { message } => message,
+            Self::MessageOutputLengthError {} => "the model's output limit was reached",
+        }
+    }
+}
+
+/// A message with its parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MessageWithParts {
+    /// The message.
+    pub info: Message,
+    /// Its parts, in order.
+    pub parts: Vec<Part>,
+}
+
+/// An answer with its parts.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AnswerWithParts {
+    /// The answer.
+    pub info: AssistantAnswer,
+    /// Its parts, in order.
+    pub parts: Vec<Part>,
+}
+
+/// An assistant message on its own, with its `role`.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(tag = "role", rename = "assistant")]
+pub struct AssistantAnswer {
+    /// The message's fields.
+    #[serde(flatten)]
+    pub message: AssistantMessage,
+}
+
+/// When a part began and ended, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartTime {
+    /// When it began.
+    pub start: u64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub end: Option<u64>,
+}
+
+/// One part of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Part {
+    /// Text.
+    Text(TextPart),
+    /// What the model thought before it spoke.
+    Reasoning(ReasoningPart),
+    /// A file that came with a prompt.
+    File(FilePart),
+    /// A tool call.
+    Tool(ToolPart),
+    /// A step of an answer begins.
+    StepStart(StepStartPart),
+    /// A step of an answer has ended.
+    StepFinish(StepFinishPart),
+    /// Files that an answer has changed.
+    Patch(PatchPart),
+    /// An agent that a prompt mentions.
+    Agent(AgentPart),
+    /// A task for a sub-agent.
+    Subtask(SubtaskPart),
+}
+
+macro_rules! part_accessor {
+    ($self:ident, $part:ident => $body:expr) => {
+        match $self {
+            Self::Text($part) => $body,
+            Self::Reasoning($part) => $body,
+            Self::File($part) => $body,
+            Self::Tool($part) => $body,
+            Self::StepStart($part) => $body,
+            Self::StepFinish($part) => $body,
+            Self::Patch($part) => $body,
+            Self::Agent($part) => $body,
+            Self::Subtask($part) => $body,
+        }
+    };
+}
+
+impl Part {
+    /// The part's id.
+    pub fn id(&self) -> &PartId {
+        part_accessor!(self, p => &p.id)
+    }
+
+    /// The message that the part belongs to.
+    pub fn message_id(&self) -> &MessageId {
+        part_accessor!(self, p => &p.message_id)
+    }
+}
+
+/// Text of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TextPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The text.
+    pub text: String,
+    /// Made by the server, not by the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub synthetic: Option<bool>,
+    /// Not given to the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ignored: Option<bool>,
+    /// When it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub time: Option<PartTime>,
+    /// Free data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// What the model thought. It is shown, kept, and never handed to another model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReasoningPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The text.
+    pub text: String,
+    /// When it was written.
+    pub time: PartTime,
+}
+
+/// A file that came with a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FilePart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// Its media type.
+    pub mime: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub filename: Option<String>,
+    /// `data:` or `file:` URL.
+    pub url: String,
+    /// Where in the prompt it was mentioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub source: Option<Map<String, Value>>,
+}
+
+/// A tool call of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The call's id, as the agent made it.
+    #[serde(rename = "callID")]
+    pub call_id: String,
+    /// The tool: `bash`, `edit`, `read`, …
+    pub tool: String,
+    /// How far it is.
+    pub state: ToolState,
+}
+
+/// How far a tool call is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum ToolState {
+    /// Announced.
+    Pending {
+        /// Its arguments, as far as known.
+        #[schema(value_type = Object)]
+        input: Map<String, Value>,
+        /// Its arguments as raw text.
+        raw: String,
+    },
+    /// Running.
+    Running {
+        /// Its arguments.
+        #[schema(value_type = Object)]
+        input: Map<String, Value>,
+        /// What it does, in a few words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        title: Option<String>,
+        /// Free data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false, value_type = Option<Object>)]
+        metadata: Option<Map<String, Value>>,
+        /// When it began.
+        time: PartTime,
+    },
+    /// Done.
+    Completed {
+        /// Its arguments.
+        #[schema(value_type = Object)]
+        input: Map<String, Value>,
+        /// Its result.
+        output: String,
+        /// What it did, in a few words.
+        title: String,
+        /// Free data, such as the diff of an edit.
+        #[schema(value_type = Object)]
+        metadata: Map<String, Value>,
+        /// When it ran.
+        time: PartTime,
+    },
+    /// Failed.
+    Error {
+        /// Its arguments.
+        #[schema(value_type = Object)]
+        input: Map<String, Value>,
+        /// Why.
+        error: String,
+        /// Free data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false, value_type = Option<Object>)]
+        metadata: Option<Map<String, Value>>,
+        /// When it ran.
+        time: PartTime,
+    },
+}
+
+/// A step of an answer begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StepStartPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+}
+
+/// A step of an answer has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StepFinishPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// Why: `stop`, `length`, …
+    pub reason: String,
+    /// Cost, in US dollars where the agent says so.
+    pub cost: f64,
+    /// Tokens spent.
+    pub tokens: Tokens,
+}
+
+/// Files that an answer has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PatchPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// Names the state before.
+    pub hash: String,
+    /// The files.
+    pub files: Vec<String>,
+}
+
+/// An agent that a prompt mentions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The agent's name.
+    pub name: String,
+    /// Where in the prompt it was mentioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub source: Option<Map<String, Value>>,
+}
+
+/// A task for a sub-agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SubtaskPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// What to do.
+    pub prompt: String,
+    /// The same in a few words.
+    pub description: String,
+    /// Who is to do it.
+    pub agent: String,
+}

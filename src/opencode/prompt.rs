@@ -1,0 +1,98 @@
+//! What a client sends as a prompt.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::id::PartId;
+
+/// One part of a prompt; a client may bring the part's id.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum PartInput {
+    /// Text.
+    Text(TextPartInput),
+    /// A file, as a `data:` or `file:` URL.
+    File(FilePartInput),
+    /// A mention of an agent.
+    Agent(AgentPartInput),
+    /// A task for a sub-agent.
+    Subtask(SubtaskPartInput),
+}
+
+impl PartInput {
+    /// The id that the client brought.
+    pub fn id(&self) -> Option<&PartId> {
+        match self {
+            Self::Text(p) => p.id.as_ref(),
+            Self::File(p) => p.id.as_ref(),
+            Self::Agent(p) => p.id.as_ref(),
+            Self::Subtask(p) => p.id.as_ref(),
+        }
+    }
+}
+
+/// Text of a prompt.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct TextPartInput {
+    /// The part's id.
+    #[schema(nullable = false)]
+    pub id: Option<PartId>,
+    /// The text.
+    pub text: String,
+    /// Made by the client, not by the user.
+    #[schema(nullable = false)]
+    pub synthetic: Option<bool>,
+    /// Shown, but not given to the model.
+    #[schema(nullable = false)]
+    pub ignored: Option<bool>,
+    /// Free data.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// A file of a prompt.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct FilePartInput {
+    /// The part's id.
+    #[schema(nullable = false)]
+    pub id: Option<PartId>,
+    /// Its media type.
+    #[schema(example = "text/plain")]
+    pub mime: String,
+    /// Its name.
+    #[schema(nullable = false)]
+    pub filename: Option<String>,
+    /// `data:` or `file:` URL.
+    pub url: String,
+    /// Where in the prompt it was mentioned.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub source: Option<Map<String, Value>>,
+}
+
+/// A mention of an agent.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct AgentPartInput {
+    /// The part's id.
+    #[schema(nullable = false)]
+    pub id: Option<PartId>,
+    /// The agent's name.
+    pub name: String,
+    /// Where in the prompt it was mentioned.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub source: Option<Map<String, Value>>,
+}
+
+/// A task for a sub-agent.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct SubtaskPartInput {
+    /// The part's id.
+    #[schema(nullable = false)]
+    pub id: Option<PartId>,
+    /// What to do.
+    pub prompt: String,
+    /// The same in a few words.
+    pub description: String,
+    /// Who is to do it.
+    pub agent: String,
+}

@@ -1,0 +1,264 @@
+//! OpenCode's `Session`, with what Baton adds to it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::id::{MessageId, PartId, SessionId};
+
+/// What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub struct Selection {
+    /// The backend's id, which OpenCode clients see as a provider.
+    #[serde(rename = "providerID")]
+    #[schema(example = "claude")]
+    pub provider_id: String,
+    /// The model's id, verbatim as the backend advertises it; it may contain `/`.
+    #[serde(rename = "modelID")]
+    #[schema(example = "opus")]
+    pub model_id: String,
+    /// The reasoning effort; absent for the model's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "high")]
+    pub variant: Option<String>,
+    /// `build`, `plan`, or the id of a mode that the backend advertises.
+    #[schema(example = "build")]
+    pub agent: String,
+}
+
+/// A session's model as OpenCode writes it in a `Session`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelRef {
+    /// The model's id.
+    pub id: String,
+    /// The provider's id.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    /// The reasoning effort; absent for the model's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub variant: Option<String>,
+}
+
+/// A model as OpenCode writes it in a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MessageModel {
+    /// The provider's id.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    /// The model's id.
+    #[serde(rename = "modelID")]
+    pub model_id: String,
+    /// The reasoning effort; absent for the model's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub variant: Option<String>,
+}
+
+impl Selection {
+    /// The selection as a `Session` shows its model.
+    pub fn model_ref(&self) -> ModelRef {
+        ModelRef {
+            id: self.model_id.clone(),
+            provider_id: self.provider_id.clone(),
+            variant: self.variant.clone(),
+        }
+    }
+
+    /// The selection as a user message shows its model.
+    pub fn message_model(&self) -> MessageModel {
+        MessageModel {
+            provider_id: self.provider_id.clone(),
+            model_id: self.model_id.clone(),
+            variant: self.variant.clone(),
+        }
+    }
+
+    /// `provider/model`, the way a person writes it.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.provider_id, self.model_id)
+    }
+}
+
+/// Tokens spent, as OpenCode counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tokens {
+    /// All of them, where the agent says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub total: Option<u64>,
+    /// Given to the model, without cache reads.
+    pub input: u64,
+    /// Written by the model.
+    pub output: u64,
+    /// Spent on hidden reasoning.
+    pub reasoning: u64,
+    /// Prompt cache use.
+    pub cache: CacheTokens,
+}
+
+/// Prompt cache use, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheTokens {
+    /// Read from the cache.
+    pub read: u64,
+    /// Written to the cache.
+    pub write: u64,
+}
+
+impl Tokens {
+    /// Adds what one more answer has spent; a session has no `total`.
+    pub fn add(&mut self, other: &Tokens) {
+        self.input += other.input;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
+        self.cache.read += other.cache.read;
+        self.cache.write += other.cache.write;
+    }
+}
+
+/// When things happened to a session, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionTime {
+    /// When it was created.
+    pub created: u64,
+    /// When it was last used or changed.
+    pub updated: u64,
+    /// When a compaction that is still running began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub compacting: Option<u64>,
+    /// When it was archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub archived: Option<u64>,
+}
+
+/// Lines and files that the session has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionSummary {
+    /// Lines added.
+    pub additions: u64,
+    /// Lines removed.
+    pub deletions: u64,
+    /// Files touched.
+    pub files: u64,
+}
+
+/// What to do when a permission rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PermissionAction {
+    /// Go ahead without asking.
+    Allow,
+    /// Refuse without asking.
+    Deny,
+    /// Ask the user.
+    Ask,
+}
+
+/// One rule of a session's permissions; the last rule that matches decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PermissionRule {
+    /// The kind of thing: `edit`, `bash`, … or `*`.
+    pub permission: String,
+    /// What it is done to; `*` stands for any text.
+    pub pattern: String,
+    /// What to do then.
+    pub action: PermissionAction,
+}
+
+/// The message that a session was reverted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Revert {
+    /// This message and all later ones are out of the conversation.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The first part of that message that is out, when not all of it is.
+    #[serde(rename = "partID", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub part_id: Option<PartId>,
+}
+
+/// What is running for a session (Baton's addition).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeStatus {
+    /// Nothing is running.
+    Idle,
+    /// A turn is in flight.
+    Busy,
+    /// The selected model is being applied to its agent.
+    Switching,
+}
+
+/// How the running agent stands to the selection (Baton's addition).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionRuntime {
+    /// What is going on right now.
+    pub status: RuntimeStatus,
+    /// What the agent has confirmed; null before the first agent was started.
+    pub applied: Option<Selection>,
+    /// The selection that the agent has not confirmed yet; null when there is none.
+    pub pending: Option<Selection>,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// The session's id.
+    pub id: SessionId,
+    /// A short name of two words.
+    pub slug: String,
+    /// The project's id: one per working directory.
+    #[serde(rename = "projectID")]
+    pub project_id: String,
+    /// The working directory of the session's agents.
+    pub directory: String,
+    /// The directory below the project's root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub path: Option<String>,
+    /// The session that this one was forked from or belongs to.
+    #[serde(rename = "parentID", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub parent_id: Option<SessionId>,
+    /// What the session has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub summary: Option<SessionSummary>,
+    /// Cost of all answers, in US dollars where the agents say so.
+    pub cost: f64,
+    /// Tokens of all answers.
+    pub tokens: Tokens,
+    /// The title.
+    pub title: String,
+    /// The selected agent; absent before the first selection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub agent: Option<String>,
+    /// The selected model; absent before the first selection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub model: Option<ModelRef>,
+    /// The version of the server that created it.
+    pub version: String,
+    /// Free data of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+    /// When things happened.
+    pub time: SessionTime,
+    /// Permission rules of this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub permission: Option<Vec<PermissionRule>>,
+    /// Set while the session is reverted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub revert: Option<Revert>,
+    /// Counts the committed changes of what clients can set; it is the `ETag` (Baton's addition).
+    pub revision: u64,
+    /// How the running agent stands to the selection (Baton's addition).
+    pub runtime: SessionRuntime,
+}
