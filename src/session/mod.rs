@@ -1,1 +1,3 @@
 //! Sessions: what clients see, what is running, and how the two are kept together.
+
+pub mod handoff;
