@@ -3,5 +3,6 @@
 pub mod agent;
 pub mod event;
 pub mod opencode;
+pub mod registry;
 pub mod session;
 pub mod store;
