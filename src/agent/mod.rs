@@ -1,1 +1,3 @@
 //! Coding agents as subprocesses that speak the Agent Client Protocol.
+
+pub mod mock;
