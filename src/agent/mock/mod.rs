@@ -146,8 +146,9 @@ impl From<Value> for Reply {
 impl Agent {
     fn new(args: MockArgs, out: Outgoing, child: Option<u32>) -> io::Result<Self> {
         let invalid = |message| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        let Some(first) = args.models.first().filter(|id| !id.is_empty()) else {
-            return invalid("--models: no model is named".to_owned());
+        let named = args.models.iter().all(|id| !id.is_empty());
+        let Some(first) = args.models.first().filter(|_| named) else {
+            return invalid("--models: a name is missing".to_owned());
         };
         let launch_model = args.model.clone().unwrap_or_else(|| first.clone());
         let any = args.without.contains(&Without::ModelChoice)
