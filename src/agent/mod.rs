@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod connection;
+pub mod mock;
 pub mod options;
 pub mod pool;
 pub mod process;

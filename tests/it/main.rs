@@ -1,1 +1,8 @@
+//! The integration tests: one binary, so that they link once.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic; not every build of the tests has an unwrap"
+)]
+
+mod mock_agent;

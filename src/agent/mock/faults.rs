@@ -1,0 +1,119 @@
+//! What the mock agent can be told to lack (`--without`) and to do wrong (`--fault`).
+//!
+//! Each value imitates something that a real agent was seen doing, or a failure that every
+//! subprocess can have. The doc comments are the `--help` text.
+
+use std::process::{Command, Stdio};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::wire;
+
+/// A capability that the mock agent can be started without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Without {
+    /// No configOptions anywhere: the models are in the older `models` field and are switched with
+    /// `session/set_model`.
+    SetConfigOption,
+    /// No way to switch: the model is what `--model` says at launch (any name is accepted there).
+    ModelChoice,
+    /// No `session/load`.
+    Load,
+    /// No `session/resume`.
+    Resume,
+    /// No `session/close`.
+    Close,
+    /// No modes, neither as a config option nor as the `modes` field.
+    Modes,
+    /// No effort option on any model.
+    Variants,
+    /// Image blocks in a prompt are refused.
+    Images,
+    /// Neither `usage_update` nor `usage` in the prompt's reply.
+    Usage,
+    /// Never asks the client a question.
+    Elicitation,
+}
+
+/// Something that the mock agent can be told to do wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// `session/load` answers first and replays the history afterwards.
+    LoadReplaysLate,
+    /// `session/load` always fails with -32603.
+    LoadFails,
+    /// A switch of the model, effort or mode while a turn runs is refused with -32600.
+    RefusesBusySwitch,
+    /// A switch to a model that does not exist is accepted.
+    AcceptsAnyModel,
+    /// A model switch is answered without an error, but the reply still shows the old model, which
+    /// goes on answering.
+    ReportsOtherModel,
+    /// A model switch is answered without an error and the reply shows the new model, but the
+    /// model of the launch goes on answering.
+    IgnoresModel,
+    /// `initialize` is answered after `--delay-ms`.
+    SlowStart,
+    /// `session/set_config_option` and `session/set_model` act and answer after `--delay-ms`.
+    SlowSwitch,
+    /// Reads requests and never replies to any.
+    NeverAnswers,
+    /// The prompt `flood` sends 100,000 updates.
+    Floods,
+    /// Lines that are not JSON stand between the messages on stdout.
+    Noise,
+    /// Every prompt ends with `end_turn` and nothing else.
+    SilentEndTurn,
+    /// After each prompt's reply it changes to its next model and announces that.
+    SwitchesItself,
+    /// SIGTERM does nothing.
+    IgnoresSigterm,
+    /// The end of stdin does nothing.
+    IgnoresEof,
+    /// Starts a `sleep 600` in its own process group and leaves it behind; the prompt `child`
+    /// answers with its process id.
+    LeavesChild,
+    /// Writes more to stderr at its start than a pipe holds, and a line for each message.
+    StderrNoise,
+    /// `session/new` needs an `authenticate` first: -32000.
+    AuthRequired,
+    /// `session/resume` succeeds with an empty history.
+    ResumeLosesHistory,
+    /// Every switch of the model fails with -32603.
+    SetModelError,
+}
+
+/// Lines that `stderr-noise` writes at the start. With about 70 bytes each they are more than the
+/// 64 KiB that a pipe holds, so an agent whose stderr nobody reads gets stuck.
+const STDERR_NOISE_LINES: usize = 2_000;
+
+/// How long the child of `leaves-child` sleeps, in seconds.
+const CHILD_SLEEP_SECONDS: &str = "600";
+
+/// Brings about the faults that begin with the process. Returns the process id of the child that
+/// `leaves-child` started.
+pub(super) fn at_start(faults: &[Fault]) -> std::io::Result<Option<u32>> {
+    if faults.contains(&Fault::IgnoresSigterm) {
+        // A listener replaces the signal's default action for the rest of the process, even when
+        // nobody listens any more.
+        drop(signal(SignalKind::terminate())?);
+    }
+    if faults.contains(&Fault::StderrNoise) {
+        for line in 1..=STDERR_NOISE_LINES {
+            wire::log(&format!(
+                "warning {line}: this is the noise that agents make on stderr"
+            ));
+        }
+    }
+    if faults.contains(&Fault::LeavesChild) {
+        // With no pipe of ours open in the child, only its process group leads to it.
+        let child = Command::new("sleep")
+            .arg(CHILD_SLEEP_SECONDS)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        return Ok(Some(child.id()));
+    }
+    Ok(None)
+}

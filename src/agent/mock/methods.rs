@@ -1,0 +1,245 @@
+//! The methods other than `session/prompt`. None of them waits for anything.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value, json};
+
+use super::faults::{Fault, Without};
+use super::session::{self, Choice, Session, Speaker, Stored};
+use super::wire::{self, RpcError, session_update};
+use super::{Agent, Reply, options};
+
+/// The protocol version that the agent speaks, whatever it is asked for.
+const PROTOCOL_VERSION: u64 = 1;
+
+/// The only way to sign in, with the fault `auth-required`.
+const AUTH_METHOD: &str = "mock-login";
+
+/// Calls a method.
+pub(super) fn call(agent: &Agent, method: &str, params: &Value) -> Result<Reply, RpcError> {
+    match method {
+        "initialize" => initialize(agent, params),
+        "authenticate" if agent.has(Fault::AuthRequired) => authenticate(agent, params),
+        "session/new" => new(agent, params),
+        "session/load" if !agent.lacks(Without::Load) => load(agent, params),
+        "session/resume" if !agent.lacks(Without::Resume) => resume(agent, params),
+        "session/close" if !agent.lacks(Without::Close) => close(agent, params),
+        "session/set_config_option" if agent.has_config_options() => {
+            set_config_option(agent, params)
+        }
+        "session/set_model" if agent.has_legacy_models() => set_model(agent, params),
+        "session/set_mode" if !agent.lacks(Without::Modes) => set_mode(agent, params),
+        _ => Err(RpcError::method_not_found(method)),
+    }
+}
+
+/// A parameter that must be a string.
+pub(super) fn string<'a>(params: &'a Value, name: &str) -> Result<&'a str, RpcError> {
+    params
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| RpcError::invalid_params(format!("`{name}` must be a string")))
+}
+
+fn cwd(params: &Value) -> Result<PathBuf, RpcError> {
+    let cwd = PathBuf::from(string(params, "cwd")?);
+    if cwd.is_absolute() {
+        return Ok(cwd);
+    }
+    Err(RpcError::invalid_params("`cwd` must be an absolute path"))
+}
+
+fn check_mcp_servers(params: &Value, required: bool) -> Result<(), RpcError> {
+    match params.get("mcpServers") {
+        Some(Value::Array(_)) => Ok(()),
+        None if !required => Ok(()),
+        _ => Err(RpcError::invalid_params("`mcpServers` must be an array")),
+    }
+}
+
+fn initialize(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    if params
+        .get("protocolVersion")
+        .and_then(Value::as_u64)
+        .is_none()
+    {
+        return Err(RpcError::invalid_params(
+            "`protocolVersion` must be a number",
+        ));
+    }
+    let forms = params.pointer("/clientCapabilities/elicitation/form");
+    let forms = forms.is_some_and(Value::is_object);
+    agent.client_has_forms.store(forms, Ordering::Relaxed);
+
+    let mut session_capabilities = Map::new();
+    for (name, without) in [("resume", Without::Resume), ("close", Without::Close)] {
+        if !agent.lacks(without) {
+            session_capabilities.insert(name.to_owned(), json!({}));
+        }
+    }
+    let auth_methods = if agent.has(Fault::AuthRequired) {
+        json!([{"id": AUTH_METHOD, "name": "Mock login", "description": "Signs in to nothing"}])
+    } else {
+        json!([])
+    };
+    let result = json!({
+        "protocolVersion": PROTOCOL_VERSION,
+        "agentCapabilities": {
+            "loadSession": !agent.lacks(Without::Load),
+            "promptCapabilities": {
+                "image": !agent.lacks(Without::Images),
+                "embeddedContext": true,
+            },
+            "sessionCapabilities": session_capabilities,
+        },
+        "agentInfo": {"name": "baton-mock-agent", "version": env!("CARGO_PKG_VERSION")},
+        "authMethods": auth_methods,
+    });
+    Ok(result.into())
+}
+
+fn authenticate(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    if string(params, "methodId")? != AUTH_METHOD {
+        return Err(RpcError::invalid_params("unknown authentication method"));
+    }
+    agent.authenticated.store(true, Ordering::Relaxed);
+    Ok(json!({}).into())
+}
+
+fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    let cwd = cwd(params)?;
+    check_mcp_servers(params, true)?;
+    if agent.has(Fault::AuthRequired) && !agent.authenticated.load(Ordering::Relaxed) {
+        return Err(RpcError::new(-32000, "Authentication required"));
+    }
+    let id = session::new_id();
+    let choice = agent.default_choice();
+    let mut result = Map::from_iter([("sessionId".to_owned(), json!(id))]);
+    result.extend(agent.session_fields(&choice));
+    agent.sessions().insert(id, Session::new(cwd, choice));
+    Ok(Value::Object(result).into())
+}
+
+fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    check_mcp_servers(params, true)?;
+    if agent.has(Fault::LoadFails) {
+        return Err(RpcError::internal("mock failure: cannot load the session"));
+    }
+    let restored = restore(agent, params, true)?;
+    let replay = restored.history.iter().map(|entry| {
+        let kind = match entry.speaker {
+            Speaker::User => "user_message_chunk",
+            Speaker::Assistant { .. } => "agent_message_chunk",
+        };
+        let content = json!({"type": "text", "text": entry.text});
+        session_update(
+            &restored.session_id,
+            json!({"sessionUpdate": kind, "content": content}),
+        )
+    });
+    let mut reply = Reply::from(Value::Object(agent.session_fields(&agent.default_choice())));
+    if agent.has(Fault::LoadReplaysLate) {
+        reply.after = replay.collect();
+    } else {
+        reply.before = replay.collect();
+    }
+    Ok(reply)
+}
+
+fn resume(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    check_mcp_servers(params, false)?;
+    restore(agent, params, !agent.has(Fault::ResumeLosesHistory))?;
+    let fields = agent.session_fields(&agent.default_choice());
+    Ok(Value::Object(fields).into())
+}
+
+/// Puts a session into memory as it was at the end of its last turn, with the default choice.
+fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, RpcError> {
+    let cwd = cwd(params)?;
+    let id = string(params, "sessionId")?;
+    // The file goes first: another process may have gone on with the session since.
+    let directory = agent.args.state_dir.as_deref();
+    let in_file = directory.and_then(|directory| session::read(directory, id));
+    let mut sessions = agent.sessions();
+    if sessions
+        .get(id)
+        .is_some_and(|session| session.turn.is_some())
+    {
+        return Err(busy());
+    }
+    let in_memory = || sessions.get(id).map(|session| session.stored(id));
+    let mut stored = in_file
+        .or_else(in_memory)
+        .ok_or_else(|| RpcError::resource_not_found(id))?;
+    if !with_history {
+        stored.history.clear();
+    }
+    let mut session = Session::new(cwd, agent.default_choice());
+    session.history.clone_from(&stored.history);
+    sessions.insert(id.to_owned(), session);
+    Ok(stored)
+}
+
+fn close(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    let id = string(params, "sessionId")?;
+    let session = agent.sessions().remove(id);
+    session
+        .ok_or_else(|| RpcError::resource_not_found(id))?
+        .cancel();
+    Ok(json!({}).into())
+}
+
+fn set_config_option(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    let option = string(params, "configId")?;
+    let value = string(params, "value")?;
+    let choice = change(agent, params, |choice| {
+        agent.set_option(choice, option, value)
+    })?;
+    Ok(json!({"configOptions": agent.config_options(&choice)}).into())
+}
+
+fn set_model(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    let model = string(params, "modelId")?;
+    change(agent, params, |choice| agent.set_model(choice, model))?;
+    Ok(json!({}).into())
+}
+
+fn set_mode(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    let mode = string(params, "modeId")?;
+    change(agent, params, |choice| options::set_mode(choice, mode))?;
+    Ok(json!({}).into())
+}
+
+/// Changes the choice of the session that `params` names, and returns it.
+fn change(
+    agent: &Agent,
+    params: &Value,
+    with: impl FnOnce(&mut Choice) -> Result<(), RpcError>,
+) -> Result<Choice, RpcError> {
+    let id = string(params, "sessionId")?;
+    let mut sessions = agent.sessions();
+    let session = sessions
+        .get_mut(id)
+        .ok_or_else(|| RpcError::resource_not_found(id))?;
+    if session.turn.is_some() && agent.has(Fault::RefusesBusySwitch) {
+        return Err(busy());
+    }
+    with(&mut session.choice)?;
+    Ok(session.choice.clone())
+}
+
+/// The session has a turn running.
+pub(super) fn busy() -> RpcError {
+    RpcError::invalid_request("the session is busy: a prompt is running")
+}
+
+/// Keeps a session for other processes, if the agent was told where.
+pub(super) fn save(agent: &Agent, stored: &Stored) {
+    let Some(directory) = &agent.args.state_dir else {
+        return;
+    };
+    if let Err(error) = session::save(directory, stored) {
+        wire::log(&format!("cannot save {}: {error}", stored.session_id));
+    }
+}

@@ -1,0 +1,323 @@
+//! `baton mock-agent`: a coding agent that needs no model, no network and no account.
+//!
+//! It serves the Agent Client Protocol on stdin and stdout, does what a prompt's command says
+//! (`--help` lists them) and can be told to lack things or to misbehave (see [`faults`]). It is an
+//! implementation of its own: it shares no code and no types with Baton's side of the protocol and
+//! builds its JSON by hand, so that an error there is not repeated here, and so that it can be
+//! wrong on purpose. Its tests parse what it sends with the protocol's published types.
+
+pub mod faults;
+
+mod commands;
+mod methods;
+mod options;
+mod session;
+mod tools;
+mod turn;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use faults::{Fault, Without};
+use session::Session;
+use wire::{Line, Outgoing, RpcError};
+
+/// How long the agent waits at its end for the client to read what is left, in milliseconds.
+const LAST_FLUSH_MS: u64 = 1_000;
+
+/// The exit status of a crash that was asked for.
+const CRASH_STATUS: i32 = 70;
+
+/// The built-in agent for trying Baton out and for testing it.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_long_help = commands::HELP)]
+pub struct MockArgs {
+    /// Keep each session in a file of this directory, so that another process can load it.
+    #[arg(long, env = "BATON_MOCK_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// The model at launch; the first of --models unless given.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+
+    /// The models to offer. One with "strong" in its name has efforts.
+    #[arg(
+        long,
+        value_name = "A,B,C",
+        value_delimiter = ',',
+        default_value = "mock,mock-fast,mock-strong"
+    )]
+    pub models: Vec<String>,
+
+    /// The context size to report, in tokens.
+    #[arg(long, value_name = "TOKENS", default_value_t = 200_000)]
+    pub context: u64,
+
+    /// What to lack.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    pub without: Vec<Without>,
+
+    /// What to do wrong.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    pub fault: Vec<Fault>,
+
+    /// The delay of the faults slow-start and slow-switch, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    pub delay_ms: u64,
+
+    /// Exit with status 70 on receiving the N-th request, without answering it.
+    #[arg(long, value_name = "N")]
+    pub die_on_request: Option<u64>,
+
+    /// Never answer requests of these methods.
+    #[arg(long, value_name = "METHODS", value_delimiter = ',')]
+    pub never_answer: Vec<String>,
+}
+
+/// Serves the protocol on stdin and stdout until stdin ends.
+///
+/// # Errors
+/// When the arguments contradict each other, or when a fault that begins with the process cannot
+/// be brought about.
+pub async fn run(args: MockArgs) -> io::Result<()> {
+    let child = faults::at_start(&args.fault)?;
+    let (out, queue) = Outgoing::new();
+    let agent = Arc::new(Agent::new(args, out, child)?);
+    wire::start_writer(queue, agent.has(Fault::Noise));
+    let mut lines = wire::start_reader();
+    while let Some(line) = lines.recv().await {
+        agent.receive(line).await;
+    }
+    if agent.has(Fault::IgnoresEof) {
+        std::future::pending::<()>().await;
+    }
+    // Replies may be on their way still, but a client that reads no more must not hold us.
+    let _ = tokio::time::timeout(Duration::from_millis(LAST_FLUSH_MS), agent.out.flush()).await;
+    Ok(())
+}
+
+/// The agent: what it was started with and what it remembers.
+struct Agent {
+    args: MockArgs,
+    launch_model: String,
+    out: Outgoing,
+    sessions: Mutex<HashMap<String, Session>>,
+    /// The client can show a form (`initialize` said so).
+    client_has_forms: AtomicBool,
+    authenticated: AtomicBool,
+    requests_received: AtomicU64,
+    requests_sent: AtomicU64,
+    /// Requests to the client that wait for their answer.
+    pending: Mutex<HashMap<u64, oneshot::Sender<Result<Value, Value>>>>,
+    /// The process that `leaves-child` started.
+    child: Option<u32>,
+}
+
+/// What a request leads to.
+struct Reply {
+    result: Value,
+    /// Notifications that go out before the reply, in this order.
+    before: Vec<Value>,
+    /// Notifications that go out after it.
+    after: Vec<Value>,
+}
+
+impl From<Value> for Reply {
+    fn from(result: Value) -> Self {
+        Self {
+            result,
+            before: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+}
+
+impl Agent {
+    fn new(args: MockArgs, out: Outgoing, child: Option<u32>) -> io::Result<Self> {
+        let invalid = |message| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        let named = args.models.iter().all(|id| !id.is_empty());
+        let Some(first) = args.models.first().filter(|_| named) else {
+            return invalid("--models: a name is missing".to_owned());
+        };
+        let launch_model = args.model.clone().unwrap_or_else(|| first.clone());
+        let any = args.without.contains(&Without::ModelChoice)
+            || args.fault.contains(&Fault::AcceptsAnyModel);
+        if !any && !args.models.contains(&launch_model) {
+            let known = args.models.join(", ");
+            return invalid(format!(
+                "--model: unknown model {launch_model:?}; known: {known}"
+            ));
+        }
+        Ok(Self {
+            args,
+            launch_model,
+            out,
+            sessions: Mutex::default(),
+            client_has_forms: AtomicBool::new(false),
+            authenticated: AtomicBool::new(false),
+            requests_received: AtomicU64::new(0),
+            requests_sent: AtomicU64::new(0),
+            pending: Mutex::default(),
+            child,
+        })
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.args.fault.contains(&fault)
+    }
+
+    fn lacks(&self, without: Without) -> bool {
+        self.args.without.contains(&without)
+    }
+
+    /// The sessions in memory. No I/O and no waiting happens under this lock.
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        lock(&self.sessions)
+    }
+
+    /// Takes in a line, whatever it is.
+    async fn receive(self: &Arc<Self>, line: Line) {
+        let message = match line {
+            Line::TooLong => Err(RpcError::parse("the line is too long")),
+            Line::Complete(bytes) if bytes.trim_ascii().is_empty() => return,
+            Line::Complete(bytes) => serde_json::from_slice(&bytes).map_err(RpcError::parse),
+        };
+        match message {
+            Ok(Value::Object(message)) => self.receive_message(message).await,
+            Ok(_) => {
+                let error = RpcError::invalid_request("a message is an object");
+                self.respond(&Value::Null, Err(error)).await;
+            }
+            Err(error) => self.respond(&Value::Null, Err(error)).await,
+        }
+    }
+
+    async fn receive_message(self: &Arc<Self>, mut message: serde_json::Map<String, Value>) {
+        let id = message.remove("id");
+        let params = message.remove("params").unwrap_or(Value::Null);
+        let method = message.get("method").and_then(Value::as_str);
+        if self.has(Fault::StderrNoise) {
+            wire::log(&format!("received {}", method.unwrap_or("an answer")));
+        }
+        match (method, id) {
+            (Some(method), Some(id)) if id.is_string() || id.is_number() || id.is_null() => {
+                self.receive_request(id, method, params).await;
+            }
+            (Some("session/cancel"), None) => self.cancel(&params),
+            // Unknown notifications are to be ignored, says JSON-RPC.
+            (Some(_), None) => {}
+            (None, Some(id)) if message.contains_key("result") || message.contains_key("error") => {
+                self.receive_answer(&id, message);
+            }
+            _ => {
+                let error = RpcError::invalid_request("neither a request nor a response");
+                self.respond(&Value::Null, Err(error)).await;
+            }
+        }
+    }
+
+    async fn receive_request(self: &Arc<Self>, id: Value, method: &str, params: Value) {
+        let nth = self.requests_received.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.args.die_on_request == Some(nth) {
+            self.crash().await;
+        }
+        let never = self.args.never_answer.iter().any(|name| name == method);
+        if never || self.has(Fault::NeverAnswers) {
+            return;
+        }
+        if method == "session/prompt" {
+            return turn::start(self, id, &params).await;
+        }
+        let slow = match method {
+            "initialize" => self.has(Fault::SlowStart),
+            "session/set_config_option" | "session/set_model" => self.has(Fault::SlowSwitch),
+            _ => false,
+        };
+        if slow {
+            let (agent, method) = (Arc::clone(self), method.to_owned());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(agent.args.delay_ms)).await;
+                agent.answer(&id, &method, &params).await;
+            });
+        } else {
+            self.answer(&id, method, &params).await;
+        }
+    }
+
+    async fn answer(&self, id: &Value, method: &str, params: &Value) {
+        match methods::call(self, method, params) {
+            Ok(reply) => {
+                for message in reply.before {
+                    self.out.send(message).await;
+                }
+                self.respond(id, Ok(reply.result)).await;
+                for message in reply.after {
+                    self.out.send(message).await;
+                }
+            }
+            Err(error) => self.respond(id, Err(error)).await,
+        }
+    }
+
+    async fn respond(&self, id: &Value, result: Result<Value, RpcError>) {
+        self.out.send(wire::response(id, result)).await;
+    }
+
+    /// `session/cancel`. A session that is unknown or idle has nothing to cancel.
+    fn cancel(&self, params: &Value) {
+        let id = params.get("sessionId").and_then(Value::as_str);
+        if let Some(session) = self.sessions().get(id.unwrap_or_default()) {
+            session.cancel();
+        }
+    }
+
+    /// Hands an answer of the client to whoever waits for it.
+    fn receive_answer(&self, id: &Value, mut message: serde_json::Map<String, Value>) {
+        let waiting = id.as_u64().and_then(|id| lock(&self.pending).remove(&id));
+        let answer = match message.remove("result") {
+            Some(result) => Ok(result),
+            None => Err(message.remove("error").unwrap_or(Value::Null)),
+        };
+        if let Some(waiting) = waiting {
+            // A cancelled turn waits no more.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// Sends a request to the client and waits for its result; `Err` holds the error.
+    async fn ask(&self, method: &str, params: Value) -> Result<Value, Value> {
+        let id = self.requests_sent.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        {
+            let mut pending = lock(&self.pending);
+            // Requests of turns that were cancelled need not be remembered.
+            pending.retain(|_, waiting| !waiting.is_closed());
+            pending.insert(id, sender);
+        }
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.out.send(request).await;
+        answer.await.unwrap_or(Err(Value::Null))
+    }
+
+    /// Ends the process at once, but not before what was sent has left it.
+    async fn crash(&self) -> ! {
+        self.out.flush().await;
+        std::process::exit(CRASH_STATUS)
+    }
+}
+
+/// Locks, also after a panic elsewhere: every change under these locks is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

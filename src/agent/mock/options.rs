@@ -1,0 +1,253 @@
+//! What can be chosen: models, efforts and modes, in both shapes that agents announce them.
+
+use serde_json::{Map, Value, json};
+
+use super::Agent;
+use super::faults::{Fault, Without};
+use super::session::Choice;
+use super::wire::RpcError;
+
+/// The modes, the first one being the default: id and name.
+const MODES: [(&str, &str); 2] = [("build", "Build"), ("plan", "Plan")];
+
+/// The efforts of a model that has any.
+const EFFORTS: [(&str, &str); 3] = [("low", "Low"), ("medium", "Medium"), ("high", "High")];
+
+/// The effort right after such a model is chosen.
+const DEFAULT_EFFORT: &str = "medium";
+
+/// Models with this in their id have efforts.
+const WITH_EFFORTS: &str = "strong";
+
+impl Agent {
+    /// The choice of a session that was just made or restored: as real agents do, a switch that
+    /// was made before is forgotten.
+    pub(super) fn default_choice(&self) -> Choice {
+        Choice {
+            model: self.launch_model.clone(),
+            effort: self.default_effort(&self.launch_model),
+            mode: MODES[0].0.to_owned(),
+        }
+    }
+
+    /// The choice that a turn works with, which a faulty agent makes other than it says.
+    pub(super) fn effective_choice(&self, choice: &Choice) -> Choice {
+        if self.has(Fault::IgnoresModel) {
+            return Choice {
+                mode: choice.mode.clone(),
+                ..self.default_choice()
+            };
+        }
+        choice.clone()
+    }
+
+    /// Whether models, efforts and modes are config options.
+    pub(super) fn has_config_options(&self) -> bool {
+        !self.lacks(Without::SetConfigOption) && !self.lacks(Without::ModelChoice)
+    }
+
+    /// Whether models are in the older `models` field.
+    pub(super) fn has_legacy_models(&self) -> bool {
+        self.lacks(Without::SetConfigOption) && !self.lacks(Without::ModelChoice)
+    }
+
+    fn default_effort(&self, model: &str) -> Option<String> {
+        // Without config options nothing could ever change the effort.
+        let has = model.contains(WITH_EFFORTS)
+            && self.has_config_options()
+            && !self.lacks(Without::Variants);
+        has.then(|| DEFAULT_EFFORT.to_owned())
+    }
+
+    /// The complete `configOptions` of a session.
+    pub(super) fn config_options(&self, choice: &Choice) -> Value {
+        let models = self.args.models.iter().map(|id| (id.clone(), title(id)));
+        let mut options = vec![select(
+            ("model", "Model", "model"),
+            &choice.model,
+            models.collect(),
+        )];
+        if !self.lacks(Without::Modes) {
+            options.push(select(
+                ("mode", "Mode", "mode"),
+                &choice.mode,
+                owned(&MODES),
+            ));
+        }
+        if let Some(effort) = &choice.effort {
+            options.push(select(
+                ("effort", "Effort", "thought_level"),
+                effort,
+                owned(&EFFORTS),
+            ));
+        }
+        Value::Array(options)
+    }
+
+    /// The fields that the replies of `session/new`, `load` and `resume` have in common.
+    pub(super) fn session_fields(&self, choice: &Choice) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if self.has_config_options() {
+            fields.insert("configOptions".to_owned(), self.config_options(choice));
+        }
+        if self.has_legacy_models() {
+            let models: Vec<Value> = self
+                .args
+                .models
+                .iter()
+                .map(|id| json!({"modelId": id, "name": title(id)}))
+                .collect();
+            fields.insert(
+                "models".to_owned(),
+                json!({"currentModelId": choice.model, "availableModels": models}),
+            );
+        }
+        if !self.lacks(Without::Modes) {
+            let modes: Vec<Value> = MODES
+                .iter()
+                .map(|(id, name)| json!({"id": id, "name": name}))
+                .collect();
+            fields.insert(
+                "modes".to_owned(),
+                json!({"currentModeId": choice.mode, "availableModes": modes}),
+            );
+        }
+        fields
+    }
+
+    /// `session/set_config_option` on a session's choice.
+    pub(super) fn set_option(
+        &self,
+        choice: &mut Choice,
+        option: &str,
+        value: &str,
+    ) -> Result<(), RpcError> {
+        match option {
+            "model" => self.set_model(choice, value),
+            "mode" if !self.lacks(Without::Modes) => set_mode(choice, value),
+            "effort" if choice.effort.is_some() => {
+                check("effort", value, EFFORTS.iter().map(|(id, _)| *id))?;
+                choice.effort = Some(value.to_owned());
+                Ok(())
+            }
+            _ => Err(RpcError::invalid_params(format!(
+                "unknown config option: {option:?}"
+            ))),
+        }
+    }
+
+    /// Changes the model of a session's choice, in the ways of a faulty agent if so told.
+    pub(super) fn set_model(&self, choice: &mut Choice, model: &str) -> Result<(), RpcError> {
+        if self.has(Fault::SetModelError) {
+            return Err(RpcError::internal("mock failure: cannot switch the model"));
+        }
+        if !self.has(Fault::AcceptsAnyModel) {
+            check("model", model, self.args.models.iter().map(String::as_str))?;
+        }
+        if !self.has(Fault::ReportsOtherModel) && choice.model != model {
+            choice.effort = self.default_effort(model);
+            choice.model = model.to_owned();
+        }
+        Ok(())
+    }
+
+    /// The model after this one, round and round.
+    pub(super) fn next_model(&self, model: &str) -> &str {
+        let models = &self.args.models;
+        let next = models
+            .iter()
+            .position(|id| id == model)
+            .map_or(0, |at| at + 1);
+        models
+            .get(next)
+            .or(models.first())
+            .map_or("mock", String::as_str)
+    }
+}
+
+/// Changes the model as if the agent itself had decided so. Returns the update that announces it,
+/// if this agent has a way to announce it.
+pub(super) fn switch(
+    agent: &Agent,
+    choice: &mut Choice,
+    model: &str,
+) -> Result<Option<Value>, RpcError> {
+    agent.set_model(choice, model)?;
+    Ok(agent.has_config_options().then(|| {
+        json!({
+            "sessionUpdate": "config_option_update",
+            "configOptions": agent.config_options(choice),
+        })
+    }))
+}
+
+/// Changes the mode of a session's choice.
+pub(super) fn set_mode(choice: &mut Choice, mode: &str) -> Result<(), RpcError> {
+    check("mode", mode, MODES.iter().map(|(id, _)| *id))?;
+    choice.mode = mode.to_owned();
+    Ok(())
+}
+
+fn check<'a>(
+    what: &str,
+    value: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Result<(), RpcError> {
+    let known: Vec<&str> = known.collect();
+    if known.contains(&value) {
+        return Ok(());
+    }
+    Err(RpcError::invalid_params(format!(
+        "unknown {what}: {value:?}; known: {}",
+        known.join(", ")
+    )))
+}
+
+fn owned(choices: &[(&str, &str)]) -> Vec<(String, String)> {
+    choices
+        .iter()
+        .map(|(id, name)| ((*id).to_owned(), (*name).to_owned()))
+        .collect()
+}
+
+fn select(
+    (id, name, category): (&str, &str, &str),
+    current: &str,
+    choices: Vec<(String, String)>,
+) -> Value {
+    let options: Vec<Value> = choices
+        .iter()
+        .map(|(value, name)| json!({"value": value, "name": name}))
+        .collect();
+    json!({
+        "id": id,
+        "name": name,
+        "category": category,
+        "type": "select",
+        "currentValue": current,
+        "options": options,
+    })
+}
+
+/// The name of a model: `mock-fast` is called "Mock Fast".
+fn title(id: &str) -> String {
+    let words = id.split('-').map(|word| {
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| {
+            first.to_uppercase().chain(letters).collect()
+        })
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn a_name_is_made_of_the_id() {
+        assert_eq!(title("mock"), "Mock");
+        assert_eq!(title("mock-fast"), "Mock Fast");
+        assert_eq!(title("vendor/m-"), "Vendor/m ");
+    }
+}

@@ -1,0 +1,186 @@
+//! A native session of the mock agent and its file in the state directory.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// The largest session file that is read back, in bytes.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Who said something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "role")]
+pub(super) enum Speaker {
+    /// The client, on behalf of the user.
+    User,
+    /// The agent, with this model.
+    Assistant {
+        /// The model that answered.
+        model: String,
+    },
+}
+
+/// One text of the conversation: a block of a prompt, or a whole answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    #[serde(flatten)]
+    pub(super) speaker: Speaker,
+    pub(super) text: String,
+}
+
+impl Entry {
+    /// Something that the client gave.
+    pub(super) fn user(text: impl Into<String>) -> Self {
+        Self {
+            speaker: Speaker::User,
+            text: text.into(),
+        }
+    }
+
+    /// Something that a model answered.
+    pub(super) fn assistant(model: &str, text: impl Into<String>) -> Self {
+        Self {
+            speaker: Speaker::Assistant {
+                model: model.to_owned(),
+            },
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.speaker {
+            Speaker::User => write!(out, "user: {}", self.text),
+            Speaker::Assistant { model } => write!(out, "assistant [{model}]: {}", self.text),
+        }
+    }
+}
+
+/// What the client has chosen. A turn works on a copy, so a switch takes effect from the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) model: String,
+    /// Only for a model that has efforts.
+    pub(super) effort: Option<String>,
+    pub(super) mode: String,
+}
+
+impl fmt::Display for Choice {
+    /// The model, with its effort where it has one: `mock-strong (high)`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.effort {
+            Some(effort) => write!(out, "{} ({effort})", self.model),
+            None => out.write_str(&self.model),
+        }
+    }
+}
+
+/// A native session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) cwd: PathBuf,
+    pub(super) choice: Choice,
+    pub(super) history: Vec<Entry>,
+    /// There while a turn runs; `true` cancels it.
+    pub(super) turn: Option<watch::Sender<bool>>,
+}
+
+impl Session {
+    /// A session with no history.
+    pub(super) fn new(cwd: PathBuf, choice: Choice) -> Self {
+        Self {
+            cwd,
+            choice,
+            history: Vec::new(),
+            turn: None,
+        }
+    }
+
+    /// Asks the running turn, if there is one, to stop.
+    pub(super) fn cancel(&self) {
+        if let Some(turn) = &self.turn {
+            turn.send_replace(true);
+        }
+    }
+
+    /// What is kept of the session: like real agents, not the choice.
+    pub(super) fn stored(&self, id: &str) -> Stored {
+        Stored {
+            session_id: id.to_owned(),
+            cwd: self.cwd.clone(),
+            history: self.history.clone(),
+        }
+    }
+}
+
+/// A session id that no other process has given out.
+pub(super) fn new_id() -> String {
+    format!("mock-{:016x}", rand::random::<u64>())
+}
+
+/// The contents of a session's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stored {
+    pub(super) session_id: String,
+    pub(super) cwd: PathBuf,
+    pub(super) history: Vec<Entry>,
+}
+
+/// The session's file, or `None` for an id that this agent cannot have given out: the id comes
+/// from the client and must not lead out of the directory.
+fn file(directory: &Path, id: &str) -> Option<PathBuf> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (!id.is_empty() && id.bytes().all(plain)).then(|| directory.join(format!("{id}.json")))
+}
+
+/// Writes the session's file; a reader sees the old one or the new one, never a half.
+pub(super) fn save(directory: &Path, stored: &Stored) -> io::Result<()> {
+    let Some(path) = file(directory, &stored.session_id) else {
+        return Err(io::Error::other("not a session id of this agent"));
+    };
+    std::fs::create_dir_all(directory)?;
+    let unfinished = path.with_extension(format!("json.{}", std::process::id()));
+    std::fs::write(&unfinished, serde_json::to_vec(stored)?)?;
+    std::fs::rename(&unfinished, &path)
+}
+
+/// Reads a session's file; `None` when there is none that can be read.
+pub(super) fn read(directory: &Path, id: &str) -> Option<Stored> {
+    let path = file(directory, id)?;
+    if std::fs::metadata(&path).ok()?.len() > MAX_FILE_BYTES {
+        return None;
+    }
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_session_survives_in_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let stored = Stored {
+            session_id: new_id(),
+            cwd: "/work".into(),
+            history: vec![Entry::user("hello\nthere"), Entry::assistant("mock", "hi")],
+        };
+        save(directory.path(), &stored).unwrap();
+        assert_eq!(read(directory.path(), &stored.session_id), Some(stored));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_id_does_not_lead_out_of_the_directory() {
+        for id in ["", "../x", "a/b", "a.b", "ä"] {
+            assert_eq!(file(Path::new("/state"), id), None, "{id:?}");
+        }
+    }
+}
