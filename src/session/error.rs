@@ -1,6 +1,7 @@
 //! What can go wrong with a session. These errors know no HTTP.
 
-use crate::opencode::{MessageError, MessageId, PermissionId, QuestionId, Selection, SessionId};
+use crate::opencode::message::MessageError;
+use crate::opencode::{MessageId, PermissionId, QuestionId, Selection, SessionId};
 use crate::registry::SelectError;
 use crate::store::StoreError;
 
