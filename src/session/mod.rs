@@ -38,7 +38,27 @@ pub struct Admitted {
     pub answer: Option<tokio::sync::oneshot::Receiver<Answer>>,
 }
 
+/// STUB: what sessions work with.
+#[derive(Clone)]
+pub struct Deps {
+    pub store: Arc<dyn crate::store::Store>,
+    pub bus: Arc<crate::event::Bus>,
+    pub registry: Arc<crate::registry::Registry>,
+    pub pool: Arc<crate::agent::pool::Pool>,
+    pub settings: Settings,
+}
+
+/// STUB: settings of sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    pub queue_prompts: usize,
+    pub budget: handoff::Budget,
+    pub timeouts: crate::agent::Timeouts,
+}
+
 impl Sessions {
+    pub async fn open(deps: Deps) -> Result<Arc<Self>, crate::store::StoreError> { let _ = deps; Ok(Arc::new(Self {})) }
+    pub async fn shut_down(&self) {}
     pub async fn create(self: &Arc<Self>, new: NewSession, caller: Caller) -> Result<SessionInfo, Error> { todo!() }
     pub async fn list(&self, filter: ListFilter) -> Vec<SessionInfo> { todo!() }
     pub async fn info(&self, id: &SessionId) -> Result<SessionInfo, Error> { todo!() }
