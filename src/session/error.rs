@@ -1,0 +1,67 @@
+//! What can go wrong with a session. These errors know no HTTP.
+
+use crate::opencode::message::MessageError;
+use crate::opencode::{MessageId, PermissionId, QuestionId, Selection, SessionId};
+use crate::registry::SelectError;
+use crate::store::StoreError;
+
+/// Why a session did not do it. Nothing has changed then.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No such session.
+    #[error("Session not found: {0}")]
+    NotFound(SessionId),
+    /// No such message in the session.
+    #[error("Message not found: {0}")]
+    MessageNotFound(MessageId),
+    /// No such permission request is waiting for an answer.
+    #[error("Permission request not found: {0}. It may have been answered already.")]
+    PermissionNotFound(PermissionId),
+    /// No such question is waiting for an answer.
+    #[error("Question not found: {0}. It may have been answered already.")]
+    QuestionNotFound(QuestionId),
+    /// The wished selection cannot be had.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// The session has moved on since the client read it.
+    #[error(
+        "The session is at revision {revision}, not at the one in If-Match. Read it again and decide anew."
+    )]
+    RevisionConflict {
+        /// The revision that it has.
+        revision: u64,
+        /// The selection that it has.
+        selection: Option<Selection>,
+    },
+    /// A turn is in flight, and this cannot be done beside it.
+    #[error("The session is busy. Wait until it is idle, or abort it first.")]
+    Busy(SessionId),
+    /// Too many prompts wait already.
+    #[error(
+        "{limit} prompts wait for this session already. Send this one again when some are answered."
+    )]
+    QueueFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// A field of the request cannot be used.
+    #[error("{message}\n  at {field}")]
+    Invalid {
+        /// The field, as `["parts"][0]["url"]`.
+        field: String,
+        /// What is wrong with it and what to send instead.
+        message: String,
+    },
+    /// A message with this id exists already.
+    #[error("Message {0} exists already. Leave messageID out, or send a new one.")]
+    DuplicateMessage(MessageId),
+    /// The selection was taken back because the agent could not apply it.
+    #[error("{}", .0.message())]
+    NotApplied(MessageError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server is shutting down.
+    #[error("Baton is shutting down")]
+    ShutDown,
+}

@@ -1,0 +1,82 @@
+//! What callers ask of a session, in typed values.
+
+use serde_json::{Map, Value};
+
+use crate::opencode::event::Source;
+use crate::opencode::prompt::PartInput;
+use crate::opencode::session::PermissionRule;
+use crate::opencode::{MessageId, SessionId};
+use crate::registry::Wish;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// By which way.
+    pub source: Source,
+    /// The `x-client-id` of the request.
+    pub client: Option<String>,
+}
+
+/// A session to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewSession {
+    /// The working directory of its agents: an absolute path.
+    pub directory: String,
+    /// The session that it belongs to.
+    pub parent_id: Option<SessionId>,
+    /// Its title; one with the time is made when there is none.
+    pub title: Option<String>,
+    /// What it shall select; empty leaves the choice to the first prompt.
+    pub wish: Wish,
+    /// Free data of the client.
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules.
+    pub permission: Vec<PermissionRule>,
+}
+
+/// Changes of a session: all or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// What it shall select.
+    pub wish: Wish,
+    /// A new title.
+    pub title: Option<String>,
+    /// New data of the client, in place of the old.
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules, behind the old ones.
+    pub permission: Vec<PermissionRule>,
+    /// When it was archived, in milliseconds since the Unix epoch.
+    pub archived: Option<u64>,
+    /// The revision that the session has to have.
+    pub if_match: Option<u64>,
+}
+
+/// A prompt.
+#[derive(Debug, Clone, Default)]
+pub struct Prompt {
+    /// The message's id, where the client brings one.
+    pub message_id: Option<MessageId>,
+    /// What the session shall select for this prompt and from then on.
+    pub wish: Wish,
+    /// Its parts; at least one.
+    pub parts: Vec<PartInput>,
+    /// Only store it; it goes to the model with the next prompt.
+    pub no_reply: bool,
+    /// An instruction for this prompt alone.
+    pub system: Option<String>,
+}
+
+/// Which sessions to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Only of this directory.
+    pub directory: Option<String>,
+    /// Only those without a parent.
+    pub roots: bool,
+    /// Only those used since then, in milliseconds since the Unix epoch.
+    pub start: Option<u64>,
+    /// Only those with this text in their title, whatever its case.
+    pub search: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
