@@ -104,8 +104,6 @@ pub struct Queued {
 /// A turn in flight.
 #[derive(Debug)]
 pub struct Turn {
-    /// Its place in the session.
-    pub turn: u64,
     /// Set to stop it.
     pub abort: watch::Sender<bool>,
     /// Who waits for the answer: the prompt's own client, and those whose prompts were taken out of the

@@ -65,8 +65,8 @@ impl Worker {
                 // Dropping the preparation drops its live session; the next turn binds again.
                 let prepared = tokio::select! {
                     biased;
-                    _ = abort.wait_for(|stop| *stop) => Err(Stop::User.error()),
-                    _ = stopping.wait_for(|stop| *stop) => Err(Stop::ShutDown.error()),
+                    () = raised(&mut abort) => Err(Stop::User.error()),
+                    () = raised(&mut stopping) => Err(Stop::ShutDown.error()),
                     prepared = self.prepare(&queued) => prepared,
                 };
                 if let Err(error) = &prepared
@@ -243,8 +243,8 @@ impl Worker {
                     self.flush().await;
                     continue;
                 }
-                _ = abort.wait_for(|stop| *stop), if running => Stop::User,
-                _ = stopping.wait_for(|stop| *stop), if running => Stop::ShutDown,
+                () = raised(&mut abort), if running => Stop::User,
+                () = raised(&mut stopping), if running => Stop::ShutDown,
                 () = sleep_until(patience.unwrap_or_else(tokio::time::Instant::now)), if patience.is_some() => {
                     outcome.ended = Ended::CancelIgnored;
                     return outcome;
@@ -531,6 +531,12 @@ impl Worker {
             let _gone = waiting.send(answer.clone());
         }
     }
+}
+
+/// Waits until a flag is raised.
+async fn raised(flag: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could raise it, which is as good as raised.
+    let _raised = flag.wait_for(|raised| *raised).await;
 }
 
 /// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON.

@@ -136,7 +136,6 @@ impl Worker {
         if let Some(mut queued) = runtime.queue.pop_front() {
             let answers = std::mem::take(&mut queued.answers);
             runtime.turn = Some(Turn {
-                turn: queued.turn,
                 abort: queued.abort.clone(),
                 answers,
             });
