@@ -116,6 +116,11 @@ impl Agent {
         Lease(Arc::clone(self))
     }
 
+    /// Whether any session is at work with the agent.
+    pub fn is_working(&self) -> bool {
+        self.working.load(Ordering::Acquire) > 0
+    }
+
     fn idle_since(&self) -> Option<Instant> {
         let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
         (self.working.load(Ordering::Acquire) == 0).then_some(used)

@@ -377,3 +377,6 @@ fn keep_contexts(new: &mut Catalogue, old: &Catalogue) {
         model.context_tokens = model.context_tokens.or(known);
     }
 }
+
+#[cfg(test)]
+pub mod fixture;

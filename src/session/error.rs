@@ -24,7 +24,9 @@ pub enum Error {
     #[error(transparent)]
     Select(#[from] SelectError),
     /// The session has moved on since the client read it.
-    #[error("The session is at revision {revision}, not at the one in If-Match. Read it again and decide anew.")]
+    #[error(
+        "The session is at revision {revision}, not at the one in If-Match. Read it again and decide anew."
+    )]
     RevisionConflict {
         /// The revision that it has.
         revision: u64,
@@ -35,7 +37,9 @@ pub enum Error {
     #[error("The session is busy. Wait until it is idle, or abort it first.")]
     Busy(SessionId),
     /// Too many prompts wait already.
-    #[error("{limit} prompts wait for this session already. Send this one again when some are answered.")]
+    #[error(
+        "{limit} prompts wait for this session already. Send this one again when some are answered."
+    )]
     QueueFull {
         /// The limit.
         limit: usize,

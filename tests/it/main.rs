@@ -5,4 +5,6 @@
     reason = "a test may panic; not every build of the tests has an unwrap"
 )]
 
+mod harness;
 mod mock_agent;
+mod switch;

@@ -1,0 +1,679 @@
+//! The answer that is being written: folds an agent's updates into a message and its parts.
+//!
+//! Pure: updates go in, events come out, and [`Answering::take_changes`] says what the store lacks.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::state::to_json;
+use super::tool::ToolCall;
+use crate::opencode::event::{
+    EventPayload, FileEdited, MessageEvent, PartDelta, PartUpdated, Todo, TodoUpdated,
+};
+use crate::opencode::message::{
+    AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
+    PartTime, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart, ToolState,
+};
+use crate::opencode::session::Tokens;
+use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
+use crate::store::{Change, MessageKey};
+
+/// Text of one answer that is kept, in bytes; an agent that floods is cut off there.
+pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Parts of one answer.
+pub const PARTS_MAX: usize = 20_000;
+/// The tool under which a plan is shown, as OpenCode does it.
+pub const PLAN_TOOL: &str = "todowrite";
+
+/// What an update means beyond the answer's own parts.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// What clients are to see.
+    pub events: Vec<EventPayload>,
+    /// The agent's new plan.
+    pub todos: Option<Vec<Todo>>,
+    /// The size of the model's context, in tokens.
+    pub context_tokens: Option<u64>,
+    /// A title that the agent has found for the session.
+    pub title: Option<String>,
+    /// A complete part was written, so that the store should have it now.
+    pub complete: bool,
+}
+
+/// An answer that is being written.
+#[derive(Debug)]
+pub struct Answering {
+    /// The message.
+    pub message: AssistantMessage,
+    /// Its parts.
+    pub parts: Vec<Part>,
+    key: MessageKey,
+    /// The text or reasoning part that grows, and the agent's own id of the message it belongs to.
+    open: Option<(usize, Option<String>)>,
+    tools: HashMap<String, (usize, ToolCall)>,
+    plans: u64,
+    unwritten: BTreeSet<usize>,
+    message_unwritten: bool,
+    bytes: usize,
+    /// What the agent's session had cost before this answer, where it says so.
+    cost_before: f64,
+    cost_now: Option<f64>,
+    has_content: bool,
+}
+
+impl Answering {
+    /// An empty answer to a prompt.
+    pub fn new(
+        session: &SessionId,
+        parent: &MessageId,
+        turn: u64,
+        seq: u64,
+        selection: &Selection,
+        directory: &str,
+    ) -> Self {
+        let id = MessageId::after(parent);
+        let message = AssistantMessage {
+            id: id.clone(),
+            session_id: session.clone(),
+            time: AssistantTime {
+                created: now_ms(),
+                completed: None,
+            },
+            error: None,
+            parent_id: parent.clone(),
+            model_id: selection.model_id.clone(),
+            provider_id: selection.provider_id.clone(),
+            mode: selection.agent.clone(),
+            agent: selection.agent.clone(),
+            path: MessagePath {
+                cwd: directory.to_owned(),
+                root: directory.to_owned(),
+            },
+            summary: None,
+            cost: 0.0,
+            tokens: Tokens::default(),
+            variant: selection.variant.clone(),
+            finish: None,
+        };
+        Self {
+            message,
+            parts: Vec::new(),
+            key: MessageKey { seq, turn, id },
+            open: None,
+            tools: HashMap::new(),
+            plans: 0,
+            unwritten: BTreeSet::new(),
+            message_unwritten: true,
+            bytes: 0,
+            cost_before: 0.0,
+            cost_now: None,
+            has_content: false,
+        }
+    }
+
+    /// The events of its beginning.
+    pub fn begin(&mut self, cost_before: f64) -> Vec<EventPayload> {
+        self.cost_before = cost_before;
+        let step = Part::StepStart(StepStartPart {
+            id: PartId::new(),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+        });
+        vec![self.message_event(), self.add(step)]
+    }
+
+    /// What the agent's session has cost by now.
+    pub fn cost_total(&self) -> f64 {
+        self.cost_now.unwrap_or(self.cost_before)
+    }
+
+    /// The tool of a call, when it was announced.
+    pub fn tool_of(&self, call_id: &str) -> Option<&str> {
+        self.tools.get(call_id).map(|(_, call)| call.tool())
+    }
+
+    /// Whether the agent has said or done anything.
+    pub fn has_content(&self) -> bool {
+        self.has_content
+    }
+
+    /// The message as it stands.
+    pub fn snapshot(&self) -> MessageWithParts {
+        MessageWithParts {
+            info: Message::Assistant(self.message.clone()),
+            parts: self.parts.clone(),
+        }
+    }
+
+    /// Takes in one `session/update`.
+    pub fn fold(&mut self, update: &Value, directory: &str) -> Folded {
+        let kind = update
+            .get("sessionUpdate")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let mut folded = Folded::default();
+        match kind {
+            "agent_message_chunk" => self.fold_chunk(update, false, &mut folded),
+            "agent_thought_chunk" => self.fold_chunk(update, true, &mut folded),
+            "tool_call" | "tool_call_update" => self.fold_tool(update, directory, &mut folded),
+            "plan" => self.fold_plan(update, &mut folded),
+            "usage_update" => {
+                folded.context_tokens = update
+                    .get("size")
+                    .and_then(Value::as_u64)
+                    .filter(|size| *size > 0);
+                let cost = update
+                    .get("cost")
+                    .and_then(|c| c.get("amount"))
+                    .and_then(Value::as_f64);
+                self.cost_now = cost.filter(|c| c.is_finite()).or(self.cost_now);
+            }
+            "session_info_update" => {
+                folded.title = update
+                    .get("title")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+            }
+            // Commands, modes and options are not part of an answer; kinds from the future are none
+            // that we know.
+            _ => {}
+        }
+        folded
+    }
+
+    fn fold_chunk(&mut self, update: &Value, reasoning: bool, folded: &mut Folded) {
+        let Some(content) = update.get("content") else {
+            return;
+        };
+        let text = match content.get("type").and_then(Value::as_str) {
+            Some("text") => content
+                .get("text")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            Some(other) => format!("[{other}]"),
+            None => return,
+        };
+        if text.is_empty() || self.is_full(text.len()) {
+            return;
+        }
+        self.bytes += text.len();
+        self.has_content = true;
+        let agents_id = update
+            .get("messageId")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let fits = |part: &Part| {
+            matches!(
+                (part, reasoning),
+                (Part::Text(_), false) | (Part::Reasoning(_), true)
+            )
+        };
+        let continues = self
+            .open
+            .as_ref()
+            .is_some_and(|(at, id)| fits(&self.parts[*at]) && *id == agents_id);
+        if !continues {
+            folded.complete = self.close_open(&mut folded.events);
+            let part = self.new_text_part(reasoning);
+            folded.events.push(self.add(part));
+            self.open = Some((self.parts.len() - 1, agents_id));
+        }
+        let Some((at, _)) = self.open else { return };
+        let (Part::Text(TextPart {
+            id, text: whole, ..
+        })
+        | Part::Reasoning(ReasoningPart {
+            id, text: whole, ..
+        })) = &mut self.parts[at]
+        else {
+            return;
+        };
+        whole.push_str(&text);
+        folded.events.push(EventPayload::PartDelta(PartDelta {
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            part_id: id.clone(),
+            field: "text".to_owned(),
+            delta: text,
+        }));
+        self.unwritten.insert(at);
+    }
+
+    fn new_text_part(&self, reasoning: bool) -> Part {
+        let (id, session_id, message_id) = (
+            PartId::new(),
+            self.message.session_id.clone(),
+            self.message.id.clone(),
+        );
+        let time = PartTime {
+            start: now_ms(),
+            end: None,
+        };
+        if reasoning {
+            return Part::Reasoning(ReasoningPart {
+                id,
+                session_id,
+                message_id,
+                text: String::new(),
+                time,
+            });
+        }
+        let text = String::new();
+        let (synthetic, ignored, metadata) = (None, None, None);
+        Part::Text(TextPart {
+            id,
+            session_id,
+            message_id,
+            text,
+            synthetic,
+            ignored,
+            time: Some(time),
+            metadata,
+        })
+    }
+
+    fn is_full(&self, more: usize) -> bool {
+        self.bytes + more > ANSWER_MAX_BYTES || self.parts.len() >= PARTS_MAX
+    }
+
+    /// Ends the text part that grows; true when there was one.
+    fn close_open(&mut self, events: &mut Vec<EventPayload>) -> bool {
+        let Some((at, _)) = self.open.take() else {
+            return false;
+        };
+        let end = Some(now_ms());
+        match &mut self.parts[at] {
+            Part::Text(part) => part.time = part.time.map(|t| PartTime { end, ..t }),
+            Part::Reasoning(part) => part.time.end = end,
+            _ => {}
+        }
+        events.push(self.changed(at));
+        true
+    }
+
+    fn fold_tool(&mut self, update: &Value, directory: &str, folded: &mut Folded) {
+        let Some(call_id) = update.get("toolCallId").and_then(Value::as_str) else {
+            return;
+        };
+        let known = self.tools.contains_key(call_id);
+        if !known && self.is_full(0) {
+            return;
+        }
+        self.has_content = true;
+        folded.complete = self.close_open(&mut folded.events);
+        let (at, mut call) = match self.tools.remove(call_id) {
+            Some(found) => found,
+            None => (self.parts.len(), ToolCall::new(now_ms())),
+        };
+        let room = ANSWER_MAX_BYTES.saturating_sub(self.bytes);
+        let before = call.output_len();
+        let finished = call.merge(update, now_ms(), room);
+        self.bytes += call.output_len().saturating_sub(before);
+        let part = Part::Tool(ToolPart {
+            id: self
+                .parts
+                .get(at)
+                .map_or_else(PartId::new, |p| p.id().clone()),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            call_id: call_id.to_owned(),
+            tool: call.tool().to_owned(),
+            state: call.state(),
+        });
+        if at == self.parts.len() {
+            folded.events.push(self.add(part));
+        } else if self.parts[at] != part {
+            // Agents repeat themselves; what has not changed is no news.
+            self.parts[at] = part;
+            folded.events.push(self.changed(at));
+        }
+        if finished {
+            folded.complete = true;
+            let files = call
+                .edited_files()
+                .into_iter()
+                .map(|file| absolute(directory, &file));
+            folded
+                .events
+                .extend(files.map(|file| EventPayload::FileEdited(FileEdited { file })));
+        }
+        self.tools.insert(call_id.to_owned(), (at, call));
+    }
+
+    fn fold_plan(&mut self, update: &Value, folded: &mut Folded) {
+        let Some(entries) = update.get("entries").and_then(Value::as_array) else {
+            return;
+        };
+        if self.is_full(0) {
+            return;
+        }
+        let text = |entry: &Value, key: &str, default: &str| {
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or(default)
+                .to_owned()
+        };
+        let todos: Vec<Todo> = entries
+            .iter()
+            .map(|entry| Todo {
+                content: text(entry, "content", ""),
+                status: text(entry, "status", "pending"),
+                priority: text(entry, "priority", "medium"),
+            })
+            .collect();
+        self.has_content = true;
+        self.close_open(&mut folded.events);
+        self.plans += 1;
+        let now = now_ms();
+        let list = json!(todos);
+        let object = |value: Value| Map::from_iter([("todos".to_owned(), value)]);
+        let part = Part::Tool(ToolPart {
+            id: PartId::new(),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            call_id: format!("plan-{}", self.plans),
+            tool: PLAN_TOOL.to_owned(),
+            state: ToolState::Completed {
+                input: object(list.clone()),
+                output: serde_json::to_string_pretty(&list).unwrap_or_default(),
+                title: format!(
+                    "{} todos",
+                    todos.iter().filter(|t| t.status != "completed").count()
+                ),
+                metadata: object(list),
+                time: PartTime {
+                    start: now,
+                    end: Some(now),
+                },
+            },
+        });
+        folded.events.push(self.add(part));
+        folded.events.push(EventPayload::TodoUpdated(TodoUpdated {
+            session_id: self.message.session_id.clone(),
+            todos: todos.clone(),
+        }));
+        folded.todos = Some(todos);
+        folded.complete = true;
+    }
+
+    /// Ends the answer. Tool calls that are still running did not finish.
+    pub fn finish(
+        &mut self,
+        reason: &str,
+        tokens: Tokens,
+        error: Option<MessageError>,
+    ) -> Vec<EventPayload> {
+        let mut events = Vec::new();
+        self.close_open(&mut events);
+        let unfinished: Vec<usize> = (0..self.parts.len())
+            .filter(|&at| interrupt(&mut self.parts[at], now_ms()))
+            .collect();
+        events.extend(unfinished.into_iter().map(|at| self.changed(at)));
+        let cost = self
+            .cost_now
+            .map_or(0.0, |now| (now - self.cost_before).max(0.0));
+        events.push(self.add(Part::StepFinish(StepFinishPart {
+            id: PartId::new(),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            reason: reason.to_owned(),
+            cost,
+            tokens,
+        })));
+        self.message.time.completed = Some(now_ms());
+        self.message.finish = Some(reason.to_owned());
+        self.message.tokens = tokens;
+        self.message.cost = cost;
+        self.message.error = error;
+        self.message_unwritten = true;
+        events.push(self.message_event());
+        events
+    }
+
+    /// What the store does not have yet.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if std::mem::take(&mut self.message_unwritten) {
+            changes.push(put_message(
+                &Message::Assistant(self.message.clone()),
+                &self.message.session_id,
+                &self.key,
+            ));
+        }
+        for at in std::mem::take(&mut self.unwritten) {
+            changes.push(put_part(&self.parts[at], &self.message.session_id, at));
+        }
+        changes
+    }
+
+    /// Whether the store lacks something.
+    pub fn is_unwritten(&self) -> bool {
+        self.message_unwritten || !self.unwritten.is_empty()
+    }
+
+    fn add(&mut self, part: Part) -> EventPayload {
+        self.parts.push(part);
+        self.changed(self.parts.len() - 1)
+    }
+
+    fn changed(&mut self, at: usize) -> EventPayload {
+        self.unwritten.insert(at);
+        part_event(&self.message.session_id, self.parts[at].clone())
+    }
+
+    fn message_event(&self) -> EventPayload {
+        let info = Message::Assistant(self.message.clone());
+        EventPayload::MessageUpdated(MessageEvent {
+            session_id: self.message.session_id.clone(),
+            info,
+        })
+    }
+}
+
+/// Turns a tool call that has not ended into one that failed; true when it was one.
+pub fn interrupt(part: &mut Part, now: u64) -> bool {
+    let Part::Tool(tool) = part else { return false };
+    let (input, start, metadata) = match &tool.state {
+        ToolState::Pending { input, .. } => (input.clone(), now, None),
+        ToolState::Running {
+            input,
+            time,
+            metadata,
+            ..
+        } => (input.clone(), time.start, metadata.clone()),
+        ToolState::Completed { .. } | ToolState::Error { .. } => return false,
+    };
+    let error = "The tool call was interrupted before it ended.".to_owned();
+    tool.state = ToolState::Error {
+        input,
+        error,
+        metadata,
+        time: PartTime {
+            start,
+            end: Some(now),
+        },
+    };
+    true
+}
+
+/// The event of a part that was made or has changed.
+pub fn part_event(session: &SessionId, part: Part) -> EventPayload {
+    EventPayload::PartUpdated(PartUpdated {
+        session_id: session.clone(),
+        part,
+        time: now_ms(),
+    })
+}
+
+/// Writes a message without its parts.
+pub fn put_message(message: &Message, session: &SessionId, key: &MessageKey) -> Change {
+    let open = matches!(message, Message::Assistant(m) if m.time.completed.is_none());
+    Change::PutMessage {
+        session: session.clone(),
+        key: key.clone(),
+        open,
+        body: to_json(message),
+    }
+}
+
+/// Writes a part.
+pub fn put_part(part: &Part, session: &SessionId, place: usize) -> Change {
+    Change::PutPart {
+        session: session.clone(),
+        message: part.message_id().clone(),
+        place: place as u64,
+        id: part.id().clone(),
+        body: to_json(part),
+    }
+}
+
+fn absolute(directory: &str, file: &str) -> String {
+    Path::new(directory)
+        .join(file)
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answering() -> Answering {
+        let selection = Selection {
+            provider_id: "mock".into(),
+            model_id: "m".into(),
+            variant: None,
+            agent: "build".into(),
+        };
+        Answering::new(
+            &SessionId::new(),
+            &MessageId::new(),
+            1,
+            2,
+            &selection,
+            "/work",
+        )
+    }
+
+    fn chunk(kind: &str, text: &str) -> Value {
+        json!({"sessionUpdate": kind, "content": {"type": "text", "text": text}})
+    }
+
+    #[test]
+    fn chunks_of_one_kind_grow_one_part() {
+        let mut answer = answering();
+        answer.begin(0.0);
+        for (kind, text) in [
+            ("agent_thought_chunk", "hm"),
+            ("agent_message_chunk", "he"),
+            ("agent_message_chunk", "llo"),
+            ("agent_thought_chunk", "so"),
+        ] {
+            answer.fold(&chunk(kind, text), "/work");
+        }
+        let events = answer.finish("stop", Tokens::default(), None);
+        assert!(matches!(
+            events.last(),
+            Some(EventPayload::MessageUpdated(_))
+        ));
+        let texts: Vec<_> = answer
+            .parts
+            .iter()
+            .filter_map(|p| match p {
+                Part::Text(p) => {
+                    Some(("text", p.text.clone(), p.time.and_then(|t| t.end).is_some()))
+                }
+                Part::Reasoning(p) => Some(("reasoning", p.text.clone(), p.time.end.is_some())),
+                _ => None,
+            })
+            .collect();
+        let expect = |kind, text: &str| (kind, text.to_owned(), true);
+        assert_eq!(
+            texts,
+            [
+                expect("reasoning", "hm"),
+                expect("text", "hello"),
+                expect("reasoning", "so")
+            ]
+        );
+    }
+
+    #[test]
+    fn the_deltas_of_a_part_add_up_to_its_text() {
+        let mut answer = answering();
+        answer.begin(0.0);
+        let mut text = String::new();
+        for n in 0..50 {
+            for event in answer
+                .fold(&chunk("agent_message_chunk", &format!("{n} ")), "/work")
+                .events
+            {
+                if let EventPayload::PartDelta(delta) = event {
+                    text.push_str(&delta.delta);
+                }
+            }
+        }
+        assert!(matches!(&answer.parts[1], Part::Text(p) if p.text == text));
+        assert_eq!(
+            answer.take_changes().len(),
+            3,
+            "the message, the step and the text, once each"
+        );
+        assert!(!answer.is_unwritten());
+    }
+
+    #[test]
+    fn a_tool_call_that_did_not_end_is_interrupted() {
+        let mut answer = answering();
+        answer.begin(0.0);
+        answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/work");
+        answer.finish("error", Tokens::default(), None);
+        assert!(matches!(
+            &answer.parts[1],
+            Part::Tool(ToolPart {
+                state: ToolState::Error { .. },
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn an_edit_is_told_once_with_its_whole_path() {
+        let mut answer = answering();
+        let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "write", "kind": "edit", "rawInput": {"filePath": "a.txt"}});
+        let done =
+            json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"});
+        answer.fold(&call, "/work");
+        let edited = |folded: Folded| {
+            folded
+                .events
+                .into_iter()
+                .filter(|e| matches!(e, EventPayload::FileEdited(f) if f.file == "/work/a.txt"))
+                .count()
+        };
+        assert_eq!(edited(answer.fold(&done, "/work")), 1);
+        assert_eq!(edited(answer.fold(&done, "/work")), 0);
+    }
+
+    #[test]
+    fn nonsense_is_ignored() {
+        let mut answer = answering();
+        for update in [
+            json!(null),
+            json!([]),
+            json!({"sessionUpdate": 5}),
+            json!({"sessionUpdate": "agent_message_chunk"}),
+            json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": 7}}),
+            json!({"sessionUpdate": "tool_call"}),
+            json!({"sessionUpdate": "plan", "entries": {}}),
+            json!({"sessionUpdate": "usage_update", "cost": "much"}),
+        ] {
+            answer.fold(&update, "/work");
+        }
+        assert!(!answer.has_content());
+    }
+}

@@ -1,0 +1,362 @@
+//! `SessionState` and `Runtime`, under one lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::{Mutex, Notify, oneshot, watch};
+
+use super::answer::Answering;
+use super::{Answer, Caller};
+use crate::opencode::event::{Source, Todo, Transfer};
+use crate::opencode::message::MessageError;
+use crate::opencode::session::{
+    PermissionRule, Revert, RuntimeStatus, SessionRuntime, SessionSummary, SessionTime, Tokens,
+};
+use crate::opencode::{MessageId, Selection, Session as SessionInfo, SessionId, project_id};
+use crate::store::Change;
+
+/// Outcomes of switches that are kept for those who wait for one.
+const OUTCOMES: usize = 32;
+
+/// What clients see of a session, and what the store keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// Its id.
+    pub id: SessionId,
+    /// A short name of two words.
+    pub slug: String,
+    /// The working directory of its agents.
+    pub directory: String,
+    /// The session that it belongs to.
+    pub parent_id: Option<SessionId>,
+    /// The title.
+    pub title: String,
+    /// The title is the one that Baton made.
+    pub title_is_default: bool,
+    /// What the user wants to talk to; `None` until the first prompt or choice.
+    pub selection: Option<Selection>,
+    /// The revision at which the selection was set.
+    pub selection_revision: u64,
+    /// The last selection that an agent has confirmed: where a failed switch goes back to.
+    pub last_applied: Option<Selection>,
+    /// Free data of the client.
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules.
+    pub permission: Vec<PermissionRule>,
+    /// When things happened.
+    pub time: SessionTime,
+    /// Cost of all answers.
+    pub cost: f64,
+    /// Tokens of all answers.
+    pub tokens: Tokens,
+    /// What was changed.
+    pub summary: SessionSummary,
+    /// Set while the session is reverted.
+    pub revert: Option<Revert>,
+    /// The agent's plan.
+    pub todos: Vec<Todo>,
+    /// Permissions given for good.
+    pub always: Vec<Always>,
+    /// The version of the server that made it.
+    pub version: String,
+    /// Counts the committed changes of what clients can set.
+    pub revision: u64,
+}
+
+/// A session's native session inside a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The native session's id.
+    pub native_session: String,
+    /// The last turn whose messages the backend has seen; 0 for none.
+    pub seen_turn: u64,
+}
+
+/// A selection with the revision that made it: what the reconciler works towards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The selection.
+    pub selection: Selection,
+    /// Its revision.
+    pub revision: u64,
+}
+
+/// A prompt that waits for its turn. Its selection is a snapshot; nothing changes it any more.
+#[derive(Debug)]
+pub struct Queued {
+    /// The prompt's message.
+    pub message_id: MessageId,
+    /// Its place in the session.
+    pub turn: u64,
+    /// What it is answered by.
+    pub target: Target,
+    /// When it was admitted.
+    pub admitted: Instant,
+    /// Set to stop it, also before its turn has come.
+    pub abort: watch::Sender<bool>,
+    /// Who waits for the answer.
+    pub answers: Vec<oneshot::Sender<Answer>>,
+}
+
+/// A turn in flight.
+#[derive(Debug)]
+pub struct Turn {
+    /// Set to stop it.
+    pub abort: watch::Sender<bool>,
+    /// Who waits for the answer: the prompt's own client, and those whose prompts were taken out of the
+    /// queue by an abort.
+    pub answers: Vec<oneshot::Sender<Answer>>,
+}
+
+/// An entry of the audit trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SwitchEntry {
+    /// The revision that it made.
+    pub revision: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// The selection before.
+    pub previous: Option<Selection>,
+    /// The selection after.
+    pub current: Selection,
+    /// Who changed it.
+    pub source: Source,
+    /// The client.
+    pub client: Option<String>,
+    /// How the conversation reached the agent, once it was applied.
+    pub transfer: Option<Transfer>,
+    /// How long it took to apply, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Why it could not be applied.
+    pub failure: Option<MessageError>,
+}
+
+/// A permission that the user gave for good, to one backend of one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Always {
+    /// To whom. A switch of the backend takes no approval along.
+    pub backend: String,
+    /// The kind of thing.
+    pub permission: String,
+    /// What it is done to.
+    pub pattern: String,
+}
+
+/// What is running for a session.
+#[derive(Debug, Default)]
+pub struct Runtime {
+    /// What the reconciler works towards: always the state's selection.
+    pub desired: Option<Target>,
+    /// What the agent has confirmed.
+    pub applied: Option<Selection>,
+    /// The reconciler is at work outside of a turn.
+    pub switching: bool,
+    /// The turn in flight.
+    pub turn: Option<Turn>,
+    /// The answer that is being written.
+    pub answering: Option<Answering>,
+    /// Prompts that wait.
+    pub queue: VecDeque<Queued>,
+    /// Native sessions by backend.
+    pub bindings: BTreeMap<String, Binding>,
+    /// Counts how often all bindings were forgotten, so that the worker drops its live ones.
+    pub bindings_epoch: u64,
+    /// The highest place of a message.
+    pub last_seq: u64,
+    /// The revision of the last switch that was applied or has failed.
+    pub settled_revision: u64,
+    /// How the last switches ended, by revision.
+    pub outcomes: VecDeque<(u64, Option<MessageError>)>,
+    /// When the last switch failed, for prompts that were waiting for it.
+    pub failed: Option<(Target, MessageError, Instant)>,
+    /// Entries of the audit trail whose outcome is not known yet.
+    pub open_switches: VecDeque<SwitchEntry>,
+    /// The worker was started.
+    pub worker: bool,
+    /// The session was deleted; nothing is to be started for it any more.
+    pub deleted: bool,
+}
+
+impl Runtime {
+    /// Whether a turn is in flight or waits.
+    pub fn is_busy(&self) -> bool {
+        self.turn.is_some() || !self.queue.is_empty()
+    }
+
+    /// Notes how a switch ended; false when that was known already.
+    pub fn settle(&mut self, revision: u64, failure: Option<MessageError>) -> bool {
+        if revision <= self.settled_revision {
+            return false;
+        }
+        self.settled_revision = revision;
+        if self.outcomes.len() == OUTCOMES {
+            self.outcomes.pop_front();
+        }
+        self.outcomes.push_back((revision, failure));
+        true
+    }
+}
+
+/// State and runtime: only ever seen together.
+#[derive(Debug)]
+pub struct Locked {
+    /// What clients see.
+    pub state: SessionState,
+    /// What is running.
+    pub runtime: Runtime,
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Its directory, which scopes its events.
+    pub directory: Arc<str>,
+    /// THE lock. Nothing but the store is awaited while it is held.
+    pub locked: Mutex<Locked>,
+    /// Wakes the worker.
+    pub wake: Notify,
+    /// Changes when a switch has ended.
+    pub settled: watch::Sender<u64>,
+}
+
+impl Session {
+    /// A session around its stored state.
+    pub fn new(
+        state: SessionState,
+        bindings: BTreeMap<String, Binding>,
+        last_seq: u64,
+    ) -> Arc<Self> {
+        let desired = state.selection.clone().map(|selection| Target {
+            selection,
+            revision: state.selection_revision,
+        });
+        // A selection from before a restart is applied by the next prompt and not before, so that a
+        // start of Baton does not start an agent for every session it knows.
+        let settled_revision = state.selection_revision;
+        Arc::new(Self {
+            id: state.id.clone(),
+            directory: state.directory.as_str().into(),
+            locked: Mutex::new(Locked {
+                state,
+                runtime: Runtime {
+                    desired,
+                    bindings,
+                    last_seq,
+                    settled_revision,
+                    ..Runtime::default()
+                },
+            }),
+            wake: Notify::new(),
+            settled: watch::Sender::new(0),
+        })
+    }
+}
+
+impl Locked {
+    /// The session as clients see it.
+    pub fn info(&self) -> SessionInfo {
+        let (state, runtime) = (&self.state, &self.runtime);
+        let status = match () {
+            () if runtime.is_busy() => RuntimeStatus::Busy,
+            () if runtime.switching => RuntimeStatus::Switching,
+            () => RuntimeStatus::Idle,
+        };
+        let desired = runtime.desired.as_ref().map(|t| &t.selection);
+        let pending = desired
+            .filter(|d| runtime.applied.as_ref() != Some(*d))
+            .cloned();
+        SessionInfo {
+            id: state.id.clone(),
+            slug: state.slug.clone(),
+            project_id: project_id(&state.directory),
+            directory: state.directory.clone(),
+            path: Some(String::new()),
+            parent_id: state.parent_id.clone(),
+            summary: Some(state.summary),
+            cost: state.cost,
+            tokens: state.tokens,
+            title: state.title.clone(),
+            agent: state.selection.as_ref().map(|s| s.agent.clone()),
+            model: state.selection.as_ref().map(Selection::model_ref),
+            version: state.version.clone(),
+            metadata: state.metadata.clone(),
+            time: state.time,
+            permission: (!state.permission.is_empty()).then(|| state.permission.clone()),
+            revert: state.revert.clone(),
+            revision: state.revision,
+            runtime: SessionRuntime {
+                status,
+                applied: runtime.applied.clone(),
+                pending,
+            },
+        }
+    }
+
+    /// Writes the state as it is, for changes that make no new revision.
+    pub fn put_state(&self) -> Change {
+        put(&self.state, Some(self.state.revision))
+    }
+
+    /// Writes a binding.
+    pub fn put_binding(&self, backend: &str) -> Option<Change> {
+        let binding = self.runtime.bindings.get(backend)?;
+        Some(Change::PutBinding {
+            session: self.state.id.clone(),
+            backend: backend.to_owned(),
+            body: to_json(binding),
+        })
+    }
+}
+
+/// Writes a state over the revision that has to be there.
+pub fn put(state: &SessionState, expected: Option<u64>) -> Change {
+    Change::PutSession {
+        id: state.id.clone(),
+        expected,
+        revision: state.revision,
+        body: to_json(state),
+    }
+}
+
+/// JSON of one of our own types.
+pub fn to_json(value: &impl Serialize) -> String {
+    // Our types are trees of strings, numbers and string-keyed maps, which always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+impl SwitchEntry {
+    /// A change of the selection by somebody, at a time.
+    pub fn new(
+        revision: u64,
+        time: u64,
+        previous: Option<Selection>,
+        current: Selection,
+        caller: &Caller,
+    ) -> Self {
+        Self {
+            revision,
+            time,
+            previous,
+            current,
+            source: caller.source,
+            client: caller.client.clone(),
+            transfer: None,
+            duration_ms: None,
+            failure: None,
+        }
+    }
+
+    /// Writes the entry.
+    pub fn put(&self, session: &SessionId) -> Change {
+        Change::PutSwitch {
+            session: session.clone(),
+            revision: self.revision,
+            body: to_json(self),
+        }
+    }
+}

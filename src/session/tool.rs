@@ -1,0 +1,374 @@
+//! One tool call, merged from an agent's partial updates.
+
+use agent_client_protocol_schema::v1::{
+    ContentBlock, ToolCallContent, ToolCallStatus, ToolCallUpdateFields, ToolKind,
+};
+use serde_json::{Map, Value};
+
+use crate::opencode::message::{PartTime, ToolState};
+
+/// The longest title that is taken for a tool's name, in bytes.
+const NAME_MAX_BYTES: usize = 64;
+
+/// A tool call. The first title of several agents is the tool's name; later ones say what it does.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    name: Option<String>,
+    first_title: Option<String>,
+    title: Option<String>,
+    kind: ToolKind,
+    status: ToolCallStatus,
+    input: Map<String, Value>,
+    output: String,
+    diffs: Vec<Value>,
+    files: Vec<String>,
+    metadata: Map<String, Value>,
+    start: u64,
+    end: Option<u64>,
+}
+
+impl ToolCall {
+    /// A call of which nothing is known yet.
+    pub fn new(now: u64) -> Self {
+        Self {
+            name: None,
+            first_title: None,
+            title: None,
+            kind: ToolKind::Other,
+            status: ToolCallStatus::Pending,
+            input: Map::new(),
+            output: String::new(),
+            diffs: Vec::new(),
+            files: Vec::new(),
+            metadata: Map::new(),
+            start: now,
+            end: None,
+        }
+    }
+
+    /// Bytes of its output.
+    pub fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Takes in a `tool_call` or `tool_call_update`; true when the call has ended with it. Of its
+    /// output, `room` bytes are kept.
+    pub fn merge(&mut self, update: &Value, now: u64, room: usize) -> bool {
+        // Fields that do not fit the schema come out as absent, never as an error.
+        let fields: ToolCallUpdateFields =
+            serde_json::from_value(update.clone()).unwrap_or_default();
+        let claude = update
+            .pointer("/_meta/claudeCode/toolName")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        self.name = fields.name.or(claude).or(self.name.take());
+        if let Some(title) = fields.title.filter(|t| !t.is_empty()) {
+            self.first_title.get_or_insert_with(|| title.clone());
+            self.title = Some(title);
+        }
+        self.kind = fields.kind.unwrap_or(self.kind);
+        match fields.raw_input {
+            Some(Value::Object(input)) if !input.is_empty() => self.input = input,
+            Some(Value::Null) | None | Some(Value::Object(_)) => {}
+            Some(other) => self.input = Map::from_iter([("input".to_owned(), other)]),
+        }
+        for location in fields.locations.unwrap_or_default() {
+            push_new(
+                &mut self.files,
+                location.path.to_string_lossy().into_owned(),
+            );
+        }
+        if let Some(content) = fields.content {
+            self.read_content(&content, room);
+        }
+        if let Some(raw) = fields.raw_output {
+            self.read_raw_output(&raw, room);
+        }
+        let ended_before = self.end.is_some();
+        self.status = fields.status.unwrap_or(self.status);
+        let ended = matches!(
+            self.status,
+            ToolCallStatus::Completed | ToolCallStatus::Failed
+        );
+        if ended && !ended_before {
+            self.end = Some(now);
+        }
+        ended && !ended_before
+    }
+
+    fn read_content(&mut self, content: &[ToolCallContent], room: usize) {
+        let mut output = String::new();
+        self.diffs.clear();
+        for item in content {
+            match item {
+                ToolCallContent::Content(content) => match &content.content {
+                    ContentBlock::Text(text) => push_line(&mut output, &text.text),
+                    ContentBlock::Image(image) => {
+                        push_line(&mut output, &format!("[image {}]", image.mime_type))
+                    }
+                    ContentBlock::ResourceLink(link) => {
+                        push_line(&mut output, &format!("[resource {}]", link.uri))
+                    }
+                    _ => push_line(&mut output, "[resource]"),
+                },
+                ToolCallContent::Diff(diff) => {
+                    let path = diff.path.to_string_lossy().into_owned();
+                    self.diffs.push(serde_json::json!({ "path": path, "oldText": diff.old_text, "newText": diff.new_text }));
+                    push_new(&mut self.files, path);
+                }
+                _ => {}
+            }
+        }
+        if !output.is_empty() {
+            self.output = shortened(output, room);
+        }
+    }
+
+    fn read_raw_output(&mut self, raw: &Value, room: usize) {
+        if self.output.is_empty() {
+            let text = match raw {
+                Value::String(text) => Some(text.as_str()),
+                Value::Object(map) => ["output", "error", "stdout", "result"]
+                    .iter()
+                    .find_map(|key| map.get(*key)?.as_str()),
+                _ => None,
+            };
+            self.output = match text {
+                Some(text) => shortened(text.to_owned(), room),
+                None if raw.is_null() => String::new(),
+                None => shortened(raw.to_string(), room),
+            };
+        }
+        if let Some(Value::Object(metadata)) = raw.get("metadata") {
+            let small = metadata
+                .iter()
+                .filter(|(_, v)| !v.is_object() && !v.is_array());
+            self.metadata
+                .extend(small.map(|(k, v)| (k.clone(), v.clone())));
+        }
+    }
+
+    /// The tool's name, by OpenCode's names where the agent gives none.
+    pub fn tool(&self) -> &str {
+        if let Some(name) = &self.name {
+            return name;
+        }
+        let is_name = |title: &&String| {
+            title.len() <= NAME_MAX_BYTES
+                && !title.contains(|c: char| c.is_whitespace() || "/`.".contains(c))
+        };
+        if let Some(title) = self.first_title.as_ref().filter(is_name) {
+            return title;
+        }
+        match self.kind {
+            ToolKind::Read => "read",
+            ToolKind::Edit => "edit",
+            ToolKind::Delete => "delete",
+            ToolKind::Move => "move",
+            ToolKind::Search => "grep",
+            ToolKind::Execute => "bash",
+            ToolKind::Fetch => "webfetch",
+            ToolKind::Think => "think",
+            _ => "tool",
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ToolKind {
+        self.kind
+    }
+
+    /// Its arguments.
+    pub fn input(&self) -> &Map<String, Value> {
+        &self.input
+    }
+
+    /// The call as OpenCode shows it.
+    pub fn state(&self) -> ToolState {
+        let input = self.input.clone();
+        let title = self.title.clone().unwrap_or_else(|| self.tool().to_owned());
+        let time = PartTime {
+            start: self.start,
+            end: self.end,
+        };
+        let mut metadata = self.metadata.clone();
+        if !self.output.is_empty() {
+            metadata.insert("output".to_owned(), Value::String(self.output.clone()));
+        }
+        if !self.diffs.is_empty() {
+            metadata.insert("diffs".to_owned(), Value::Array(self.diffs.clone()));
+        }
+        match self.status {
+            ToolCallStatus::Completed => ToolState::Completed {
+                input,
+                output: self.output.clone(),
+                title,
+                metadata,
+                time,
+            },
+            ToolCallStatus::Failed => {
+                let error = if self.output.is_empty() {
+                    "The tool call failed.".to_owned()
+                } else {
+                    self.output.clone()
+                };
+                ToolState::Error {
+                    input,
+                    error,
+                    metadata: Some(metadata),
+                    time,
+                }
+            }
+            ToolCallStatus::InProgress => ToolState::Running {
+                input,
+                title: Some(title),
+                metadata: Some(metadata),
+                time,
+            },
+            _ => {
+                let raw = Value::Object(self.input.clone()).to_string();
+                ToolState::Pending { input, raw }
+            }
+        }
+    }
+
+    /// Files that it has changed, as the agent names them; none when it failed or changes none.
+    pub fn edited_files(&self) -> Vec<String> {
+        let edits = matches!(
+            self.kind,
+            ToolKind::Edit | ToolKind::Delete | ToolKind::Move
+        );
+        if self.status != ToolCallStatus::Completed || !(edits || !self.diffs.is_empty()) {
+            return Vec::new();
+        }
+        if !self.files.is_empty() {
+            return self.files.clone();
+        }
+        let named = ["filePath", "file_path", "path", "filename"]
+            .iter()
+            .find_map(|key| self.input.get(*key)?.as_str());
+        named.map(str::to_owned).into_iter().collect()
+    }
+}
+
+fn push_new(list: &mut Vec<String>, item: String) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn push_line(text: &mut String, more: &str) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(more);
+}
+
+/// The text, or its beginning with a remark when it is longer than there is room for.
+fn shortened(mut text: String, room: usize) -> String {
+    if text.len() > room {
+        let whole = text.len();
+        let mut end = room;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(&format!("\n[output of {whole} bytes cut off here]"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ROOM: usize = 1000;
+
+    #[test]
+    fn updates_are_merged_and_the_first_title_names_the_tool() {
+        let mut call = ToolCall::new(1);
+        assert!(!call.merge(
+            &json!({"title": "bash", "kind": "execute", "status": "pending", "rawInput": {}}),
+            1,
+            ROOM
+        ));
+        call.merge(
+            &json!({"title": "ls -l", "status": "in_progress", "rawInput": {"command": "ls -l"}}),
+            2,
+            ROOM,
+        );
+        let content = json!([{"type": "content", "content": {"type": "text", "text": "a.txt\n"}}]);
+        assert!(call.merge(&json!({"status": "completed", "content": content, "rawOutput": {"output": "x", "metadata": {"exit": 0}}}), 3, ROOM));
+        assert!(
+            !call.merge(&json!({"status": "completed"}), 4, ROOM),
+            "it ends once"
+        );
+        assert_eq!(call.tool(), "bash");
+        let ToolState::Completed {
+            input,
+            output,
+            title,
+            metadata,
+            time,
+        } = call.state()
+        else {
+            panic!("{:?}", call.state())
+        };
+        assert_eq!((title.as_str(), output.as_str()), ("ls -l", "a.txt\n"));
+        assert_eq!(
+            (input["command"].as_str(), metadata["exit"].as_i64()),
+            (Some("ls -l"), Some(0))
+        );
+        assert_eq!(
+            time,
+            PartTime {
+                start: 1,
+                end: Some(3)
+            }
+        );
+    }
+
+    #[test]
+    fn a_sentence_is_no_name_of_a_tool() {
+        let mut call = ToolCall::new(1);
+        call.merge(
+            &json!({"title": "Read the file `a.txt`", "kind": "read"}),
+            1,
+            ROOM,
+        );
+        assert_eq!(call.tool(), "read");
+        call.merge(
+            &json!({"_meta": {"claudeCode": {"toolName": "Read"}}}),
+            1,
+            ROOM,
+        );
+        assert_eq!(call.tool(), "Read");
+    }
+
+    #[test]
+    fn long_output_is_cut_with_a_remark() {
+        let mut call = ToolCall::new(1);
+        call.merge(
+            &json!({"status": "failed", "rawOutput": {"error": "é".repeat(900)}}),
+            1,
+            101,
+        );
+        let ToolState::Error { error, .. } = call.state() else {
+            panic!("not failed")
+        };
+        assert!(error.starts_with("éé") && error.ends_with("[output of 1800 bytes cut off here]"));
+    }
+
+    #[test]
+    fn a_failed_edit_edits_nothing() {
+        let mut call = ToolCall::new(1);
+        call.merge(
+            &json!({"kind": "edit", "status": "failed", "rawInput": {"filePath": "a"}}),
+            1,
+            ROOM,
+        );
+        assert!(call.edited_files().is_empty());
+    }
+}

@@ -1,0 +1,556 @@
+//! One turn: a prompt, the agent's work on it, and its answer.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::answer::{Answering, Folded};
+use super::ask::{WaitingPermission, WaitingQuestion};
+use super::state::{Queued, Target};
+use super::worker::{Live, Worker, call_error, read_options};
+use super::{Answer, error_event, transcript};
+use crate::agent::connection::{CallError, Inbound, RpcError};
+use crate::opencode::event::{EventPayload, SessionIdleEvent, SessionStatus, SessionStatusEvent};
+use crate::opencode::message::{Message, MessageError};
+use crate::opencode::session::{CacheTokens, Tokens};
+use crate::store::{Change, StoreError};
+
+/// Streamed text is written to the store at least this often.
+const FLUSH: Duration = Duration::from_millis(250);
+
+/// How the exchange with the agent ended.
+enum Ended {
+    Replied(Result<Value, RpcError>),
+    AgentGone,
+    CancelIgnored,
+}
+
+/// Why a turn is being stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    User,
+    ShutDown,
+}
+
+impl Stop {
+    fn error(self) -> MessageError {
+        let message = match self {
+            Self::User => "The answer was aborted.",
+            Self::ShutDown => "Baton was stopped while this answer was being written.",
+        };
+        MessageError::MessageAbortedError {
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// What is known at the end of an exchange.
+struct Outcome {
+    ended: Ended,
+    stop: Option<Stop>,
+    /// The user was asked something; an answer without content may be all that a "no" leaves.
+    asked: bool,
+}
+
+impl Worker {
+    pub(super) async fn turn(&mut self, queued: Queued) {
+        let started = Instant::now();
+        let mut abort = queued.abort.subscribe();
+        let mut stopping = self.stopping.clone();
+        let prepared = match self.failed_already(&queued).await {
+            Some(error) => Err(error),
+            None => {
+                // Dropping the preparation drops its live session; the next turn binds again.
+                let prepared = tokio::select! {
+                    biased;
+                    () = raised(&mut abort) => Err(Stop::User.error()),
+                    () = raised(&mut stopping) => Err(Stop::ShutDown.error()),
+                    prepared = self.prepare(&queued) => prepared,
+                };
+                if let Err(error) = &prepared
+                    && !matches!(error, MessageError::MessageAbortedError { .. })
+                {
+                    self.report_failed(&queued.target, error.clone(), started)
+                        .await;
+                }
+                prepared
+            }
+        };
+        match prepared {
+            Ok((live, blocks, transfer)) => {
+                self.report_applied(&queued.target, transfer, started).await;
+                self.exchange(&queued, live, blocks, abort).await;
+            }
+            Err(error) => self.fail(&queued, error).await,
+        }
+    }
+
+    /// A prompt that was waiting for a switch that has failed is not tried again by itself.
+    async fn failed_already(&self, queued: &Queued) -> Option<MessageError> {
+        let locked = self.session.locked.lock().await;
+        let (target, error, when) = locked.runtime.failed.as_ref()?;
+        (*target == queued.target && queued.admitted < *when).then(|| error.clone())
+    }
+
+    /// Makes the agent match the turn's snapshot, and puts together what it is given.
+    async fn prepare(
+        &mut self,
+        queued: &Queued,
+    ) -> Result<(Live, Vec<Value>, crate::opencode::event::Transfer), MessageError> {
+        let Target { selection, .. } = &queued.target;
+        let agent = self.start(selection).await?;
+        let live = self.bind_and_apply(agent, &queued.target).await?;
+        let (handover, transfer) = self.handover(&live, selection, Some(queued.turn)).await?;
+        let unknown = |error: StoreError| MessageError::UnknownError {
+            message: error.to_string(),
+        };
+        let row = self
+            .sessions
+            .store
+            .message(&self.session.id, &queued.message_id)
+            .await
+            .map_err(unknown)?;
+        let Some(row) = row else {
+            return Err(MessageError::UnknownError {
+                message: "The prompt was deleted.".to_owned(),
+            });
+        };
+        let prompt = transcript::read_one(row).map_err(unknown)?.message;
+        let system = match &prompt.info {
+            Message::User(user) => user.system.as_deref(),
+            Message::Assistant(_) => None,
+        };
+        let mut blocks = handover.blocks;
+        blocks.extend(transcript::prompt_blocks(
+            &prompt.parts,
+            system,
+            live.agent.info.capabilities.image,
+        ));
+        Ok((live, blocks, transfer))
+    }
+
+    async fn exchange(
+        &mut self,
+        queued: &Queued,
+        mut live: Live,
+        blocks: Vec<Value>,
+        abort: watch::Receiver<bool>,
+    ) {
+        let working = live.agent.work();
+        self.begin(queued, live.cost).await;
+        let outcome = match live
+            .agent
+            .connection
+            .prompt(&live.native_session, blocks)
+            .await
+        {
+            Ok(()) => self.drive(&mut live, queued, abort).await,
+            Err(_closed) => Outcome {
+                ended: Ended::AgentGone,
+                stop: None,
+                asked: false,
+            },
+        };
+        self.sessions.cancel_asks(&self.session).await;
+        let provider = queued.target.selection.provider_id.clone();
+        let (reason, tokens, error) = self.judge(&outcome, &live, &provider).await;
+        let seen = matches!(outcome.ended, Ended::Replied(_));
+        if seen {
+            live.has_seen(queued.turn);
+        }
+        drop(working);
+        if let Some(cost) = self
+            .finish(&reason, tokens, error, seen.then_some((&provider, &live)))
+            .await
+        {
+            live.cost = cost;
+        }
+        match outcome.ended {
+            Ended::Replied(_) => drop(self.lives.insert(provider, live)),
+            Ended::AgentGone => {}
+            Ended::CancelIgnored if live.agent.is_working() => {
+                tracing::warn!(
+                    backend = provider,
+                    "the agent ignored a cancel; its native session is left alone"
+                );
+            }
+            Ended::CancelIgnored => self.sessions.pool.discard(&live.agent).await,
+        }
+    }
+
+    /// Makes the answer's message.
+    async fn begin(&self, queued: &Queued, cost: f64) {
+        let mut locked = self.session.locked.lock().await;
+        if locked.runtime.deleted {
+            return;
+        }
+        locked.runtime.last_seq += 1;
+        let seq = locked.runtime.last_seq;
+        let Target { selection, .. } = &queued.target;
+        let mut answering = Answering::new(
+            &self.session.id,
+            &queued.message_id,
+            queued.turn,
+            seq,
+            selection,
+            &self.session.directory,
+        );
+        let events = answering.begin(cost);
+        let changes = answering.take_changes();
+        locked.runtime.answering = Some(answering);
+        self.write(changes).await;
+        self.sessions.publish(&self.session, &events);
+    }
+
+    /// Reads what the agent sends until its reply, its end, or the end of patience after a cancel.
+    async fn drive(
+        &mut self,
+        live: &mut Live,
+        queued: &Queued,
+        mut abort: watch::Receiver<bool>,
+    ) -> Outcome {
+        let mut stopping = self.stopping.clone();
+        let mut flush = interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut outcome = Outcome {
+            ended: Ended::AgentGone,
+            stop: None,
+            asked: false,
+        };
+        let mut patience = None;
+        loop {
+            let running = outcome.stop.is_none();
+            let stop = tokio::select! {
+                inbound = live.inbox.recv() => match inbound {
+                    Some(Inbound::Update(update)) => {
+                        self.said(live, queued, &update).await;
+                        continue;
+                    }
+                    Some(Inbound::Request { id, method, params }) => {
+                        outcome.asked = true;
+                        self.asked(live, queued, id, &method, &params).await;
+                        continue;
+                    }
+                    Some(Inbound::PromptReply(reply)) => {
+                        outcome.ended = Ended::Replied(reply);
+                        return outcome;
+                    }
+                    None => return outcome,
+                },
+                _ = flush.tick() => {
+                    self.flush().await;
+                    continue;
+                }
+                () = raised(&mut abort), if running => Stop::User,
+                () = raised(&mut stopping), if running => Stop::ShutDown,
+                () = sleep_until(patience.unwrap_or_else(tokio::time::Instant::now)), if patience.is_some() => {
+                    outcome.ended = Ended::CancelIgnored;
+                    return outcome;
+                }
+            };
+            outcome.stop = Some(stop);
+            patience = Some(tokio::time::Instant::now() + self.sessions.settings.timeouts.cancel);
+            self.sessions.cancel_asks(&self.session).await;
+            let params = json!({ "sessionId": live.native_session });
+            // An agent that is gone ends the loop by itself.
+            let _gone = live.agent.connection.notify("session/cancel", params).await;
+        }
+    }
+
+    async fn said(&self, live: &mut Live, queued: &Queued, update: &Value) {
+        if read_options(&mut live.options, update) {
+            return self
+                .agent_has_switched(&queued.target.selection.provider_id, &live.options)
+                .await;
+        }
+        let context = {
+            let mut locked = self.session.locked.lock().await;
+            let Some(answering) = &mut locked.runtime.answering else {
+                return;
+            };
+            let Folded {
+                events,
+                todos,
+                context_tokens,
+                title,
+                complete,
+            } = answering.fold(update, &self.session.directory);
+            let mut changes = if complete {
+                answering.take_changes()
+            } else {
+                Vec::new()
+            };
+            let title = title.filter(|t| locked.state.title_is_default && !t.is_empty());
+            if todos.is_some() || title.is_some() {
+                locked.state.todos =
+                    todos.unwrap_or_else(|| std::mem::take(&mut locked.state.todos));
+                locked.state.title =
+                    title.unwrap_or_else(|| std::mem::take(&mut locked.state.title));
+                changes.push(locked.put_state());
+            }
+            if !locked.runtime.deleted {
+                self.write(changes).await;
+                self.sessions.publish(&self.session, &events);
+            }
+            context_tokens
+        };
+        if let Some(tokens) = context {
+            let selection = &queued.target.selection;
+            self.sessions
+                .registry
+                .note_context(&selection.provider_id, &selection.model_id, tokens)
+                .await;
+        }
+    }
+
+    async fn flush(&self) {
+        let mut locked = self.session.locked.lock().await;
+        let deleted = locked.runtime.deleted;
+        if let Some(answering) = locked
+            .runtime
+            .answering
+            .as_mut()
+            .filter(|a| !deleted && a.is_unwritten())
+        {
+            let changes = answering.take_changes();
+            self.write(changes).await;
+        }
+    }
+
+    async fn asked(&self, live: &Live, queued: &Queued, id: Value, method: &str, params: &Value) {
+        let provider = &queued.target.selection.provider_id;
+        let connection = &live.agent.connection;
+        let locked = self.session.locked.lock().await;
+        let message_id = locked
+            .runtime
+            .answering
+            .as_ref()
+            .map_or(String::new(), |a| a.message.id.to_string());
+        if method == "session/request_permission" {
+            let call = params
+                .pointer("/toolCall/toolCallId")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let tool = locked
+                .runtime
+                .answering
+                .as_ref()
+                .and_then(|a| a.tool_of(call));
+            let read = WaitingPermission::read(
+                &self.session.id,
+                &message_id,
+                provider,
+                connection,
+                id.clone(),
+                params,
+                tool,
+            );
+            let Some(waiting) = read else {
+                drop(locked);
+                let nobody = json!({ "outcome": { "outcome": "cancelled" } });
+                let _gone = connection.respond(id, nobody).await;
+                return;
+            };
+            if let Some(reply) = waiting.decided(&locked.state.permission, &locked.state.always) {
+                drop(locked);
+                return waiting.answer(reply).await;
+            }
+            let asked = EventPayload::PermissionAsked(waiting.request.clone());
+            self.sessions.asks.add_permission(waiting);
+            self.sessions.publish(&self.session, &[asked]);
+            return;
+        }
+        match WaitingQuestion::read(
+            &self.session.id,
+            &message_id,
+            connection,
+            id.clone(),
+            params,
+        ) {
+            Some(waiting) => {
+                let asked = EventPayload::QuestionAsked(waiting.request.clone());
+                self.sessions.asks.add_question(waiting);
+                self.sessions.publish(&self.session, &[asked]);
+            }
+            None => {
+                drop(locked);
+                let _gone = connection.respond(id, json!({ "action": "decline" })).await;
+            }
+        }
+    }
+
+    /// What the end of an exchange means: reason, tokens and error of the answer.
+    async fn judge(
+        &self,
+        outcome: &Outcome,
+        live: &Live,
+        provider: &str,
+    ) -> (String, Tokens, Option<MessageError>) {
+        let answered = |reason: &str, tokens, error| (reason.to_owned(), tokens, error);
+        if let Some(stop) = outcome.stop {
+            return answered("aborted", Tokens::default(), Some(stop.error()));
+        }
+        let reply = match &outcome.ended {
+            Ended::Replied(Ok(reply)) => reply,
+            Ended::Replied(Err(error)) => {
+                let error = call_error(provider, &live.agent, CallError::Rpc(error.clone())).await;
+                return answered("error", Tokens::default(), Some(error));
+            }
+            Ended::AgentGone | Ended::CancelIgnored => {
+                let error = call_error(provider, &live.agent, CallError::Closed).await;
+                return answered("error", Tokens::default(), Some(error));
+            }
+        };
+        let tokens = tokens_of(reply);
+        let has_content = {
+            let locked = self.session.locked.lock().await;
+            locked
+                .runtime
+                .answering
+                .as_ref()
+                .is_some_and(Answering::has_content)
+        };
+        match reply
+            .get("stopReason")
+            .and_then(Value::as_str)
+            .unwrap_or("end_turn")
+        {
+            "cancelled" => {
+                let message = "The agent has stopped its answer.".to_owned();
+                answered(
+                    "aborted",
+                    tokens,
+                    Some(MessageError::MessageAbortedError { message }),
+                )
+            }
+            "refusal" => {
+                let message = "The model refuses to answer.".to_owned();
+                answered(
+                    "content-filter",
+                    tokens,
+                    Some(MessageError::ContentFilterError { message }),
+                )
+            }
+            "max_tokens" => answered(
+                "length",
+                tokens,
+                Some(MessageError::MessageOutputLengthError {}),
+            ),
+            _ if !has_content && !outcome.asked => {
+                let said = crate::agent::pool::quoted(&live.agent.process.stderr.quote());
+                let message = format!(
+                    "Backend \"{provider}\" ended its turn without an answer; its model has probably failed{said}"
+                );
+                answered(
+                    "error",
+                    tokens,
+                    Some(MessageError::UnknownError { message }),
+                )
+            }
+            "max_turn_requests" => answered("length", tokens, None),
+            _ => answered("stop", tokens, None),
+        }
+    }
+
+    /// Ends the answer, and tells everybody. Returns what the native session has cost by now.
+    async fn finish(
+        &self,
+        reason: &str,
+        tokens: Tokens,
+        error: Option<MessageError>,
+        seen: Option<(&String, &Live)>,
+    ) -> Option<f64> {
+        let mut locked = self.session.locked.lock().await;
+        let mut answering = locked.runtime.answering.take()?;
+        let mut events = answering.finish(reason, tokens, error.clone());
+        let mut batch = answering.take_changes();
+        locked.state.tokens.add(&tokens);
+        locked.state.cost += answering.message.cost;
+        locked.state.time.updated = crate::opencode::now_ms().max(locked.state.time.updated);
+        batch.push(locked.put_state());
+        if let Some((provider, live)) = seen
+            && let Some(binding) = locked.runtime.bindings.get_mut(provider)
+        {
+            live.native_session.clone_into(&mut binding.native_session);
+            binding.seen_turn = live.seen_turn;
+            batch.extend(locked.put_binding(provider));
+        }
+        let answer = Answer {
+            message: answering.message.clone(),
+            parts: answering.parts.clone(),
+        };
+        events.extend(error.map(|error| error_event(&self.session, error)));
+        self.end_turn(&mut locked, batch, events, answer).await;
+        Some(answering.cost_total())
+    }
+
+    /// A turn whose prompt was not given to its model: an answer that only says why.
+    async fn fail(&self, queued: &Queued, error: MessageError) {
+        self.begin(queued, 0.0).await;
+        let reason = if matches!(error, MessageError::MessageAbortedError { .. }) {
+            "aborted"
+        } else {
+            "error"
+        };
+        self.finish(reason, Tokens::default(), Some(error), None)
+            .await;
+    }
+
+    async fn end_turn(
+        &self,
+        locked: &mut super::state::Locked,
+        batch: Vec<Change>,
+        mut events: Vec<EventPayload>,
+        answer: Answer,
+    ) {
+        let turn = locked.runtime.turn.take();
+        if !locked.runtime.deleted {
+            self.write(batch).await;
+            let info = locked.info();
+            let session_id = self.session.id.clone();
+            events.push(EventPayload::SessionUpdated(
+                crate::opencode::event::SessionEvent {
+                    session_id: session_id.clone(),
+                    info,
+                },
+            ));
+            if !locked.runtime.is_busy() {
+                let status = SessionStatus::Idle;
+                events.push(EventPayload::SessionStatus(SessionStatusEvent {
+                    session_id: session_id.clone(),
+                    status,
+                }));
+                events.push(EventPayload::SessionIdle(SessionIdleEvent { session_id }));
+            }
+            self.sessions.publish(&self.session, &events);
+        }
+        for waiting in turn.map(|t| t.answers).unwrap_or_default() {
+            // A client that went away reads the answer later.
+            let _gone = waiting.send(answer.clone());
+        }
+    }
+}
+
+/// Waits until a flag is raised.
+async fn raised(flag: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could raise it, which is as good as raised.
+    let _raised = flag.wait_for(|raised| *raised).await;
+}
+
+/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON.
+fn tokens_of(reply: &Value) -> Tokens {
+    let usage = reply.get("usage");
+    let count = |key: &str| usage.and_then(|u| u.get(key)).and_then(Value::as_u64);
+    Tokens {
+        total: count("totalTokens"),
+        input: count("inputTokens").unwrap_or(0),
+        output: count("outputTokens").unwrap_or(0),
+        reasoning: count("thoughtTokens").unwrap_or(0),
+        cache: CacheTokens {
+            read: count("cachedReadTokens").unwrap_or(0),
+            write: count("cachedWriteTokens").unwrap_or(0),
+        },
+    }
+}

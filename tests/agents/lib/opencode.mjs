@@ -1,0 +1,72 @@
+// opencode as a backend of Baton: where its program is, and a scratch home in which it knows nothing but
+// the stub LLM and stays off the network.
+
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const INSTALLED = fileURLToPath(new URL("../node_modules/opencode-linux-x64/bin/opencode", import.meta.url));
+
+/** The program: `OPENCODE_BIN`, or the one that `npm ci` brought. */
+export function opencodeProgram() {
+  const program = process.env.OPENCODE_BIN ?? INSTALLED;
+  if (!existsSync(program)) throw new Error(`no opencode at ${program}; tests/agents/run installs it`);
+  return program;
+}
+
+/** Recognises the backend's processes among those of a run. */
+export function isOpencode({ command }) {
+  return /\bopencode\S* acp\b/.test(command);
+}
+
+/**
+ * Writes the configuration into `home` and returns the backend as an entry of Baton's `[agents.*]`.
+ * Models: stub/alpha, stub/beta (variants low, medium, high), stub2/gamma.
+ */
+export function opencodeAgent({ home, stub }) {
+  const folder = path.join(home, ".config", "opencode");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, "opencode.json"), JSON.stringify(configuration(stub), null, 2));
+  return { command: [opencodeProgram(), "acp"], env: environment(home) };
+}
+
+function configuration(stub) {
+  const limit = { context: 200_000, output: 8_000 };
+  const variants = Object.fromEntries(["low", "medium", "high"].map((effort) => [effort, { reasoningEffort: effort }]));
+  return {
+    $schema: "https://opencode.ai/config.json",
+    autoupdate: false,
+    share: "disabled",
+    enabled_providers: ["stub", "stub2"],
+    model: "stub/alpha",
+    small_model: "stub/alpha",
+    permission: { edit: "allow", bash: "ask" },
+    provider: {
+      stub: provider(stub, "stub", {
+        alpha: { name: "Alpha", limit },
+        beta: { name: "Beta", limit, reasoning: true, variants },
+      }),
+      stub2: provider(stub, "stub2", { gamma: { name: "Gamma", limit } }),
+    },
+  };
+}
+
+/** The provider's name is in its base URL, so that the stub's record shows which one was used. */
+function provider(stub, name, models) {
+  const options = { baseURL: `${stub.url}/${name}/v1`, apiKey: "a stub needs no key" };
+  return { npm: "@ai-sdk/openai-compatible", name, options, models };
+}
+
+function environment(home) {
+  return {
+    HOME: home,
+    XDG_CONFIG_HOME: path.join(home, ".config"),
+    XDG_DATA_HOME: path.join(home, ".local", "share"),
+    XDG_STATE_HOME: path.join(home, ".local", "state"),
+    XDG_CACHE_HOME: path.join(home, ".cache"),
+    OPENCODE_DISABLE_AUTOUPDATE: "1",
+    OPENCODE_DISABLE_MODELS_FETCH: "1",
+    OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+    OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
+  };
+}

@@ -1,0 +1,105 @@
+// The stub LLM's adapter for OpenAI chat completions: POST …/chat/completions, streamed or not.
+// https://platform.openai.com/docs/api-reference/chat
+
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+
+export const api = "openai-chat";
+
+export function matches(method, path) {
+  return method === "POST" && path.endsWith("/chat/completions");
+}
+
+/** The request in the words of `Recorded` (server.mjs). */
+export function parse(body) {
+  const isSystem = (message) => message.role === "system" || message.role === "developer";
+  return {
+    model: body.model,
+    system: body.messages.filter(isSystem).map((message) => plainText(message.content)).join("\n"),
+    messages: body.messages.filter((message) => !isSystem(message)).map(parseMessage),
+    tools: (body.tools ?? []).map((tool) => tool.function.name),
+    stream: body.stream === true,
+    effort: body.reasoning_effort,
+  };
+}
+
+export async function send(res, request, reply) {
+  if (request.stream) await stream(res, request, reply);
+  else sendWhole(res, request, reply);
+}
+
+export function sendError(res, { status, message }) {
+  const type = status < 500 ? "invalid_request_error" : "server_error";
+  res.writeHead(status, { "content-type": "application/json" });
+  res.end(JSON.stringify({ error: { message, type, param: null, code: null } }));
+}
+
+function parseMessage({ role, content, tool_calls, tool_call_id }) {
+  const toolCalls = (tool_calls ?? []).map((call) => ({
+    id: call.id,
+    name: call.function.name,
+    arguments: JSON.parse(call.function.arguments || "{}"),
+  }));
+  return { role, text: plainText(content), toolCalls, ...(tool_call_id && { toolCallID: tool_call_id }) };
+}
+
+/** `content` is a string, a list of parts, or null beside tool calls. */
+function plainText(content) {
+  if (typeof content === "string") return content;
+  return (content ?? []).map((part) => part.text ?? `[${part.type}]`).join("\n");
+}
+
+async function stream(res, request, reply) {
+  res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+  const write = async (choices, extra = {}) => {
+    const chunk = { ...envelope("chat.completion.chunk", request), choices, ...extra };
+    if (!res.write(`data: ${JSON.stringify(chunk)}\n\n`) && !res.destroyed) {
+      // Whichever comes first: an agent that hung up never drains.
+      await Promise.race([once(res, "drain"), once(res, "close")]);
+    }
+  };
+  const delta = (fields, finish_reason = null) => write([{ index: 0, delta: fields, finish_reason }]);
+
+  await delta({ role: "assistant", content: "" });
+  if (reply.reasoning) await delta({ reasoning_content: reply.reasoning });
+  if (reply.toolCall) await delta({ tool_calls: [{ index: 0, ...toolCall(request, reply) }] });
+  for (const piece of reply.text ?? []) {
+    if (res.destroyed) return;
+    await delta({ content: piece });
+    if (reply.pause_ms) await pause(reply.pause_ms);
+  }
+  await delta({}, finishReason(reply));
+  await write([], { usage: usage(request, reply) });
+  res.end("data: [DONE]\n\n");
+}
+
+function sendWhole(res, request, reply) {
+  const message = { role: "assistant", content: reply.text?.join("") ?? null };
+  if (reply.reasoning) message.reasoning_content = reply.reasoning;
+  if (reply.toolCall) message.tool_calls = [toolCall(request, reply)];
+  const choices = [{ index: 0, message, finish_reason: finishReason(reply) }];
+  res.writeHead(200, { "content-type": "application/json" });
+  res.end(JSON.stringify({ ...envelope("chat.completion", request), choices, usage: usage(request, reply) }));
+}
+
+function envelope(object, request) {
+  const created = Math.floor(request.time_ms / 1000);
+  return { id: `chatcmpl-stub-${request.index}`, object, created, model: request.model };
+}
+
+function toolCall(request, { toolCall: call }) {
+  const body = { name: call.name, arguments: JSON.stringify(call.arguments) };
+  return { id: `call_stub_${request.index}`, type: "function", function: body };
+}
+
+function finishReason(reply) {
+  return reply.toolCall ? "tool_calls" : "stop";
+}
+
+/** Not a tokenizer: four characters are a token, which is enough to see that numbers travel. */
+function usage(request, reply) {
+  const tokens = (value) => Math.ceil(JSON.stringify(value).length / 4);
+  const prompt_tokens = tokens(request.body.messages);
+  const completion_tokens = tokens(reply);
+  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+}

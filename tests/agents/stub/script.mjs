@@ -1,0 +1,130 @@
+// What the stub LLM answers. The prompt itself is the script: the last line of the last user message that is
+// one of these commands decides.
+//
+//   SAY text                 answers the text
+//   REASON text              thinks first, then answers the text
+//   HISTORY                  answers how many messages it was given
+//   SLOW seconds             streams for that long
+//   TOOLWRITE name content   calls the agent's tool that writes a file, then says what the tool returned
+//   TOOLBASH command         the same with the agent's shell
+//   TOOLASK question         the same with the agent's tool that asks its user
+//   ERROR status             fails with that HTTP status
+//
+// Anything else is answered with what was heard. Every answer begins with the model's name in brackets, so
+// that a transcript shows who really said what.
+
+const HEARD_MAX_CHARS = 80;
+const TOOL_RESULT_MAX_CHARS = 400;
+const SLOW_TICK_MS = 100;
+const SLOW_MAX_SECONDS = 120;
+
+/**
+ * The answer to one request.
+ * @typedef {object} Reply
+ * @property {"title" | "summary"} [auxiliary]
+ * @property {{status: number, message: string}} [error]
+ * @property {string} [reasoning]
+ * @property {string[]} [text] pieces to stream
+ * @property {number} [pause_ms] between two pieces
+ * @property {{name: string, arguments: object}} [toolCall]
+ */
+
+/** @returns {Reply} */
+export function decide(request) {
+  const auxiliary = auxiliaryKind(request);
+  if (auxiliary) return { auxiliary, text: [`[${request.model}] ${auxiliary}`] };
+  const { prompt, toolResults } = currentTurn(request.messages);
+  if (toolResults.length > 0) {
+    return say(request, `tool said: ${toolResults.at(-1).slice(0, TOOL_RESULT_MAX_CHARS)}`);
+  }
+  return obey(request, prompt);
+}
+
+const COMMANDS = {
+  SAY: (request, text) => say(request, text),
+  REASON: (request, text) => ({ ...say(request, text), reasoning: `[${request.model}] thinking about: ${text}` }),
+  HISTORY: (request) => say(request, `history: ${request.messages.length} messages`),
+  SLOW: (request, seconds) => slow(request, Number(seconds) || 1),
+  TOOLWRITE: (request, rest) => {
+    const [, name, content] = /^(\S*)\s*(.*)$/.exec(rest);
+    return callTool(request, WRITE_TOOLS, { name, content });
+  },
+  TOOLBASH: (request, command) => callTool(request, SHELL_TOOLS, { command }),
+  TOOLASK: (request, question) => callTool(request, ASK_TOOLS, { question }),
+  ERROR: (request, status) => ({
+    error: { status: Number(status) || 500, message: `[${request.model}] stub error ${status}` },
+  }),
+};
+const COMMAND_LINE = new RegExp(`^\\s*(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
+
+function obey(request, prompt) {
+  const last = [...prompt.matchAll(COMMAND_LINE)].at(-1);
+  if (!last) return say(request, `heard: ${prompt.trim().slice(0, HEARD_MAX_CHARS)}`);
+  const [, command, rest] = last;
+  return COMMANDS[command](request, rest.trim());
+}
+
+function say(request, text) {
+  // Two pieces, so that a client which shows only the first or the last of a stream is found out.
+  const whole = `[${request.model}] ${text}`;
+  const middle = Math.ceil(whole.length / 2);
+  return { text: [whole.slice(0, middle), whole.slice(middle)] };
+}
+
+function slow(request, seconds) {
+  const ticks = Math.ceil((Math.min(seconds, SLOW_MAX_SECONDS) * 1000) / SLOW_TICK_MS);
+  const pieces = Array.from({ length: ticks }, (_, tick) => `tick-${tick + 1} `);
+  return { text: [`[${request.model}] `, ...pieces, "done"], pause_ms: SLOW_TICK_MS };
+}
+
+// Each agent names its tools and their arguments in its own way; the first one that it offers is called.
+const WRITE_TOOLS = {
+  write: ({ name, content }) => ({ filePath: name, content }), // opencode
+};
+const SHELL_TOOLS = {
+  bash: ({ command }) => ({ command, description: "Runs what the test asks for" }), // opencode
+};
+const ASK_TOOLS = {
+  // opencode
+  question: ({ question }) => ({
+    questions: [
+      {
+        question,
+        header: "Test",
+        options: [
+          { label: "Red", description: "The first" },
+          { label: "Blue", description: "The second" },
+        ],
+      },
+    ],
+  }),
+};
+
+function callTool(request, candidates, input) {
+  const name = request.tools.find((tool) => Object.hasOwn(candidates, tool));
+  if (!name) return say(request, `no such tool; offered: ${request.tools.join(" ")}`);
+  return { toolCall: { name, arguments: candidates[name](input) } };
+}
+
+/** The last user message, and the results of the tools called since. */
+function currentTurn(messages) {
+  const at = messages.findLastIndex((message) => message.role === "user");
+  const prompt = at < 0 ? "" : withoutReminders(messages[at].text);
+  const toolResults = messages
+    .slice(at + 1)
+    .filter((message) => message.role === "tool")
+    .map((message) => message.text);
+  return { prompt, toolResults };
+}
+
+/** Agents add notes of their own to what the user said; a command inside one is not the user's. */
+function withoutReminders(text) {
+  return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "");
+}
+
+function auxiliaryKind({ system, tools }) {
+  if (tools.length > 0) return null;
+  if (/title generator|thread title|generate a (short |concise )?title/i.test(system)) return "title";
+  if (/tasked with summari[sz]ing|conversation summary|compact(ion|ing)/i.test(system)) return "summary";
+  return null;
+}

@@ -1,0 +1,300 @@
+//! One real server per test: `baton serve` on a free port, in a scratch directory, with the mock agent
+//! as a real subprocess.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+/// No single step of a test takes longer than this, also on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The environment variable by which a test finds every process that it is answerable for.
+const MARK: &str = "BATON_TEST_RUN";
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    pub folder: TempDir,
+    pub client: reqwest::Client,
+    mark: String,
+    arguments: Vec<String>,
+}
+
+/// How a server is started.
+#[derive(Default)]
+pub struct Options {
+    /// baton.toml.
+    pub config: String,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+}
+
+impl Server {
+    /// A server with the mock agent only.
+    pub async fn start() -> Self {
+        Self::start_with(Options { arguments: vec!["--agents".into(), "mock".into()], ..Options::default() }).await
+    }
+
+    /// A server with this configuration.
+    pub async fn start_with(options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("scratch directory");
+        std::fs::create_dir(folder.path().join("work")).expect("work directory");
+        std::fs::write(folder.path().join("baton.toml"), options.config).expect("config file");
+        let mark = format!("{}-{:x}", std::process::id(), rand_number());
+        let (child, url) = launch(folder.path(), &mark, &options.arguments).await;
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("client");
+        Self { child, url, folder, client, mark, arguments: options.arguments }
+    }
+
+    /// The working directory of the server's sessions.
+    pub fn work(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    /// Ends the server as `kill -9` does.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("killed");
+    }
+
+    /// Starts it again on the same data.
+    pub async fn restart(&mut self) {
+        let (child, url) = launch(self.folder.path(), &self.mark, &self.arguments).await;
+        (self.child, self.url) = (child, url);
+    }
+
+    /// Ends the server with SIGTERM and checks that nothing is left of it.
+    pub async fn stop(mut self) {
+        self.terminate().await;
+        assert_eq!(self.processes(), Vec::<u32>::new(), "processes are left after the shutdown");
+    }
+
+    /// Ends the server with SIGTERM.
+    pub async fn terminate(&mut self) {
+        let pid = i32::try_from(self.child.id().expect("running")).expect("a pid");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("SIGTERM");
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops").expect("status");
+        assert!(status.success(), "{status}");
+    }
+
+    /// Every process that was started by this server and is still there, without the server itself.
+    pub fn processes(&self) -> Vec<u32> {
+        let mark = format!("{MARK}={}", self.mark);
+        let own = self.child.id();
+        let marked = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes())
+        };
+        let numbers = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| Some(*pid) != own).filter(marked).collect()
+    }
+
+    /// Sends a request and reads the JSON of the answer.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let response = self.request(method, path, body, &[]).await;
+        let status = response.status();
+        let text = response.text().await.expect("body");
+        let value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        (status, value)
+    }
+
+    /// Sends a request with headers.
+    pub async fn request(&self, method: Method, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Response {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.expect("an answer")
+    }
+
+    /// A request that has to succeed.
+    pub async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let (status, value) = self.send(method, path, body).await;
+        assert!(status.is_success(), "{status} {path}: {value}");
+        value
+    }
+
+    /// GET that has to succeed.
+    pub async fn get(&self, path: &str) -> Value {
+        self.ok(Method::GET, path, None).await
+    }
+
+    /// Makes a session and returns its id.
+    pub async fn create(&self) -> String {
+        let session = self.ok(Method::POST, "/opencode/session", Some(json!({ "title": "test" }))).await;
+        session["id"].as_str().expect("id").to_owned()
+    }
+
+    /// Sends a text, with further fields of the body, and waits for the answer.
+    pub async fn prompt(&self, session: &str, text: &str, more: Value) -> Value {
+        let (status, answer) = self.try_prompt(session, text, more).await;
+        assert!(status.is_success(), "{status}: {answer}");
+        answer
+    }
+
+    /// The same, where it may be refused.
+    pub async fn try_prompt(&self, session: &str, text: &str, more: Value) -> (StatusCode, Value) {
+        let path = format!("/opencode/session/{session}/message");
+        self.send(Method::POST, &path, Some(prompt_body(text, more))).await
+    }
+
+    /// Sends a text and does not wait for the answer.
+    pub async fn prompt_async(&self, session: &str, text: &str, more: Value) {
+        let path = format!("/opencode/session/{session}/prompt_async");
+        let (status, body) = self.send(Method::POST, &path, Some(prompt_body(text, more))).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    }
+
+    /// PATCHes a session.
+    pub async fn patch(&self, session: &str, body: Value) -> (StatusCode, Value) {
+        self.send(Method::PATCH, &format!("/opencode/session/{session}"), Some(body)).await
+    }
+
+    /// Opens the event stream.
+    pub async fn events(&self) -> Events {
+        Events::open(self, "/opencode/event", None).await
+    }
+
+    /// Waits until the session is idle.
+    pub async fn until_idle(&self, session: &str) {
+        let mut events = self.events().await;
+        let status = self.get("/opencode/session/status").await;
+        if status.get(session).is_some() {
+            events.until("session.idle", |p| p["sessionID"] == session).await;
+        }
+    }
+}
+
+/// The body of a prompt.
+pub fn prompt_body(text: &str, more: Value) -> Value {
+    let mut body = json!({ "parts": [{ "type": "text", "text": text }] });
+    if let Value::Object(more) = more {
+        body.as_object_mut().expect("object").extend(more);
+    }
+    body
+}
+
+/// A model as a message names it.
+pub fn model(provider: &str, id: &str) -> Value {
+    json!({ "model": { "providerID": provider, "modelID": id } })
+}
+
+/// All text of an answer.
+pub fn text_of(answer: &Value) -> String {
+    let parts = answer["parts"].as_array().expect("parts");
+    parts.iter().filter(|p| p["type"] == "text").filter_map(|p| p["text"].as_str()).collect()
+}
+
+async fn launch(folder: &Path, mark: &str, arguments: &[String]) -> (Child, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    command.args(["serve", "--port", "0", "--data-dir"]).arg(folder.join("data"));
+    command.arg("--config").arg(folder.join("baton.toml")).args(arguments);
+    command.current_dir(folder.join("work")).env(MARK, mark).env("HOME", folder);
+    command.stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("baton starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it is ready in time");
+    let line = line.expect("stdout").expect("a first line");
+    let url = line.strip_prefix("baton listening on ").expect("the first line").to_owned();
+    (child, url)
+}
+
+fn rand_number() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+/// An event, as it came.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The SSE id, where there was one.
+    pub sequence: Option<u64>,
+    /// `type`.
+    pub kind: String,
+    /// `properties`.
+    pub properties: Value,
+    /// All of it.
+    pub whole: Value,
+}
+
+/// An event stream that is being read in the background.
+pub struct Events {
+    receiver: mpsc::UnboundedReceiver<Event>,
+    /// Everything that was read so far.
+    pub seen: Vec<Event>,
+}
+
+impl Events {
+    /// Opens a stream and waits for its first event.
+    pub async fn open(server: &Server, path: &str, last_event_id: Option<u64>) -> Self {
+        let mut request = reqwest::Client::new().get(format!("{}{path}", server.url));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.expect("a stream");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(read_stream(response, sender));
+        let mut events = Self { receiver, seen: Vec::new() };
+        let first = events.next().await;
+        assert_eq!(first.whole.get("payload").unwrap_or(&first.whole)["type"], "server.connected");
+        events
+    }
+
+    /// The next event.
+    pub async fn next(&mut self) -> Event {
+        let next = tokio::time::timeout(PATIENCE, self.receiver.recv()).await;
+        let event = next.unwrap_or_else(|_| panic!("no further event after {:#?}", self.kinds())).expect("the stream goes on");
+        self.seen.push(event.clone());
+        event
+    }
+
+    /// The next event of a type that fits; what comes before it is skipped (and in `seen`).
+    pub async fn until(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> Event {
+        loop {
+            let event = self.next().await;
+            if event.kind == kind && fits(&event.properties) {
+                return event;
+            }
+        }
+    }
+
+    /// The types of what was read so far.
+    pub fn kinds(&self) -> Vec<&str> {
+        self.seen.iter().map(|e| e.kind.as_str()).collect()
+    }
+}
+
+async fn read_stream(mut response: Response, sender: mpsc::UnboundedSender<Event>) {
+    let mut buffer = String::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        buffer.push_str(&String::from_utf8_lossy(&chunk));
+        while let Some(end) = buffer.find("\n\n") {
+            let frame: String = buffer.drain(..end + 2).collect();
+            let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name).map(|v| v.trim_start().to_owned()));
+            let Some(data) = field("data:") else { continue };
+            let whole: Value = serde_json::from_str(&data).expect("JSON");
+            let payload = whole.get("payload").unwrap_or(&whole);
+            let event = Event {
+                sequence: field("id:").and_then(|id| id.parse().ok()),
+                kind: payload["type"].as_str().unwrap_or_default().to_owned(),
+                properties: payload["properties"].clone(),
+                whole,
+            };
+            if sender.send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
