@@ -360,4 +360,4 @@ fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, Co
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

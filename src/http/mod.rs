@@ -30,23 +30,3 @@ pub mod session;
 pub mod sse;
 pub mod state;
 pub mod v2;
-
-use error::Problem;
-
-/// Runs to its end what has to be all or nothing, also when the client goes away meanwhile: a
-/// handler's own future is dropped then, at whatever point it is.
-///
-/// # Errors
-/// Those of the work; 500 when it panics.
-pub async fn uncancelled<T, E>(
-    work: impl Future<Output = Result<T, E>> + Send + 'static,
-) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    E: Into<Problem> + Send + 'static,
-{
-    match tokio::spawn(work).await {
-        Ok(done) => done.map_err(Into::into),
-        Err(panic) => Err(Problem::unforeseen(&panic)),
-    }
-}

@@ -7,6 +7,7 @@ use super::error::Problem;
 use super::extract::Directory;
 use super::responses::Invalid;
 use super::state::Shared;
+use crate::opencode::project_id;
 use crate::opencode::provider::{Project, ProjectTime};
 
 /// Get the current project
@@ -40,15 +41,4 @@ pub async fn current(
         },
         sandboxes: Vec::new(),
     }))
-}
-
-/// The same for the same directory on every machine and with every version.
-fn project_id(directory: &str) -> String {
-    // FNV-1a: the standard library's hashes promise nothing from one release to the next.
-    let hash = directory
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    format!("{hash:016x}")
 }

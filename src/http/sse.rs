@@ -66,7 +66,8 @@ impl axum::extract::FromRequestParts<Shared> for After {
 
 /// An event stream as a response. It ends when the server stops.
 pub fn respond(state: &Shared, view: View, after: After) -> Response {
-    let stream = EventStream::new(Arc::clone(&state.bus), view, after, state.stopping.clone());
+    let bus = Arc::clone(&state.bus);
+    let stream = EventStream::new(bus, view, after, state.stopping.clone(), HEARTBEAT);
     let frames = stream::unfold(stream, |mut stream| async move {
         let frame = stream.next_frames().await?;
         Some((Ok::<_, Infallible>(frame), stream))
@@ -97,14 +98,20 @@ struct EventStream {
 }
 
 impl EventStream {
-    fn new(bus: Arc<Bus>, view: View, after: After, stopping: watch::Receiver<bool>) -> Self {
+    fn new(
+        bus: Arc<Bus>,
+        view: View,
+        after: After,
+        stopping: watch::Receiver<bool>,
+        every: Duration,
+    ) -> Self {
         let cursor = bus.subscribe(after.0).cursor();
         Self {
             bus,
             view,
             cursor,
             greeted: false,
-            heartbeat: interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
+            heartbeat: interval_at(Instant::now() + every, every),
             stopping,
         }
     }
@@ -200,6 +207,9 @@ mod tests {
     use crate::event::RingLimits;
     use crate::opencode::event::FileEdited;
 
+    /// Long enough for what a test expects to come before it.
+    const SOON: Duration = Duration::from_millis(300);
+
     struct Setup {
         bus: Arc<Bus>,
         stop: watch::Sender<bool>,
@@ -227,7 +237,7 @@ mod tests {
 
         async fn open(&self, view: View, after: Option<u64>) -> EventStream {
             let bus = Arc::clone(&self.bus);
-            let mut stream = EventStream::new(bus, view, After(after), self.stop.subscribe());
+            let mut stream = EventStream::new(bus, view, After(after), self.stop.subscribe(), SOON);
             let first = text(&mut stream).await;
             assert!(first.contains("server.connected"), "{first}");
             assert!(first.starts_with("data: {"), "{first}");
@@ -294,7 +304,7 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_quiet_stream_has_heartbeats_with_its_position() {
         let setup = Setup::new(100);
         let mut stream = setup.open(View::Directory("/a".to_owned()), None).await;

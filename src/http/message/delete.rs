@@ -1,7 +1,5 @@
 //! `DELETE /session/{sessionID}/message/{messageID}`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 
@@ -9,7 +7,6 @@ use crate::http::error::Problem;
 use crate::http::extract::MessagePath;
 use crate::http::responses::{Busy, Invalid, NotThere};
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 
 /// Delete a message
 ///
@@ -26,8 +23,7 @@ use crate::http::uncancelled;
     )
 )]
 pub async fn delete(State(state): State<Shared>, path: MessagePath) -> Result<Json<bool>, Problem> {
-    let sessions = Arc::clone(&state.sessions);
-    let work = async move { sessions.delete_message(&path.session, &path.message).await };
-    uncancelled(work).await?;
+    let deleted = state.sessions.delete_message(&path.session, &path.message);
+    deleted.await?;
     Ok(Json(true))
 }

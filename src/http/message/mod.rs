@@ -7,7 +7,6 @@ pub mod prompt;
 pub mod prompt_async;
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -20,9 +19,7 @@ use tokio::sync::oneshot;
 
 use super::error::Problem;
 use super::state::Shared;
-use super::uncancelled;
-use crate::opencode::SessionId;
-use crate::session::{Admitted, Answer, Caller, Prompt};
+use crate::session::Answer;
 
 /// An answer that takes longer than this is preceded by white space at this interval: clients and
 /// proxies give up a response of which they see nothing for minutes, and JSON may begin with blanks.
@@ -31,17 +28,6 @@ const BLANK_EVERY: Duration = Duration::from_secs(15);
 /// Marks a response that has to leave as it comes: compression would hold the blanks back.
 #[derive(Debug, Clone, Copy)]
 pub struct Uncompressed;
-
-/// Hands a prompt to its session. From there on it is answered also when the client goes away.
-pub(super) async fn admit(
-    state: &Shared,
-    session: SessionId,
-    prompt: Prompt,
-    caller: Caller,
-) -> Result<Admitted, Problem> {
-    let sessions = Arc::clone(&state.sessions);
-    uncancelled(async move { sessions.prompt(&session, prompt, caller).await }).await
-}
 
 /// Waits for an answer and shapes it.
 pub(super) async fn when_answered<T: Serialize + 'static>(

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{admit, when_answered};
+use super::when_answered;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
@@ -105,7 +105,10 @@ pub async fn prompt(
     body: Body,
 ) -> Result<Response, Problem> {
     let prompt = parse(&body.fields(FIELDS)?)?;
-    let admitted = admit(&state, path.session, prompt, client.by(Source::Message)).await?;
+    let admitted = state
+        .sessions
+        .prompt(&path.session, prompt, client.by(Source::Message))
+        .await?;
     match admitted.answer {
         Some(answer) => when_answered(&state, answer, with_parts).await,
         None => Ok(Json(admitted.message).into_response()),

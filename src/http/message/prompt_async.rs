@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::admit;
 use super::prompt::{FIELDS, PromptInput, parse};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
@@ -36,6 +35,9 @@ pub async fn prompt_async(
     body: Body,
 ) -> Result<StatusCode, Problem> {
     let prompt = parse(&body.fields(FIELDS)?)?;
-    admit(&state, path.session, prompt, client.by(Source::Message)).await?;
+    state
+        .sessions
+        .prompt(&path.session, prompt, client.by(Source::Message))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,5 @@
 //! `POST /permission/{requestID}/reply`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -11,7 +9,6 @@ use crate::http::error::Problem;
 use crate::http::extract::{Body, PermissionPath};
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 use crate::opencode::PermissionId;
 use crate::opencode::request::PermissionReply;
 
@@ -61,7 +58,6 @@ pub(in crate::http) async fn answer(
     id: PermissionId,
     reply: PermissionReply,
 ) -> Result<Json<bool>, Problem> {
-    let sessions = Arc::clone(&state.sessions);
-    uncancelled(async move { sessions.reply_permission(&id, reply).await }).await?;
+    state.sessions.reply_permission(&id, reply).await?;
     Ok(Json(true))
 }

@@ -1,7 +1,5 @@
 //! `POST /question/{requestID}/reject`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 
@@ -9,7 +7,6 @@ use crate::http::error::Problem;
 use crate::http::extract::QuestionPath;
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 
 /// Dismiss a question
 ///
@@ -29,7 +26,6 @@ pub async fn reject(
     State(state): State<Shared>,
     path: QuestionPath,
 ) -> Result<Json<bool>, Problem> {
-    let sessions = Arc::clone(&state.sessions);
-    uncancelled(async move { sessions.reject_question(&path.request).await }).await?;
+    state.sessions.reject_question(&path.request).await?;
     Ok(Json(true))
 }

@@ -1,7 +1,5 @@
 //! `POST /question/{requestID}/reply`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -12,7 +10,6 @@ use crate::http::extract::{Body, QuestionPath};
 use crate::http::fields::Element;
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 
 /// Questions of one request.
 const ANSWERS_MAX: usize = 100;
@@ -52,8 +49,9 @@ pub async fn reply(
         .into_iter()
         .map(Element::strings)
         .collect::<Result<_, _>>()?;
-    let sessions = Arc::clone(&state.sessions);
-    let work = async move { sessions.reply_question(&path.request, answers).await };
-    uncancelled(work).await?;
+    state
+        .sessions
+        .reply_question(&path.request, answers)
+        .await?;
     Ok(Json(true))
 }

@@ -1,7 +1,5 @@
 //! `POST /session/{sessionID}/abort`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 
@@ -9,7 +7,6 @@ use crate::http::error::Problem;
 use crate::http::extract::SessionPath;
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 
 /// Abort a session
 ///
@@ -26,7 +23,6 @@ use crate::http::uncancelled;
     )
 )]
 pub async fn abort(State(state): State<Shared>, path: SessionPath) -> Result<Json<bool>, Problem> {
-    let sessions = Arc::clone(&state.sessions);
-    uncancelled(async move { sessions.abort(&path.session).await }).await?;
+    state.sessions.abort(&path.session).await?;
     Ok(Json(true))
 }

@@ -1,7 +1,5 @@
 //! `POST /session`.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -15,7 +13,6 @@ use crate::http::fields::Fields;
 use crate::http::responses::{NotJson, NotThere, TooLarge, Unselectable};
 use crate::http::selection;
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{Session, SessionId};
@@ -93,8 +90,7 @@ pub async fn create(
         ..new
     };
     let caller = client.by(Source::Patch);
-    let sessions = Arc::clone(&state.sessions);
-    let session = uncancelled(async move { sessions.create(new, caller).await }).await?;
+    let session = state.sessions.create(new, caller).await?;
     Ok(with_etag(&session))
 }
 

@@ -1,7 +1,5 @@
 //! `DELETE /session/{sessionID}`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 
@@ -9,7 +7,6 @@ use crate::http::error::Problem;
 use crate::http::extract::SessionPath;
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 
 /// Delete a session
 ///
@@ -26,7 +23,6 @@ use crate::http::uncancelled;
     )
 )]
 pub async fn delete(State(state): State<Shared>, path: SessionPath) -> Result<Json<bool>, Problem> {
-    let sessions = Arc::clone(&state.sessions);
-    uncancelled(async move { sessions.delete(&path.session).await }).await?;
+    state.sessions.delete(&path.session).await?;
     Ok(Json(true))
 }

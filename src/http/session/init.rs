@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
-use crate::http::message::{admit, when_answered};
+use crate::http::message::when_answered;
 use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
 use crate::http::selection;
 use crate::http::state::Shared;
@@ -76,7 +76,10 @@ pub async fn init(
         parts: vec![instruction()],
         ..Prompt::default()
     };
-    let admitted = admit(&state, path.session, prompt, client.by(Source::Init)).await?;
+    let admitted = state
+        .sessions
+        .prompt(&path.session, prompt, client.by(Source::Init))
+        .await?;
     match admitted.answer {
         Some(answer) => when_answered(&state, answer, |_| true).await,
         None => Ok(Json(true).into_response()),

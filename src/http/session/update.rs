@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 use super::{SessionModelInput, rules_of, with_etag};
@@ -15,7 +14,6 @@ use crate::http::fields::Fields;
 use crate::http::responses::{NotApplied, NotJson, NotThere, Stale, TooLarge, Unselectable};
 use crate::http::selection;
 use crate::http::state::Shared;
-use crate::http::uncancelled;
 use crate::opencode::Session;
 use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
@@ -118,10 +116,7 @@ pub async fn update(
     let update = parse(&body.fields(FIELDS)?, if_match)?;
     let selects = !update.wish.is_empty();
     let caller = client.by(Source::Patch);
-    let sessions = Arc::clone(&state.sessions);
-    let id = path.session.clone();
-    let mut session =
-        uncancelled(async move { sessions.update(&id, update, caller).await }).await?;
+    let mut session = state.sessions.update(&path.session, update, caller).await?;
     if wait && selects {
         let revision = session.revision;
         session = state.sessions.wait_applied(&path.session, revision).await?;

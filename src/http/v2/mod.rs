@@ -3,8 +3,6 @@
 pub mod agent;
 pub mod model;
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,7 +10,6 @@ use utoipa::ToSchema;
 use super::error::Problem;
 use super::extract::Client;
 use super::state::Shared;
-use super::uncancelled;
 use crate::opencode::SessionId;
 use crate::opencode::event::Source;
 use crate::registry::Wish;
@@ -82,7 +79,6 @@ async fn switch(
         ..Update::default()
     };
     let caller = client.by(Source::Patch);
-    let sessions = Arc::clone(&state.sessions);
-    uncancelled(async move { sessions.update(&session, update, caller).await }).await?;
+    state.sessions.update(&session, update, caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
