@@ -1,7 +1,10 @@
 //! Baton hands a live coding session from one model to another.
 
 pub mod agent;
+pub mod app;
+pub mod config;
 pub mod event;
+pub mod http;
 pub mod opencode;
 pub mod registry;
 pub mod session;

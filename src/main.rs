@@ -1,6 +1,17 @@
 //! The `baton` command line.
 
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use baton::agent::mock::MockArgs;
+use baton::app::App;
+use baton::config::{Places, ServeArgs, Settings};
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// The exit status for a wrong command line or configuration.
+const USAGE_STATUS: u8 = 2;
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -11,13 +22,62 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve the OpenCode API under http://HOST:PORT/opencode.
+    Serve(ServeArgs),
+    /// Print the OpenAPI document of the server.
+    Openapi,
     /// Serve the Agent Client Protocol on stdin and stdout, with no model behind it.
-    MockAgent(baton::agent::mock::MockArgs),
+    MockAgent(MockArgs),
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::MockAgent(args) => baton::agent::mock::run(args).await,
+        Command::Serve(args) => serve(&args).await,
+        Command::Openapi => print(baton::http::openapi::document()),
+        Command::MockAgent(args) => status(baton::agent::mock::run(args).await),
     }
+}
+
+async fn serve(args: &ServeArgs) -> ExitCode {
+    log_to_stderr();
+    let settings = Places::of_this_process().and_then(|places| Settings::load(args, &places));
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
+    let app = match App::build(settings).await {
+        Ok(app) => app,
+        Err(error) => return fail(1, &error),
+    };
+    // Whoever started us may wait for this line; when nobody reads it, we serve all the same.
+    print(&format!("baton listening on {}", app.url()));
+    status(app.run_until_stopped().await)
+}
+
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| EnvFilter::new("baton=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    status(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+fn status(result: std::io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn fail(status: u8, error: &dyn Display) -> ExitCode {
+    // Without a stderr there is nobody to tell.
+    let _unheard = writeln!(std::io::stderr(), "baton: {error}");
+    ExitCode::from(status)
 }

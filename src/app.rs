@@ -1,0 +1,356 @@
+//! Builds the parts of a server, binds, runs, and stops in order.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::agent::pool::{Ledger, Pool};
+use crate::agent::process::end_orphan;
+use crate::config::Settings;
+use crate::event::Bus;
+use crate::http::router::router;
+use crate::http::state::{AppState, HttpSettings};
+use crate::registry::Registry;
+use crate::session::{self, Sessions};
+use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
+
+/// The store's file in the data directory.
+const STORE_FILE: &str = "baton.sqlite";
+/// Locked while a server uses the data directory.
+const LOCK_FILE: &str = "baton.lock";
+/// Where backends are probed, in the data directory.
+const SCRATCH_DIR: &str = "scratch";
+/// Time that open requests get to end when the server stops.
+const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
+
+/// Why a server did not start, as a sentence for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another server uses the data directory.
+    #[error(
+        "another baton uses the data directory {0} already; stop it, or give this one another --data-dir"
+    )]
+    InUse(String),
+    /// The data directory cannot be used.
+    #[error("the data directory {0} cannot be used: {1}")]
+    DataDir(String, io::Error),
+    /// The store cannot be opened or read.
+    #[error("the store in {0} cannot be opened: {1}")]
+    Store(String, StoreError),
+    /// The port cannot be listened on.
+    #[error("{0} cannot be listened on: {1}")]
+    Bind(String, io::Error),
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct App {
+    listener: TcpListener,
+    address: SocketAddr,
+    host: String,
+    parts: Parts,
+    stop: watch::Sender<bool>,
+    state: Arc<AppState>,
+}
+
+/// What has to be brought to an end in order.
+#[derive(Debug)]
+struct Parts {
+    store: Arc<SqliteStore>,
+    pool: Arc<Pool>,
+    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
+    /// Held while the server lives.
+    _lock: File,
+}
+
+/// Stops a server from elsewhere.
+#[derive(Debug, Clone)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Stops the server.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl App {
+    /// Builds everything and binds the port.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(settings: Settings) -> Result<Self, StartError> {
+        let data_dir = settings.data_dir.display().to_string();
+        let lock = lock(&settings.data_dir, &data_dir)?;
+        let failed = |error| StartError::Store(data_dir.clone(), error);
+        let path = settings.data_dir.join(STORE_FILE);
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await;
+        let store = store.map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
+        let store = Arc::new(store.map_err(failed)?);
+        end_orphans(store.as_ref()).await.map_err(failed)?;
+
+        let bus = Arc::new(Bus::new(settings.limits.ring));
+        let parts = Parts::open(&settings, store, Arc::clone(&bus), lock)
+            .await
+            .map_err(failed)?;
+        let place = url_host(&settings.host, settings.port);
+        let refused = |error| StartError::Bind(place.clone(), error);
+        let listener = TcpListener::bind((settings.host.as_str(), settings.port))
+            .await
+            .map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let stop = watch::Sender::new(false);
+        let state = Arc::new(AppState {
+            sessions: Arc::clone(&parts.sessions),
+            registry: Arc::clone(&parts.registry),
+            bus,
+            settings: HttpSettings::of(&settings),
+            stopping: stop.subscribe(),
+        });
+        Ok(Self {
+            listener,
+            address,
+            host: settings.host,
+            parts,
+            stop,
+            state,
+        })
+    }
+
+    /// The port that is listened on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// `http://HOST:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", url_host(&self.host, self.port()))
+    }
+
+    /// Stops this server from elsewhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
+    /// Serves until SIGINT, SIGTERM or [`Stopper::stop`], then stops in order: no further request, no
+    /// further event, turns aborted, agents ended, store closed.
+    ///
+    /// # Errors
+    /// When signals cannot be waited for.
+    pub async fn run_until_stopped(self) -> io::Result<()> {
+        let mut signals = Signals::new()?;
+        let background = self.parts.background();
+        let listener = self.listener.tap_io(|connection| {
+            // Small event frames must not wait for larger ones.
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!("TCP_NODELAY cannot be set: {error}");
+            }
+        });
+        let mut stopping = self.stop.subscribe();
+        let server = axum::serve(listener, router(self.state)).with_graceful_shutdown(async move {
+            // The sender is held below until the server has ended.
+            let _stopped = stopping.wait_for(|stop| *stop).await;
+        });
+        let mut server = tokio::spawn(server.into_future());
+        let mut stopped = self.stop.subscribe();
+        tokio::select! {
+            () = signals.next() => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        tracing::info!("stopping");
+        self.stop.send_replace(true);
+        for task in background {
+            task.abort();
+        }
+        self.parts.sessions.shut_down().await;
+        if tokio::time::timeout(DRAIN_AT_MOST, &mut server)
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests that are still open are cut off");
+            server.abort();
+        }
+        self.parts.close().await;
+        Ok(())
+    }
+}
+
+impl Parts {
+    async fn open(
+        settings: &Settings,
+        store: Arc<SqliteStore>,
+        bus: Arc<Bus>,
+        lock: File,
+    ) -> Result<Self, StoreError> {
+        let shared_store: Arc<dyn Store> = store.clone();
+        let ledger = Arc::new(StoreLedger(Arc::clone(&shared_store)));
+        let pool = Pool::new(
+            settings.limits.pool,
+            settings.timeouts,
+            settings.directory.clone(),
+            ledger.clone(),
+        );
+        let registry = Registry::open(
+            settings.agents.clone(),
+            settings.default_model.clone(),
+            Arc::clone(&shared_store),
+            ledger,
+            settings.timeouts,
+            settings.data_dir.join(SCRATCH_DIR),
+        )
+        .await;
+        let sessions = Sessions::open(session::Deps {
+            store: shared_store,
+            bus,
+            registry: Arc::clone(&registry),
+            pool: Arc::clone(&pool),
+            settings: session::Settings {
+                queue_prompts: settings.limits.queue_prompts,
+                budget: settings.limits.handoff,
+                timeouts: settings.timeouts,
+            },
+        })
+        .await?;
+        Ok(Self {
+            store,
+            pool,
+            registry,
+            sessions,
+            _lock: lock,
+        })
+    }
+
+    fn background(&self) -> [JoinHandle<()>; 2] {
+        let registry = Arc::clone(&self.registry);
+        let probes = tokio::spawn(async move { registry.probe_all().await });
+        let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
+        [probes, evictions]
+    }
+
+    async fn close(self) {
+        self.pool.shut_down().await;
+        let closed = tokio::task::spawn_blocking(move || self.store.close()).await;
+        if let Err(panic) = closed {
+            tracing::error!("the store could not be closed: {panic}");
+        }
+    }
+}
+
+/// `HOST:PORT` of a URL.
+fn url_host(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Makes the data directory and takes its lock, which the system gives back when this process ends in
+/// whatever way.
+fn lock(data_dir: &Path, shown: &str) -> Result<File, StartError> {
+    let unusable = |error| StartError::DataDir(shown.to_owned(), error);
+    make_private_dir(data_dir).map_err(unusable)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(data_dir.join(LOCK_FILE))
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(shown.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// Conversations are nobody else's business: a new directory is for its owner only.
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// Ends the agents that an earlier server left behind when it was killed.
+async fn end_orphans(store: &SqliteStore) -> Result<(), StoreError> {
+    for row in store.processes().await? {
+        let ended =
+            tokio::task::spawn_blocking(move || end_orphan(row.pid, row.started_at_s)).await;
+        if ended.unwrap_or(false) {
+            tracing::info!(
+                pid = row.pid,
+                backend = row.backend,
+                "ended an agent that an earlier baton left behind"
+            );
+        }
+        store
+            .commit(vec![Change::DeleteProcess { pid: row.pid }])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Keeps the record of running agents in the store.
+struct StoreLedger(Arc<dyn Store>);
+
+impl StoreLedger {
+    fn write(&self, change: Change) {
+        // The store takes batches in the order of these calls; nobody has to wait for them.
+        let commit = self.0.commit(vec![change]);
+        tokio::spawn(async move {
+            if let Err(error) = commit.await {
+                tracing::warn!("the record of running agents was not written: {error}");
+            }
+        });
+    }
+}
+
+impl Ledger for StoreLedger {
+    fn started(&self, pid: u32, started_at_s: u64, backend: &str) {
+        self.write(Change::PutProcess(ProcessRow {
+            pid,
+            started_at_s,
+            backend: backend.to_owned(),
+        }));
+    }
+
+    fn ended(&self, pid: u32) {
+        self.write(Change::DeleteProcess { pid });
+    }
+}
+
+/// The signals that stop a server.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Settings: flags, then `BATON_*` environment variables, then the config file, then defaults.
+//!
+//! [`Settings::load`] does all of it and touches nothing but the config file, so that `baton serve`
+//! can say what is wrong before it starts anything.
+
+mod file;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use subtle::ConstantTimeEq;
+
+use crate::agent::Timeouts;
+use crate::agent::pool::PoolLimits;
+use crate::agent::spec::{AgentSpec, builtins};
+use crate::event::RingLimits;
+use crate::registry::ModelWish;
+use crate::session::handoff::Budget;
+
+use file::ConfigFile;
+
+/// The host that is listened on unless another is given.
+const DEFAULT_HOST: &str = "127.0.0.1";
+/// The port that is listened on unless another is given.
+const DEFAULT_PORT: u16 = 2468;
+/// A request body's size at most, in bytes. Pictures come as `data:` URLs.
+const DEFAULT_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// Prompts that may wait for one session.
+const DEFAULT_QUEUE_PROMPTS: usize = 32;
+
+/// What both `baton serve` and `baton agents` take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BackendArgs {
+    /// The config file [default: ~/.config/baton/baton.toml if it exists]
+    #[arg(long, env = "BATON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Only these backends, in this order of preference [default: all]
+    #[arg(
+        long,
+        env = "BATON_AGENTS",
+        value_name = "A,B,C",
+        value_delimiter = ','
+    )]
+    pub agents: Option<Vec<String>>,
+
+    /// The model of a session that names none
+    #[arg(long, env = "BATON_DEFAULT_MODEL", value_name = "PROVIDER/MODEL")]
+    pub default_model: Option<String>,
+}
+
+/// What `baton serve` takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Listen on this host [default: 127.0.0.1]; any other than a loopback one needs a password
+    #[arg(long, env = "BATON_HOST")]
+    pub host: Option<String>,
+
+    /// Listen on this port; 0 takes a free one [default: 2468]
+    #[arg(long, env = "BATON_PORT")]
+    pub port: Option<u16>,
+
+    /// Keep everything in this directory [default: ~/.local/share/baton]
+    #[arg(long, env = "BATON_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Ask clients for this password (HTTP Basic with any user name, or Bearer)
+    #[arg(long, env = "BATON_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+
+    /// The backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+/// What is wrong with the settings, as a sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// The password that clients have to send.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// A password.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether this is it. Takes the same time for every wrong one of the right length.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(given).into()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Where this process runs, as far as settings depend on it.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `$HOME`.
+    pub home: Option<PathBuf>,
+    /// `$XDG_DATA_HOME`.
+    pub data_home: Option<PathBuf>,
+    /// `$XDG_CONFIG_HOME`.
+    pub config_home: Option<PathBuf>,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// The running `baton`, which is its own mock agent.
+    pub program: PathBuf,
+}
+
+impl Places {
+    /// Those of this process.
+    ///
+    /// # Errors
+    /// When the system does not tell them.
+    pub fn of_this_process() -> Result<Self, ConfigError> {
+        let unknown = |what: &str, error: std::io::Error| ConfigError(format!("{what}: {error}"));
+        // XDG: a path in these variables that is not absolute has to be ignored.
+        let var = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+        };
+        Ok(Self {
+            home: var("HOME"),
+            data_home: var("XDG_DATA_HOME"),
+            config_home: var("XDG_CONFIG_HOME"),
+            directory: std::env::current_dir()
+                .map_err(|e| unknown("the working directory is not known", e))?,
+            program: std::env::current_exe()
+                .map_err(|e| unknown("the path of baton itself is not known", e))?,
+        })
+    }
+
+    fn default_data_dir(&self) -> Result<PathBuf, ConfigError> {
+        let base = self
+            .data_home
+            .clone()
+            .or_else(|| Some(self.home.as_ref()?.join(".local/share")));
+        base.map(|base| base.join("baton")).ok_or_else(|| {
+            ConfigError("neither XDG_DATA_HOME nor HOME is set: give --data-dir".to_owned())
+        })
+    }
+
+    fn default_config_file(&self) -> Option<PathBuf> {
+        let base = self
+            .config_home
+            .clone()
+            .or_else(|| Some(self.home.as_ref()?.join(".config")))?;
+        Some(base.join("baton/baton.toml"))
+    }
+}
+
+/// Bounds, each with its unit in the name.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A request body's size, in bytes.
+    pub body_bytes: usize,
+    /// Prompts that may wait for one session.
+    pub queue_prompts: usize,
+    /// What the event bus keeps for subscribers that come back.
+    pub ring: RingLimits,
+    /// What the pool of agent processes may hold.
+    pub pool: PoolLimits,
+    /// How much of a conversation is handed over.
+    pub handoff: Budget,
+}
+
+/// The settings of a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The host to listen on.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The config file, or where one would be looked for.
+    pub config_file: Option<PathBuf>,
+    /// The password that clients have to send.
+    pub password: Option<Password>,
+    /// Web origins that may use the server, beside those on this machine.
+    pub cors_origins: Vec<String>,
+    /// The working directory of sessions that name none.
+    pub directory: PathBuf,
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// The backends, in order of preference.
+    pub agents: Vec<AgentSpec>,
+    /// The model of a session that names none.
+    pub default_model: Option<ModelWish>,
+    /// Bounds.
+    pub limits: Limits,
+    /// How long to wait for agents.
+    pub timeouts: Timeouts,
+}
+
+impl Settings {
+    /// Reads the config file and puts everything together.
+    ///
+    /// # Errors
+    /// When the config file cannot be read, or when a setting cannot be used.
+    pub fn load(args: &ServeArgs, places: &Places) -> Result<Self, ConfigError> {
+        let (config_file, file) = read_file(args.backends.config.as_deref(), places)?;
+        let data_dir = match &args.data_dir {
+            Some(given) => places.directory.join(given),
+            None => places.default_data_dir()?,
+        };
+        let host = non_empty(args.host.clone())
+            .or(file.server.host.clone())
+            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let password = non_empty(args.password.clone())
+            .or(file.server.password.clone())
+            .map(Password);
+        if password.is_none() && !is_loopback(&host) {
+            return Err(ConfigError(format!(
+                "--host {host} can be reached from other machines, and no password is set. Set BATON_PASSWORD (or \
+                 --password, or password in [server] of the config file), or listen on 127.0.0.1."
+            )));
+        }
+        let agents = agents(args, &file, places, &data_dir)?;
+        let default_model =
+            non_empty(args.backends.default_model.clone()).or(file.default_model.clone());
+        let default_model = default_model
+            .map(|text| parse_default_model(&text, &agents))
+            .transpose()?;
+        Ok(Self {
+            host,
+            port: args.port.or(file.server.port).unwrap_or(DEFAULT_PORT),
+            data_dir,
+            config_file,
+            password,
+            cors_origins: file.server.cors_origins.clone(),
+            directory: places.directory.clone(),
+            home: places
+                .home
+                .clone()
+                .unwrap_or_else(|| places.directory.clone()),
+            agents,
+            default_model,
+            limits: file.limits.resolve()?,
+            timeouts: file.timeouts.resolve()?,
+        })
+    }
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|t| !t.is_empty())
+}
+
+/// Whether a host can only be reached from this machine.
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn read_file(
+    given: Option<&Path>,
+    places: &Places,
+) -> Result<(Option<PathBuf>, ConfigFile), ConfigError> {
+    let path = match given {
+        Some(given) => Some(places.directory.join(given)),
+        None => places.default_config_file(),
+    };
+    let Some(path) = path else {
+        return Ok((None, ConfigFile::default()));
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((Some(path.clone()), ConfigFile::parse(&text, &path)?)),
+        Err(error) if given.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Ok((Some(path), ConfigFile::default()))
+        }
+        Err(error) => Err(ConfigError(format!(
+            "the config file {} cannot be read: {error}",
+            path.display()
+        ))),
+    }
+}
+
+fn agents(
+    args: &ServeArgs,
+    file: &ConfigFile,
+    places: &Places,
+    data_dir: &Path,
+) -> Result<Vec<AgentSpec>, ConfigError> {
+    let mock_state = data_dir.join("mock");
+    let built_in = builtins(
+        &places.program.to_string_lossy(),
+        &mock_state.to_string_lossy(),
+    );
+    let all = file.agents(built_in)?;
+    let wanted: Vec<&str> = args
+        .backends
+        .agents
+        .iter()
+        .flatten()
+        .map(|a| a.trim())
+        .collect();
+    let wanted: Vec<&str> = wanted.into_iter().filter(|a| !a.is_empty()).collect();
+    if wanted.is_empty() {
+        let enabled: Vec<_> = all.into_iter().filter(|a| a.enabled).collect();
+        if enabled.is_empty() {
+            return Err(ConfigError(
+                "every backend is disabled in the config file; enable one, or name it with --agents".to_owned(),
+            ));
+        }
+        return Ok(enabled.into_iter().map(|a| a.spec).collect());
+    }
+    let mut chosen: Vec<AgentSpec> = Vec::new();
+    for id in wanted {
+        let known = all.iter().find(|a| a.spec.id == id);
+        let Some(known) = known else {
+            let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
+            return Err(ConfigError(format!(
+                "--agents names \"{id}\", which is not known. Known: {}. Others are defined as [agents.{id}] in the \
+                 config file.",
+                ids.join(", ")
+            )));
+        };
+        if chosen.iter().all(|c| c.id != id) {
+            chosen.push(known.spec.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, ConfigError> {
+    let parts = text
+        .split_once('/')
+        .filter(|(p, m)| !p.is_empty() && !m.is_empty());
+    let Some((provider, model)) = parts else {
+        return Err(ConfigError(format!(
+            "the default model \"{text}\" is not of the form provider/model"
+        )));
+    };
+    if agents.iter().all(|a| a.id != provider) {
+        let ids: Vec<_> = agents.iter().map(|a| a.id.as_str()).collect();
+        return Err(ConfigError(format!(
+            "the default model \"{text}\" names the provider \"{provider}\", which is none of: {}",
+            ids.join(", ")
+        )));
+    }
+    Ok(ModelWish {
+        provider_id: provider.to_owned(),
+        model_id: model.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! The config file, `baton.toml`. A key that is not known is an error that names it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_QUEUE_PROMPTS, Limits};
+use crate::agent::Timeouts;
+use crate::agent::pool::PoolLimits;
+use crate::agent::spec::AgentSpec;
+use crate::event::RingLimits;
+use crate::session::handoff::Budget;
+
+/// Ids that no backend may have: they name agent modes.
+const RESERVED_IDS: [&str; 2] = ["build", "plan"];
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ConfigFile {
+    /// `provider/model`.
+    pub default_model: Option<String>,
+    /// How to listen.
+    pub server: ServerTable,
+    /// Backends, changed or added.
+    agents: BTreeMap<String, AgentTable>,
+    /// Bounds.
+    pub limits: LimitsTable,
+    /// How long to wait for agents.
+    pub timeouts: TimeoutsTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ServerTable {
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub password: Option<String>,
+    pub cors_origins: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AgentTable {
+    name: Option<String>,
+    command: Option<Vec<String>>,
+    env: BTreeMap<String, String>,
+    enabled: Option<bool>,
+    models: Option<Vec<String>>,
+    plan_modes: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsTable {
+    body_bytes: Option<usize>,
+    queue_prompts: Option<usize>,
+    ring_events: Option<usize>,
+    ring_bytes: Option<usize>,
+    live_agents: Option<usize>,
+    agent_idle_s: Option<u64>,
+    transcript_bytes: Option<usize>,
+    tool_output_bytes: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TimeoutsTable {
+    start_s: Option<u64>,
+    session_s: Option<u64>,
+    switch_s: Option<u64>,
+    cancel_s: Option<u64>,
+    end_ms: Option<u64>,
+}
+
+/// A backend, and whether it is used when `--agents` does not say which are.
+#[derive(Debug, Clone)]
+pub(super) struct ConfiguredAgent {
+    pub spec: AgentSpec,
+    pub enabled: bool,
+}
+
+impl ConfigFile {
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text)
+            .map_err(|error| ConfigError(format!("in the config file {}: {error}", path.display())))
+    }
+
+    /// The built-in backends with the file's changes, and the file's own ones. A backend of the file
+    /// stands before the last built-in one, which is the mock agent.
+    pub fn agents(&self, built_in: Vec<AgentSpec>) -> Result<Vec<ConfiguredAgent>, ConfigError> {
+        let mut all: Vec<ConfiguredAgent> = built_in
+            .into_iter()
+            .map(|spec| ConfiguredAgent {
+                spec,
+                enabled: true,
+            })
+            .collect();
+        for (id, table) in &self.agents {
+            check_id(id)?;
+            let known = all.iter().position(|a| a.spec.id == *id);
+            let place = match known {
+                Some(place) => place,
+                None => {
+                    let place = all.len().saturating_sub(1);
+                    let spec = AgentSpec::from_config(id, new_command(id, table)?);
+                    let enabled = true;
+                    all.insert(place, ConfiguredAgent { spec, enabled });
+                    place
+                }
+            };
+            table.apply(id, &mut all[place]);
+        }
+        Ok(all)
+    }
+}
+
+fn check_id(id: &str) -> Result<(), ConfigError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = id.starts_with(plain) && id.chars().all(|c| plain(c) || "._-".contains(c));
+    if !fits {
+        return Err(ConfigError(format!(
+            "[agents.{id}]: the id of a backend has lower-case letters, digits, \".\", \"_\" and \"-\", and begins with \
+             a letter or a digit"
+        )));
+    }
+    if RESERVED_IDS.contains(&id) {
+        return Err(ConfigError(format!(
+            "[agents.{id}]: \"{id}\" is the name of an agent mode; choose another id for the backend"
+        )));
+    }
+    Ok(())
+}
+
+fn new_command(id: &str, table: &AgentTable) -> Result<Vec<String>, ConfigError> {
+    table.command.clone().ok_or_else(|| {
+        ConfigError(format!(
+            "[agents.{id}] is not a built-in backend and has no command. Add: command = [\"program\", \"argument\"]"
+        ))
+    })
+}
+
+impl AgentTable {
+    fn apply(&self, id: &str, agent: &mut ConfiguredAgent) {
+        let spec = &mut agent.spec;
+        if let Some(command) = &self.command {
+            // What is wrong with the user's own command is not mended by installing ours.
+            spec.install = AgentSpec::from_config(id, Vec::new()).install;
+            spec.command.clone_from(command);
+        }
+        if let Some(name) = &self.name {
+            spec.name.clone_from(name);
+        }
+        if let Some(models) = &self.models {
+            spec.models.clone_from(models);
+        }
+        if let Some(plan_modes) = &self.plan_modes {
+            spec.plan_modes.clone_from(plan_modes);
+        }
+        for (name, value) in &self.env {
+            spec.env.insert(name.clone(), value.clone());
+            // Setting a variable says more than Baton's own wish to take it away.
+            spec.env_remove.retain(|removed| removed != name);
+        }
+        agent.enabled = self.enabled.unwrap_or(agent.enabled);
+    }
+}
+
+/// A limit of zero would stop everything, and is more likely meant as "none".
+fn at_least_one<T: PartialEq + From<u8>>(
+    key: &str,
+    given: Option<T>,
+    default: T,
+) -> Result<T, ConfigError> {
+    match given {
+        Some(value) if value == T::from(0) => Err(ConfigError(format!(
+            "{key} = 0 in the config file: it has to be at least 1"
+        ))),
+        Some(value) => Ok(value),
+        None => Ok(default),
+    }
+}
+
+impl LimitsTable {
+    pub fn resolve(&self) -> Result<Limits, ConfigError> {
+        let ring = RingLimits::default();
+        let pool = PoolLimits::default();
+        let handoff = Budget::default();
+        let limit =
+            |key: &str, given, default| at_least_one(&format!("limits.{key}"), given, default);
+        let idle_s = at_least_one(
+            "limits.agent_idle_s",
+            self.agent_idle_s,
+            pool.idle.as_secs(),
+        )?;
+        Ok(Limits {
+            body_bytes: limit("body_bytes", self.body_bytes, DEFAULT_BODY_BYTES)?,
+            queue_prompts: limit("queue_prompts", self.queue_prompts, DEFAULT_QUEUE_PROMPTS)?,
+            ring: RingLimits {
+                events: limit("ring_events", self.ring_events, ring.events)?,
+                bytes: limit("ring_bytes", self.ring_bytes, ring.bytes)?,
+            },
+            pool: PoolLimits {
+                live: limit("live_agents", self.live_agents, pool.live)?,
+                idle: Duration::from_secs(idle_s),
+            },
+            handoff: Budget {
+                total_bytes: limit(
+                    "transcript_bytes",
+                    self.transcript_bytes,
+                    handoff.total_bytes,
+                )?,
+                tool_output_bytes: limit(
+                    "tool_output_bytes",
+                    self.tool_output_bytes,
+                    handoff.tool_output_bytes,
+                )?,
+            },
+        })
+    }
+}
+
+impl TimeoutsTable {
+    pub fn resolve(&self) -> Result<Timeouts, ConfigError> {
+        let default = Timeouts::default();
+        let seconds = |key: &str, given, default: Duration| {
+            at_least_one(&format!("timeouts.{key}"), given, default.as_secs())
+                .map(Duration::from_secs)
+        };
+        let end_ms = u64::try_from(default.end.as_millis()).unwrap_or(u64::MAX);
+        Ok(Timeouts {
+            start: seconds("start_s", self.start_s, default.start)?,
+            session: seconds("session_s", self.session_s, default.session)?,
+            switch: seconds("switch_s", self.switch_s, default.switch)?,
+            cancel: seconds("cancel_s", self.cancel_s, default.cancel)?,
+            end: Duration::from_millis(at_least_one("timeouts.end_ms", self.end_ms, end_ms)?),
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! `GET /config`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::http::provider::settled;
+use crate::http::state::Shared;
+
+/// The part of OpenCode's configuration that its clients look at.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub struct Config {
+    /// The model of a session that names none, as `provider/model`; absent when no backend can run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "opencode/anthropic/claude-opus-4")]
+    pub model: Option<String>,
+    /// Agents; Baton's stand in `GET /agent`.
+    #[schema(value_type = Object)]
+    pub agent: Map<String, Value>,
+    /// Modes; empty.
+    #[schema(value_type = Object)]
+    pub mode: Map<String, Value>,
+    /// Slash commands; empty.
+    #[schema(value_type = Object)]
+    pub command: Map<String, Value>,
+    /// Plugins; empty.
+    pub plugin: Vec<String>,
+    /// `disabled`: Baton shares nothing.
+    pub share: String,
+    /// `false`: Baton does not update itself.
+    pub autoupdate: bool,
+}
+
+/// Get the configuration
+///
+/// What OpenCode's clients look at before they start. Baton itself is configured in its own file.
+#[utoipa::path(
+    get,
+    path = "/config",
+    operation_id = "config.get",
+    tag = "config",
+    responses((status = 200, description = "The configuration.", body = Config))
+)]
+pub async fn get(State(state): State<Shared>) -> Json<Config> {
+    let model = settled(&state).await.default_selection().ok();
+    Json(Config {
+        model: model.map(|m| format!("{}/{}", m.provider_id, m.model_id)),
+        share: "disabled".to_owned(),
+        ..Config::default()
+    })
+}

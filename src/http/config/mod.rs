@@ -1,0 +1,4 @@
+//! `/config`: what OpenCode's clients ask before they start.
+
+pub mod get;
+pub mod providers;

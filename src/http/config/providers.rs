@@ -1,0 +1,39 @@
+//! `GET /config/providers`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::provider::{connected, defaults, settled};
+use crate::http::state::Shared;
+use crate::opencode::provider::Provider;
+
+/// The providers that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ConfigProviders {
+    /// The backends that can run, in order of preference.
+    pub providers: Vec<Provider>,
+    /// The model that each of them starts with.
+    pub default: BTreeMap<String, String>,
+}
+
+/// List the providers that can be used
+///
+/// The same backends as in `provider.list`.
+#[utoipa::path(
+    get,
+    path = "/config/providers",
+    operation_id = "config.providers",
+    tag = "config",
+    responses((status = 200, description = "The providers.", body = ConfigProviders))
+)]
+pub async fn providers(State(state): State<Shared>) -> Json<ConfigProviders> {
+    let snapshot = settled(&state).await;
+    Json(ConfigProviders {
+        providers: connected(&snapshot),
+        default: defaults(&snapshot),
+    })
+}

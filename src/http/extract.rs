@@ -1,0 +1,486 @@
+//! What handlers take from a request. Each refusal is a [`Problem`] in JSON.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::{IntoParams, PartialSchema};
+
+use super::error::{BadKind, Problem};
+use super::fields::Fields;
+use super::state::Shared;
+use crate::opencode::event::Source;
+use crate::opencode::id::InvalidId;
+use crate::opencode::{MessageId, PermissionId, QuestionId, SessionId};
+use crate::session::Caller;
+
+/// The longest `x-client-id`, in bytes.
+const CLIENT_MAX_BYTES: usize = 256;
+/// Names the working directory, percent-encoded.
+pub const DIRECTORY_HEADER: &str = "x-opencode-directory";
+/// Names the client in the events that its request causes.
+pub const CLIENT_HEADER: &str = "x-client-id";
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// A JSON body, or none. With `MERGE` it may also be an `application/merge-patch+json`.
+#[derive(Debug)]
+pub struct Body<const MERGE: bool = false>(Option<Value>);
+
+impl<const MERGE: bool> Body<MERGE> {
+    /// The fields of the body.
+    ///
+    /// # Errors
+    /// See [`Fields::of_body`].
+    pub fn fields(&self, known: &[&str]) -> Result<Fields<'_>, Problem> {
+        Fields::of_body(self.0.as_ref(), known)
+    }
+
+    /// The fields of the body, when there is one.
+    ///
+    /// # Errors
+    /// See [`Fields::of_body`].
+    pub fn optional_fields(&self, known: &[&str]) -> Result<Option<Fields<'_>>, Problem> {
+        self.0.is_some().then(|| self.fields(known)).transpose()
+    }
+}
+
+impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
+        let content_type =
+            header_text(request.headers(), CONTENT_TYPE.as_str())?.map(str::to_owned);
+        let bytes = match Bytes::from_request(request, state).await {
+            Ok(bytes) => bytes,
+            Err(rejection) => return Err(unread(&rejection.into_response(), state)),
+        };
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        check_content_type(content_type.as_deref(), MERGE)?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            Problem::bad(
+                BadKind::Body,
+                format!("The body is not valid JSON: {error}"),
+            )
+        })?;
+        Ok(Self(Some(value)))
+    }
+}
+
+fn unread(rejection: &axum::response::Response, state: &Shared) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let message = format!(
+            "The body is larger than {} bytes (limits.body_bytes)",
+            state.settings.body_bytes
+        );
+        return Problem::bad_with(StatusCode::PAYLOAD_TOO_LARGE, BadKind::Body, message);
+    }
+    Problem::bad(BadKind::Body, "The body could not be read to its end")
+}
+
+fn check_content_type(content_type: Option<&str>, merge: bool) -> Result<(), Problem> {
+    let essence = content_type.map(|t| t.split(';').next().unwrap_or(t).trim());
+    let is = |wanted: &str| essence.is_some_and(|e| e.eq_ignore_ascii_case(wanted));
+    if is(JSON) || (merge && is(MERGE_PATCH)) {
+        return Ok(());
+    }
+    let expected = if merge {
+        format!("{JSON} or {MERGE_PATCH}")
+    } else {
+        JSON.to_owned()
+    };
+    let got = content_type.unwrap_or("none");
+    Err(Problem::bad_with(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        BadKind::Headers,
+        format!("Expected content-type {expected}, got {got}"),
+    ))
+}
+
+/// A header as text; the first one when there are several.
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| {
+        Problem::bad(
+            BadKind::Headers,
+            format!("Expected printable ASCII\n  at [\"{name}\"]"),
+        )
+    })?;
+    Ok(Some(text))
+}
+
+/// The query, by name.
+#[derive(Debug, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    fn of(parts: &Parts) -> Result<Self, Problem> {
+        let Query(pairs) = Query::try_from_uri(&parts.uri)
+            .map_err(|_| Problem::bad(BadKind::Query, "The query cannot be read"))?;
+        Ok(Self(pairs))
+    }
+
+    /// A parameter's text; an empty one counts as absent.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|v| !v.is_empty())
+    }
+
+    fn refuse(name: &str, expected: &str, got: &str) -> Problem {
+        let got = Value::from(got);
+        Problem::bad(
+            BadKind::Query,
+            format!("Expected {expected}, got {got}\n  at [\"{name}\"]"),
+        )
+    }
+
+    /// A whole number of at least zero.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn unsigned(&self, name: &str) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let number = text.parse();
+        number
+            .map(Some)
+            .map_err(|_| Self::refuse(name, "a whole number of at least 0", text))
+    }
+
+    /// `true` or `false`; absent counts as false.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
+        }
+    }
+
+    /// An id.
+    ///
+    /// # Errors
+    /// When it cannot be such an id.
+    pub fn id<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, InvalidId>,
+    ) -> Result<Option<T>, Problem> {
+        let text = self.text(name);
+        text.map(|text| {
+            parse(text).map_err(|error| {
+                Problem::bad(BadKind::Query, format!("{error}\n  at [\"{name}\"]"))
+            })
+        })
+        .transpose()
+    }
+}
+
+impl FromRequestParts<Shared> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+/// The directory that a request is about: `?directory=`, the header `x-opencode-directory`, or the
+/// server's own working directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory(pub String);
+
+impl FromRequestParts<Shared> for Directory {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let given = match Params::of(parts)?.text("directory") {
+            Some(text) => Some(text.to_owned()),
+            None => header_text(&parts.headers, DIRECTORY_HEADER)?
+                .map(decoded)
+                .transpose()?,
+        };
+        let given = given.filter(|g| !g.is_empty());
+        let directory = given.as_deref().unwrap_or(&state.settings.directory);
+        Ok(Self(tidy(directory)))
+    }
+}
+
+fn decoded(header: &str) -> Result<String, Problem> {
+    let text = percent_decode_str(header).decode_utf8().map_err(|_| {
+        Problem::bad(
+            BadKind::Headers,
+            format!("Expected percent-encoded UTF-8\n  at [\"{DIRECTORY_HEADER}\"]"),
+        )
+    })?;
+    Ok(text.into_owned())
+}
+
+/// A path without what makes two spellings of one: doubled slashes, `.`, a slash at the end.
+fn tidy(path: &str) -> String {
+    let tidy: std::path::PathBuf = std::path::Path::new(path).components().collect();
+    tidy.to_string_lossy().into_owned()
+}
+
+impl Directory {
+    /// The directory, when agents can work in it.
+    ///
+    /// # Errors
+    /// When it is not absolute, or is no directory.
+    pub async fn existing(self) -> Result<String, Problem> {
+        let refuse = |reason: &str| {
+            let got = Value::from(self.0.as_str());
+            Err(Problem::bad(
+                BadKind::Query,
+                format!("Expected {reason}, got {got}\n  at [\"directory\"]"),
+            ))
+        };
+        if !std::path::Path::new(&self.0).is_absolute() {
+            return refuse("an absolute path");
+        }
+        match tokio::fs::metadata(&self.0).await {
+            Ok(metadata) if metadata.is_dir() => Ok(self.0),
+            _ => refuse("a directory that exists on the server"),
+        }
+    }
+}
+
+impl IntoParams for Directory {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = |name: &str, place, description: &str| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(place)
+                .required(Required::False)
+                .description(Some(description))
+                .schema(Some(<String as PartialSchema>::schema()))
+                .build()
+        };
+        vec![
+            parameter(
+                "directory",
+                ParameterIn::Query,
+                "The working directory, as an absolute path on the server's machine; the server's own when there is none.",
+            ),
+            parameter(
+                DIRECTORY_HEADER,
+                ParameterIn::Header,
+                "The same, percent-encoded. The query parameter goes first.",
+            ),
+        ]
+    }
+}
+
+/// The `x-client-id` of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client(pub Option<String>);
+
+impl Client {
+    /// The client as the caller of an operation.
+    pub fn by(self, source: Source) -> Caller {
+        Caller {
+            source,
+            client: self.0,
+        }
+    }
+}
+
+impl FromRequestParts<Shared> for Client {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        let text = header_text(&parts.headers, CLIENT_HEADER)?;
+        if text.is_some_and(|t| t.len() > CLIENT_MAX_BYTES) {
+            return Err(Problem::bad(
+                BadKind::Headers,
+                format!("Expected at most {CLIENT_MAX_BYTES} bytes\n  at [\"{CLIENT_HEADER}\"]"),
+            ));
+        }
+        Ok(Self(text.filter(|t| !t.is_empty()).map(str::to_owned)))
+    }
+}
+
+/// The revision in `If-Match`, when one is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IfMatch(pub Option<u64>);
+
+impl IfMatch {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text == "*" {
+            return Some(Self(None));
+        }
+        let strong = text.strip_prefix("W/").unwrap_or(text);
+        let quoted = strong.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        // A bare number is what people type; a weak prefix belongs to a quoted one only.
+        let digits = quoted.or((strong == text).then_some(text))?;
+        let only_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        only_digits
+            .then(|| digits.parse().ok())?
+            .map(|n| Self(Some(n)))
+    }
+}
+
+impl FromRequestParts<Shared> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        let several = parts.headers.get_all(IF_MATCH).iter().count() > 1;
+        let text = header_text(&parts.headers, IF_MATCH.as_str())?;
+        let parsed = match text {
+            None => Some(Self(None)),
+            Some(text) => Self::parse(text),
+        };
+        parsed.filter(|_| !several).ok_or_else(|| {
+            let message =
+                "Expected one revision, like \"8\" with its quotes, or *\n  at [\"if-match\"]";
+            Problem::bad(BadKind::Headers, message)
+        })
+    }
+}
+
+async fn path_id<T>(
+    parts: &mut Parts,
+    state: &Shared,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, InvalidId>,
+) -> Result<T, Problem> {
+    let refuse =
+        |message: String| Problem::bad(BadKind::Params, format!("{message}\n  at [\"{name}\"]"));
+    let params = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| refuse("Expected UTF-8".to_owned()))?;
+    let text = params.iter().find(|(key, _)| *key == name);
+    let (_, text) = text.ok_or_else(|| refuse("Missing key".to_owned()))?;
+    parse(text).map_err(|error| refuse(error.to_string()))
+}
+
+macro_rules! path_ids {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $id:ident = $wire:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, IntoParams)]
+        #[into_params(parameter_in = Path)]
+        pub struct $name {
+            $($(#[$field_doc])* #[param(rename = $wire)] pub $field: $id,)+
+        }
+
+        impl FromRequestParts<Shared> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+                Ok(Self { $($field: path_id(parts, state, $wire, $id::parse).await?,)+ })
+            }
+        }
+    };
+}
+
+path_ids! {
+    /// A session in the path.
+    SessionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+    }
+}
+path_ids! {
+    /// A message in the path.
+    MessagePath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The message's id.
+        message: MessageId = "messageID",
+    }
+}
+path_ids! {
+    /// A permission request in the path.
+    PermissionPath {
+        /// The permission request's id.
+        request: PermissionId = "requestID",
+    }
+}
+path_ids! {
+    /// A permission request below its session.
+    SessionPermissionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The permission request's id.
+        permission: PermissionId = "permissionID",
+    }
+}
+path_ids! {
+    /// A question in the path.
+    QuestionPath {
+        /// The question's id.
+        request: QuestionId = "requestID",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_takes_a_revision_in_its_usual_spellings() {
+        for (text, revision) in [
+            ("\"8\"", Some(8)),
+            ("W/\"8\"", Some(8)),
+            (" 8 ", Some(8)),
+            ("*", None),
+        ] {
+            assert_eq!(IfMatch::parse(text), Some(IfMatch(revision)), "{text}");
+        }
+        for garbage in [
+            "",
+            "\"",
+            "\"\"",
+            "W/8",
+            "\"8",
+            "-1",
+            "+8",
+            "\"+8\"",
+            "8.0",
+            "\"8\", \"9\"",
+            "abc",
+            "99999999999999999999",
+        ] {
+            assert_eq!(IfMatch::parse(garbage), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_directory_has_one_spelling() {
+        assert_eq!(tidy("/a//b/./c/"), "/a/b/c");
+        assert_eq!(tidy("/"), "/");
+        assert_eq!(decoded("/a%20b/%C3%A9").expect("UTF-8"), "/a b/é");
+        assert!(decoded("/%FF").is_err());
+    }
+
+    #[test]
+    fn content_types_are_compared_without_their_parameters() {
+        for good in ["application/json", "Application/JSON; charset=utf-8"] {
+            assert!(check_content_type(Some(good), false).is_ok(), "{good}");
+        }
+        assert!(check_content_type(Some("application/merge-patch+json"), true).is_ok());
+        for bad in [
+            None,
+            Some("text/plain"),
+            Some("application/merge-patch+json"),
+            Some("application/jsonx"),
+        ] {
+            assert!(check_content_type(bad, false).is_err(), "{bad:?}");
+        }
+    }
+}

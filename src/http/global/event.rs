@@ -1,0 +1,32 @@
+//! `GET /global/event`.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::http::error::Problem;
+use crate::http::openapi::GlobalEvent;
+use crate::http::responses::Invalid;
+use crate::http::sse::{After, View, respond};
+use crate::http::state::Shared;
+
+/// Subscribe to the events of all directories
+///
+/// As `event.subscribe`, with all events, each wrapped with the directory that it belongs to.
+#[utoipa::path(
+    get,
+    path = "/global/event",
+    operation_id = "global.event",
+    tag = "event",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "The number of the event that the client had last."),
+        ("lastEventID" = Option<u64>, Query, description = "The same, for clients that cannot set headers."),
+    ),
+    responses(
+        (status = 200, description = "A stream of events, which ends only when the server stops.",
+            body = GlobalEvent, content_type = "text/event-stream"),
+        Invalid,
+    )
+)]
+pub async fn event(State(state): State<Shared>, after: After) -> Result<Response, Problem> {
+    Ok(respond(&state, View::Global, after))
+}

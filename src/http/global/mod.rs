@@ -1,0 +1,4 @@
+//! What concerns the whole server: its health, and all events.
+
+pub mod event;
+pub mod health;

@@ -1,0 +1,287 @@
+//! `POST /session/{sessionID}/message`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::when_answered;
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::fields::{Element, Fields};
+use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::event::Source;
+use crate::opencode::message::{AnswerWithParts, AssistantAnswer};
+use crate::opencode::prompt::{
+    AgentPartInput, FilePartInput, PartInput, SubtaskPartInput, TextPartInput,
+};
+use crate::opencode::{MessageId, MessageWithParts, PartId};
+use crate::session::{Answer, Prompt};
+
+/// Parts of a prompt.
+const PARTS_MAX: usize = 1_000;
+/// The fields of a prompt that Baton knows; `tools` and `format` are OpenCode's, and ignored.
+pub(super) const FIELDS: &[&str] = &[
+    "messageID",
+    "model",
+    "variant",
+    "agent",
+    "noReply",
+    "system",
+    "parts",
+    "tools",
+    "format",
+];
+
+/// The model of a prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PromptModel {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(example = "claude")]
+    pub provider_id: String,
+    /// The model's id, verbatim as the backend advertises it.
+    #[serde(rename = "modelID")]
+    #[schema(example = "opus")]
+    pub model_id: String,
+}
+
+/// A prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PromptInput {
+    /// The message's id, where the client brings one.
+    #[serde(rename = "messageID")]
+    #[schema(nullable = false)]
+    pub message_id: Option<MessageId>,
+    /// The model that shall answer this prompt and those that follow; left out, the session's.
+    #[schema(nullable = false)]
+    pub model: Option<PromptModel>,
+    /// The reasoning effort; left out, the default of the named model, or the session's where none is named.
+    #[schema(nullable = false, example = "high")]
+    pub variant: Option<String>,
+    /// `build`, `plan`, a backend's id, or the id of a mode that the backend advertises; left out, the session's.
+    #[schema(nullable = false, example = "build")]
+    pub agent: Option<String>,
+    /// Only store the prompt; it goes to the model with the next one.
+    #[serde(rename = "noReply")]
+    #[schema(nullable = false)]
+    pub no_reply: Option<bool>,
+    /// An instruction for this prompt alone.
+    #[schema(nullable = false)]
+    pub system: Option<String>,
+    /// Its parts.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub parts: Vec<PartInput>,
+}
+
+/// Send a message
+///
+/// Sends a prompt and answers with the complete answer of the model. A model, variant or agent in it
+/// is selected as a PATCH would select it; when that is refused, nothing is stored. A session that is
+/// busy queues the prompt. The turn goes on when the client disconnects. An answer that takes long is
+/// preceded by white space, which keeps the connection alive.
+#[utoipa::path(
+    post,
+    path = "/session/{sessionID}/message",
+    operation_id = "session.prompt",
+    tag = "message",
+    params(
+        SessionPath,
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(content = PromptInput, description = "The prompt."),
+    responses(
+        (status = 200, description = "The answer, which may carry an error; with `noReply`, the stored prompt.", body = MessageWithParts),
+        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull,
+    )
+)]
+pub async fn prompt(
+    State(state): State<Shared>,
+    path: SessionPath,
+    client: Client,
+    body: Body,
+) -> Result<Response, Problem> {
+    let prompt = parse(&body.fields(FIELDS)?)?;
+    let admitted = state
+        .sessions
+        .prompt(&path.session, prompt, client.by(Source::Message))
+        .await?;
+    match admitted.answer {
+        Some(answer) => when_answered(&state, answer, with_parts).await,
+        None => Ok(Json(admitted.message).into_response()),
+    }
+}
+
+fn with_parts(answer: Answer) -> AnswerWithParts {
+    AnswerWithParts {
+        info: AssistantAnswer {
+            message: answer.message,
+        },
+        parts: answer.parts,
+    }
+}
+
+/// Reads a prompt.
+pub(super) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
+    let parts = body
+        .list("parts", PARTS_MAX)?
+        .ok_or_else(|| body.missing("parts"))?;
+    if parts.is_empty() {
+        return Err(body.refuse("parts", "Expected at least one part, got none"));
+    }
+    Ok(Prompt {
+        message_id: body.id("messageID", MessageId::parse)?,
+        wish: selection::of_message(body)?,
+        parts: parts.into_iter().map(part).collect::<Result<_, _>>()?,
+        no_reply: body.boolean("noReply")?.unwrap_or(false),
+        system: body.string("system")?.map(str::to_owned),
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    File,
+    Agent,
+    Subtask,
+}
+
+const KINDS: &[(&str, Kind)] = &[
+    ("text", Kind::Text),
+    ("file", Kind::File),
+    ("agent", Kind::Agent),
+    ("subtask", Kind::Subtask),
+];
+
+const PART_FIELDS: &[&str] = &[
+    "id",
+    "type",
+    "text",
+    "synthetic",
+    "ignored",
+    "metadata",
+    "mime",
+    "filename",
+    "url",
+    "source",
+    "name",
+    "prompt",
+    "description",
+    "agent",
+];
+
+fn part(element: Element<'_>) -> Result<PartInput, Problem> {
+    let part = element.object(PART_FIELDS)?;
+    let id = part.id("id", PartId::parse)?;
+    let required = |name| part.required_string(name).map(str::to_owned);
+    Ok(match part.required_word("type", KINDS)? {
+        Kind::Text => PartInput::Text(TextPartInput {
+            id,
+            text: required("text")?,
+            synthetic: part.boolean("synthetic")?,
+            ignored: part.boolean("ignored")?,
+            metadata: part.data("metadata")?,
+        }),
+        Kind::File => PartInput::File(FilePartInput {
+            id,
+            mime: required("mime")?,
+            filename: part.string("filename")?.map(str::to_owned),
+            url: required("url")?,
+            source: part.data("source")?,
+        }),
+        Kind::Agent => PartInput::Agent(AgentPartInput {
+            id,
+            name: required("name")?,
+            source: part.data("source")?,
+        }),
+        Kind::Subtask => PartInput::Subtask(SubtaskPartInput {
+            id,
+            prompt: required("prompt")?,
+            description: required("description")?,
+            agent: required("agent")?,
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::fields::any_json;
+    use crate::registry::VariantWish;
+
+    fn read(body: &Value) -> Result<Prompt, String> {
+        let fields = Fields::of_body(Some(body), FIELDS).map_err(|e| e.message())?;
+        parse(&fields).map_err(|e| e.message())
+    }
+
+    #[test]
+    fn a_prompt_as_opencodes_terminal_ui_sends_it() {
+        let body = json!({
+            "messageID": "msg_202251794001T5xuqPOlqRuPz6", "agent": "build", "variant": "high",
+            "model": {"providerID": "mock", "modelID": "mock-strong"}, "tools": {"bash": true},
+            "parts": [
+                {"id": "prt_202251794001T5xuqPOlqRuPz6", "type": "text", "text": "hello"},
+                {"type": "file", "mime": "image/png", "url": "data:image/png;base64,AAAA",
+                    "source": {"type": "file"}},
+                {"type": "agent", "name": "plan"},
+            ],
+        });
+        let prompt = read(&body).expect("fine");
+        assert_eq!(prompt.wish.variant, VariantWish::Set("high".to_owned()));
+        assert_eq!(prompt.parts.len(), 3);
+        assert!(prompt.parts[0].id().is_some() && prompt.parts[1].id().is_none());
+        assert!(!prompt.no_reply);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let text = json!([{"type": "text", "text": "x"}]);
+        for (body, expected) in [
+            (json!({}), "Missing key\n  at [\"parts\"]"),
+            (
+                json!({"parts": []}),
+                "Expected at least one part, got none\n  at [\"parts\"]",
+            ),
+            (
+                json!({"parts": ["x"]}),
+                "Expected object, got \"x\"\n  at [\"parts\"][0]",
+            ),
+            (
+                json!({"parts": [{"type": "text"}]}),
+                "Missing key\n  at [\"parts\"][0][\"text\"]",
+            ),
+            (
+                json!({"parts": [{"type": "video"}]}),
+                "Expected \"text\" | \"file\" | \"agent\" | \"subtask\", got \"video\"\n  at [\"parts\"][0][\"type\"]",
+            ),
+            (
+                json!({"parts": text, "model": "p/m"}),
+                "Expected object, got \"p/m\"\n  at [\"model\"]",
+            ),
+            (
+                json!({"parts": text, "model": {"providerID": "p", "id": "m"}}),
+                "Missing key\n  at [\"model\"][\"modelID\"]",
+            ),
+            (
+                json!({"parts": text, "noreply": true}),
+                "Unknown field \"noreply\". Did you mean \"noReply\"?\n  at [\"noreply\"]",
+            ),
+        ] {
+            assert_eq!(read(&body).expect_err("refused"), expected);
+        }
+        let refused = read(&json!({"parts": text, "messageID": "prt_1"})).expect_err("refused");
+        assert!(refused.contains("starts with \"msg\"") && refused.ends_with("[\"messageID\"]"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in any_json()) {
+            let _whatever = read(&body);
+        }
+    }
+}

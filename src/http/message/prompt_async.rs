@@ -1,0 +1,43 @@
+//! `POST /session/{sessionID}/prompt_async`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::prompt::{FIELDS, PromptInput, parse};
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
+use crate::http::state::Shared;
+use crate::opencode::event::Source;
+
+/// Send a message without waiting
+///
+/// The same as `session.prompt`, answered as soon as the prompt is stored. The answer comes as events.
+#[utoipa::path(
+    post,
+    path = "/session/{sessionID}/prompt_async",
+    operation_id = "session.prompt_async",
+    tag = "message",
+    params(
+        SessionPath,
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(content = PromptInput, description = "The prompt."),
+    responses(
+        (status = 204, description = "The prompt is stored."),
+        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull,
+    )
+)]
+pub async fn prompt_async(
+    State(state): State<Shared>,
+    path: SessionPath,
+    client: Client,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let prompt = parse(&body.fields(FIELDS)?)?;
+    state
+        .sessions
+        .prompt(&path.session, prompt, client.by(Source::Message))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

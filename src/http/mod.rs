@@ -1,0 +1,32 @@
+//! The HTTP surface: OpenCode's API below `/opencode`, and a little at the root.
+//!
+//! [`router::routes`] is the one list of routes; it feeds the router and the OpenAPI document. A
+//! handler reads its request into typed values ([`extract`], [`fields`]), calls one function of
+//! [`Sessions`](crate::session::Sessions) or [`Registry`](crate::registry::Registry), and shapes the
+//! answer. What can go wrong becomes a response in [`error`], and nowhere else.
+
+pub mod agent;
+pub mod auth;
+pub mod config;
+pub mod cors;
+pub mod docs;
+pub mod error;
+pub mod event;
+pub mod extract;
+pub mod fields;
+pub mod global;
+pub mod guard;
+pub mod message;
+pub mod openapi;
+pub mod path;
+pub mod permission;
+pub mod project;
+pub mod provider;
+pub mod question;
+pub mod responses;
+pub mod router;
+pub mod selection;
+pub mod session;
+pub mod sse;
+pub mod state;
+pub mod v2;

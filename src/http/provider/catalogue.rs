@@ -1,0 +1,104 @@
+//! From the registry's backends to OpenCode's providers.
+
+use std::collections::BTreeMap;
+
+use serde_json::Map;
+
+use crate::agent::spec::Origin;
+use crate::opencode::provider::{
+    Modalities, Model, ModelApi, ModelCapabilities, ModelCost, ModelLimit, Provider, ProviderSource,
+};
+use crate::registry::{Backend, Catalogue, ModelInfo, Snapshot};
+
+/// The context size that is shown for a model whose agent has not told it, in tokens. Clients divide
+/// by it to show how full the context is, so it must not be zero.
+const UNKNOWN_CONTEXT_TOKENS: u64 = 200_000;
+/// The output limit that is shown, in tokens; no agent tells it.
+const UNKNOWN_OUTPUT_TOKENS: u64 = 32_000;
+/// How a model is reached, where OpenCode names an npm package.
+const PROTOCOL: &str = "acp";
+
+/// The backends that can run, in order of preference.
+pub fn connected(snapshot: &Snapshot) -> Vec<Provider> {
+    let backends = snapshot.backends.iter();
+    backends
+        .filter_map(|backend| Some(provider(backend, backend.connected()?)))
+        .collect()
+}
+
+/// The model that each backend that can run starts with.
+pub fn defaults(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let configured = snapshot.default_model.as_ref();
+    let default = |backend: &Backend| {
+        let id = &backend.spec.id;
+        let chosen = configured
+            .filter(|c| c.provider_id == *id)
+            .map(|c| &c.model_id);
+        let model = chosen.unwrap_or(&backend.connected()?.default_model);
+        Some((id.clone(), model.clone()))
+    };
+    snapshot
+        .backends
+        .iter()
+        .filter_map(|b| default(b))
+        .collect()
+}
+
+fn provider(backend: &Backend, catalogue: &Catalogue) -> Provider {
+    let spec = &backend.spec;
+    let models = catalogue.models.iter();
+    Provider {
+        id: spec.id.clone(),
+        name: spec.name.clone(),
+        source: match spec.origin {
+            Origin::Builtin => ProviderSource::Custom,
+            Origin::Config => ProviderSource::Config,
+        },
+        env: Vec::new(),
+        options: Map::new(),
+        models: models
+            .map(|m| (m.id.clone(), model(&spec.id, catalogue, m)))
+            .collect(),
+    }
+}
+
+fn model(provider: &str, catalogue: &Catalogue, info: &ModelInfo) -> Model {
+    let variants = info.variants.as_deref().unwrap_or_default();
+    let image = catalogue.info.capabilities.image;
+    let text = Modalities {
+        text: true,
+        audio: false,
+        image: false,
+        video: false,
+        pdf: false,
+    };
+    Model {
+        id: info.id.clone(),
+        provider_id: provider.to_owned(),
+        api: ModelApi {
+            id: info.id.clone(),
+            url: String::new(),
+            npm: PROTOCOL.to_owned(),
+        },
+        name: info.name.clone(),
+        capabilities: ModelCapabilities {
+            temperature: false,
+            reasoning: !variants.is_empty(),
+            attachment: image,
+            toolcall: true,
+            input: Modalities { image, ..text },
+            output: text,
+            interleaved: false,
+        },
+        cost: ModelCost::default(),
+        limit: ModelLimit {
+            context: info.context_tokens.unwrap_or(UNKNOWN_CONTEXT_TOKENS),
+            output: UNKNOWN_OUTPUT_TOKENS,
+        },
+        status: "active".to_owned(),
+        options: Map::new(),
+        headers: Map::new(),
+        release_date: String::new(),
+        variants: variants.iter().map(|v| (v.clone(), Map::new())).collect(),
+    }
+}

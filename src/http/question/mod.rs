@@ -1,0 +1,5 @@
+//! `/question`: what agents ask.
+
+pub mod list;
+pub mod reject;
+pub mod reply;

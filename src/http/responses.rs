@@ -1,0 +1,75 @@
+//! The error responses of the OpenAPI document, in groups that operations name.
+//!
+//! A group is a status with the bodies that can come with it. The bodies are the variants of
+//! [`ErrorBody`](super::error::ErrorBody), which the document has as schemas of their own.
+
+use std::collections::BTreeMap;
+
+use utoipa::IntoResponses;
+use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
+
+fn schema_of(bodies: &[&str]) -> RefOr<Schema> {
+    if let [only] = bodies {
+        return RefOr::Ref(Ref::from_schema_name(*only));
+    }
+    let one_of = bodies.iter().fold(OneOfBuilder::new(), |one_of, body| {
+        one_of.item(Ref::from_schema_name(*body))
+    });
+    one_of.into()
+}
+
+/// One error response.
+pub fn response(description: &str, bodies: &[&str], header: Option<(&str, &str)>) -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(schema_of(bodies)))
+        .build();
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content)
+        .build();
+    if let Some((name, text)) = header {
+        let mut documented = Header::new(<String as utoipa::PartialSchema>::schema());
+        documented.description = Some(text.to_owned());
+        response
+            .headers
+            .insert(name.to_owned(), RefOr::T(documented));
+    }
+    response
+}
+
+macro_rules! responses {
+    ($($name:ident = $status:literal, $description:literal, [$($body:literal),+] $(, header $header:literal: $text:literal)?;)+) => {
+        $(
+            #[doc = $description]
+            #[derive(Debug)]
+            pub struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    let header: &[(&str, &str)] = &[$(($header, $text))?];
+                    let response = response($description, &[$($body),+], header.first().copied());
+                    BTreeMap::from([($status.to_owned(), RefOr::T(response))])
+                }
+            }
+        )+
+    };
+}
+
+responses! {
+    Invalid = "400", "The request cannot be understood; the message has the path of the field.", ["BadRequestError"];
+    Unselectable = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.",
+        ["BadRequestError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
+    NotThere = "404", "There is no such session, message or request.", ["NotFoundError"];
+    Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"];
+    MessageExists = "409", "There is a message with this id already.", ["MessageExistsError"];
+    Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"],
+        header "ETag": "The session's revision now.";
+    TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"];
+    NotJson = "415", "The body's content type is not JSON.", ["BadRequestError"];
+    QueueFull = "429", "Too many prompts wait for the session.", ["QueueFullError"],
+        header "Retry-After": "Seconds after which to try again.";
+    NotApplied = "502", "The agent could not apply the selection, which was taken back.", ["ModelNotAppliedError"];
+    TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.", ["TaggedError"];
+    TaggedNotThere = "404", "There is no such session.", ["TaggedError"];
+}

@@ -1,0 +1,106 @@
+//! `POST /session`.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{SessionModelInput, rules_of, with_etag};
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, Directory};
+use crate::http::fields::Fields;
+use crate::http::responses::{NotJson, NotThere, TooLarge, Unselectable};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::event::Source;
+use crate::opencode::session::PermissionRule;
+use crate::opencode::{Session, SessionId};
+use crate::session::NewSession;
+
+const FIELDS: &[&str] = &[
+    "providerID",
+    "modelID",
+    "model",
+    "variant",
+    "agent",
+    "parentID",
+    "title",
+    "metadata",
+    "permission",
+    "workspaceID",
+];
+
+/// A session to be made. Every field is optional, and so is the body.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionCreate {
+    /// The session that it belongs to.
+    #[serde(rename = "parentID")]
+    #[schema(nullable = false)]
+    pub parent_id: Option<SessionId>,
+    /// Its title; one with the time is made when there is none.
+    #[schema(nullable = false)]
+    pub title: Option<String>,
+    /// The model to begin with; left out, the first prompt decides.
+    #[schema(nullable = false)]
+    pub model: Option<SessionModelInput>,
+    /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
+    #[schema(nullable = false, example = "build")]
+    pub agent: Option<String>,
+    /// Free data of the client.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules; the last one that matches decides.
+    #[schema(nullable = false)]
+    pub permission: Option<Vec<PermissionRule>>,
+}
+
+/// Create a session
+///
+/// Makes a session in a directory. No agent is started before the first prompt, unless a model or an
+/// agent is named.
+#[utoipa::path(
+    post,
+    path = "/session",
+    operation_id = "session.create",
+    tag = "session",
+    params(
+        Directory,
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(content = Option<SessionCreate>, description = "What the session begins with."),
+    responses(
+        (status = 200, description = "The session.", body = Session,
+            headers(("ETag" = String, description = "The session's revision, in quotes."))),
+        Unselectable, NotThere, TooLarge, NotJson,
+    )
+)]
+pub async fn create(
+    State(state): State<Shared>,
+    directory: Directory,
+    client: Client,
+    body: Body,
+) -> Result<Response, Problem> {
+    let new = match body.optional_fields(FIELDS)? {
+        Some(fields) => parse(&fields)?,
+        None => NewSession::default(),
+    };
+    let new = NewSession {
+        directory: directory.existing().await?,
+        ..new
+    };
+    let caller = client.by(Source::Patch);
+    let session = state.sessions.create(new, caller).await?;
+    Ok(with_etag(&session))
+}
+
+fn parse(body: &Fields<'_>) -> Result<NewSession, Problem> {
+    Ok(NewSession {
+        directory: String::new(),
+        parent_id: body.id("parentID", SessionId::parse)?,
+        title: body.string("title")?.map(str::to_owned),
+        wish: selection::of_session(body)?,
+        metadata: body.data("metadata")?,
+        permission: rules_of(body)?,
+    })
+}

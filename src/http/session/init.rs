@@ -1,0 +1,97 @@
+//! `POST /session/{sessionID}/init`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::message::when_answered;
+use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::MessageId;
+use crate::opencode::event::Source;
+use crate::opencode::prompt::{PartInput, TextPartInput};
+use crate::session::Prompt;
+
+const FIELDS: &[&str] = &["providerID", "modelID", "messageID"];
+
+/// What the model is asked to do.
+const INSTRUCTION: &str = "\
+Look at this project and write AGENTS.md in its root: a short guide for coding agents that work here. \
+Say how to build it, how to run all tests and a single one, which checks have to pass, how the code is \
+laid out, and which conventions of naming, formatting, errors and tests it follows. Write only what you \
+have found in the project, in at most 60 lines. If AGENTS.md is there already, correct and complete it; \
+take over rules from .cursor/rules, .cursorrules or .github/copilot-instructions.md where they exist.";
+
+/// Who is to write AGENTS.md.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionInit {
+    /// The backend; `modelID` has to come with it. Left out, the session's model is asked.
+    #[serde(rename = "providerID")]
+    #[schema(nullable = false, example = "claude")]
+    pub provider_id: Option<String>,
+    /// The model; `providerID` has to come with it.
+    #[serde(rename = "modelID")]
+    #[schema(nullable = false, example = "opus")]
+    pub model_id: Option<String>,
+    /// The id of the message to be made.
+    #[serde(rename = "messageID")]
+    #[schema(nullable = false)]
+    pub message_id: Option<MessageId>,
+}
+
+/// Initialize a session
+///
+/// Selects the model, as a PATCH would, and asks it to write an AGENTS.md for the project. It is
+/// answered when the model is done.
+#[utoipa::path(
+    post,
+    path = "/session/{sessionID}/init",
+    operation_id = "session.init",
+    tag = "session",
+    params(
+        SessionPath,
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(content = SessionInit, description = "Who is to write it."),
+    responses(
+        (status = 200, description = "`true`: the model has answered.", body = bool),
+        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull,
+    )
+)]
+pub async fn init(
+    State(state): State<Shared>,
+    path: SessionPath,
+    client: Client,
+    body: Body,
+) -> Result<Response, Problem> {
+    let fields = body.fields(FIELDS)?;
+    let prompt = Prompt {
+        message_id: fields.id("messageID", MessageId::parse)?,
+        wish: selection::of_init(&fields)?,
+        parts: vec![instruction()],
+        ..Prompt::default()
+    };
+    let admitted = state
+        .sessions
+        .prompt(&path.session, prompt, client.by(Source::Init))
+        .await?;
+    match admitted.answer {
+        Some(answer) => when_answered(&state, answer, |_| true).await,
+        None => Ok(Json(true).into_response()),
+    }
+}
+
+fn instruction() -> PartInput {
+    PartInput::Text(TextPartInput {
+        id: None,
+        text: INSTRUCTION.to_owned(),
+        synthetic: None,
+        ignored: None,
+        metadata: None,
+    })
+}

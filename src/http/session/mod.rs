@@ -1,0 +1,74 @@
+//! `/session`: one file per verb.
+
+pub mod abort;
+pub mod children;
+pub mod create;
+pub mod delete;
+pub mod diff;
+pub mod get;
+pub mod init;
+pub mod list;
+pub mod permissions;
+pub mod status;
+pub mod todo;
+pub mod update;
+
+use axum::Json;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::error::{Problem, etag};
+use super::fields::Fields;
+use crate::opencode::Session;
+use crate::opencode::session::{PermissionAction, PermissionRule};
+
+/// Permission rules in one request.
+const RULES_MAX: usize = 1_000;
+const RULE_FIELDS: &[&str] = &["permission", "pattern", "action"];
+const ACTIONS: &[(&str, PermissionAction)] = &[
+    ("allow", PermissionAction::Allow),
+    ("deny", PermissionAction::Deny),
+    ("ask", PermissionAction::Ask),
+];
+
+/// A session's model in a request: `modelID` or, as OpenCode writes it in a session, `id`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionModelInput {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(example = "claude")]
+    pub provider_id: String,
+    /// The model's id, verbatim as the backend advertises it.
+    #[serde(rename = "modelID")]
+    #[schema(nullable = false, example = "opus")]
+    pub model_id: Option<String>,
+    /// Another name for `modelID`; one of the two is needed.
+    #[schema(nullable = false)]
+    pub id: Option<String>,
+    /// The reasoning effort; `default` or null for the model's default.
+    #[schema(example = "high")]
+    pub variant: Option<String>,
+}
+
+/// A session with its revision as `ETag`.
+fn with_etag(session: &Session) -> Response {
+    ([(ETAG, etag(session.revision))], Json(session)).into_response()
+}
+
+/// The rules of a body.
+fn rules_of(body: &Fields<'_>) -> Result<Vec<PermissionRule>, Problem> {
+    let rules = body.list("permission", RULES_MAX)?.unwrap_or_default();
+    rules
+        .into_iter()
+        .map(|rule| {
+            let rule = rule.object(RULE_FIELDS)?;
+            Ok(PermissionRule {
+                permission: rule.required_string("permission")?.to_owned(),
+                pattern: rule.required_string("pattern")?.to_owned(),
+                action: rule.required_word("action", ACTIONS)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,23 @@
+//! `GET /session/status`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::http::state::Shared;
+use crate::opencode::event::SessionStatus;
+
+/// Get the status of all sessions
+///
+/// The sessions that are busy, by id. A session that is not in it is idle.
+#[utoipa::path(
+    get,
+    path = "/session/status",
+    operation_id = "session.status",
+    tag = "session",
+    responses((status = 200, description = "Busy sessions by id.", body = BTreeMap<String, SessionStatus>))
+)]
+pub async fn status(State(state): State<Shared>) -> Json<BTreeMap<String, SessionStatus>> {
+    Json(state.sessions.statuses().await)
+}

@@ -1,0 +1,251 @@
+//! `PATCH /session/{sessionID}`: the main operation. It changes the model, the provider, the agent and
+//! the reasoning effort of a live session, and OpenCode's own fields with them, all or nothing.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{SessionModelInput, rules_of, with_etag};
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, IfMatch, Params, SessionPath};
+use crate::http::fields::Fields;
+use crate::http::responses::{NotApplied, NotJson, NotThere, Stale, TooLarge, Unselectable};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::Session;
+use crate::opencode::event::Source;
+use crate::opencode::session::PermissionRule;
+use crate::session::Update;
+
+const FIELDS: &[&str] = &[
+    "providerID",
+    "modelID",
+    "model",
+    "variant",
+    "agent",
+    "title",
+    "metadata",
+    "permission",
+    "time",
+];
+
+/// Changes of a session. Every field is optional; what is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionUpdate {
+    /// The backend to go on with; `modelID` has to come with it.
+    #[serde(rename = "providerID")]
+    #[schema(nullable = false, example = "claude")]
+    pub provider_id: Option<String>,
+    /// The model to go on with, verbatim as the backend advertises it; `providerID` has to come with it.
+    #[serde(rename = "modelID")]
+    #[schema(nullable = false, example = "opus")]
+    pub model_id: Option<String>,
+    /// The same as `providerID`, `modelID` and `variant`, in one object.
+    #[schema(nullable = false)]
+    pub model: Option<SessionModelInput>,
+    /// The reasoning effort; `default` or null for the model's default. Left out, it stays where the
+    /// model has it.
+    #[schema(example = "high")]
+    pub variant: Option<String>,
+    /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
+    #[schema(nullable = false, example = "plan")]
+    pub agent: Option<String>,
+    /// The title; null changes nothing.
+    pub title: Option<String>,
+    /// Free data of the client, in place of the old.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules, added behind the old ones.
+    #[schema(nullable = false)]
+    pub permission: Option<Vec<PermissionRule>>,
+    /// Times that a client may set.
+    #[schema(nullable = false)]
+    pub time: Option<SessionTimeUpdate>,
+}
+
+/// Times that a client may set, in milliseconds since the Unix epoch.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionTimeUpdate {
+    /// When the session was archived.
+    #[schema(nullable = false)]
+    pub archived: Option<u64>,
+}
+
+/// Update a session
+///
+/// Hands the session to another model, provider, agent or reasoning effort, and changes its title,
+/// metadata, permission rules and archive time: all of it or nothing. It is answered at once; a turn
+/// in flight keeps its model, and the next one has the new one. The conversation is kept. The events
+/// `session.model_changed`, `session.updated` and, once the agent has confirmed it,
+/// `session.model_applied` follow. A request that changes nothing makes no event and no new revision.
+#[utoipa::path(
+    patch,
+    path = "/session/{sessionID}",
+    operation_id = "session.update",
+    tag = "session",
+    params(
+        SessionPath,
+        ("wait" = Option<bool>, Query, description = "Answer only when the agent has confirmed the selection, or has failed to."),
+        ("If-Match" = Option<String>, Header, description = "The revision that the session has to have, as an `ETag`: `\"8\"`."),
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(
+        description = "What to change.",
+        content(
+            (SessionUpdate = "application/json"),
+            (SessionUpdate = "application/merge-patch+json"),
+        )
+    ),
+    responses(
+        (status = 200, description = "The session as it is now.", body = Session,
+            headers(("ETag" = String, description = "The session's revision, in quotes."))),
+        Unselectable, NotThere, Stale, TooLarge, NotJson, NotApplied,
+    )
+)]
+pub async fn update(
+    State(state): State<Shared>,
+    path: SessionPath,
+    if_match: IfMatch,
+    client: Client,
+    params: Params,
+    body: Body<true>,
+) -> Result<Response, Problem> {
+    let wait = params.flag("wait")?;
+    let update = parse(&body.fields(FIELDS)?, if_match)?;
+    let selects = !update.wish.is_empty();
+    let caller = client.by(Source::Patch);
+    let mut session = state.sessions.update(&path.session, update, caller).await?;
+    if wait && selects {
+        let revision = session.revision;
+        session = state.sessions.wait_applied(&path.session, revision).await?;
+    }
+    Ok(with_etag(&session))
+}
+
+fn parse(body: &Fields<'_>, if_match: IfMatch) -> Result<Update, Problem> {
+    let archived = match body.object("time", &["archived"])? {
+        None => None,
+        Some(time) => time.unsigned("archived")?,
+    };
+    Ok(Update {
+        wish: selection::of_session(body)?,
+        title: body.string("title")?.map(str::to_owned),
+        metadata: body.data("metadata")?,
+        permission: rules_of(body)?,
+        archived,
+        if_match: if_match.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::fields::any_json;
+    use crate::opencode::session::PermissionAction;
+    use crate::registry::{ModelWish, VariantWish};
+
+    fn read(body: &Value) -> Result<Update, String> {
+        let fields = Fields::of_body(Some(body), FIELDS).map_err(|e| e.message())?;
+        parse(&fields, IfMatch(Some(3))).map_err(|e| e.message())
+    }
+
+    #[test]
+    fn everything_together() {
+        let body = json!({
+            "providerID": "claude", "modelID": "opus", "agent": "plan", "variant": "high", "title": "",
+            "metadata": {"a": [1]}, "time": {"archived": 7.0, "created": "ignored"}, "unknown": 1,
+            "permission": [{"permission": "bash", "pattern": "*", "action": "ask"}],
+        });
+        let update = read(&body).expect("fine");
+        let model = ModelWish {
+            provider_id: "claude".to_owned(),
+            model_id: "opus".to_owned(),
+        };
+        assert_eq!(update.wish.model, Some(model));
+        assert_eq!(update.wish.agent.as_deref(), Some("plan"));
+        assert_eq!(update.wish.variant, VariantWish::Set("high".to_owned()));
+        assert_eq!(update.title.as_deref(), Some(""));
+        assert_eq!(update.metadata.expect("there")["a"], json!([1]));
+        assert_eq!(update.archived, Some(7));
+        assert_eq!(update.permission[0].action, PermissionAction::Ask);
+        assert_eq!(update.if_match, Some(3));
+    }
+
+    #[test]
+    fn nulls_and_an_empty_body_change_nothing() {
+        for body in [
+            json!({}),
+            json!({"title": null, "metadata": null, "permission": null, "time": null, "model": null}),
+            json!({"time": {"archived": null}, "providerID": null, "modelID": null, "agent": null}),
+        ] {
+            let update = read(&body).expect("fine");
+            assert!(update.wish.is_empty(), "{body}");
+            assert!(
+                update.title.is_none() && update.metadata.is_none(),
+                "{body}"
+            );
+            assert!(
+                update.permission.is_empty() && update.archived.is_none(),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_types_are_named() {
+        for (body, expected) in [
+            (
+                json!({"title": 5}),
+                "Expected string | null, got 5\n  at [\"title\"]",
+            ),
+            (
+                json!({"metadata": []}),
+                "Expected object | null, got array\n  at [\"metadata\"]",
+            ),
+            (
+                json!({"permission": {}}),
+                "Expected array | null, got object\n  at [\"permission\"]",
+            ),
+            (
+                json!({"permission": [{"permission": "a", "pattern": "b", "action": "maybe"}]}),
+                "Expected \"allow\" | \"deny\" | \"ask\", got \"maybe\"\n  at [\"permission\"][0][\"action\"]",
+            ),
+            (
+                json!({"permission": [{"permission": "a", "action": "ask"}]}),
+                "Missing key\n  at [\"permission\"][0][\"pattern\"]",
+            ),
+            (
+                json!({"time": 3}),
+                "Expected object, got 3\n  at [\"time\"]",
+            ),
+            (
+                json!({"time": {"archived": -1}}),
+                "Expected a number between 0 and 2^53 - 1 | null, got -1\n  at [\"time\"][\"archived\"]",
+            ),
+            (
+                json!({"Title": "x"}),
+                "Unknown field \"Title\". Did you mean \"title\"?\n  at [\"Title\"]",
+            ),
+        ] {
+            assert_eq!(read(&body).expect_err("refused"), expected);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in any_json()) {
+            let _whatever = read(&body);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..64)) {
+            if let Ok(body) = serde_json::from_slice(&bytes) {
+                let _whatever = read(&body);
+            }
+        }
+    }
+}

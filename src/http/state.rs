@@ -1,0 +1,70 @@
+//! What every handler can reach.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::{Password, Settings};
+use crate::event::Bus;
+use crate::registry::Registry;
+use crate::session::Sessions;
+
+/// The state of the router.
+pub type Shared = Arc<AppState>;
+
+/// What every handler can reach.
+#[derive(Debug)]
+pub struct AppState {
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// The backends.
+    pub registry: Arc<Registry>,
+    /// The events.
+    pub bus: Arc<Bus>,
+    /// What was configured.
+    pub settings: HttpSettings,
+    /// Becomes true when the server stops: streams that have no end of their own end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// The settings that matter to HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// The host that is listened on.
+    pub host: String,
+    /// The password that clients have to send.
+    pub password: Option<Password>,
+    /// Web origins that may use the server, beside those on this machine.
+    pub cors_origins: Vec<String>,
+    /// A request body's size at most, in bytes.
+    pub body_bytes: usize,
+    /// The working directory of requests that name none.
+    pub directory: String,
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// Baton's data directory.
+    pub data_dir: PathBuf,
+    /// The folder of the config file.
+    pub config_dir: PathBuf,
+    /// When the server was started, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+}
+
+impl HttpSettings {
+    /// The part of all settings that matters to HTTP.
+    pub fn of(settings: &Settings) -> Self {
+        let config_file = settings.config_file.clone().unwrap_or_default();
+        Self {
+            host: settings.host.clone(),
+            password: settings.password.clone(),
+            cors_origins: settings.cors_origins.clone(),
+            body_bytes: settings.limits.body_bytes,
+            directory: settings.directory.to_string_lossy().into_owned(),
+            home: settings.home.clone(),
+            data_dir: settings.data_dir.clone(),
+            config_dir: config_file.parent().map(PathBuf::from).unwrap_or_default(),
+            started_at_ms: crate::opencode::now_ms(),
+        }
+    }
+}

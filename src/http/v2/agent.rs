@@ -1,0 +1,53 @@
+//! `POST /api/session/{sessionID}/agent`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::switch;
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::responses::{TaggedInvalid, TaggedNotThere};
+use crate::http::state::Shared;
+use crate::registry::Wish;
+
+/// The agent to go on with.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SwitchAgent {
+    /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
+    #[schema(example = "plan")]
+    pub agent: String,
+}
+
+/// Switch a session's agent
+///
+/// OpenCode 2's way to do what `session.update` does.
+#[utoipa::path(
+    post,
+    path = "/api/session/{sessionID}/agent",
+    operation_id = "v2.session.switchAgent",
+    tag = "session",
+    params(
+        SessionPath,
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(content = SwitchAgent, description = "The agent to go on with."),
+    responses(
+        (status = 204, description = "It is selected."),
+        TaggedInvalid, TaggedNotThere,
+    )
+)]
+pub async fn agent(
+    State(state): State<Shared>,
+    path: SessionPath,
+    client: Client,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let fields = body.fields(&["agent"])?;
+    let wish = Wish {
+        agent: Some(fields.required_string("agent")?.to_owned()),
+        ..Wish::default()
+    };
+    switch(&state, path.session, wish, client).await
+}

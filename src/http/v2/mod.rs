@@ -1,0 +1,84 @@
+//! OpenCode 2's routes, below `/api`. Their errors have a shape of their own: `{"_tag", "message", …}`.
+
+pub mod agent;
+pub mod model;
+
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::Problem;
+use super::extract::Client;
+use super::state::Shared;
+use crate::opencode::SessionId;
+use crate::opencode::event::Source;
+use crate::registry::Wish;
+use crate::session::Update;
+
+/// An error of OpenCode 2's routes. Which of the optional fields are there depends on `_tag`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TaggedError {
+    /// Its name.
+    #[serde(rename = "_tag")]
+    pub tag: ErrorTag,
+    /// What happened, and what to do.
+    pub message: String,
+    /// The part of the request that is wrong, such as `Payload`.
+    #[schema(nullable = false)]
+    pub kind: Option<String>,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    #[schema(nullable = false)]
+    pub session_id: Option<SessionId>,
+    /// The provider that was asked for.
+    #[serde(rename = "providerID")]
+    #[schema(nullable = false)]
+    pub provider_id: Option<String>,
+    /// The model that was asked for.
+    #[serde(rename = "modelID")]
+    #[schema(nullable = false)]
+    pub model_id: Option<String>,
+    /// The variant that was asked for.
+    #[schema(nullable = false)]
+    pub variant: Option<String>,
+    /// Ids to take instead.
+    #[schema(nullable = false)]
+    pub suggestions: Option<Vec<String>>,
+    /// The agent that was asked for.
+    #[schema(nullable = false)]
+    pub agent: Option<String>,
+    /// The agents that can be had.
+    #[schema(nullable = false)]
+    pub available: Option<Vec<String>>,
+}
+
+/// The names of errors of OpenCode 2's routes.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub enum ErrorTag {
+    /// The request cannot be understood.
+    InvalidRequestError,
+    /// The provider, the model or the variant is not known.
+    ProviderModelNotFoundError,
+    /// The provider is known and cannot run.
+    ProviderNotConnectedError,
+    /// The agent is not known, or not with this provider.
+    AgentNotFoundError,
+    /// There is no such session.
+    SessionNotFoundError,
+}
+
+/// Selects, as a PATCH would.
+async fn switch(
+    state: &Shared,
+    session: SessionId,
+    wish: Wish,
+    client: Client,
+) -> Result<StatusCode, Problem> {
+    let update = Update {
+        wish,
+        ..Update::default()
+    };
+    let caller = client.by(Source::Patch);
+    state.sessions.update(&session, update, caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,49 @@
+//! `POST /api/session/{sessionID}/model`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::switch;
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::responses::{TaggedInvalid, TaggedNotThere};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::session::ModelRef;
+
+/// The model to go on with.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SwitchModel {
+    /// The model.
+    pub model: ModelRef,
+}
+
+/// Switch a session's model
+///
+/// OpenCode 2's way to do what `session.update` does. No variant means the model's default.
+#[utoipa::path(
+    post,
+    path = "/api/session/{sessionID}/model",
+    operation_id = "v2.session.switchModel",
+    tag = "session",
+    params(
+        SessionPath,
+        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+    ),
+    request_body(content = SwitchModel, description = "The model to go on with."),
+    responses(
+        (status = 204, description = "It is selected."),
+        TaggedInvalid, TaggedNotThere,
+    )
+)]
+pub async fn model(
+    State(state): State<Shared>,
+    path: SessionPath,
+    client: Client,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let wish = selection::of_switch(&body.fields(&["model"])?)?;
+    switch(&state, path.session, wish, client).await
+}
