@@ -191,20 +191,21 @@ impl Parts {
         bus: Arc<Bus>,
         lock: File,
     ) -> Result<Self, StoreError> {
+        let backends = &settings.backends;
         let shared_store: Arc<dyn Store> = store.clone();
         let ledger = Arc::new(StoreLedger(Arc::clone(&shared_store)));
         let pool = Pool::new(
             settings.limits.pool,
-            settings.timeouts,
+            backends.timeouts,
             settings.directory.clone(),
             ledger.clone(),
         );
         let registry = Registry::open(
-            settings.agents.clone(),
-            settings.default_model.clone(),
+            backends.agents.clone(),
+            backends.default_model.clone(),
             Arc::clone(&shared_store),
             ledger,
-            settings.timeouts,
+            backends.timeouts,
             settings.data_dir.join(SCRATCH_DIR),
         )
         .await;
@@ -216,7 +217,7 @@ impl Parts {
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
-                timeouts: settings.timeouts,
+                timeouts: backends.timeouts,
             },
         })
         .await?;

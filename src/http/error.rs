@@ -122,6 +122,7 @@ pub struct RevisionConflictData {
     /// The session's revision now; it is the `ETag` of this answer, too.
     pub revision: u64,
     /// The session's selection now; null before the first.
+    #[schema(required)]
     pub selection: Option<Selection>,
 }
 
