@@ -52,7 +52,7 @@ pub enum StartError {
     #[error("the agent did not start: {error}{}", quoted(.stderr))]
     Handshake {
         /// What went wrong.
-        error: CallError,
+        error: Box<CallError>,
         /// What the agent wrote to stderr.
         stderr: String,
     },
@@ -314,7 +314,7 @@ impl Pool {
                 process.end().await;
                 self.ledger.ended(process.pid);
                 Err(StartError::Handshake {
-                    error,
+                    error: Box::new(error),
                     stderr: process.stderr.quote(),
                 })
             }

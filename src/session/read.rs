@@ -310,7 +310,7 @@ impl Sessions {
     async fn remember(
         &self,
         locked: &mut Locked,
-        waiting: &super::ask::WaitingPermission,
+        waiting: &super::permission::WaitingPermission,
     ) -> Result<(), Error> {
         let mut next = locked.state.clone();
         let new: Vec<_> = waiting

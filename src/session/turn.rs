@@ -7,9 +7,12 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::answer::{Answering, Folded};
-use super::ask::{WaitingPermission, WaitingQuestion};
+use super::permission::WaitingPermission;
+use super::question::WaitingQuestion;
+use super::reconcile::{Live, call_error};
+use super::report::read_options;
 use super::state::{Queued, Target};
-use super::worker::{Live, Worker, call_error, read_options};
+use super::worker::Worker;
 use super::{Answer, error_event, transcript};
 use crate::agent::connection::{CallError, Inbound, RpcError};
 use crate::opencode::event::{EventPayload, SessionIdleEvent, SessionStatus, SessionStatusEvent};
