@@ -3,12 +3,14 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -28,6 +30,8 @@ const STORE_FILE: &str = "baton.sqlite";
 const LOCK_FILE: &str = "baton.lock";
 /// Where backends are probed, in the data directory.
 const SCRATCH_DIR: &str = "scratch";
+/// The mode of a directory that only its owner can look into.
+const OWNER_ONLY: u32 = 0o700;
 /// Time that open requests get to end when the server stops.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
 
@@ -171,15 +175,23 @@ impl App {
         for task in background {
             task.abort();
         }
-        self.parts.sessions.shut_down().await;
-        if tokio::time::timeout(DRAIN_AT_MOST, &mut server)
-            .await
-            .is_err()
-        {
-            tracing::warn!("requests that are still open are cut off");
-            server.abort();
+        let sessions = Arc::clone(&self.parts.sessions);
+        let orderly = async {
+            sessions.shut_down().await;
+            if tokio::time::timeout(DRAIN_AT_MOST, &mut server)
+                .await
+                .is_err()
+            {
+                tracing::warn!("requests that are still open are cut off");
+                server.abort();
+            }
+            self.parts.close().await;
+        };
+        tokio::select! {
+            () = orderly => {}
+            // What is left then is found by the next start.
+            () = signals.next() => tracing::warn!("stopping at once"),
         }
-        self.parts.close().await;
         Ok(())
     }
 }
@@ -276,9 +288,7 @@ fn lock(data_dir: &Path, shown: &str) -> Result<File, StartError> {
 /// Conversations are nobody else's business: a new directory is for its owner only.
 fn make_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
+    builder.mode(OWNER_ONLY).recursive(true).create(path)
 }
 
 /// Ends the agents that an earlier server left behind when it was killed.
@@ -331,23 +341,18 @@ impl Ledger for StoreLedger {
 
 /// The signals that stop a server.
 struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
-    #[cfg(unix)]
     fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    #[cfg(unix)]
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

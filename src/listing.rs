@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use crate::store::{SqliteStore, Store};
 
 /// Names of models that the table shows before it only counts them.
 const MODELS_SHOWN: usize = 4;
+/// The mode of a directory that only its owner can look into.
+const OWNER_ONLY: u32 = 0o700;
 /// What stands where there is nothing to say.
 const NOTHING: &str = "-";
 
@@ -103,10 +106,7 @@ impl ScratchFolder {
     pub fn new() -> io::Result<Self> {
         let number: u64 = rand::rng().random();
         let path = std::env::temp_dir().join(format!("baton-agents-{number:016x}"));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path)?;
+        std::fs::DirBuilder::new().mode(OWNER_ONLY).create(&path)?;
         Ok(Self(path))
     }
 

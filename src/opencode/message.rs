@@ -187,24 +187,6 @@ pub struct MessageWithParts {
     pub parts: Vec<Part>,
 }
 
-/// An answer with its parts.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct AnswerWithParts {
-    /// The answer.
-    pub info: AssistantAnswer,
-    /// Its parts, in order.
-    pub parts: Vec<Part>,
-}
-
-/// An assistant message on its own, with its `role`.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[serde(tag = "role", rename = "assistant")]
-pub struct AssistantAnswer {
-    /// The message's fields.
-    #[serde(flatten)]
-    pub message: AssistantMessage,
-}
-
 /// When a part began and ended, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartTime {

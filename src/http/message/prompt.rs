@@ -16,11 +16,10 @@ use crate::http::responses::{
 use crate::http::selection;
 use crate::http::state::Shared;
 use crate::opencode::event::Source;
-use crate::opencode::message::{AnswerWithParts, AssistantAnswer};
 use crate::opencode::prompt::{
     AgentPartInput, FilePartInput, PartInput, SubtaskPartInput, TextPartInput,
 };
-use crate::opencode::{MessageId, MessageWithParts, PartId};
+use crate::opencode::{Message, MessageId, MessageWithParts, PartId};
 use crate::session::{Answer, Prompt};
 
 /// Parts of a prompt.
@@ -114,11 +113,9 @@ pub async fn prompt(
     }
 }
 
-fn with_parts(answer: Answer) -> AnswerWithParts {
-    AnswerWithParts {
-        info: AssistantAnswer {
-            message: answer.message,
-        },
+fn with_parts(answer: Answer) -> MessageWithParts {
+    MessageWithParts {
+        info: Message::Assistant(answer.message),
         parts: answer.parts,
     }
 }
