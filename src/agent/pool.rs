@@ -116,9 +116,9 @@ impl Agent {
         Lease(Arc::clone(self))
     }
 
-    /// Whether any session is at work with the agent.
-    pub fn is_working(&self) -> bool {
-        self.working.load(Ordering::Acquire) > 0
+    /// How many sessions are at work with the agent.
+    pub fn working(&self) -> usize {
+        self.working.load(Ordering::Acquire)
     }
 
     fn idle_since(&self) -> Option<Instant> {

@@ -157,7 +157,20 @@ impl Worker {
                         error.describe()
                     );
                 }
-                Err(error) => return Err(call_error(provider, &agent, error).await),
+                Err(error) => {
+                    // A native session that hangs or kills its agent must not do so again and again.
+                    self.session
+                        .locked
+                        .lock()
+                        .await
+                        .runtime
+                        .bindings
+                        .remove(provider);
+                    if error == CallError::Closed {
+                        return Err(call_error(provider, &agent, error).await);
+                    }
+                    tracing::warn!(backend = provider, "a native session was given up: {error}");
+                }
             }
         }
         match client::new_session(&agent.connection, cwd, timeout).await {
@@ -166,8 +179,18 @@ impl Worker {
                 self.note_binding(provider, &live).await?;
                 Ok(live)
             }
-            Err(error) => Err(call_error(provider, &agent, error).await),
+            Err(error) => Err(self.give_up(provider, &agent, error).await),
         }
+    }
+
+    /// A process that does not answer is ended, unless another session is at work with it.
+    async fn give_up(&self, provider: &str, agent: &Arc<Agent>, error: CallError) -> MessageError {
+        let hangs = matches!(error, CallError::Timeout { .. });
+        let error = call_error(provider, agent, error).await;
+        if hangs && agent.working() <= 1 {
+            self.sessions.pool.discard(agent).await;
+        }
+        error
     }
 
     async fn note_binding(&self, provider: &str, live: &Live) -> Result<(), MessageError> {
@@ -204,9 +227,9 @@ impl Worker {
         match chosen {
             Ok(()) => Ok(()),
             Err(SwitchError::Call {
-                error: error @ CallError::Closed,
+                error: error @ (CallError::Closed | CallError::Timeout { .. }),
                 ..
-            }) => Err(call_error(provider, &live.agent, error).await),
+            }) => Err(self.give_up(provider, &live.agent, error).await),
             Err(error) => {
                 let message =
                     format!("Backend \"{provider}\" did not take the selection: {error}.");

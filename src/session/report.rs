@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::reconcile::mode_id;
-use super::state::{Locked, Target};
+use super::state::{Locked, Target, put_switch};
 use super::worker::Worker;
 use super::{Caller, Update, select};
 use crate::agent::options::{Kind, Options};
@@ -225,7 +225,7 @@ impl Worker {
         entry.transfer = transfer;
         entry.duration_ms = Some(duration_ms);
         entry.failure = failure;
-        Some(entry.put(&self.session.id))
+        Some(put_switch(&self.session.id, &entry))
     }
 }
 

@@ -56,7 +56,26 @@ impl Worker {
                 Job::Turn(queued) => self.turn(queued).await,
                 Job::Switch(target) => self.switch(target).await,
                 Job::Idle => self.idle().await,
-                Job::End => return,
+                Job::End => return self.close().await,
+            }
+        }
+    }
+
+    /// Lets go of the agents. They are told when the session is gone for good.
+    async fn close(self) {
+        if !self.session.locked.lock().await.runtime.deleted {
+            return;
+        }
+        let timeout = self.sessions.settings.timeouts.switch;
+        for live in self.lives.into_values() {
+            if live.agent.info.capabilities.close {
+                let params = serde_json::json!({ "sessionId": live.native_session });
+                // An agent that cannot keeps the native session until its process is evicted.
+                let _kept = live
+                    .agent
+                    .connection
+                    .call("session/close", params, timeout)
+                    .await;
             }
         }
     }
