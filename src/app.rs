@@ -100,7 +100,7 @@ impl App {
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await;
         let store = store.map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
         let store = Arc::new(store.map_err(failed)?);
-        end_orphans(store.as_ref()).await.map_err(failed)?;
+        end_recorded(store.as_ref()).await.map_err(failed)?;
 
         let bus = Arc::new(Bus::new(settings.limits.ring));
         let parts = Parts::open(&settings, store, Arc::clone(&bus), lock)
@@ -251,6 +251,10 @@ impl Parts {
 
     async fn close(self) {
         self.pool.shut_down().await;
+        // Backends that are being probed right now are in no pool.
+        if let Err(error) = end_recorded(self.store.as_ref()).await {
+            tracing::warn!("agents that are being probed may be left behind: {error}");
+        }
         let closed = tokio::task::spawn_blocking(move || self.store.close()).await;
         if let Err(panic) = closed {
             tracing::error!("the store could not be closed: {panic}");
@@ -291,8 +295,11 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
     builder.mode(OWNER_ONLY).recursive(true).create(path)
 }
 
-/// Ends the agents that an earlier server left behind when it was killed.
-async fn end_orphans(store: &SqliteStore) -> Result<(), StoreError> {
+/// Ends every agent that stands in the record of running ones: at the start those that a killed server
+/// left behind, at the end those that nobody else has ended.
+async fn end_recorded(store: &SqliteStore) -> Result<(), StoreError> {
+    // Batches are committed in order: what was recorded before is there to be read after this one.
+    store.commit(Vec::new()).await?;
     for row in store.processes().await? {
         let ended =
             tokio::task::spawn_blocking(move || end_orphan(row.pid, row.started_at_s)).await;
@@ -300,12 +307,11 @@ async fn end_orphans(store: &SqliteStore) -> Result<(), StoreError> {
             tracing::info!(
                 pid = row.pid,
                 backend = row.backend,
-                "ended an agent that an earlier baton left behind"
+                "ended an agent that was left behind"
             );
         }
-        store
-            .commit(vec![Change::DeleteProcess { pid: row.pid }])
-            .await?;
+        let forget = Change::DeleteProcess { pid: row.pid };
+        store.commit(vec![forget]).await?;
     }
     Ok(())
 }
