@@ -390,7 +390,9 @@ pub async fn shape(request: Request, next: Next) -> Response {
     };
     let flat = Json(problem.flat()).into_response();
     let (mut parts, _) = response.into_parts();
+    // Both belong to the body that was there; compression has been at work already.
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.remove(axum::http::header::CONTENT_ENCODING);
     Response::from_parts(parts, flat.into_body())
 }
 

@@ -573,3 +573,18 @@ async fn wrong_settings_end_it_with_status_2() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_error_of_an_open_code_2_route_is_readable_for_a_client_that_takes_gzip() {
+    let server = Server::start().await;
+    let headers = [("accept-encoding", "gzip")];
+    let response = server
+        .request(Method::GET, "/opencode/api/nothing", None, &headers)
+        .await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    let encoded = response.headers().contains_key("content-encoding");
+    let body = response.bytes().await.expect("a body");
+    // The client of the tests does not decode, so that it sees what stands on the wire.
+    assert_eq!(encoded, !body.starts_with(b"{"), "header and body disagree");
+    server.stop().await;
+}
