@@ -9,4 +9,5 @@ mod harness;
 mod http;
 mod mock_agent;
 mod openapi;
+mod readme;
 mod switch;
