@@ -5,6 +5,16 @@
     reason = "a test may panic; not every build of the tests has an unwrap"
 )]
 
+mod asks;
+mod client;
+mod concurrency;
+mod durability;
+mod events;
+mod handoff;
 mod harness;
+mod messages;
 mod mock_agent;
+mod prompts;
+mod recovery;
 mod switch;
+mod turns;
