@@ -8,8 +8,12 @@ mod answer;
 mod ask;
 mod error;
 pub mod handoff;
+mod permission;
 mod prompt;
+mod question;
 mod read;
+mod reconcile;
+mod report;
 mod request;
 mod select;
 mod state;
@@ -40,7 +44,6 @@ use state::{Binding, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
-pub use state::SwitchEntry;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -248,6 +251,7 @@ impl Sessions {
             },
             cost: 0.0,
             tokens: Tokens::default(),
+            usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
             todos: Vec::new(),
@@ -260,8 +264,8 @@ impl Sessions {
         let first = state
             .selection
             .clone()
-            .map(|selection| SwitchEntry::new(1, now, None, selection, caller));
-        batch.extend(first.iter().map(|entry| entry.put(&id)));
+            .map(|selection| state::open_switch(1, now, None, selection, caller));
+        batch.extend(first.iter().map(|entry| state::put_switch(&id, entry)));
         self.store.commit(batch).await?;
         let session = Session::new(state, BTreeMap::new(), 0);
         let locked = session.locked.lock().await;

@@ -4,11 +4,12 @@
 //! or nothing for a no-op, or an error. [`Sessions::commit`] writes it, installs it in state and
 //! runtime together, and publishes the events, all under the session's lock.
 
-use super::state::{Locked, Session, SessionState, SwitchEntry, Target, put};
+use super::state::{Locked, Session, SessionState, Target, open_switch, put, put_switch};
 use super::{Caller, Error, Sessions, Update};
 use crate::opencode::event::{
     AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched, SessionEvent,
 };
+use crate::opencode::history::ModelSwitch;
 use crate::opencode::{MessageId, Selection};
 use crate::registry::Snapshot;
 use crate::store::Change;
@@ -131,7 +132,7 @@ impl Sessions {
         let revision = next.revision;
         let time = crate::opencode::now_ms();
         let entry = switch.as_ref().map(|s| {
-            SwitchEntry::new(
+            open_switch(
                 revision,
                 time,
                 s.previous.clone(),
@@ -140,7 +141,7 @@ impl Sessions {
             )
         });
         let mut batch = vec![put(&next, Some(locked.state.revision))];
-        batch.extend(entry.iter().map(|entry| entry.put(&session.id)));
+        batch.extend(entry.iter().map(|entry| put_switch(&session.id, entry)));
         batch.extend(beside);
         self.store.commit(batch).await?;
 
@@ -181,7 +182,7 @@ impl Sessions {
     }
 
     /// Keeps the entry until its outcome is known. A switch that was passed over has none.
-    fn remember_switch(&self, locked: &mut Locked, entry: Option<SwitchEntry>) {
+    fn remember_switch(&self, locked: &mut Locked, entry: Option<ModelSwitch>) {
         /// Switches of one session whose outcome may be open.
         const OPEN_SWITCHES: usize = 64;
         let Some(entry) = entry else { return };
@@ -248,6 +249,7 @@ mod tests {
             },
             cost: 0.0,
             tokens: Tokens::default(),
+            usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
             todos: Vec::new(),
