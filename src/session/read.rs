@@ -74,7 +74,8 @@ impl Sessions {
     /// # Errors
     /// No such session.
     pub async fn info(&self, id: &SessionId) -> Result<SessionInfo, Error> {
-        Ok(self.find(id)?.locked.lock().await.info())
+        let session = self.find(id)?;
+        Ok(self.view(&session).await)
     }
 
     /// Sessions, the one used last first.
@@ -93,8 +94,9 @@ impl Sessions {
                 && search
                     .as_deref()
                     .is_none_or(|s| state.title.to_lowercase().contains(s));
+            drop(locked);
             if wanted {
-                sessions.push(locked.info());
+                sessions.push(self.view(&session).await);
             }
         }
         sessions.sort_by(|a, b| {

@@ -56,7 +56,7 @@ impl Worker {
                 })],
             );
         }
-        self.write(batch).await;
+        self.write_later(batch);
         self.session.settled.send_modify(|n| *n += 1);
     }
 
@@ -82,7 +82,7 @@ impl Worker {
                 duration_ms,
                 Some(error.clone()),
             );
-            self.write(closed.into_iter().collect()).await;
+            self.write_later(closed.into_iter().collect());
             let failed = ModelFailed {
                 session_id: self.session.id.clone(),
                 revision: target.revision,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Notify, oneshot, watch};
 
 use super::answer::Answering;
+use super::outbox::Outbox;
 use super::{Answer, Caller};
 use crate::opencode::event::Todo;
 use crate::opencode::history::{ModelSwitch, ModelUsage};
@@ -157,6 +158,8 @@ pub struct Runtime {
     pub open_switches: VecDeque<ModelSwitch>,
     /// The worker was started.
     pub worker: bool,
+    /// Counts how often the state was read from the store anew, after a failed commit.
+    pub reloads: u64,
     /// The session was deleted; nothing is to be started for it any more.
     pub deleted: bool,
 }
@@ -195,12 +198,14 @@ pub struct Locked {
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// Its directory, which scopes its events.
+    /// Its directory.
     pub directory: Arc<str>,
     /// THE lock. Nothing but the store is awaited while it is held.
     pub locked: Mutex<Locked>,
     /// Wakes the worker.
     pub wake: Notify,
+    /// Events on their way to the bus.
+    pub outbox: Outbox,
     /// Changes when a switch has ended.
     pub settled: watch::Sender<u64>,
 }
@@ -219,9 +224,9 @@ impl Session {
         // A selection from before a restart is applied by the next prompt and not before, so that a
         // start of Baton does not start an agent for every session it knows.
         let settled_revision = state.selection_revision;
+        let directory: Arc<str> = state.directory.as_str().into();
         Arc::new(Self {
             id: state.id.clone(),
-            directory: state.directory.as_str().into(),
             locked: Mutex::new(Locked {
                 state,
                 runtime: Runtime {
@@ -232,6 +237,8 @@ impl Session {
                     ..Runtime::default()
                 },
             }),
+            outbox: Outbox::new(Arc::clone(&directory)),
+            directory,
             wake: Notify::new(),
             settled: watch::Sender::new(0),
         })

@@ -206,6 +206,20 @@ impl Worker {
         Some(applied.await)
     }
 
+    /// Writes what nobody waits for. The caller holds the lock, so that the order is right; it is not
+    /// held while the store is at work.
+    pub(super) fn write_later(&self, batch: Vec<Change>) {
+        if batch.is_empty() {
+            return;
+        }
+        let (committed, id) = (self.sessions.store.commit(batch), self.session.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = committed.await {
+                tracing::error!(session = %id, "not stored: {error}");
+            }
+        });
+    }
+
     /// Writes what was not acknowledged to anybody; the caller holds the lock.
     pub(super) async fn write(&self, batch: Vec<Change>) {
         if batch.is_empty() {
