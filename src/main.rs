@@ -11,6 +11,10 @@ use baton::listing::{self, ScratchFolder};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+/// See Cargo.toml for why.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit status for a wrong command line or configuration.
 const USAGE_STATUS: u8 = 2;
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod committing;
 mod error;
 pub mod handoff;
 mod outbox;
@@ -41,6 +42,7 @@ use crate::registry::{Registry, Wish};
 use crate::store::{Change, Store, StoreError};
 
 use ask::Asks;
+use committing::Committing;
 use state::{Binding, Session, SessionState, put};
 
 pub use error::Error;
@@ -303,8 +305,7 @@ impl Sessions {
         if !update.wish.is_empty() {
             self.prepare(Some(&session), &update.wish).await;
         }
-        let this = Arc::clone(self);
-        detached(async move { this.update_now(&session, &update, &caller).await }).await
+        self.update_now(&session, &update, &caller).await
     }
 
     async fn update_now(
@@ -313,7 +314,7 @@ impl Sessions {
         update: &Update,
         caller: &Caller,
     ) -> Result<SessionInfo, Error> {
-        let (committed, ticket, reloads, info) = {
+        let (committing, info) = {
             let mut locked = session.locked.lock().await;
             if locked.runtime.deleted {
                 return Err(Error::NotFound(session.id.clone()));
@@ -323,23 +324,17 @@ impl Sessions {
                 drop(locked);
                 return Ok(self.view(session).await);
             };
-            let (committed, events) =
-                self.install(session, &mut locked, planned, caller, Vec::new());
+            // From here to the end of the block nothing is awaited: a change is installed whole.
+            let (commit, events) = self.install(session, &mut locked, planned, caller, Vec::new());
             let ticket = session.outbox.stage(events);
             self.ensure_worker(session, &mut locked);
-            session.wake.notify_one();
-            (committed, ticket, locked.runtime.reloads, locked.info())
+            let reloads = locked.runtime.reloads;
+            (
+                Committing::new(self, session, commit, ticket, reloads),
+                locked.info(),
+            )
         };
-        let committed = committed.await;
-        session.outbox.settle(&self.bus, ticket, committed.is_ok());
-        if let Err(error) = committed {
-            let mut locked = session.locked.lock().await;
-            // The first of several that failed together has done it already.
-            if locked.runtime.reloads == reloads {
-                self.reload(session, &mut locked).await;
-            }
-            return Err(error.into());
-        }
+        committing.finish().await?;
         Ok(info)
     }
 

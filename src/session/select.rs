@@ -80,12 +80,11 @@ pub fn plan(
     if next == *state {
         return Ok(None);
     }
-    let only_title = SessionState {
-        title: state.title.clone(),
-        title_is_default: state.title_is_default,
-        ..next.clone()
-    };
-    if only_title != *state {
+    let beside_title = switch.is_some()
+        || next.metadata != state.metadata
+        || next.permission != state.permission
+        || next.time != state.time;
+    if beside_title {
         // Like OpenCode: a new title alone does not move a session to the top of the list.
         next.time.updated = now_ms.max(next.time.updated);
     }
