@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{MutexGuard, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::agent::Timeouts;
@@ -43,7 +43,7 @@ use crate::store::{Change, Store, StoreError};
 
 use ask::Asks;
 use committing::Committing;
-use state::{Binding, Session, SessionState, put};
+use state::{Binding, Locked, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
@@ -321,8 +321,7 @@ impl Sessions {
             }
             let registry = self.registry.snapshot();
             let Some(planned) = select::plan(&locked.state, update, &registry, now_ms())? else {
-                drop(locked);
-                return Ok(self.view(session).await);
+                return Ok(self.committed(session, locked).await);
             };
             // From here to the end of the block nothing is awaited: a change is installed whole.
             let (commit, events) = self.install(session, &mut locked, planned, caller, Vec::new());
@@ -340,15 +339,22 @@ impl Sessions {
 
     /// A session as it is committed.
     async fn view(&self, session: &Session) -> SessionInfo {
+        self.committed(session, session.locked.lock().await).await
+    }
+
+    /// What the lock shows, once it is committed. If it was taken back instead: what is there then.
+    async fn committed(&self, session: &Session, locked: MutexGuard<'_, Locked>) -> SessionInfo {
+        let (mut info, mut ticket) = (locked.info(), session.outbox.last());
+        let mut reloads = locked.runtime.reloads;
+        drop(locked);
         loop {
-            let (info, ticket, reloads) = {
-                let locked = session.locked.lock().await;
-                (locked.info(), session.outbox.last(), locked.runtime.reloads)
-            };
             session.outbox.caught_up(ticket).await;
-            if session.locked.lock().await.runtime.reloads == reloads {
+            let locked = session.locked.lock().await;
+            if locked.runtime.reloads == reloads {
                 return info;
             }
+            (info, ticket) = (locked.info(), session.outbox.last());
+            reloads = locked.runtime.reloads;
         }
     }
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// No single step of a test takes longer than this, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -386,5 +387,84 @@ async fn read_stream(mut response: Response, sender: mpsc::UnboundedSender<Event
                 return;
             }
         }
+    }
+}
+
+/// What tests of more than one area need.
+impl Server {
+    /// Sends a text and leaves the request waiting for its answer.
+    pub fn prompt_later(
+        &self,
+        session: &str,
+        text: &str,
+        more: Value,
+    ) -> JoinHandle<(StatusCode, Value)> {
+        let url = format!("{}/opencode/session/{session}/message", self.url);
+        let request = self.client.post(url).json(&prompt_body(text, more));
+        tokio::spawn(async move {
+            let response = request.send().await.expect("an answer");
+            let status = response.status();
+            (status, response.json().await.expect("JSON"))
+        })
+    }
+
+    /// All messages of a session.
+    pub async fn messages(&self, session: &str) -> Vec<Value> {
+        let all = self
+            .get(&format!("/opencode/session/{session}/message"))
+            .await;
+        all.as_array().expect("a list").clone()
+    }
+
+    /// Aborts what a session does.
+    pub async fn abort(&self, session: &str) {
+        let path = format!("/opencode/session/{session}/abort");
+        let answer = self.ok(Method::POST, &path, None).await;
+        assert_eq!(answer, true);
+    }
+
+    /// Selects a model and waits until the agent has confirmed it.
+    pub async fn select(&self, session: &str, provider: &str, id: &str) -> Value {
+        let path = format!("/opencode/session/{session}?wait=true");
+        let body = json!({ "providerID": provider, "modelID": id });
+        self.ok(Method::PATCH, &path, Some(body)).await
+    }
+
+    /// What the agent of a session answers to one of the mock agent's commands.
+    pub async fn say(&self, session: &str, text: &str) -> String {
+        let answer = self.prompt(session, text, json!({})).await;
+        assert_eq!(answer["info"]["error"], Value::Null, "{text}");
+        text_of(&answer)
+    }
+}
+
+/// The answer to a prompt, when it comes in time.
+pub async fn answered(waiting: JoinHandle<(StatusCode, Value)>) -> (StatusCode, Value) {
+    let answer = tokio::time::timeout(PATIENCE, waiting).await;
+    answer.expect("it is answered in time").expect("no panic")
+}
+
+/// The parts of a message of one type.
+pub fn parts_of<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let parts = message["parts"].as_array().expect("parts");
+    parts.iter().filter(|part| part["type"] == kind).collect()
+}
+
+impl Events {
+    /// Reads on to the end of the stream.
+    pub async fn until_end(&mut self) {
+        let all = async {
+            while let Some(event) = self.receiver.recv().await {
+                self.seen.push(event);
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, all).await;
+        ended.expect("the stream ends");
+    }
+
+    /// What was read so far, of one type.
+    pub fn of(&self, kind: &str) -> Vec<&Value> {
+        let fitting = self.seen.iter().filter(|event| event.kind == kind);
+        fitting.map(|event| &event.properties).collect()
     }
 }

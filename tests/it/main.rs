@@ -5,9 +5,19 @@
     reason = "a test may panic; not every build of the tests has an unwrap"
 )]
 
+mod asks;
+mod client;
+mod concurrency;
+mod durability;
+mod events;
+mod handoff;
 mod harness;
 mod http;
+mod messages;
 mod mock_agent;
 mod openapi;
+mod prompts;
 mod readme;
+mod recovery;
 mod switch;
+mod turns;

@@ -39,7 +39,10 @@ async fn the_switch_with_curl_prints_what_the_readme_says() {
     };
     let script = format!("set -e\n{walk}\n{wrong}").replace("http://127.0.0.1:2468", &server.url);
     let run = move || Command::new("bash").arg("-c").arg(script).output();
-    let output = tokio::task::spawn_blocking(run).await.expect("it runs").expect("bash");
+    let output = tokio::task::spawn_blocking(run)
+        .await
+        .expect("it runs")
+        .expect("bash");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let expected = format!("{printed}\n{error}\n");
