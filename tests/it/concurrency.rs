@@ -253,3 +253,33 @@ async fn two_sessions_do_not_wait_for_each_other() {
     assert!(text_of(&answer).ends_with("done"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn clients_that_go_away_in_the_middle_leave_a_whole_session_behind() {
+    let server = Server::start().await;
+    let session = server.create().await;
+    server
+        .prompt(&session, "echo first", model("mock", "mock"))
+        .await;
+    let mut events = server.events().await;
+    let path = format!("/opencode/session/{session}");
+    let begin = server.get(&path).await;
+    for n in 0..200_u64 {
+        // Its connection is closed at some moment between the request and the answer.
+        let id = ["mock-fast", "mock-strong"][usize::from(n % 2 == 0)];
+        let body = json!({ "providerID": "mock", "modelID": id, "title": format!("{n}") });
+        let url = format!("{}{path}", server.url);
+        let patch = reqwest::Client::new().patch(url).json(&body).send();
+        let _gone = tokio::time::timeout(Duration::from_micros(n * 20), patch).await;
+    }
+    let last = server.select(&session, "mock", "mock").await;
+    let revision = last["revision"].as_u64().unwrap();
+    events
+        .until("session.model_applied", |p| p["revision"] == revision)
+        .await;
+    let first = begin["revision"].as_u64().unwrap();
+    assert!(revision > first + 10, "{revision}: too few got through");
+    assert_events(&events, first, &selection(&begin), &last);
+    assert_eq!(server.say(&session, "model").await, "mock");
+    server.stop().await;
+}
