@@ -3,12 +3,14 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -28,6 +30,8 @@ const STORE_FILE: &str = "baton.sqlite";
 const LOCK_FILE: &str = "baton.lock";
 /// Where backends are probed, in the data directory.
 const SCRATCH_DIR: &str = "scratch";
+/// The mode of a directory that only its owner can look into.
+const OWNER_ONLY: u32 = 0o700;
 /// Time that open requests get to end when the server stops.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
 
@@ -96,7 +100,7 @@ impl App {
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await;
         let store = store.map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
         let store = Arc::new(store.map_err(failed)?);
-        end_orphans(store.as_ref()).await.map_err(failed)?;
+        end_recorded(store.as_ref()).await.map_err(failed)?;
 
         let bus = Arc::new(Bus::new(settings.limits.ring));
         let parts = Parts::open(&settings, store, Arc::clone(&bus), lock)
@@ -171,15 +175,23 @@ impl App {
         for task in background {
             task.abort();
         }
-        self.parts.sessions.shut_down().await;
-        if tokio::time::timeout(DRAIN_AT_MOST, &mut server)
-            .await
-            .is_err()
-        {
-            tracing::warn!("requests that are still open are cut off");
-            server.abort();
+        let sessions = Arc::clone(&self.parts.sessions);
+        let orderly = async {
+            sessions.shut_down().await;
+            if tokio::time::timeout(DRAIN_AT_MOST, &mut server)
+                .await
+                .is_err()
+            {
+                tracing::warn!("requests that are still open are cut off");
+                server.abort();
+            }
+            self.parts.close().await;
+        };
+        tokio::select! {
+            () = orderly => {}
+            // What is left then is found by the next start.
+            () = signals.next() => tracing::warn!("stopping at once"),
         }
-        self.parts.close().await;
         Ok(())
     }
 }
@@ -191,20 +203,21 @@ impl Parts {
         bus: Arc<Bus>,
         lock: File,
     ) -> Result<Self, StoreError> {
+        let backends = &settings.backends;
         let shared_store: Arc<dyn Store> = store.clone();
         let ledger = Arc::new(StoreLedger(Arc::clone(&shared_store)));
         let pool = Pool::new(
             settings.limits.pool,
-            settings.timeouts,
+            backends.timeouts,
             settings.directory.clone(),
             ledger.clone(),
         );
         let registry = Registry::open(
-            settings.agents.clone(),
-            settings.default_model.clone(),
+            backends.agents.clone(),
+            backends.default_model.clone(),
             Arc::clone(&shared_store),
             ledger,
-            settings.timeouts,
+            backends.timeouts,
             settings.data_dir.join(SCRATCH_DIR),
         )
         .await;
@@ -216,7 +229,7 @@ impl Parts {
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
-                timeouts: settings.timeouts,
+                timeouts: backends.timeouts,
             },
         })
         .await?;
@@ -238,6 +251,10 @@ impl Parts {
 
     async fn close(self) {
         self.pool.shut_down().await;
+        // Backends that are being probed right now are in no pool.
+        if let Err(error) = end_recorded(self.store.as_ref()).await {
+            tracing::warn!("agents that are being probed may be left behind: {error}");
+        }
         let closed = tokio::task::spawn_blocking(move || self.store.close()).await;
         if let Err(panic) = closed {
             tracing::error!("the store could not be closed: {panic}");
@@ -275,13 +292,14 @@ fn lock(data_dir: &Path, shown: &str) -> Result<File, StartError> {
 /// Conversations are nobody else's business: a new directory is for its owner only.
 fn make_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
+    builder.mode(OWNER_ONLY).recursive(true).create(path)
 }
 
-/// Ends the agents that an earlier server left behind when it was killed.
-async fn end_orphans(store: &SqliteStore) -> Result<(), StoreError> {
+/// Ends every agent that stands in the record of running ones: at the start those that a killed server
+/// left behind, at the end those that nobody else has ended.
+async fn end_recorded(store: &SqliteStore) -> Result<(), StoreError> {
+    // Batches are committed in order: what was recorded before is there to be read after this one.
+    store.commit(Vec::new()).await?;
     for row in store.processes().await? {
         let ended =
             tokio::task::spawn_blocking(move || end_orphan(row.pid, row.started_at_s)).await;
@@ -289,12 +307,11 @@ async fn end_orphans(store: &SqliteStore) -> Result<(), StoreError> {
             tracing::info!(
                 pid = row.pid,
                 backend = row.backend,
-                "ended an agent that an earlier baton left behind"
+                "ended an agent that was left behind"
             );
         }
-        store
-            .commit(vec![Change::DeleteProcess { pid: row.pid }])
-            .await?;
+        let forget = Change::DeleteProcess { pid: row.pid };
+        store.commit(vec![forget]).await?;
     }
     Ok(())
 }
@@ -330,23 +347,18 @@ impl Ledger for StoreLedger {
 
 /// The signals that stop a server.
 struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
-    #[cfg(unix)]
     fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    #[cfg(unix)]
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

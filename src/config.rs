@@ -21,6 +21,8 @@ use crate::session::handoff::Budget;
 
 use file::ConfigFile;
 
+/// Holds the password.
+const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
 /// The host that is listened on unless another is given.
 const DEFAULT_HOST: &str = "127.0.0.1";
 /// The port that is listened on unless another is given.
@@ -67,7 +69,7 @@ pub struct ServeArgs {
     pub data_dir: Option<PathBuf>,
 
     /// Ask clients for this password (HTTP Basic with any user name, or Bearer)
-    #[arg(long, env = "BATON_PASSWORD", hide_env_values = true)]
+    #[arg(long, env = PASSWORD_VARIABLE, hide_env_values = true)]
     pub password: Option<String>,
 
     /// The backends.
@@ -175,6 +177,46 @@ pub struct Limits {
     pub handoff: Budget,
 }
 
+/// The backends and how to deal with them.
+#[derive(Debug, Clone)]
+pub struct BackendSettings {
+    /// The backends, in order of preference.
+    pub agents: Vec<AgentSpec>,
+    /// The model of a session that names none.
+    pub default_model: Option<ModelWish>,
+    /// How long to wait for agents.
+    pub timeouts: Timeouts,
+}
+
+impl BackendSettings {
+    /// Reads the config file for them. The mock agent keeps its sessions below `data_dir`.
+    ///
+    /// # Errors
+    /// When the config file cannot be read, or when a setting cannot be used.
+    pub fn load(args: &BackendArgs, places: &Places, data_dir: &Path) -> Result<Self, ConfigError> {
+        let (_, file) = read_file(args.config.as_deref(), places)?;
+        Self::of(args, &file, places, data_dir)
+    }
+
+    fn of(
+        args: &BackendArgs,
+        file: &ConfigFile,
+        places: &Places,
+        data_dir: &Path,
+    ) -> Result<Self, ConfigError> {
+        let agents = agents(args, file, places, data_dir)?;
+        let default_model = non_empty(args.default_model.clone()).or(file.default_model.clone());
+        let default_model = default_model
+            .map(|text| parse_default_model(&text, &agents))
+            .transpose()?;
+        Ok(Self {
+            agents,
+            default_model,
+            timeouts: file.timeouts.resolve()?,
+        })
+    }
+}
+
 /// The settings of a server.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -194,14 +236,10 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The user's home directory.
     pub home: PathBuf,
-    /// The backends, in order of preference.
-    pub agents: Vec<AgentSpec>,
-    /// The model of a session that names none.
-    pub default_model: Option<ModelWish>,
+    /// The backends.
+    pub backends: BackendSettings,
     /// Bounds.
     pub limits: Limits,
-    /// How long to wait for agents.
-    pub timeouts: Timeouts,
 }
 
 impl Settings {
@@ -227,12 +265,7 @@ impl Settings {
                  --password, or password in [server] of the config file), or listen on 127.0.0.1."
             )));
         }
-        let agents = agents(args, &file, places, &data_dir)?;
-        let default_model =
-            non_empty(args.backends.default_model.clone()).or(file.default_model.clone());
-        let default_model = default_model
-            .map(|text| parse_default_model(&text, &agents))
-            .transpose()?;
+        let backends = BackendSettings::of(&args.backends, &file, places, &data_dir)?;
         Ok(Self {
             host,
             port: args.port.or(file.server.port).unwrap_or(DEFAULT_PORT),
@@ -245,10 +278,8 @@ impl Settings {
                 .home
                 .clone()
                 .unwrap_or_else(|| places.directory.clone()),
-            agents,
-            default_model,
+            backends,
             limits: file.limits.resolve()?,
-            timeouts: file.timeouts.resolve()?,
         })
     }
 }
@@ -291,7 +322,7 @@ fn read_file(
 }
 
 fn agents(
-    args: &ServeArgs,
+    args: &BackendArgs,
     file: &ConfigFile,
     places: &Places,
     data_dir: &Path,
@@ -301,14 +332,9 @@ fn agents(
         &places.program.to_string_lossy(),
         &mock_state.to_string_lossy(),
     );
+    let built_in = built_in.into_iter().map(without_password).collect();
     let all = file.agents(built_in)?;
-    let wanted: Vec<&str> = args
-        .backends
-        .agents
-        .iter()
-        .flatten()
-        .map(|a| a.trim())
-        .collect();
+    let wanted: Vec<&str> = args.agents.iter().flatten().map(|a| a.trim()).collect();
     let wanted: Vec<&str> = wanted.into_iter().filter(|a| !a.is_empty()).collect();
     if wanted.is_empty() {
         let enabled: Vec<_> = all.into_iter().filter(|a| a.enabled).collect();
@@ -335,6 +361,12 @@ fn agents(
         }
     }
     Ok(chosen)
+}
+
+/// An agent runs what a model tells it to; Baton's own password is none of its business.
+fn without_password(mut spec: AgentSpec) -> AgentSpec {
+    spec.env_remove.push(PASSWORD_VARIABLE.to_owned());
+    spec
 }
 
 fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, ConfigError> {

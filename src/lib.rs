@@ -5,6 +5,7 @@ pub mod app;
 pub mod config;
 pub mod event;
 pub mod http;
+pub mod listing;
 pub mod opencode;
 pub mod registry;
 pub mod session;

@@ -1,13 +1,14 @@
 //! The `baton` command line.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use baton::agent::mock::MockArgs;
 use baton::app::App;
-use baton::config::{Places, ServeArgs, Settings};
-use clap::{Parser, Subcommand};
+use baton::config::{BackendArgs, BackendSettings, Places, ServeArgs, Settings};
+use baton::listing::{self, ScratchFolder};
+use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// The exit status for a wrong command line or configuration.
@@ -24,16 +25,29 @@ struct Cli {
 enum Command {
     /// Serve the OpenCode API under http://HOST:PORT/opencode.
     Serve(ServeArgs),
+    /// List the backends: which can run, with which models, and what to install for the others.
+    Agents(AgentsArgs),
     /// Print the OpenAPI document of the server.
     Openapi,
     /// Serve the Agent Client Protocol on stdin and stdout, with no model behind it.
     MockAgent(MockArgs),
 }
 
+#[derive(Args)]
+struct AgentsArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    backends: BackendArgs,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve(&args).await,
+        Command::Agents(args) => agents(&args).await,
         Command::Openapi => print(baton::http::openapi::document()),
         Command::MockAgent(args) => status(baton::agent::mock::run(args).await),
     }
@@ -55,11 +69,33 @@ async fn serve(args: &ServeArgs) -> ExitCode {
     status(app.run_until_stopped().await)
 }
 
+async fn agents(args: &AgentsArgs) -> ExitCode {
+    let scratch = match ScratchFolder::new() {
+        Ok(scratch) => scratch,
+        Err(error) => return fail(1, &error),
+    };
+    let settings = Places::of_this_process()
+        .and_then(|places| BackendSettings::load(&args.backends, &places, scratch.path()));
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
+    match listing::probe(settings, scratch.path()).await {
+        Ok(entries) if args.json => match serde_json::to_string_pretty(&entries) {
+            Ok(json) => print(&json),
+            Err(error) => fail(1, &error),
+        },
+        Ok(entries) => print(&listing::table(&entries)),
+        Err(error) => fail(1, &error),
+    }
+}
+
 fn log_to_stderr() {
     let filter =
         EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| EnvFilter::new("baton=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }

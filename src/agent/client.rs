@@ -13,6 +13,10 @@ use super::options::{Kind, Options, Via};
 
 /// ACP's major version that Baton speaks.
 const PROTOCOL_VERSION: u16 = 1;
+/// A replay is over when nothing has come for this long.
+const LOAD_QUIET: Duration = Duration::from_millis(150);
+/// A replay that follows its reply is swallowed for at most this long.
+const LOAD_QUIET_AT_MOST: Duration = Duration::from_secs(3);
 /// ACP's "authentication required".
 pub const AUTH_REQUIRED: i64 = -32000;
 
@@ -184,6 +188,9 @@ pub async fn reopen_session(
         |_replayed| (),
     )
     .await;
+    if how == Reopen::Load && result.is_ok() {
+        until_quiet(&mut inbox).await;
+    }
     match result {
         Ok(reply) => {
             let options = Options::from_session_reply(&reply);
@@ -198,6 +205,15 @@ pub async fn reopen_session(
             Err(error)
         }
     }
+}
+
+/// Swallows what an agent replays after its reply to `session/load`. The protocol has no end mark for
+/// that, so it is over when nothing has come for a moment.
+async fn until_quiet(inbox: &mut mpsc::Receiver<Inbound>) {
+    let replayed =
+        async { while let Ok(Some(_)) = tokio::time::timeout(LOAD_QUIET, inbox.recv()).await {} };
+    // An agent that never falls silent is not waited for; its chatter would be in the next answer.
+    let _chatters = tokio::time::timeout(LOAD_QUIET_AT_MOST, replayed).await;
 }
 
 /// Waits for a call while reading the session's inbox, so that a full inbox cannot keep the agent's

@@ -52,7 +52,7 @@ pub enum StartError {
     #[error("the agent did not start: {error}{}", quoted(.stderr))]
     Handshake {
         /// What went wrong.
-        error: CallError,
+        error: Box<CallError>,
         /// What the agent wrote to stderr.
         stderr: String,
     },
@@ -116,9 +116,9 @@ impl Agent {
         Lease(Arc::clone(self))
     }
 
-    /// Whether any session is at work with the agent.
-    pub fn is_working(&self) -> bool {
-        self.working.load(Ordering::Acquire) > 0
+    /// How many sessions are at work with the agent.
+    pub fn working(&self) -> usize {
+        self.working.load(Ordering::Acquire)
     }
 
     fn idle_since(&self) -> Option<Instant> {
@@ -314,7 +314,7 @@ impl Pool {
                 process.end().await;
                 self.ledger.ended(process.pid);
                 Err(StartError::Handshake {
-                    error,
+                    error: Box::new(error),
                     stderr: process.stderr.quote(),
                 })
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_QUEUE_PROMPTS, Limits};
+use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_QUEUE_PROMPTS, Limits, without_password};
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;
@@ -106,6 +106,7 @@ impl ConfigFile {
                 None => {
                     let place = all.len().saturating_sub(1);
                     let spec = AgentSpec::from_config(id, new_command(id, table)?);
+                    let spec = without_password(spec);
                     let enabled = true;
                     all.insert(place, ConfiguredAgent { spec, enabled });
                     place

@@ -60,7 +60,7 @@ fn the_defaults_need_nothing() {
     );
     assert_eq!(settings.limits.body_bytes, 64 * 1024 * 1024);
     assert_eq!(settings.limits.queue_prompts, 32);
-    let mock = settings.agents.last().expect("backends");
+    let mock = settings.backends.agents.last().expect("backends");
     assert_eq!(
         (mock.id.as_str(), mock.command[0].as_str()),
         ("mock", "/bin/baton")
@@ -95,7 +95,7 @@ fn a_flag_goes_before_the_file() {
     let settings = setup.load(&args).expect("fine");
     assert_eq!((settings.host.as_str(), settings.port), ("localhost", 0));
     assert_eq!(settings.password, Some(Password::new("flag")));
-    let model = settings.default_model.expect("given");
+    let model = settings.backends.default_model.expect("given");
     assert_eq!(
         (model.provider_id.as_str(), model.model_id.as_str()),
         ("opencode", "x/y")
@@ -168,7 +168,7 @@ fn a_changed_builtin_keeps_its_other_data_and_its_place() {
                 [agents.pi]\nenabled = false\n\
                 [agents.zed]\ncommand = [\"zed-agent\", \"--model={model}\"]\nmodels = [\"m\"]\nplan_modes = [\"p\"]\n";
     let settings = loaded(file).expect("fine");
-    let opencode = &settings.agents[0];
+    let opencode = &settings.backends.agents[0];
     assert_eq!(
         (opencode.id.as_str(), opencode.name.as_str()),
         ("opencode", "OC")
@@ -176,12 +176,13 @@ fn a_changed_builtin_keeps_its_other_data_and_its_place() {
     assert_eq!(opencode.command, ["opencode", "acp"]);
     assert_eq!(opencode.env.get("A").map(String::as_str), Some("1"));
     assert!(opencode.env.contains_key("OPENCODE_CONFIG_CONTENT"));
-    assert!(opencode.env_remove.is_empty());
-    assert!(settings.agents.iter().all(|a| a.id != "pi"));
-    let [.., zed, mock] = settings.agents.as_slice() else {
+    assert_eq!(opencode.env_remove, ["BATON_PASSWORD"]);
+    assert!(settings.backends.agents.iter().all(|a| a.id != "pi"));
+    let [.., zed, mock] = settings.backends.agents.as_slice() else {
         panic!("too few backends")
     };
     assert_eq!((zed.id.as_str(), mock.id.as_str()), ("zed", "mock"));
+    assert_eq!(zed.env_remove, ["BATON_PASSWORD"]);
     assert!(zed.per_model() && zed.models == ["m"] && zed.plan_modes == ["p"]);
 }
 
@@ -208,7 +209,12 @@ fn the_agents_flag_chooses_and_orders() {
     let (setup, mut args) = Setup::with_file(file);
     args.backends.agents = agents_named("mock, opencode,mock").agents;
     let settings = setup.load(&args).expect("fine");
-    let ids: Vec<_> = settings.agents.iter().map(|a| a.id.as_str()).collect();
+    let ids: Vec<_> = settings
+        .backends
+        .agents
+        .iter()
+        .map(|a| a.id.as_str())
+        .collect();
     assert_eq!(ids, ["mock", "opencode"]);
     args.backends.agents = agents_named("mock,nope").agents;
     let refused = setup.load(&args).expect_err("refused");
@@ -232,7 +238,7 @@ fn limits_and_timeouts_are_read_with_their_units() {
         (limits.handoff.total_bytes, limits.handoff.tool_output_bytes),
         (7, 8)
     );
-    let timeouts = settings.timeouts;
+    let timeouts = settings.backends.timeouts;
     assert_eq!(
         (timeouts.start.as_secs(), timeouts.session.as_secs()),
         (1, 2)

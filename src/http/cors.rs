@@ -1,11 +1,12 @@
 //! Which web pages may use the server, and what their browsers are told.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::header::{ETAG, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
-use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::state::Shared;
@@ -13,8 +14,13 @@ use crate::config::is_loopback;
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// OpenCode's hosted web UI, which talks to a server on the user's machine.
-const HOSTED_UI: &str = "https://app.opencode.ai";
+/// OpenCode's hosted web UI and its desktop app, which talk to a server on the user's machine.
+const OPENCODE_ORIGINS: &[&str] = &[
+    "https://app.opencode.ai",
+    "tauri://localhost",
+    "http://tauri.localhost",
+    "https://tauri.localhost",
+];
 
 /// Whether a page of this origin may use the server.
 pub fn is_allowed(origin: &str, configured: &[String]) -> bool {
@@ -23,7 +29,9 @@ pub fn is_allowed(origin: &str, configured: &[String]) -> bool {
         let http = matches!(uri.scheme_str()?, "http" | "https");
         Some(http && is_loopback(uri.host()?))
     };
-    origin == HOSTED_UI || configured.iter().any(|c| c == origin) || local().unwrap_or(false)
+    OPENCODE_ORIGINS.contains(&origin)
+        || configured.iter().any(|c| c == origin)
+        || local().unwrap_or(false)
 }
 
 /// Echoes the origins that are allowed, answers preflights.
@@ -72,6 +80,7 @@ mod tests {
             "https://127.0.0.1:8443",
             "http://[::1]:5000",
             "https://app.opencode.ai",
+            "tauri://localhost",
             "https://tools.example",
         ] {
             assert!(is_allowed(good, &configured), "{good}");

@@ -24,7 +24,7 @@ use crate::session;
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
-/// Bytes of a failure's reference, of which the log entry has the same.
+/// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
 
 /// What part of a request is wrong.
@@ -122,6 +122,7 @@ pub struct RevisionConflictData {
     /// The session's revision now; it is the `ETag` of this answer, too.
     pub revision: u64,
     /// The session's selection now; null before the first.
+    #[schema(required)]
     pub selection: Option<Selection>,
 }
 

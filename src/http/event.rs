@@ -21,11 +21,7 @@ use super::state::Shared;
     path = "/event",
     operation_id = "event.subscribe",
     tag = "event",
-    params(
-        Directory,
-        ("Last-Event-ID" = Option<u64>, Header, description = "The number of the event that the client had last."),
-        ("lastEventID" = Option<u64>, Query, description = "The same, for clients that cannot set headers."),
-    ),
+    params(Directory, After),
     responses(
         (status = 200, description = "A stream of events, which ends only when the server stops.",
             body = Event, content_type = "text/event-stream"),

@@ -261,28 +261,24 @@ impl Directory {
 
 impl IntoParams for Directory {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let parameter = |name: &str, place, description: &str| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(place)
-                .required(Required::False)
-                .description(Some(description))
-                .schema(Some(<String as PartialSchema>::schema()))
-                .build()
-        };
+        let query = "The working directory, as an absolute path on the server's machine; the server's own when there is none.";
+        let header = "The same, percent-encoded. The query parameter goes first.";
         vec![
-            parameter(
-                "directory",
-                ParameterIn::Query,
-                "The working directory, as an absolute path on the server's machine; the server's own when there is none.",
-            ),
-            parameter(
-                DIRECTORY_HEADER,
-                ParameterIn::Header,
-                "The same, percent-encoded. The query parameter goes first.",
-            ),
+            text_parameter("directory", ParameterIn::Query, query),
+            text_parameter(DIRECTORY_HEADER, ParameterIn::Header, header),
         ]
     }
+}
+
+/// An optional text parameter of the OpenAPI document.
+pub(super) fn text_parameter(name: &str, place: ParameterIn, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(<String as PartialSchema>::schema()))
+        .build()
 }
 
 /// The `x-client-id` of a request.
@@ -296,6 +292,13 @@ impl Client {
             source,
             client: self.0,
         }
+    }
+}
+
+impl IntoParams for Client {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = "Names the client in the events that this request causes; at most 256 bytes.";
+        vec![text_parameter(CLIENT_HEADER, ParameterIn::Header, text)]
     }
 }
 
@@ -332,6 +335,13 @@ impl IfMatch {
         only_digits
             .then(|| digits.parse().ok())?
             .map(|n| Self(Some(n)))
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = "The revision that the session has to have, as its `ETag`: `\"8\"`. Any other is refused with 412.";
+        vec![text_parameter("If-Match", ParameterIn::Header, text)]
     }
 }
 

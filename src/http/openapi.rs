@@ -1,12 +1,18 @@
-//! The OpenAPI document.
+//! The OpenAPI document: what utoipa makes of the routes, in the form that generators of clients deal
+//! with best.
+
+mod tidy;
 
 use std::sync::LazyLock;
 
 use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use serde_json::Value;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::error::ErrorBody;
 use super::router::routes;
+use super::v2::TaggedError;
 use crate::opencode::{EventId, EventPayload};
 
 /// An event of `/event`.
@@ -34,17 +40,58 @@ pub struct GlobalEvent {
 #[openapi(
     info(
         title = "Baton",
-        description = "Hands a live coding session from one model to another."
+        description = "Hands a live coding session from one model to another, over the OpenCode HTTP API and the Agent \
+                       Client Protocol. `PATCH /opencode/session/{sessionID}` changes the model, the provider, the agent \
+                       or the reasoning effort of a session and keeps its conversation.",
     ),
-    components(schemas(ErrorBody, EventPayload, super::v2::TaggedError))
+    servers((url = "/", description = "The server that this document comes from.")),
+    tags(
+        (name = "session", description = "Sessions, and what they select."),
+        (name = "message", description = "Prompts and answers."),
+        (name = "event", description = "Event streams."),
+        (name = "permission", description = "What agents want to be allowed."),
+        (name = "question", description = "What agents ask."),
+        (name = "provider", description = "The backends with their models."),
+        (name = "agent", description = "What can be selected as `agent`."),
+        (name = "config", description = "What OpenCode's clients ask before they start."),
+        (name = "project", description = "Directories and paths."),
+        (name = "global", description = "The server itself."),
+    ),
+    components(schemas(ErrorBody, TaggedError)),
+    modifiers(&Passwords),
+    // Without a password set, none is asked for.
+    security((), ("basic" = []), ("bearer" = [])),
 )]
 struct Base;
 
-/// The document as JSON, for people and machines: indented, in the order of the routes.
+struct Passwords;
+
+impl Modify for Passwords {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let http = |scheme, text: &str| {
+            let mut http = Http::new(scheme);
+            http.description = Some(text.to_owned());
+            SecurityScheme::Http(http)
+        };
+        let basic = http(
+            HttpAuthScheme::Basic,
+            "The server's password, with any user name.",
+        );
+        let bearer = http(HttpAuthScheme::Bearer, "The server's password.");
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("basic", basic);
+        components.add_security_scheme("bearer", bearer);
+    }
+}
+
+/// The document, indented, in the order of the routes.
 pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         let mut document = Base::openapi();
         document.merge(routes().into_openapi());
+        // A document that is not JSON could not be printed either; an empty one fails the drift test.
+        let mut document = serde_json::to_value(&document).unwrap_or(Value::Null);
+        tidy::tidy(&mut document);
         serde_json::to_string_pretty(&document).unwrap_or_default()
     });
     &DOCUMENT

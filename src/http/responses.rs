@@ -20,7 +20,7 @@ fn schema_of(bodies: &[&str]) -> RefOr<Schema> {
 }
 
 /// One error response.
-pub fn response(description: &str, bodies: &[&str], header: Option<(&str, &str)>) -> Response {
+fn response(description: &str, bodies: &[&str], header: Option<(&str, &str)>) -> Response {
     let content = ContentBuilder::new()
         .schema(Some(schema_of(bodies)))
         .build();
@@ -72,4 +72,58 @@ responses! {
     NotApplied = "502", "The agent could not apply the selection, which was taken back.", ["ModelNotAppliedError"];
     TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.", ["TaggedError"];
     TaggedNotThere = "404", "There is no such session.", ["TaggedError"];
+    TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"];
+    TaggedNotJson = "415", "The body's content type is not JSON.", ["TaggedError"];
+    Stopping = "503", "The server is shutting down.", ["ServiceUnavailableError"];
+    TaggedStopping = "503", "The server is shutting down.", ["TaggedError"];
+}
+
+/// What every operation can answer.
+#[derive(Debug)]
+pub struct Everywhere;
+
+impl IntoResponses for Everywhere {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        everywhere(["UnauthorizedError", "ForbiddenError", "UnknownError"])
+    }
+}
+
+/// What every operation of OpenCode 2 can answer.
+#[derive(Debug)]
+pub struct TaggedEverywhere;
+
+impl IntoResponses for TaggedEverywhere {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        everywhere(["TaggedError"; 3])
+    }
+}
+
+fn everywhere([unauthorized, forbidden, unknown]: [&str; 3]) -> BTreeMap<String, RefOr<Response>> {
+    let all = [
+        (
+            "401",
+            "A password is set, and the request has none or a wrong one.",
+            unauthorized,
+            Some(("WWW-Authenticate", "How to send the password.")),
+        ),
+        (
+            "403",
+            "The request comes from a page of another web site, or under a host name that is not the server's.",
+            forbidden,
+            None,
+        ),
+        (
+            "500",
+            "The server has failed; the reference stands in its log.",
+            unknown,
+            None,
+        ),
+    ];
+    let all = all.map(|(status, description, body, header)| {
+        (
+            status.to_owned(),
+            RefOr::T(response(description, &[body], header)),
+        )
+    });
+    BTreeMap::from(all)
 }

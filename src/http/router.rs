@@ -35,6 +35,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(message::list::list, message::prompt::prompt))
         .routes(routes!(message::get::get, message::delete::delete))
         .routes(routes!(message::prompt_async::prompt_async))
+        .routes(routes!(session::model_history::model_history))
         .routes(routes!(session::abort::abort))
         .routes(routes!(session::init::init))
         .routes(routes!(session::children::children))

@@ -16,9 +16,11 @@ use futures_util::{FutureExt, stream};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, interval_at};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::error::{BadKind, Problem};
-use super::extract::Params;
+use super::extract::{Params, text_parameter};
 use super::state::Shared;
 use crate::event::{Bus, Next, Published, render};
 use crate::opencode::event::EventPayload;
@@ -44,6 +46,18 @@ pub enum View {
 /// The position that a client asks for: the number of the event that it had last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct After(pub Option<u64>);
+
+impl IntoParams for After {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let header =
+            "The number of the event that the client had last: what came after it is sent again.";
+        let query = "The same, for clients that cannot set headers. It goes first.";
+        vec![
+            text_parameter("Last-Event-ID", ParameterIn::Header, header),
+            text_parameter("lastEventID", ParameterIn::Query, query),
+        ]
+    }
+}
 
 impl axum::extract::FromRequestParts<Shared> for After {
     type Rejection = Problem;

@@ -189,12 +189,14 @@ pub struct ModelChanged {
     /// The session's revision after the change.
     pub revision: u64,
     /// The selection before; null for a session's first.
+    #[schema(required)]
     pub previous: Option<Selection>,
     /// The selection now.
     pub current: Selection,
     /// Who changed it.
     pub source: Source,
     /// The `x-client-id` of the request, or null.
+    #[schema(required)]
     pub client: Option<String>,
     /// When it takes effect.
     pub effective: Effective,

@@ -10,6 +10,10 @@ use super::session::{MessageModel, Tokens};
 /// A message: what the user said, or what a model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "role", rename_all = "lowercase")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "about as many of one as of the other, and a box would show in every match"
+)]
 pub enum Message {
     /// A prompt.
     User(UserMessage),
@@ -181,24 +185,6 @@ pub struct MessageWithParts {
     pub info: Message,
     /// Its parts, in order.
     pub parts: Vec<Part>,
-}
-
-/// An answer with its parts.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct AnswerWithParts {
-    /// The answer.
-    pub info: AssistantAnswer,
-    /// Its parts, in order.
-    pub parts: Vec<Part>,
-}
-
-/// An assistant message on its own, with its `role`.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[serde(tag = "role", rename = "assistant")]
-pub struct AssistantAnswer {
-    /// The message's fields.
-    #[serde(flatten)]
-    pub message: AssistantMessage,
 }
 
 /// When a part began and ended, in milliseconds since the Unix epoch.

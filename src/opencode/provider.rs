@@ -52,7 +52,7 @@ pub struct Model {
     pub capabilities: ModelCapabilities,
     /// Price per million tokens; zero, since agents bill by themselves.
     pub cost: ModelCost,
-    /// Limits in tokens; zero where unknown.
+    /// Limits in tokens.
     pub limit: ModelLimit,
     /// `active`.
     pub status: String,
@@ -125,7 +125,7 @@ pub struct ModelCost {
     pub cache: CacheTokens,
 }
 
-/// Limits of a model, in tokens; zero where unknown.
+/// Limits of a model, in tokens. Clients divide by them, so that one that is not known is a usual one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModelLimit {
     /// Of the context.

@@ -198,8 +198,10 @@ pub struct SessionRuntime {
     /// What is going on right now.
     pub status: RuntimeStatus,
     /// What the agent has confirmed; null before the first agent was started.
+    #[schema(required)]
     pub applied: Option<Selection>,
     /// The selection that the agent has not confirmed yet; null when there is none.
+    #[schema(required)]
     pub pending: Option<Selection>,
 }
 

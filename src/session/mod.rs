@@ -8,8 +8,13 @@ mod answer;
 mod ask;
 mod error;
 pub mod handoff;
+mod outbox;
+mod permission;
 mod prompt;
+mod question;
 mod read;
+mod reconcile;
+mod report;
 mod request;
 mod select;
 mod state;
@@ -40,7 +45,6 @@ use state::{Binding, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
-pub use state::SwitchEntry;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -186,23 +190,27 @@ impl Sessions {
 
     /// Publishes events of a session. The caller holds its lock, so that they come in commit order.
     fn publish(&self, session: &Session, events: &[EventPayload]) {
-        self.bus.publish(&session.directory, events);
+        session.outbox.publish(&self.bus, events);
     }
 
     /// Makes sure, before the lock is taken, that the registry knows enough to judge a wish.
-    async fn prepare(&self, current_provider: Option<&str>, wish: &Wish) {
+    async fn prepare(&self, session: Option<&Session>, wish: &Wish) {
         let snapshot = self.registry.snapshot();
         let model = wish.model.as_ref().map(|m| m.model_id.as_str());
-        match wish.provider(&snapshot).or(current_provider) {
-            Some(provider) => self.registry.prepare(provider, model).await,
-            None => match &snapshot.default_model {
-                Some(default) => {
-                    self.registry
-                        .prepare(&default.provider_id, Some(&default.model_id))
-                        .await
-                }
-                None => drop(self.registry.settled(FIRST_PROBES).await),
-            },
+        if let Some(provider) = wish.provider(&snapshot) {
+            return self.registry.prepare(provider, model).await;
+        }
+        let current = match session {
+            Some(session) => session.locked.lock().await.state.selection.clone(),
+            None => None,
+        };
+        match (current, &snapshot.default_model) {
+            (Some(current), _) => self.registry.prepare(&current.provider_id, None).await,
+            (None, Some(default)) => {
+                let model = Some(default.model_id.as_str());
+                self.registry.prepare(&default.provider_id, model).await;
+            }
+            (None, None) => drop(self.registry.settled(FIRST_PROBES).await),
         }
     }
 
@@ -248,6 +256,7 @@ impl Sessions {
             },
             cost: 0.0,
             tokens: Tokens::default(),
+            usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
             todos: Vec::new(),
@@ -260,8 +269,8 @@ impl Sessions {
         let first = state
             .selection
             .clone()
-            .map(|selection| SwitchEntry::new(1, now, None, selection, caller));
-        batch.extend(first.iter().map(|entry| entry.put(&id)));
+            .map(|selection| state::open_switch(1, now, None, selection, caller));
+        batch.extend(first.iter().map(|entry| state::put_switch(&id, entry)));
         self.store.commit(batch).await?;
         let session = Session::new(state, BTreeMap::new(), 0);
         let locked = session.locked.lock().await;
@@ -292,15 +301,7 @@ impl Sessions {
     ) -> Result<SessionInfo, Error> {
         let session = self.find(id)?;
         if !update.wish.is_empty() {
-            let current = session
-                .locked
-                .lock()
-                .await
-                .state
-                .selection
-                .as_ref()
-                .map(|s| s.provider_id.clone());
-            self.prepare(current.as_deref(), &update.wish).await;
+            self.prepare(Some(&session), &update.wish).await;
         }
         let this = Arc::clone(self);
         detached(async move { this.update_now(&session, &update, &caller).await }).await
@@ -312,22 +313,48 @@ impl Sessions {
         update: &Update,
         caller: &Caller,
     ) -> Result<SessionInfo, Error> {
-        let mut locked = session.locked.lock().await;
-        if locked.runtime.deleted {
-            return Err(Error::NotFound(session.id.clone()));
-        }
-        let Some(planned) =
-            select::plan(&locked.state, update, &self.registry.snapshot(), now_ms())?
-        else {
-            return Ok(locked.info());
+        let (committed, ticket, reloads, info) = {
+            let mut locked = session.locked.lock().await;
+            if locked.runtime.deleted {
+                return Err(Error::NotFound(session.id.clone()));
+            }
+            let registry = self.registry.snapshot();
+            let Some(planned) = select::plan(&locked.state, update, &registry, now_ms())? else {
+                drop(locked);
+                return Ok(self.view(session).await);
+            };
+            let (committed, events) =
+                self.install(session, &mut locked, planned, caller, Vec::new());
+            let ticket = session.outbox.stage(events);
+            self.ensure_worker(session, &mut locked);
+            session.wake.notify_one();
+            (committed, ticket, locked.runtime.reloads, locked.info())
         };
-        let events = self
-            .commit(session, &mut locked, planned, caller, Vec::new())
-            .await?;
-        self.publish(session, &events);
-        self.ensure_worker(session, &mut locked);
-        session.wake.notify_one();
-        Ok(locked.info())
+        let committed = committed.await;
+        session.outbox.settle(&self.bus, ticket, committed.is_ok());
+        if let Err(error) = committed {
+            let mut locked = session.locked.lock().await;
+            // The first of several that failed together has done it already.
+            if locked.runtime.reloads == reloads {
+                self.reload(session, &mut locked).await;
+            }
+            return Err(error.into());
+        }
+        Ok(info)
+    }
+
+    /// A session as it is committed.
+    async fn view(&self, session: &Session) -> SessionInfo {
+        loop {
+            let (info, ticket, reloads) = {
+                let locked = session.locked.lock().await;
+                (locked.info(), session.outbox.last(), locked.runtime.reloads)
+            };
+            session.outbox.caught_up(ticket).await;
+            if session.locked.lock().await.runtime.reloads == reloads {
+                return info;
+            }
+        }
     }
 
     /// Waits until the session's selection is applied or was passed over by a later one that is.
@@ -350,7 +377,8 @@ impl Sessions {
                     return Err(Error::NotApplied(failure.clone()));
                 }
                 if locked.runtime.settled_revision >= wanted || locked.runtime.deleted {
-                    return Ok(locked.info());
+                    drop(locked);
+                    return Ok(self.view(&session).await);
                 }
             }
             if settled.changed().await.is_err() {

@@ -42,16 +42,9 @@ impl Sessions {
             });
         }
         let session = self.find(id)?;
-        let current = session
-            .locked
-            .lock()
-            .await
-            .state
-            .selection
-            .as_ref()
-            .map(|s| s.provider_id.clone());
-        if !prompt.wish.is_empty() || current.is_none() {
-            self.prepare(current.as_deref(), &prompt.wish).await;
+        let chosen = session.locked.lock().await.state.selection.is_some();
+        if !chosen || !prompt.wish.is_empty() {
+            self.prepare(Some(&session), &prompt.wish).await;
         }
         let this = Arc::clone(self);
         detached(async move { this.admit(&session, prompt, &caller).await }).await
@@ -99,7 +92,10 @@ impl Sessions {
             None => {
                 let mut batch = vec![put(&next, Some(next.revision))];
                 batch.extend(beside);
-                self.store.commit(batch).await?;
+                if let Err(error) = self.store.commit(batch).await {
+                    self.reload(session, &mut locked).await;
+                    return Err(error.into());
+                }
                 locked.state = next;
                 let info = locked.info();
                 vec![EventPayload::SessionUpdated(SessionEvent {

@@ -11,6 +11,7 @@ use crate::opencode::event::{
     EventPayload, MessageRemoved, PermissionReplied, QuestionRejected, QuestionReplied,
     SessionStatus, Todo,
 };
+use crate::opencode::history::ModelHistory;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::opencode::request::{PermissionReply, PermissionRequest, QuestionRequest};
 use crate::opencode::{
@@ -73,7 +74,8 @@ impl Sessions {
     /// # Errors
     /// No such session.
     pub async fn info(&self, id: &SessionId) -> Result<SessionInfo, Error> {
-        Ok(self.find(id)?.locked.lock().await.info())
+        let session = self.find(id)?;
+        Ok(self.view(&session).await)
     }
 
     /// Sessions, the one used last first.
@@ -92,8 +94,9 @@ impl Sessions {
                 && search
                     .as_deref()
                     .is_none_or(|s| state.title.to_lowercase().contains(s));
+            drop(locked);
             if wanted {
-                sessions.push(locked.info());
+                sessions.push(self.view(&session).await);
             }
         }
         sessions.sort_by(|a, b| {
@@ -125,6 +128,32 @@ impl Sessions {
     /// No such session.
     pub async fn todos(&self, id: &SessionId) -> Result<Vec<Todo>, Error> {
         Ok(self.find(id)?.locked.lock().await.state.todos.clone())
+    }
+
+    /// The models of a session: selected, applied, what each has answered, and how they changed.
+    ///
+    /// # Errors
+    /// No such session, or a failing store.
+    pub async fn model_history(&self, id: &SessionId) -> Result<ModelHistory, Error> {
+        let session = self.find(id)?;
+        let locked = session.locked.lock().await;
+        let damaged = |error: serde_json::Error| {
+            StoreError::Database(format!("the audit trail of {id} is damaged: {error}"))
+        };
+        // Under the lock, so that trail and revision belong together.
+        let rows = self.store.switches(id).await?;
+        let switches = rows
+            .iter()
+            .map(|row| serde_json::from_str(row))
+            .collect::<Result<_, _>>()
+            .map_err(damaged)?;
+        Ok(ModelHistory {
+            revision: locked.state.revision,
+            selected: locked.state.selection.clone(),
+            applied: locked.runtime.applied.clone(),
+            usage: locked.state.usage.clone(),
+            switches,
+        })
     }
 
     /// The sessions that are busy, as OpenCode lists them.
@@ -310,7 +339,7 @@ impl Sessions {
     async fn remember(
         &self,
         locked: &mut Locked,
-        waiting: &super::ask::WaitingPermission,
+        waiting: &super::permission::WaitingPermission,
     ) -> Result<(), Error> {
         let mut next = locked.state.clone();
         let new: Vec<_> = waiting

@@ -1,17 +1,20 @@
 //! The locked operation: the only writer of a selection.
 //!
 //! [`plan`] is pure: from a state, a request and a snapshot of the registry it makes the next state,
-//! or nothing for a no-op, or an error. [`Sessions::commit`] writes it, installs it in state and
-//! runtime together, and publishes the events, all under the session's lock.
+//! or nothing for a no-op, or an error. [`Sessions::install`] installs it in state and runtime together
+//! and queues it for the store, under the session's lock; it is seen and acknowledged once it is committed.
 
-use super::state::{Locked, Session, SessionState, SwitchEntry, Target, put};
+use futures_util::future::BoxFuture;
+
+use super::state::{Locked, Session, SessionState, Target, open_switch, put, put_switch};
 use super::{Caller, Error, Sessions, Update};
 use crate::opencode::event::{
     AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched, SessionEvent,
 };
+use crate::opencode::history::ModelSwitch;
 use crate::opencode::{MessageId, Selection};
 use crate::registry::Snapshot;
-use crate::store::Change;
+use crate::store::{Change, StoreError};
 
 /// Changes that were validated and are worth a new revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,8 +117,8 @@ fn plan_selection(
 }
 
 impl Sessions {
-    /// Writes planned changes together with `beside`, then installs them in state and runtime. The
-    /// caller holds the lock, and publishes the events that come back before it lets go of it.
+    /// Writes planned changes together with `beside`, and installs them in state and runtime. The caller
+    /// holds the lock, and publishes the events that come back before it lets go of it.
     ///
     /// # Errors
     /// When the store fails; nothing has changed then.
@@ -127,11 +130,35 @@ impl Sessions {
         caller: &Caller,
         beside: Vec<Change>,
     ) -> Result<Vec<EventPayload>, Error> {
+        let (committed, events) = self.install(session, locked, planned, caller, beside);
+        match committed.await {
+            Ok(()) => Ok(events),
+            Err(error) => {
+                self.reload(session, locked).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The same without waiting for the commit, so that the lock is free while the store is at work and
+    /// many changes share a transaction. The changes are queued for the store in the order of the lock.
+    /// Nobody is to see them before they are committed.
+    pub(super) fn install(
+        &self,
+        session: &Session,
+        locked: &mut Locked,
+        planned: Planned,
+        caller: &Caller,
+        beside: Vec<Change>,
+    ) -> (
+        BoxFuture<'static, Result<(), StoreError>>,
+        Vec<EventPayload>,
+    ) {
         let Planned { next, switch } = planned;
         let revision = next.revision;
         let time = crate::opencode::now_ms();
         let entry = switch.as_ref().map(|s| {
-            SwitchEntry::new(
+            open_switch(
                 revision,
                 time,
                 s.previous.clone(),
@@ -140,9 +167,9 @@ impl Sessions {
             )
         });
         let mut batch = vec![put(&next, Some(locked.state.revision))];
-        batch.extend(entry.iter().map(|entry| entry.put(&session.id)));
+        batch.extend(entry.iter().map(|entry| put_switch(&session.id, entry)));
         batch.extend(beside);
-        self.store.commit(batch).await?;
+        let committed = self.store.commit(batch);
 
         let effective = if locked.runtime.is_busy() {
             Effective::NextTurn
@@ -162,7 +189,7 @@ impl Sessions {
             info: locked.info(),
         });
         let Some(switch) = switch else {
-            return Ok(vec![info]);
+            return (committed, vec![info]);
         };
         let changed = EventPayload::ModelChanged(ModelChanged {
             session_id: session.id.clone(),
@@ -177,11 +204,34 @@ impl Sessions {
         });
         let mut events = vec![changed, info];
         events.extend(opencode2_events(session, &switch, time));
-        Ok(events)
+        (committed, events)
+    }
+
+    /// Goes back to what the store has, after a commit that failed. Changes that were installed on top
+    /// of the failed one fail, too: the store compares revisions. The caller holds the lock.
+    pub(super) async fn reload(&self, session: &Session, locked: &mut Locked) {
+        let row = self.store.session(&session.id).await;
+        let state =
+            row.map(|row| row.and_then(|row| serde_json::from_str::<SessionState>(&row.body).ok()));
+        let Ok(Some(state)) = state else {
+            tracing::error!(session = %session.id, "the state in the store cannot be read; memory may be ahead of it");
+            return;
+        };
+        let selection = state.selection.clone();
+        locked.runtime.desired = selection.map(|selection| Target {
+            selection,
+            revision: state.selection_revision,
+        });
+        // The agent may have been brought after what was taken back.
+        let reconciled = state.selection_revision.saturating_sub(1);
+        locked.runtime.settled_revision = locked.runtime.settled_revision.min(reconciled);
+        locked.runtime.reloads += 1;
+        locked.state = state;
+        session.wake.notify_one();
     }
 
     /// Keeps the entry until its outcome is known. A switch that was passed over has none.
-    fn remember_switch(&self, locked: &mut Locked, entry: Option<SwitchEntry>) {
+    fn remember_switch(&self, locked: &mut Locked, entry: Option<ModelSwitch>) {
         /// Switches of one session whose outcome may be open.
         const OPEN_SWITCHES: usize = 64;
         let Some(entry) = entry else { return };
@@ -248,6 +298,7 @@ mod tests {
             },
             cost: 0.0,
             tokens: Tokens::default(),
+            usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
             todos: Vec::new(),

@@ -9,9 +9,11 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Notify, oneshot, watch};
 
 use super::answer::Answering;
+use super::outbox::Outbox;
 use super::{Answer, Caller};
-use crate::opencode::event::{Source, Todo, Transfer};
-use crate::opencode::message::MessageError;
+use crate::opencode::event::Todo;
+use crate::opencode::history::{ModelSwitch, ModelUsage};
+use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::{
     PermissionRule, Revert, RuntimeStatus, SessionRuntime, SessionSummary, SessionTime, Tokens,
 };
@@ -52,6 +54,9 @@ pub struct SessionState {
     pub cost: f64,
     /// Tokens of all answers.
     pub tokens: Tokens,
+    /// The same by model, the first one used first.
+    #[serde(default)]
+    pub usage: Vec<ModelUsage>,
     /// What was changed.
     pub summary: SessionSummary,
     /// Set while the session is reverted.
@@ -111,29 +116,6 @@ pub struct Turn {
     pub answers: Vec<oneshot::Sender<Answer>>,
 }
 
-/// An entry of the audit trail.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SwitchEntry {
-    /// The revision that it made.
-    pub revision: u64,
-    /// When, in milliseconds since the Unix epoch.
-    pub time: u64,
-    /// The selection before.
-    pub previous: Option<Selection>,
-    /// The selection after.
-    pub current: Selection,
-    /// Who changed it.
-    pub source: Source,
-    /// The client.
-    pub client: Option<String>,
-    /// How the conversation reached the agent, once it was applied.
-    pub transfer: Option<Transfer>,
-    /// How long it took to apply, in milliseconds.
-    pub duration_ms: Option<u64>,
-    /// Why it could not be applied.
-    pub failure: Option<MessageError>,
-}
-
 /// A permission that the user gave for good, to one backend of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Always {
@@ -173,9 +155,11 @@ pub struct Runtime {
     /// When the last switch failed, for prompts that were waiting for it.
     pub failed: Option<(Target, MessageError, Instant)>,
     /// Entries of the audit trail whose outcome is not known yet.
-    pub open_switches: VecDeque<SwitchEntry>,
+    pub open_switches: VecDeque<ModelSwitch>,
     /// The worker was started.
     pub worker: bool,
+    /// Counts how often the state was read from the store anew, after a failed commit.
+    pub reloads: u64,
     /// The session was deleted; nothing is to be started for it any more.
     pub deleted: bool,
 }
@@ -214,12 +198,14 @@ pub struct Locked {
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// Its directory, which scopes its events.
+    /// Its directory.
     pub directory: Arc<str>,
     /// THE lock. Nothing but the store is awaited while it is held.
     pub locked: Mutex<Locked>,
     /// Wakes the worker.
     pub wake: Notify,
+    /// Events on their way to the bus.
+    pub outbox: Outbox,
     /// Changes when a switch has ended.
     pub settled: watch::Sender<u64>,
 }
@@ -238,9 +224,9 @@ impl Session {
         // A selection from before a restart is applied by the next prompt and not before, so that a
         // start of Baton does not start an agent for every session it knows.
         let settled_revision = state.selection_revision;
+        let directory: Arc<str> = state.directory.as_str().into();
         Arc::new(Self {
             id: state.id.clone(),
-            directory: state.directory.as_str().into(),
             locked: Mutex::new(Locked {
                 state,
                 runtime: Runtime {
@@ -251,6 +237,8 @@ impl Session {
                     ..Runtime::default()
                 },
             }),
+            outbox: Outbox::new(Arc::clone(&directory)),
+            directory,
             wake: Notify::new(),
             settled: watch::Sender::new(0),
         })
@@ -329,34 +317,58 @@ pub fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-impl SwitchEntry {
-    /// A change of the selection by somebody, at a time.
-    pub fn new(
-        revision: u64,
-        time: u64,
-        previous: Option<Selection>,
-        current: Selection,
-        caller: &Caller,
-    ) -> Self {
-        Self {
-            revision,
-            time,
-            previous,
-            current,
-            source: caller.source,
-            client: caller.client.clone(),
-            transfer: None,
-            duration_ms: None,
-            failure: None,
-        }
+/// A change of the selection by somebody, at a time; its outcome is open.
+pub fn open_switch(
+    revision: u64,
+    time: u64,
+    previous: Option<Selection>,
+    current: Selection,
+    caller: &Caller,
+) -> ModelSwitch {
+    ModelSwitch {
+        revision,
+        time,
+        previous,
+        current,
+        source: caller.source,
+        client: caller.client.clone(),
+        transfer: None,
+        duration_ms: None,
+        failure: None,
     }
+}
 
-    /// Writes the entry.
-    pub fn put(&self, session: &SessionId) -> Change {
-        Change::PutSwitch {
-            session: session.clone(),
-            revision: self.revision,
-            body: to_json(self),
+/// Writes an entry of the audit trail.
+pub fn put_switch(session: &SessionId, entry: &ModelSwitch) -> Change {
+    Change::PutSwitch {
+        session: session.clone(),
+        revision: entry.revision,
+        body: to_json(entry),
+    }
+}
+
+impl SessionState {
+    /// Adds what an answer has cost to the session and to its model.
+    pub fn count(&mut self, answer: &AssistantMessage) {
+        self.tokens.add(&answer.tokens);
+        self.cost += answer.cost;
+        let same = |u: &&mut ModelUsage| {
+            u.provider_id == answer.provider_id && u.model_id == answer.model_id
+        };
+        if let Some(usage) = self.usage.iter_mut().find(same) {
+            usage.answers += 1;
+            usage.tokens.add(&answer.tokens);
+            usage.cost += answer.cost;
+            return;
         }
+        let mut tokens = Tokens::default();
+        tokens.add(&answer.tokens);
+        self.usage.push(ModelUsage {
+            provider_id: answer.provider_id.clone(),
+            model_id: answer.model_id.clone(),
+            answers: 1,
+            tokens,
+            cost: answer.cost,
+        });
     }
 }

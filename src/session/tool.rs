@@ -238,7 +238,8 @@ impl ToolCall {
             self.kind,
             ToolKind::Edit | ToolKind::Delete | ToolKind::Move
         );
-        if self.status != ToolCallStatus::Completed || !(edits || !self.diffs.is_empty()) {
+        let changes = edits || !self.diffs.is_empty();
+        if self.status != ToolCallStatus::Completed || !changes {
             return Vec::new();
         }
         if !self.files.is_empty() {

@@ -7,9 +7,12 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::answer::{Answering, Folded};
-use super::ask::{WaitingPermission, WaitingQuestion};
+use super::permission::WaitingPermission;
+use super::question::WaitingQuestion;
+use super::reconcile::{Live, call_error};
+use super::report::read_options;
 use super::state::{Queued, Target};
-use super::worker::{Live, Worker, call_error, read_options};
+use super::worker::Worker;
 use super::{Answer, error_event, transcript};
 use crate::agent::connection::{CallError, Inbound, RpcError};
 use crate::opencode::event::{EventPayload, SessionIdleEvent, SessionStatus, SessionStatusEvent};
@@ -170,7 +173,7 @@ impl Worker {
         match outcome.ended {
             Ended::Replied(_) => drop(self.lives.insert(provider, live)),
             Ended::AgentGone => {}
-            Ended::CancelIgnored if live.agent.is_working() => {
+            Ended::CancelIgnored if live.agent.working() > 0 => {
                 tracing::warn!(
                     backend = provider,
                     "the agent ignored a cancel; its native session is left alone"
@@ -466,8 +469,7 @@ impl Worker {
         let mut answering = locked.runtime.answering.take()?;
         let mut events = answering.finish(reason, tokens, error.clone());
         let mut batch = answering.take_changes();
-        locked.state.tokens.add(&tokens);
-        locked.state.cost += answering.message.cost;
+        locked.state.count(&answering.message);
         locked.state.time.updated = crate::opencode::now_ms().max(locked.state.time.updated);
         batch.push(locked.put_state());
         if let Some((provider, live)) = seen

@@ -182,6 +182,9 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>>;
     /// All sessions.
     fn sessions(&self) -> BoxFuture<'static, Result<Vec<SessionRow>, StoreError>>;
+    /// One session.
+    fn session(&self, id: &SessionId)
+    -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>>;
     /// Messages of a session, in order of arrival.
     fn messages(
         &self,

@@ -384,11 +384,17 @@ fn read_pairs(
     Ok(pairs.collect::<Result<_, _>>()?)
 }
 
-fn read_sessions(db: &Connection) -> Result<Vec<SessionRow>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, revision, body, (SELECT max(seq) FROM message WHERE session = session.id) FROM session",
-    )?;
-    let mut rows = statement.query([])?;
+/// Session columns in the order that [`read_sessions`] takes them.
+const SESSION_COLUMNS: &str =
+    "id, revision, body, (SELECT max(seq) FROM message WHERE session = session.id)";
+
+fn read_sessions(
+    db: &Connection,
+    sql: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<SessionRow>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
     let mut sessions = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
@@ -426,7 +432,21 @@ impl Store for SqliteStore {
     }
 
     fn sessions(&self) -> BoxFuture<'static, Result<Vec<SessionRow>, StoreError>> {
-        self.read(read_sessions)
+        self.read(|db| {
+            let sql = format!("SELECT {SESSION_COLUMNS} FROM session");
+            read_sessions(db, &sql, &[])
+        })
+    }
+
+    fn session(
+        &self,
+        id: &SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>> {
+        let id = id.clone();
+        self.read(move |db| {
+            let sql = format!("SELECT {SESSION_COLUMNS} FROM session WHERE id = ?1");
+            Ok(read_sessions(db, &sql, params![id.as_str()])?.pop())
+        })
     }
 
     fn messages(

@@ -39,7 +39,11 @@ pub struct Options {
 impl Server {
     /// A server with the mock agent only.
     pub async fn start() -> Self {
-        Self::start_with(Options { arguments: vec!["--agents".into(), "mock".into()], ..Options::default() }).await
+        Self::start_with(Options {
+            arguments: vec!["--agents".into(), "mock".into()],
+            ..Options::default()
+        })
+        .await
     }
 
     /// A server with this configuration.
@@ -49,8 +53,18 @@ impl Server {
         std::fs::write(folder.path().join("baton.toml"), options.config).expect("config file");
         let mark = format!("{}-{:x}", std::process::id(), rand_number());
         let (child, url) = launch(folder.path(), &mark, &options.arguments).await;
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("client");
-        Self { child, url, folder, client, mark, arguments: options.arguments }
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .expect("client");
+        Self {
+            child,
+            url,
+            folder,
+            client,
+            mark,
+            arguments: options.arguments,
+        }
     }
 
     /// The working directory of the server's sessions.
@@ -72,14 +86,25 @@ impl Server {
     /// Ends the server with SIGTERM and checks that nothing is left of it.
     pub async fn stop(mut self) {
         self.terminate().await;
-        assert_eq!(self.processes(), Vec::<u32>::new(), "processes are left after the shutdown");
+        assert_eq!(
+            self.processes(),
+            Vec::<u32>::new(),
+            "processes are left after the shutdown"
+        );
     }
 
     /// Ends the server with SIGTERM.
     pub async fn terminate(&mut self) {
         let pid = i32::try_from(self.child.id().expect("running")).expect("a pid");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("SIGTERM");
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops").expect("status");
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGTERM,
+        )
+        .expect("SIGTERM");
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it stops")
+            .expect("status");
         assert!(status.success(), "{status}");
     }
 
@@ -89,24 +114,43 @@ impl Server {
         let own = self.child.id();
         let marked = |pid: &u32| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes())
+            environment
+                .split(|b| *b == 0)
+                .any(|variable| variable == mark.as_bytes())
         };
         let numbers = std::fs::read_dir("/proc").expect("/proc").flatten();
         let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| Some(*pid) != own).filter(marked).collect()
+        pids.filter(|pid| Some(*pid) != own)
+            .filter(marked)
+            .collect()
     }
 
     /// Sends a request and reads the JSON of the answer.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         let response = self.request(method, path, body, &[]).await;
         let status = response.status();
         let text = response.text().await.expect("body");
-        let value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let value = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
         (status, value)
     }
 
     /// Sends a request with headers.
-    pub async fn request(&self, method: Method, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Response {
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Response {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -131,7 +175,13 @@ impl Server {
 
     /// Makes a session and returns its id.
     pub async fn create(&self) -> String {
-        let session = self.ok(Method::POST, "/opencode/session", Some(json!({ "title": "test" }))).await;
+        let session = self
+            .ok(
+                Method::POST,
+                "/opencode/session",
+                Some(json!({ "title": "test" })),
+            )
+            .await;
         session["id"].as_str().expect("id").to_owned()
     }
 
@@ -145,19 +195,27 @@ impl Server {
     /// The same, where it may be refused.
     pub async fn try_prompt(&self, session: &str, text: &str, more: Value) -> (StatusCode, Value) {
         let path = format!("/opencode/session/{session}/message");
-        self.send(Method::POST, &path, Some(prompt_body(text, more))).await
+        self.send(Method::POST, &path, Some(prompt_body(text, more)))
+            .await
     }
 
     /// Sends a text and does not wait for the answer.
     pub async fn prompt_async(&self, session: &str, text: &str, more: Value) {
         let path = format!("/opencode/session/{session}/prompt_async");
-        let (status, body) = self.send(Method::POST, &path, Some(prompt_body(text, more))).await;
+        let (status, body) = self
+            .send(Method::POST, &path, Some(prompt_body(text, more)))
+            .await;
         assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
     }
 
     /// PATCHes a session.
     pub async fn patch(&self, session: &str, body: Value) -> (StatusCode, Value) {
-        self.send(Method::PATCH, &format!("/opencode/session/{session}"), Some(body)).await
+        self.send(
+            Method::PATCH,
+            &format!("/opencode/session/{session}"),
+            Some(body),
+        )
+        .await
     }
 
     /// Opens the event stream.
@@ -170,7 +228,9 @@ impl Server {
         let mut events = self.events().await;
         let status = self.get("/opencode/session/status").await;
         if status.get(session).is_some() {
-            events.until("session.idle", |p| p["sessionID"] == session).await;
+            events
+                .until("session.idle", |p| p["sessionID"] == session)
+                .await;
         }
     }
 }
@@ -192,20 +252,38 @@ pub fn model(provider: &str, id: &str) -> Value {
 /// All text of an answer.
 pub fn text_of(answer: &Value) -> String {
     let parts = answer["parts"].as_array().expect("parts");
-    parts.iter().filter(|p| p["type"] == "text").filter_map(|p| p["text"].as_str()).collect()
+    parts
+        .iter()
+        .filter(|p| p["type"] == "text")
+        .filter_map(|p| p["text"].as_str())
+        .collect()
 }
 
 async fn launch(folder: &Path, mark: &str, arguments: &[String]) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
-    command.args(["serve", "--port", "0", "--data-dir"]).arg(folder.join("data"));
-    command.arg("--config").arg(folder.join("baton.toml")).args(arguments);
-    command.current_dir(folder.join("work")).env(MARK, mark).env("HOME", folder);
+    command
+        .args(["serve", "--port", "0", "--data-dir"])
+        .arg(folder.join("data"));
+    command
+        .arg("--config")
+        .arg(folder.join("baton.toml"))
+        .args(arguments);
+    command
+        .current_dir(folder.join("work"))
+        .env(MARK, mark)
+        .env("HOME", folder)
+        .env("BATON_LOG", "baton=warn");
     command.stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().expect("baton starts");
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it is ready in time");
+    let line = tokio::time::timeout(PATIENCE, lines.next_line())
+        .await
+        .expect("it is ready in time");
     let line = line.expect("stdout").expect("a first line");
-    let url = line.strip_prefix("baton listening on ").expect("the first line").to_owned();
+    let url = line
+        .strip_prefix("baton listening on ")
+        .expect("the first line")
+        .to_owned();
     (child, url)
 }
 
@@ -246,16 +324,24 @@ impl Events {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(read_stream(response, sender));
-        let mut events = Self { receiver, seen: Vec::new() };
+        let mut events = Self {
+            receiver,
+            seen: Vec::new(),
+        };
         let first = events.next().await;
-        assert_eq!(first.whole.get("payload").unwrap_or(&first.whole)["type"], "server.connected");
+        assert_eq!(
+            first.whole.get("payload").unwrap_or(&first.whole)["type"],
+            "server.connected"
+        );
         events
     }
 
     /// The next event.
     pub async fn next(&mut self) -> Event {
         let next = tokio::time::timeout(PATIENCE, self.receiver.recv()).await;
-        let event = next.unwrap_or_else(|_| panic!("no further event after {:#?}", self.kinds())).expect("the stream goes on");
+        let event = next
+            .unwrap_or_else(|_| panic!("no further event after {:#?}", self.kinds()))
+            .expect("the stream goes on");
         self.seen.push(event.clone());
         event
     }
@@ -282,7 +368,11 @@ async fn read_stream(mut response: Response, sender: mpsc::UnboundedSender<Event
         buffer.push_str(&String::from_utf8_lossy(&chunk));
         while let Some(end) = buffer.find("\n\n") {
             let frame: String = buffer.drain(..end + 2).collect();
-            let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name).map(|v| v.trim_start().to_owned()));
+            let field = |name: &str| {
+                frame
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name).map(|v| v.trim_start().to_owned()))
+            };
             let Some(data) = field("data:") else { continue };
             let whole: Value = serde_json::from_str(&data).expect("JSON");
             let payload = whole.get("payload").unwrap_or(&whole);

@@ -6,5 +6,7 @@
 )]
 
 mod harness;
+mod http;
 mod mock_agent;
+mod openapi;
 mod switch;

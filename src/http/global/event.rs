@@ -17,10 +17,7 @@ use crate::http::state::Shared;
     path = "/global/event",
     operation_id = "global.event",
     tag = "event",
-    params(
-        ("Last-Event-ID" = Option<u64>, Header, description = "The number of the event that the client had last."),
-        ("lastEventID" = Option<u64>, Query, description = "The same, for clients that cannot set headers."),
-    ),
+    params(After),
     responses(
         (status = 200, description = "A stream of events, which ends only when the server stops.",
             body = GlobalEvent, content_type = "text/event-stream"),

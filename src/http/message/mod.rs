@@ -42,7 +42,7 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
             &"a prompt was dropped without an answer",
         )),
         Err(_) => {
-            let body = Body::from_stream(with_blanks(answer, shape));
+            let body = Body::from_stream(with_blanks(answer, shape, BLANK_EVERY));
             let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
             response.extensions_mut().insert(Uncompressed);
             Ok(response)
@@ -53,6 +53,7 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
 fn with_blanks<T: Serialize + 'static>(
     answer: oneshot::Receiver<Answer>,
     shape: fn(Answer) -> T,
+    every: Duration,
 ) -> impl stream::Stream<Item = io::Result<Bytes>> {
     // The wait has begun before: the first blank, and with it the headers, leaves at once.
     let blank = Bytes::from_static(b" ");
@@ -63,7 +64,7 @@ fn with_blanks<T: Serialize + 'static>(
             if first {
                 return Some((Ok(blank), (Some(answer), false)));
             }
-            match tokio::time::timeout(BLANK_EVERY, &mut answer).await {
+            match tokio::time::timeout(every, &mut answer).await {
                 Err(_) => Some((Ok(blank), (Some(answer), false))),
                 Ok(Ok(answer)) => {
                     let json = serde_json::to_vec(&shape(answer));
@@ -77,4 +78,73 @@ fn with_blanks<T: Serialize + 'static>(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::opencode::message::{AssistantMessage, AssistantTime, MessagePath};
+    use crate::opencode::session::Tokens;
+    use crate::opencode::{MessageId, SessionId};
+
+    fn an_answer() -> Answer {
+        let message = AssistantMessage {
+            id: MessageId::new(),
+            session_id: SessionId::new(),
+            time: AssistantTime {
+                created: 1,
+                completed: None,
+            },
+            error: None,
+            parent_id: MessageId::new(),
+            model_id: "m".to_owned(),
+            provider_id: "p".to_owned(),
+            mode: "build".to_owned(),
+            agent: "build".to_owned(),
+            path: MessagePath {
+                cwd: "/".to_owned(),
+                root: "/".to_owned(),
+            },
+            summary: None,
+            cost: 0.0,
+            tokens: Tokens::default(),
+            variant: None,
+            finish: None,
+        };
+        Answer {
+            message,
+            parts: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_comes_behind_blanks_and_is_json_all_the_same() {
+        let (sender, answer) = oneshot::channel();
+        let every = Duration::from_millis(5);
+        let mut stream = Box::pin(with_blanks(answer, |answer| answer.message.model_id, every));
+        let mut body = Vec::new();
+        for _ in 0..3 {
+            body.extend(stream.next().await.expect("a blank").expect("no error"));
+        }
+        assert_eq!(body, b"   ");
+        sender.send(an_answer()).expect("somebody waits");
+        while let Some(chunk) = stream.next().await {
+            body.extend(chunk.expect("no error"));
+        }
+        let text: String = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(text, "m");
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_that_never_comes_breaks_the_body_off() {
+        let (sender, answer) = oneshot::channel::<Answer>();
+        let every = Duration::from_secs(60);
+        let mut stream = Box::pin(with_blanks(answer, |_| true, every));
+        assert!(stream.next().await.expect("a blank").is_ok());
+        drop(sender);
+        assert!(stream.next().await.expect("the end").is_err());
+        assert!(stream.next().await.is_none());
+    }
 }

@@ -10,15 +10,16 @@ use super::when_answered;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
-use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
+use crate::http::responses::{
+    MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable,
+};
 use crate::http::selection;
 use crate::http::state::Shared;
 use crate::opencode::event::Source;
-use crate::opencode::message::{AnswerWithParts, AssistantAnswer};
 use crate::opencode::prompt::{
     AgentPartInput, FilePartInput, PartInput, SubtaskPartInput, TextPartInput,
 };
-use crate::opencode::{MessageId, MessageWithParts, PartId};
+use crate::opencode::{Message, MessageId, MessageWithParts, PartId};
 use crate::session::{Answer, Prompt};
 
 /// Parts of a prompt.
@@ -88,14 +89,11 @@ pub struct PromptInput {
     path = "/session/{sessionID}/message",
     operation_id = "session.prompt",
     tag = "message",
-    params(
-        SessionPath,
-        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
-    ),
+    params(SessionPath, Client),
     request_body(content = PromptInput, description = "The prompt."),
     responses(
         (status = 200, description = "The answer, which may carry an error; with `noReply`, the stored prompt.", body = MessageWithParts),
-        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull,
+        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
     )
 )]
 pub async fn prompt(
@@ -115,11 +113,9 @@ pub async fn prompt(
     }
 }
 
-fn with_parts(answer: Answer) -> AnswerWithParts {
-    AnswerWithParts {
-        info: AssistantAnswer {
-            message: answer.message,
-        },
+fn with_parts(answer: Answer) -> MessageWithParts {
+    MessageWithParts {
+        info: Message::Assistant(answer.message),
         parts: answer.parts,
     }
 }

@@ -6,7 +6,9 @@ use axum::http::StatusCode;
 use super::prompt::{FIELDS, PromptInput, parse};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
-use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
+use crate::http::responses::{
+    MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable,
+};
 use crate::http::state::Shared;
 use crate::opencode::event::Source;
 
@@ -18,14 +20,11 @@ use crate::opencode::event::Source;
     path = "/session/{sessionID}/prompt_async",
     operation_id = "session.prompt_async",
     tag = "message",
-    params(
-        SessionPath,
-        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
-    ),
+    params(SessionPath, Client),
     request_body(content = PromptInput, description = "The prompt."),
     responses(
         (status = 204, description = "The prompt is stored."),
-        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull,
+        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
     )
 )]
 pub async fn prompt_async(

@@ -10,7 +10,7 @@ use super::{SessionModelInput, rules_of, with_etag};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, Directory};
 use crate::http::fields::Fields;
-use crate::http::responses::{NotJson, NotThere, TooLarge, Unselectable};
+use crate::http::responses::{NotJson, NotThere, Stopping, TooLarge, Unselectable};
 use crate::http::selection;
 use crate::http::state::Shared;
 use crate::opencode::event::Source;
@@ -64,15 +64,12 @@ pub struct SessionCreate {
     path = "/session",
     operation_id = "session.create",
     tag = "session",
-    params(
-        Directory,
-        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
-    ),
+    params(Directory, Client),
     request_body(content = Option<SessionCreate>, description = "What the session begins with."),
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, TooLarge, NotJson,
+        Unselectable, NotThere, TooLarge, NotJson, Stopping,
     )
 )]
 pub async fn create(

@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::message::when_answered;
-use crate::http::responses::{MessageExists, NotJson, NotThere, QueueFull, TooLarge, Unselectable};
+use crate::http::responses::{
+    MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable,
+};
 use crate::http::selection;
 use crate::http::state::Shared;
 use crate::opencode::MessageId;
@@ -53,14 +55,11 @@ pub struct SessionInit {
     path = "/session/{sessionID}/init",
     operation_id = "session.init",
     tag = "session",
-    params(
-        SessionPath,
-        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
-    ),
+    params(SessionPath, Client),
     request_body(content = SessionInit, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the model has answered.", body = bool),
-        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull,
+        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
     )
 )]
 pub async fn init(

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod get;
 pub mod init;
 pub mod list;
+pub mod model_history;
 pub mod permissions;
 pub mod status;
 pub mod todo;

@@ -11,7 +11,9 @@ use super::{SessionModelInput, rules_of, with_etag};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, IfMatch, Params, SessionPath};
 use crate::http::fields::Fields;
-use crate::http::responses::{NotApplied, NotJson, NotThere, Stale, TooLarge, Unselectable};
+use crate::http::responses::{
+    NotApplied, NotJson, NotThere, Stale, Stopping, TooLarge, Unselectable,
+};
 use crate::http::selection;
 use crate::http::state::Shared;
 use crate::opencode::Session;
@@ -88,8 +90,8 @@ pub struct SessionTimeUpdate {
     params(
         SessionPath,
         ("wait" = Option<bool>, Query, description = "Answer only when the agent has confirmed the selection, or has failed to."),
-        ("If-Match" = Option<String>, Header, description = "The revision that the session has to have, as an `ETag`: `\"8\"`."),
-        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
+        IfMatch,
+        Client,
     ),
     request_body(
         description = "What to change.",
@@ -101,7 +103,7 @@ pub struct SessionTimeUpdate {
     responses(
         (status = 200, description = "The session as it is now.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, Stale, TooLarge, NotJson, NotApplied,
+        Unselectable, NotThere, Stale, TooLarge, NotJson, NotApplied, Stopping,
     )
 )]
 pub async fn update(

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use super::switch;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
-use crate::http::responses::{TaggedInvalid, TaggedNotThere};
+use crate::http::responses::{
+    TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedStopping, TaggedTooLarge,
+};
 use crate::http::state::Shared;
 use crate::registry::Wish;
 
@@ -28,14 +30,11 @@ pub struct SwitchAgent {
     path = "/api/session/{sessionID}/agent",
     operation_id = "v2.session.switchAgent",
     tag = "session",
-    params(
-        SessionPath,
-        ("x-client-id" = Option<String>, Header, description = "Names the client in the events that this request causes; at most 256 bytes."),
-    ),
+    params(SessionPath, Client),
     request_body(content = SwitchAgent, description = "The agent to go on with."),
     responses(
         (status = 204, description = "It is selected."),
-        TaggedInvalid, TaggedNotThere,
+        TaggedInvalid, TaggedNotThere, TaggedTooLarge, TaggedNotJson, TaggedStopping,
     )
 )]
 pub async fn agent(

@@ -50,6 +50,9 @@ pub struct TaggedError {
     /// The agents that can be had.
     #[schema(nullable = false)]
     pub available: Option<Vec<String>>,
+    /// Stands beside the real error in the server's log.
+    #[schema(nullable = false)]
+    pub r#ref: Option<String>,
 }
 
 /// The names of errors of OpenCode 2's routes.
@@ -65,6 +68,14 @@ pub enum ErrorTag {
     AgentNotFoundError,
     /// There is no such session.
     SessionNotFoundError,
+    /// No password, or a wrong one.
+    UnauthorizedError,
+    /// A page of another web site, or a host name that is not this server's.
+    ForbiddenError,
+    /// The server is shutting down.
+    ServiceUnavailableError,
+    /// The server has failed.
+    UnknownError,
 }
 
 /// Selects, as a PATCH would.

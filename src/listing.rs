@@ -1,0 +1,314 @@
+//! What `baton agents` prints: every backend, whether it can run, and what it offers.
+
+use std::fmt::Write;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rand::RngExt;
+use serde::Serialize;
+
+use crate::agent::pool::Ledger;
+use crate::config::BackendSettings;
+use crate::registry::{Backend, Registry, Status, SwitchMethod};
+use crate::store::{SqliteStore, Store};
+
+/// Names of models that the table shows before it only counts them.
+const MODELS_SHOWN: usize = 4;
+/// The mode of a directory that only its owner can look into.
+const OWNER_ONLY: u32 = 0o700;
+/// What stands where there is nothing to say.
+const NOTHING: &str = "-";
+
+/// A backend in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Its id, the `providerID` of requests.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Whether it can run.
+    pub status: EntryStatus,
+    /// Why it cannot, and what to do.
+    pub reason: Option<String>,
+    /// Its version, as it says.
+    pub version: Option<String>,
+    /// The model that it starts with.
+    pub default_model: Option<String>,
+    /// Its models.
+    pub models: Vec<EntryModel>,
+    /// What can be selected as `agent`, beside `build` and the backend's id.
+    pub modes: Vec<String>,
+    /// How it changes its model.
+    pub switch: Option<SwitchMethod>,
+    /// It can load a native session.
+    pub load: bool,
+    /// It can resume a native session.
+    pub resume: bool,
+    /// How to install it.
+    pub install: String,
+}
+
+/// Whether a backend can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryStatus {
+    /// It runs.
+    Connected,
+    /// It runs and wants the user to sign in.
+    SignedOut,
+    /// It cannot run.
+    Unavailable,
+}
+
+impl EntryStatus {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::SignedOut => "signed out",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A model in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryModel {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Its reasoning efforts.
+    pub variants: Vec<String>,
+}
+
+/// Keeps no record: what is probed for a list ends with the list.
+struct NullLedger;
+
+impl Ledger for NullLedger {
+    fn started(&self, _: u32, _: u64, _: &str) {}
+    fn ended(&self, _: u32) {}
+}
+
+/// A folder that is gone afterwards.
+#[derive(Debug)]
+pub struct ScratchFolder(PathBuf);
+
+impl ScratchFolder {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When the system's folder for temporary files cannot be written.
+    pub fn new() -> io::Result<Self> {
+        let number: u64 = rand::rng().random();
+        let path = std::env::temp_dir().join(format!("baton-agents-{number:016x}"));
+        std::fs::DirBuilder::new().mode(OWNER_ONLY).create(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!("{} could not be removed: {error}", self.0.display());
+        }
+    }
+}
+
+/// Probes every backend, all at the same time.
+///
+/// # Errors
+/// When the scratch folder cannot be written.
+pub async fn probe(settings: BackendSettings, scratch: &Path) -> io::Result<Vec<Entry>> {
+    let store = SqliteStore::open(&scratch.join("probe.sqlite")).map_err(io::Error::other)?;
+    let store = Arc::new(store);
+    let registry = Registry::open(
+        settings.agents,
+        settings.default_model,
+        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::new(NullLedger),
+        settings.timeouts,
+        scratch.to_owned(),
+    )
+    .await;
+    registry.probe_all().await;
+    store.close();
+    let snapshot = registry.snapshot();
+    Ok(snapshot.backends.iter().map(|b| entry(b)).collect())
+}
+
+fn entry(backend: &Backend) -> Entry {
+    let (status, reason) = match &backend.status {
+        Status::Connected => (EntryStatus::Connected, None),
+        Status::SignedOut(reason) => (EntryStatus::SignedOut, Some(reason.clone())),
+        Status::Unavailable(reason) => (EntryStatus::Unavailable, Some(reason.clone())),
+        Status::Probing => (
+            EntryStatus::Unavailable,
+            Some("It was not probed.".to_owned()),
+        ),
+    };
+    let catalogue = backend.connected();
+    let capabilities = catalogue.map(|c| c.info.capabilities);
+    let models = catalogue.map(|c| c.models.as_slice()).unwrap_or_default();
+    let modes = catalogue.map(|c| c.modes.as_slice()).unwrap_or_default();
+    Entry {
+        id: backend.spec.id.clone(),
+        name: backend.spec.name.clone(),
+        command: backend.spec.command.clone(),
+        status,
+        reason,
+        version: catalogue.and_then(|c| c.info.version.clone()),
+        default_model: catalogue.map(|c| c.default_model.clone()),
+        models: models
+            .iter()
+            .map(|m| EntryModel {
+                id: m.id.clone(),
+                name: m.name.clone(),
+                variants: m.variants.clone().unwrap_or_default(),
+            })
+            .collect(),
+        modes: modes.iter().map(|m| m.id.clone()).collect(),
+        switch: catalogue.map(|c| c.switch),
+        load: capabilities.is_some_and(|c| c.load),
+        resume: capabilities.is_some_and(|c| c.resume),
+        install: backend.spec.install.clone(),
+    }
+}
+
+/// The list as a table, with a line for each backend that cannot run below it.
+pub fn table(entries: &[Entry]) -> String {
+    let head = [
+        "BACKEND",
+        "STATUS",
+        "VERSION",
+        "MODELS",
+        "SWITCHES BY",
+        "KEEPS SESSIONS",
+        "COMMAND",
+    ];
+    let rows: Vec<[String; 7]> = [head.map(str::to_owned)]
+        .into_iter()
+        .chain(entries.iter().map(row))
+        .collect();
+    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max();
+    let widths: Vec<usize> = (0..head.len()).map(|c| width(c).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        // Writing to a String cannot fail.
+        let _always_fits = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    for entry in entries {
+        if let Some(reason) = &entry.reason {
+            let _always_fits = write!(text, "\n{}: {reason}", entry.id);
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn row(entry: &Entry) -> [String; 7] {
+    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
+    let switch = entry.switch.map(|switch| match switch {
+        SwitchMethod::ConfigOption => "set_config_option",
+        SwitchMethod::SetModel => "set_model",
+        SwitchMethod::Restart => "restart",
+        SwitchMethod::Fixed => "one model only",
+    });
+    let keeps = match (entry.load, entry.resume) {
+        (true, true) => "load, resume",
+        (true, false) => "load",
+        (false, true) => "resume",
+        (false, false) => NOTHING,
+    };
+    [
+        entry.id.clone(),
+        entry.status.word().to_owned(),
+        or_nothing(entry.version.clone()),
+        models(&entry.models),
+        or_nothing(switch.map(str::to_owned)),
+        keeps.to_owned(),
+        entry.command.join(" "),
+    ]
+}
+
+fn models(models: &[EntryModel]) -> String {
+    if models.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let shown: Vec<_> = models
+        .iter()
+        .take(MODELS_SHOWN)
+        .map(|m| m.id.as_str())
+        .collect();
+    let more = if models.len() > MODELS_SHOWN {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{}: {}{more}", models.len(), shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::spec::AgentSpec;
+
+    #[test]
+    fn a_backend_that_cannot_run_says_what_to_do() {
+        let backend = Backend {
+            spec: AgentSpec::from_config("x", vec!["x-agent".to_owned()]),
+            status: Status::Unavailable("Install it.".to_owned()),
+            catalogue: None,
+        };
+        let entry = entry(&backend);
+        assert_eq!(
+            (entry.status, entry.models.len()),
+            (EntryStatus::Unavailable, 0)
+        );
+        let table = table(&[entry]);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "BACKEND  STATUS       VERSION  MODELS  SWITCHES BY  KEEPS SESSIONS  COMMAND",
+                "x        unavailable  -        -       -            -               x-agent",
+                "",
+                "x: Install it."
+            ]
+        );
+    }
+
+    #[test]
+    fn many_models_are_counted() {
+        let all: Vec<_> = (0..9)
+            .map(|n| EntryModel {
+                id: format!("m{n}"),
+                name: String::new(),
+                variants: Vec::new(),
+            })
+            .collect();
+        assert_eq!(models(&all), "9: m0, m1, m2, m3, …");
+        assert_eq!(models(&all[..1]), "1: m0");
+    }
+
+    #[test]
+    fn a_scratch_folder_is_gone_afterwards() {
+        let folder = ScratchFolder::new().expect("made");
+        let path = folder.path().to_owned();
+        assert!(path.is_dir());
+        drop(folder);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,65 @@
+//! Which models a session has used, for how much, and who changed them (Baton's addition).
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::event::{Source, Transfer};
+use super::message::MessageError;
+use super::session::{Selection, Tokens};
+
+/// What one model has answered in a session. What was deleted since still counts: it was paid for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelUsage {
+    /// The backend.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    /// The model.
+    #[serde(rename = "modelID")]
+    pub model_id: String,
+    /// Its answers, also those that failed or were aborted.
+    pub answers: u64,
+    /// Its tokens, as far as the agent tells them.
+    pub tokens: Tokens,
+    /// Its cost, in US dollars where the agent tells it.
+    pub cost: f64,
+}
+
+/// One change of a session's selection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelSwitch {
+    /// The revision that it made.
+    pub revision: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// The selection before; null for a session's first.
+    pub previous: Option<Selection>,
+    /// The selection after.
+    pub current: Selection,
+    /// Who changed it.
+    pub source: Source,
+    /// The `x-client-id` of the request, or null.
+    pub client: Option<String>,
+    /// How the conversation reached the agent; null while that is open, and for a change that was passed
+    /// over or has failed.
+    pub transfer: Option<Transfer>,
+    /// How long it took until the agent had confirmed or refused it.
+    #[serde(rename = "durationMs")]
+    pub duration_ms: Option<u64>,
+    /// Why it could not be applied, or null.
+    pub failure: Option<MessageError>,
+}
+
+/// The models of a session: now, so far, and how they changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelHistory {
+    /// The session's revision.
+    pub revision: u64,
+    /// What is selected; null before the first choice.
+    pub selected: Option<Selection>,
+    /// What the running agent has confirmed; null when none was started.
+    pub applied: Option<Selection>,
+    /// What each model has answered, the first one used first.
+    pub usage: Vec<ModelUsage>,
+    /// The changes, oldest first.
+    pub switches: Vec<ModelSwitch>,
+}

@@ -1,0 +1,134 @@
+use super::*;
+
+fn answering() -> Answering {
+    let selection = Selection {
+        provider_id: "mock".into(),
+        model_id: "m".into(),
+        variant: None,
+        agent: "build".into(),
+    };
+    Answering::new(
+        &SessionId::new(),
+        &MessageId::new(),
+        1,
+        2,
+        &selection,
+        "/work",
+    )
+}
+
+fn chunk(kind: &str, text: &str) -> Value {
+    json!({"sessionUpdate": kind, "content": {"type": "text", "text": text}})
+}
+
+#[test]
+fn chunks_of_one_kind_grow_one_part() {
+    let mut answer = answering();
+    answer.begin(0.0);
+    for (kind, text) in [
+        ("agent_thought_chunk", "hm"),
+        ("agent_message_chunk", "he"),
+        ("agent_message_chunk", "llo"),
+        ("agent_thought_chunk", "so"),
+    ] {
+        answer.fold(&chunk(kind, text), "/work");
+    }
+    let events = answer.finish("stop", Tokens::default(), None);
+    assert!(matches!(
+        events.last(),
+        Some(EventPayload::MessageUpdated(_))
+    ));
+    let texts: Vec<_> = answer
+        .parts
+        .iter()
+        .filter_map(|p| match p {
+            Part::Text(p) => Some(("text", p.text.clone(), p.time.and_then(|t| t.end).is_some())),
+            Part::Reasoning(p) => Some(("reasoning", p.text.clone(), p.time.end.is_some())),
+            _ => None,
+        })
+        .collect();
+    let expect = |kind, text: &str| (kind, text.to_owned(), true);
+    assert_eq!(
+        texts,
+        [
+            expect("reasoning", "hm"),
+            expect("text", "hello"),
+            expect("reasoning", "so")
+        ]
+    );
+}
+
+#[test]
+fn the_deltas_of_a_part_add_up_to_its_text() {
+    let mut answer = answering();
+    answer.begin(0.0);
+    let mut text = String::new();
+    for n in 0..50 {
+        for event in answer
+            .fold(&chunk("agent_message_chunk", &format!("{n} ")), "/work")
+            .events
+        {
+            if let EventPayload::PartDelta(delta) = event {
+                text.push_str(&delta.delta);
+            }
+        }
+    }
+    assert!(matches!(&answer.parts[1], Part::Text(p) if p.text == text));
+    assert_eq!(
+        answer.take_changes().len(),
+        3,
+        "the message, the step and the text, once each"
+    );
+    assert!(!answer.is_unwritten());
+}
+
+#[test]
+fn a_tool_call_that_did_not_end_is_interrupted() {
+    let mut answer = answering();
+    answer.begin(0.0);
+    answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/work");
+    answer.finish("error", Tokens::default(), None);
+    assert!(matches!(
+        &answer.parts[1],
+        Part::Tool(ToolPart {
+            state: ToolState::Error { .. },
+            ..
+        })
+    ));
+}
+
+#[test]
+fn an_edit_is_told_once_with_its_whole_path() {
+    let mut answer = answering();
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "write", "kind": "edit", "rawInput": {"filePath": "a.txt"}});
+    let done =
+        json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"});
+    answer.fold(&call, "/work");
+    let edited = |folded: Folded| {
+        folded
+            .events
+            .into_iter()
+            .filter(|e| matches!(e, EventPayload::FileEdited(f) if f.file == "/work/a.txt"))
+            .count()
+    };
+    assert_eq!(edited(answer.fold(&done, "/work")), 1);
+    assert_eq!(edited(answer.fold(&done, "/work")), 0);
+}
+
+#[test]
+fn nonsense_is_ignored() {
+    let mut answer = answering();
+    for update in [
+        json!(null),
+        json!([]),
+        json!({"sessionUpdate": 5}),
+        json!({"sessionUpdate": "agent_message_chunk"}),
+        json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": 7}}),
+        json!({"sessionUpdate": "tool_call"}),
+        json!({"sessionUpdate": "plan", "entries": {}}),
+        json!({"sessionUpdate": "usage_update", "cost": "much"}),
+    ] {
+        answer.fold(&update, "/work");
+    }
+    assert!(!answer.has_content());
+}
