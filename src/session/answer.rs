@@ -294,6 +294,26 @@ impl Answering {
         true
     }
 
+    /// Takes in the tool call of a request for a permission. Some agents announce a call with nothing else
+    /// before it has ended, and some give its arguments nowhere else.
+    pub fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
+        let mut folded = Folded::default();
+        let known = tool_call
+            .get("toolCallId")
+            .and_then(Value::as_str)
+            .and_then(|id| self.tools.get(id))
+            .is_some_and(|(_, call)| !call.input().is_empty());
+        let Some(call) = tool_call.as_object().filter(|_| !known) else {
+            return folded;
+        };
+        let mut call = call.clone();
+        // What is shown beside the question is not what the tool has returned.
+        call.remove("content");
+        call.remove("status");
+        self.fold_tool(&Value::Object(call), directory, &mut folded);
+        folded
+    }
+
     fn fold_tool(&mut self, update: &Value, directory: &str, folded: &mut Folded) {
         let Some(call_id) = update.get("toolCallId").and_then(Value::as_str) else {
             return;

@@ -113,6 +113,16 @@ impl Worker {
         Ok(live)
     }
 
+    /// The last rung of the context ladder: it is handed the whole conversation.
+    async fn open_new(&self, agent: Arc<Agent>, provider: &str) -> Result<Live, MessageError> {
+        let timeout = self.sessions.settings.timeouts.session;
+        let cwd = std::path::Path::new(&*self.session.directory);
+        match client::new_session(&agent.connection, cwd, timeout).await {
+            Ok(opened) => Ok(Live::new(agent, opened, 0, Origin::New)),
+            Err(error) => Err(self.give_up(provider, &agent, error).await),
+        }
+    }
+
     /// The context ladder: the live session, `session/resume`, `session/load`, a new session.
     async fn bind(&mut self, agent: Arc<Agent>, provider: &str) -> Result<Live, MessageError> {
         if let Some(live) = self.lives.remove(provider)
@@ -173,14 +183,9 @@ impl Worker {
                 }
             }
         }
-        match client::new_session(&agent.connection, cwd, timeout).await {
-            Ok(opened) => {
-                let live = Live::new(agent, opened, 0, Origin::New);
-                self.note_binding(provider, &live).await?;
-                Ok(live)
-            }
-            Err(error) => Err(self.give_up(provider, &agent, error).await),
-        }
+        let live = self.open_new(agent, provider).await?;
+        self.note_binding(provider, &live).await?;
+        Ok(live)
     }
 
     /// A process that does not answer is ended, unless another session is at work with it.
@@ -222,8 +227,23 @@ impl Worker {
             let message = format!("Backend \"{}\" has not been probed.", selection.provider_id);
             return Err(MessageError::UnknownError { message });
         };
-        let chosen = self.choose_all(live, selection, catalogue).await;
         let provider = &selection.provider_id;
+        let mut chosen = self.choose_all(live, selection, catalogue).await;
+        // A native session that was opened again may list less than a new one, or under other ids.
+        if matches!(chosen, Err(SwitchError::NotOffered { .. })) && live.origin != Origin::New {
+            let mut new = self.open_new(Arc::clone(&live.agent), provider).await?;
+            let chosen_there = self.choose_all(&mut new, selection, catalogue).await;
+            if chosen_there.is_ok() {
+                tracing::info!(
+                    backend = provider,
+                    model = selection.model_id,
+                    "a new native session takes over"
+                );
+                self.note_binding(provider, &new).await?;
+                *live = new;
+                chosen = chosen_there;
+            }
+        }
         match chosen {
             Ok(()) => Ok(()),
             Err(SwitchError::Call {

@@ -10,6 +10,19 @@ use crate::opencode::message::{PartTime, ToolState};
 /// The longest title that is taken for a tool's name, in bytes.
 const NAME_MAX_BYTES: usize = 64;
 
+/// Where agents that leave out the protocol's own field put the name of the tool.
+const NAME_PLACES: [&str; 3] = [
+    "/_meta/claudeCode/toolName",
+    "/_meta/goose/toolCall/toolName",
+    "/_meta/toolName",
+];
+/// Where agents put the next piece of what a command prints, and nowhere else: a convention of Zed's for
+/// clients without terminals.
+const TERMINAL_PLACES: [&str; 2] = [
+    "/_meta/terminal_output/data",
+    "/_meta/terminal_output_delta/data",
+];
+
 /// A tool call. The first title of several agents is the tool's name; later ones say what it does.
 #[derive(Debug, Clone)]
 pub struct ToolCall {
@@ -20,6 +33,7 @@ pub struct ToolCall {
     status: ToolCallStatus,
     input: Map<String, Value>,
     output: String,
+    output_is_cut: bool,
     diffs: Vec<Value>,
     files: Vec<String>,
     metadata: Map<String, Value>,
@@ -38,6 +52,7 @@ impl ToolCall {
             status: ToolCallStatus::Pending,
             input: Map::new(),
             output: String::new(),
+            output_is_cut: false,
             diffs: Vec::new(),
             files: Vec::new(),
             metadata: Map::new(),
@@ -57,21 +72,24 @@ impl ToolCall {
         // Fields that do not fit the schema come out as absent, never as an error.
         let fields: ToolCallUpdateFields =
             serde_json::from_value(update.clone()).unwrap_or_default();
-        let claude = update
-            .pointer("/_meta/claudeCode/toolName")
-            .and_then(Value::as_str)
+        let named = NAME_PLACES
+            .iter()
+            .find_map(|place| update.pointer(place)?.as_str())
             .map(str::to_owned);
-        self.name = fields.name.or(claude).or(self.name.take());
+        self.name = fields.name.or(named).or(self.name.take());
         if let Some(title) = fields.title.filter(|t| !t.is_empty()) {
             self.first_title.get_or_insert_with(|| title.clone());
             self.title = Some(title);
         }
         self.kind = fields.kind.unwrap_or(self.kind);
         match fields.raw_input {
-            Some(Value::Object(input)) if !input.is_empty() => self.input = input,
+            Some(Value::Object(input)) if !input.is_empty() => {
+                self.input = with_plain_command(input);
+            }
             Some(Value::Null) | None | Some(Value::Object(_)) => {}
             Some(other) => self.input = Map::from_iter([("input".to_owned(), other)]),
         }
+        self.read_command_from_title();
         for location in fields.locations.unwrap_or_default() {
             push_new(
                 &mut self.files,
@@ -84,6 +102,7 @@ impl ToolCall {
         if let Some(raw) = fields.raw_output {
             self.read_raw_output(&raw, room);
         }
+        self.read_terminal(update, room);
         let ended_before = self.end.is_some();
         self.status = fields.status.unwrap_or(self.status);
         let ended = matches!(
@@ -94,6 +113,32 @@ impl ToolCall {
             self.end = Some(now);
         }
         ended && !ended_before
+    }
+
+    /// A command without arguments is told by its title alone, which then is no tool's name.
+    fn read_command_from_title(&mut self) {
+        let Some(title) = self.title.as_ref().filter(|title| !is_name(title)) else {
+            return;
+        };
+        if self.kind == ToolKind::Execute && self.input.is_empty() {
+            let command = Value::String(title.clone());
+            self.input = Map::from_iter([("command".to_owned(), command)]);
+        }
+    }
+
+    fn read_terminal(&mut self, update: &Value, room: usize) {
+        let mut pieces = TERMINAL_PLACES
+            .iter()
+            .filter_map(|place| update.pointer(place)?.as_str());
+        if let Some(piece) = pieces.next().filter(|_| !self.output_is_cut) {
+            let room = self.output.len() + room;
+            self.output.push_str(piece);
+            self.output_is_cut = self.output.len() > room;
+            self.output = shortened(std::mem::take(&mut self.output), room);
+        }
+        if let Some(code) = update.pointer("/_meta/terminal_exit/exit_code") {
+            self.metadata.insert("exit".to_owned(), code.clone());
+        }
     }
 
     fn read_content(&mut self, content: &[ToolCallContent], room: usize) {
@@ -153,11 +198,7 @@ impl ToolCall {
         if let Some(name) = &self.name {
             return name;
         }
-        let is_name = |title: &&String| {
-            title.len() <= NAME_MAX_BYTES
-                && !title.contains(|c: char| c.is_whitespace() || "/`.".contains(c))
-        };
-        if let Some(title) = self.first_title.as_ref().filter(is_name) {
+        if let Some(title) = self.first_title.as_ref().filter(|title| is_name(title)) {
             return title;
         }
         match self.kind {
@@ -250,6 +291,26 @@ impl ToolCall {
             .find_map(|key| self.input.get(*key)?.as_str());
         named.map(str::to_owned).into_iter().collect()
     }
+}
+
+/// Whether a title is the name of a tool, and no sentence or command.
+fn is_name(title: &str) -> bool {
+    title.len() <= NAME_MAX_BYTES
+        && !title.contains(|c: char| c.is_whitespace() || "/`.".contains(c))
+}
+
+/// OpenCode's clients show a command as one text; some agents give it as a list, with the shell in front.
+fn with_plain_command(mut input: Map<String, Value>) -> Map<String, Value> {
+    let Some(Value::Array(words)) = input.get("command") else {
+        return input;
+    };
+    let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+    let command = match words.as_slice() {
+        [_shell, "-c" | "-lc", script] => (*script).to_owned(),
+        words => words.join(" "),
+    };
+    input.insert("command".to_owned(), Value::String(command));
+    input
 }
 
 fn push_new(list: &mut Vec<String>, item: String) {
@@ -360,6 +421,83 @@ mod tests {
             panic!("not failed")
         };
         assert!(error.starts_with("éé") && error.ends_with("[output of 1800 bytes cut off here]"));
+    }
+
+    #[test]
+    fn what_a_command_prints_beside_the_protocol_is_kept_piece_by_piece() {
+        let mut call = ToolCall::new(1);
+        let terminal = json!([{"type": "terminal", "terminalId": "t"}]);
+        call.merge(
+            &json!({"title": "echo a; echo b", "kind": "execute", "content": terminal}),
+            1,
+            ROOM,
+        );
+        assert_eq!(call.input()["command"], "echo a; echo b");
+        call.merge(
+            &json!({"_meta": {"terminal_output": {"data": "a\n"}}}),
+            1,
+            ROOM,
+        );
+        let last =
+            json!({"terminal_output_delta": {"data": "b\n"}, "terminal_exit": {"exit_code": 3}});
+        call.merge(&json!({"status": "completed", "_meta": last}), 2, ROOM);
+        let ToolState::Completed {
+            output, metadata, ..
+        } = call.state()
+        else {
+            panic!("{:?}", call.state())
+        };
+        assert_eq!((output.as_str(), &metadata["exit"]), ("a\nb\n", &json!(3)));
+        call.merge(
+            &json!({"_meta": {"terminal_output": {"data": "c".repeat(9)}}}),
+            3,
+            4,
+        );
+        assert!(
+            call.output
+                .ends_with("cccc\n[output of 13 bytes cut off here]"),
+            "{}",
+            call.output
+        );
+        call.merge(
+            &json!({"_meta": {"terminal_output": {"data": "d"}}}),
+            3,
+            ROOM,
+        );
+        assert!(call.output.ends_with("here]"));
+    }
+
+    #[test]
+    fn a_tool_is_named_by_what_its_agent_says_about_it() {
+        for meta in [
+            json!({"claudeCode": {"toolName": "Bash"}}),
+            json!({"goose": {"toolCall": {"toolName": "Bash"}}}),
+            json!({"toolName": "Bash"}),
+        ] {
+            let mut call = ToolCall::new(1);
+            call.merge(&json!({"title": "shell · ls", "_meta": meta}), 1, ROOM);
+            assert_eq!(call.tool(), "Bash");
+        }
+    }
+
+    #[test]
+    fn a_command_is_one_text() {
+        for (command, text) in [
+            (json!(["/bin/bash", "-lc", "ls -l"]), "ls -l"),
+            (json!(["ls", "-l"]), "ls -l"),
+            (json!("ls -l"), "ls -l"),
+        ] {
+            let mut call = ToolCall::new(1);
+            call.merge(&json!({"rawInput": {"command": command}}), 1, ROOM);
+            assert_eq!(call.input()["command"], text);
+        }
+        let mut named = ToolCall::new(1);
+        named.merge(
+            &json!({"title": "Shell", "kind": "execute", "rawInput": {}}),
+            1,
+            ROOM,
+        );
+        assert!(named.input().is_empty(), "the title names the tool");
     }
 
     #[test]

@@ -23,6 +23,10 @@ use crate::store::{Change, StoreError};
 /// Streamed text is written to the store at least this often.
 const FLUSH: Duration = Duration::from_millis(250);
 
+/// A server that stops waits no longer than this for an answer to its cancel: what started it may kill it
+/// when it takes its time, and then its agents would be left behind.
+const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How the exchange with the agent ended.
 enum Ended {
     Replied(Result<Value, RpcError>),
@@ -254,11 +258,20 @@ impl Worker {
                 }
             };
             outcome.stop = Some(stop);
-            patience = Some(tokio::time::Instant::now() + self.sessions.settings.timeouts.cancel);
+            patience = Some(tokio::time::Instant::now() + self.patience_with(stop));
             self.sessions.cancel_asks(&self.session).await;
             let params = json!({ "sessionId": live.native_session });
             // An agent that is gone ends the loop by itself.
             let _gone = live.agent.connection.notify("session/cancel", params).await;
+        }
+    }
+
+    /// How long an agent may take to answer a cancel.
+    fn patience_with(&self, stop: Stop) -> Duration {
+        let cancel = self.sessions.settings.timeouts.cancel;
+        match stop {
+            Stop::User => cancel,
+            Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
         }
     }
 
@@ -325,7 +338,13 @@ impl Worker {
     async fn asked(&self, live: &Live, queued: &Queued, id: Value, method: &str, params: &Value) {
         let provider = &queued.target.selection.provider_id;
         let connection = &live.agent.connection;
-        let locked = self.session.locked.lock().await;
+        let mut locked = self.session.locked.lock().await;
+        if let (Some(answering), Some(call)) =
+            (&mut locked.runtime.answering, params.get("toolCall"))
+        {
+            let announced = answering.announce(call, &self.session.directory);
+            self.sessions.publish(&self.session, &announced.events);
+        }
         let message_id = locked
             .runtime
             .answering

@@ -64,7 +64,10 @@ class Run {
 
   writeConfig() {
     const entries = Object.entries(this.#agents).map(([id, agent]) => {
-      const { command, env } = agent({ home: this.#home, stub: this.stub });
+      // One home each: what an agent finds there is never another one's.
+      const home = path.join(this.#home, id);
+      mkdirSync(home);
+      const { command, env } = agent({ home, stub: this.stub });
       return tomlTable(`agents.${id}`, { command, env: { ...env, [RUN_MARKER]: this.id } });
     });
     writeFileSync(this.#configFile, entries.join("\n"));

@@ -5,12 +5,15 @@
 
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import * as anthropicMessages from "./stub/anthropic-messages.mjs";
+import * as gemini from "./stub/gemini.mjs";
 import * as openaiChat from "./stub/openai-chat.mjs";
+import * as openaiResponses from "./stub/openai-responses.mjs";
 import { serveStub } from "./stub/server.mjs";
 
 /** The wire APIs that the stub speaks. A further one is a module with `api`, `matches`, `parse`, `send` and
- * `sendError`, listed here. */
-const ADAPTERS = [openaiChat];
+ * `sendError`, listed here; `aside` answers what agents ask beside the conversation, such as a count of tokens. */
+const ADAPTERS = [openaiChat, openaiResponses, anthropicMessages, gemini];
 
 /**
  * Starts the stub on loopback.

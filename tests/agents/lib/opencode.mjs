@@ -1,17 +1,13 @@
 // opencode as a backend of Baton: where its program is, and a scratch home in which it knows nothing but
 // the stub LLM and stays off the network.
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-
-const INSTALLED = fileURLToPath(new URL("../node_modules/opencode-linux-x64/bin/opencode", import.meta.url));
+import { homeOf, installed } from "./packages.mjs";
 
 /** The program: `OPENCODE_BIN`, or the one that `npm ci` brought. */
 export function opencodeProgram() {
-  const program = process.env.OPENCODE_BIN ?? INSTALLED;
-  if (!existsSync(program)) throw new Error(`no opencode at ${program}; tests/agents/run installs it`);
-  return program;
+  return process.env.OPENCODE_BIN ?? installed("opencode", "opencode-linux-x64/bin/opencode");
 }
 
 /** Recognises the backend's processes among those of a run. */
@@ -59,11 +55,7 @@ function provider(stub, name, models) {
 
 function environment(home) {
   return {
-    HOME: home,
-    XDG_CONFIG_HOME: path.join(home, ".config"),
-    XDG_DATA_HOME: path.join(home, ".local", "share"),
-    XDG_STATE_HOME: path.join(home, ".local", "state"),
-    XDG_CACHE_HOME: path.join(home, ".cache"),
+    ...homeOf(home),
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     OPENCODE_DISABLE_MODELS_FETCH: "1",
     OPENCODE_DISABLE_LSP_DOWNLOAD: "1",

@@ -1,8 +1,7 @@
 // The stub LLM's adapter for OpenAI chat completions: POST …/chat/completions, streamed or not.
 // https://platform.openai.com/docs/api-reference/chat
 
-import { once } from "node:events";
-import { setTimeout as pause } from "node:timers/promises";
+import { eventStream, parametersOf, sendJson, tokensOf, writePieces } from "./stream.mjs";
 
 export const api = "openai-chat";
 
@@ -18,6 +17,9 @@ export function parse(body) {
     system: body.messages.filter(isSystem).map((message) => plainText(message.content)).join("\n"),
     messages: body.messages.filter((message) => !isSystem(message)).map(parseMessage),
     tools: (body.tools ?? []).map((tool) => tool.function.name),
+    parameters: Object.fromEntries(
+      (body.tools ?? []).map((tool) => [tool.function.name, parametersOf(tool.function.parameters)]),
+    ),
     stream: body.stream === true,
     effort: body.reasoning_effort,
   };
@@ -30,8 +32,7 @@ export async function send(res, request, reply) {
 
 export function sendError(res, { status, message }) {
   const type = status < 500 ? "invalid_request_error" : "server_error";
-  res.writeHead(status, { "content-type": "application/json" });
-  res.end(JSON.stringify({ error: { message, type, param: null, code: null } }));
+  sendJson(res, status, { error: { message, type, param: null, code: null } });
 }
 
 function parseMessage({ role, content, tool_calls, tool_call_id }) {
@@ -50,27 +51,19 @@ function plainText(content) {
 }
 
 async function stream(res, request, reply) {
-  res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-  const write = async (choices, extra = {}) => {
-    const chunk = { ...envelope("chat.completion.chunk", request), choices, ...extra };
-    if (!res.write(`data: ${JSON.stringify(chunk)}\n\n`) && !res.destroyed) {
-      // Whichever comes first: an agent that hung up never drains.
-      await Promise.race([once(res, "drain"), once(res, "close")]);
-    }
-  };
-  const delta = (fields, finish_reason = null) => write([{ index: 0, delta: fields, finish_reason }]);
+  const write = eventStream(res);
+  const chunk = (choices, extra = {}) =>
+    write({ ...envelope("chat.completion.chunk", request), choices, ...extra });
+  const delta = (fields, finish_reason = null) => chunk([{ index: 0, delta: fields, finish_reason }]);
 
   await delta({ role: "assistant", content: "" });
   if (reply.reasoning) await delta({ reasoning_content: reply.reasoning });
   if (reply.toolCall) await delta({ tool_calls: [{ index: 0, ...toolCall(request, reply) }] });
-  for (const piece of reply.text ?? []) {
-    if (res.destroyed) return;
-    await delta({ content: piece });
-    if (reply.pause_ms) await pause(reply.pause_ms);
-  }
+  await writePieces(res, reply, (content) => delta({ content }));
   await delta({}, finishReason(reply));
-  await write([], { usage: usage(request, reply) });
-  res.end("data: [DONE]\n\n");
+  await chunk([], { usage: usage(request, reply) });
+  await write("[DONE]");
+  res.end();
 }
 
 function sendWhole(res, request, reply) {
@@ -78,8 +71,7 @@ function sendWhole(res, request, reply) {
   if (reply.reasoning) message.reasoning_content = reply.reasoning;
   if (reply.toolCall) message.tool_calls = [toolCall(request, reply)];
   const choices = [{ index: 0, message, finish_reason: finishReason(reply) }];
-  res.writeHead(200, { "content-type": "application/json" });
-  res.end(JSON.stringify({ ...envelope("chat.completion", request), choices, usage: usage(request, reply) }));
+  sendJson(res, 200, { ...envelope("chat.completion", request), choices, usage: usage(request, reply) });
 }
 
 function envelope(object, request) {
@@ -96,10 +88,8 @@ function finishReason(reply) {
   return reply.toolCall ? "tool_calls" : "stop";
 }
 
-/** Not a tokenizer: four characters are a token, which is enough to see that numbers travel. */
 function usage(request, reply) {
-  const tokens = (value) => Math.ceil(JSON.stringify(value).length / 4);
-  const prompt_tokens = tokens(request.body.messages);
-  const completion_tokens = tokens(reply);
+  const prompt_tokens = tokensOf(request.body.messages);
+  const completion_tokens = tokensOf(reply);
   return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
 }

@@ -21,7 +21,7 @@ const SLOW_MAX_SECONDS = 120;
 /**
  * The answer to one request.
  * @typedef {object} Reply
- * @property {"title" | "summary"} [auxiliary]
+ * @property {"title" | "summary" | "form" | "suggestion"} [auxiliary]
  * @property {{status: number, message: string}} [error]
  * @property {string} [reasoning]
  * @property {string[]} [text] pieces to stream
@@ -77,38 +77,63 @@ function slow(request, seconds) {
   return { text: [`[${request.model}] `, ...pieces, "done"], pause_ms: SLOW_TICK_MS };
 }
 
-// Each agent names its tools and their arguments in its own way; the first one that it offers is called.
-const WRITE_TOOLS = {
-  write: ({ name, content }) => ({ filePath: name, content }), // opencode
-};
-const SHELL_TOOLS = {
-  bash: ({ command }) => ({ command, description: "Runs what the test asks for" }), // opencode
-};
-const ASK_TOOLS = {
-  // opencode
-  question: ({ question }) => ({
-    questions: [
-      {
-        question,
-        header: "Test",
-        options: [
-          { label: "Red", description: "The first" },
-          { label: "Blue", description: "The second" },
-        ],
-      },
-    ],
-  }),
-};
+// Each agent names its tools and their parameters in its own way. The first one that it offers, with parameters
+// of these names, is called: two agents may use one name for tools that take different parameters.
+const WRITE_TOOLS = [
+  ["write", ({ name, content }) => ({ filePath: name, content })], // opencode
+  ["write", ({ name, content }) => ({ path: name, content })], // pi, goose
+  ["Write", ({ name, content }) => ({ file_path: name, content })], // claude
+  ["write_file", ({ name, content }) => ({ file_path: name, content })], // gemini
+  // codex has no tool that writes a file as a whole; its newer models write programs that call its tools.
+  ["exec", ({ name, content }) => program(`printf %s '${content}' > '${name}'`)],
+  ["exec_command", ({ name, content }) => ({ cmd: `printf %s '${content}' > '${name}'` })],
+];
+const SHELL_TOOLS = [
+  ["bash", ({ command }) => ({ command, description: "Runs what the test asks for" })], // opencode
+  ["bash", ({ command }) => ({ command })], // pi
+  ["Bash", ({ command }) => ({ command, description: "Runs what the test asks for" })], // claude
+  ["run_shell_command", ({ command }) => ({ command })], // gemini
+  ["exec", ({ command }) => program(command)], // codex
+  ["exec_command", ({ command }) => ({ cmd: command })], // codex
+  ["shell", ({ command }) => ({ command })], // goose
+];
+const ASK_TOOLS = [
+  [
+    "question", // opencode
+    ({ question }) => ({
+      questions: [
+        {
+          question,
+          header: "Test",
+          options: [
+            { label: "Red", description: "The first" },
+            { label: "Blue", description: "The second" },
+          ],
+        },
+      ],
+    }),
+  ],
+];
 
-function callTool(request, candidates, input) {
-  const name = request.tools.find((tool) => Object.hasOwn(candidates, tool));
-  if (!name) return say(request, `no such tool; offered: ${request.tools.join(" ")}`);
-  return { toolCall: { name, arguments: candidates[name](input) } };
+function program(cmd) {
+  return `const done = await tools.exec_command(${JSON.stringify({ cmd })});\ntext(done.output);\n`;
 }
 
-/** The last user message, and the results of the tools called since. */
+function callTool(request, candidates, input) {
+  for (const [name, make] of candidates) {
+    if (!request.tools.includes(name)) continue;
+    const made = make(input);
+    const known = request.parameters[name];
+    if (typeof made === "string" || known.length === 0 || Object.keys(made).every((parameter) => known.includes(parameter))) {
+      return { toolCall: { name, arguments: made } };
+    }
+  }
+  return say(request, `no such tool; offered: ${request.tools.join(" ")}`);
+}
+
+/** The last message with words of the user's, and the results of the tools called since. */
 function currentTurn(messages) {
-  const at = messages.findLastIndex((message) => message.role === "user");
+  const at = messages.findLastIndex(({ role, text }) => role === "user" && withoutReminders(text).trim() !== "");
   const prompt = at < 0 ? "" : withoutReminders(messages[at].text);
   const toolResults = messages
     .slice(at + 1)
@@ -122,9 +147,14 @@ function withoutReminders(text) {
   return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "");
 }
 
-function auxiliaryKind({ system, tools }) {
+function auxiliaryKind({ system, tools, isForm, messages }) {
+  if (isForm) return "form";
+  const asked = messages.at(-1)?.text ?? "";
+  if (/^\[SUGGESTION MODE/.test(asked)) return "suggestion";
+  if (/^You are performing a CONTEXT CHECKPOINT COMPACTION/.test(asked)) return "summary";
+  if (/^Your task is to generate a very short title/.test(asked)) return "title";
   if (tools.length > 0) return null;
-  if (/title generator|thread title|generate a (short |concise )?title/i.test(system)) return "title";
+  if (/title generator|naming a coding session|generate a (short |concise )?title/i.test(system)) return "title";
   if (/tasked with summari[sz]ing|conversation summary|compact(ion|ing)/i.test(system)) return "summary";
   return null;
 }

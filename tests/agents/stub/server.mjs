@@ -4,6 +4,7 @@
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
 import { decide } from "./script.mjs";
+import { sendJson } from "./stream.mjs";
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_WAIT_MS = 15_000;
@@ -28,9 +29,11 @@ const DESCRIBED_REQUESTS = 10;
  * @property {string} system the system prompt
  * @property {RecordedMessage[]} messages everything but the system prompt, in order
  * @property {string[]} tools names of the tools offered
+ * @property {Object<string, string[]>} parameters the names of each tool's parameters
  * @property {boolean} stream
  * @property {string | undefined} effort the reasoning effort asked for
- * @property {"title" | "summary" | null} auxiliary not null when the agent asks on its own account (a title
+ * @property {boolean} [isForm] the answer is asked for in a form that a program reads
+ * @property {"title" | "summary" | "form" | "suggestion" | null} auxiliary not null when the agent asks on its own account (a title
  *   for the session, a summary): tests of the conversation skip those
  * @property {object} body the body as sent
  * @property {"running" | "finished" | "aborted"} state `aborted`: the client hung up before the end
@@ -67,9 +70,10 @@ export async function serveStub({ port, adapters }) {
     const { pathname } = new URL(req.url, "http://stub");
     const adapter = adapters.find((candidate) => candidate.matches(req.method, pathname));
     if (!adapter) {
+      const known = adapters.map((candidate) => candidate.aside?.(req.method, pathname)).find(Boolean);
+      if (known) return sendJson(res, 200, known);
       unexpected.push({ method: req.method, path: pathname });
-      res.writeHead(404, { "content-type": "application/json" });
-      return res.end(JSON.stringify({ error: { message: `stub LLM does not serve ${req.method} ${pathname}` } }));
+      return sendJson(res, 404, { error: { message: `stub LLM does not serve ${req.method} ${pathname}` } });
     }
     const body = await readJson(req);
     const request = {
