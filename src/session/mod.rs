@@ -421,10 +421,16 @@ impl Sessions {
             .commit(vec![Change::DeleteSession { id: id.clone() }])
             .await?;
         locked.runtime.deleted = true;
-        if let Some(turn) = &locked.runtime.turn {
+        let waiting: Vec<_> = locked
+            .runtime
+            .queue
+            .drain(..)
+            .flat_map(|q| q.answers)
+            .collect();
+        if let Some(turn) = &mut locked.runtime.turn {
             turn.abort.send_replace(true);
+            turn.answers.extend(waiting);
         }
-        locked.runtime.queue.clear();
         self.all
             .write()
             .unwrap_or_else(PoisonError::into_inner)
