@@ -20,6 +20,9 @@ const LOAD_QUIET_AT_MOST: Duration = Duration::from_secs(3);
 /// ACP's "authentication required".
 pub const AUTH_REQUIRED: i64 = -32000;
 
+/// Where agents put a text that they also send as if it were an answer, before any prompt: a greeting.
+const GREETING_PLACES: [&str; 1] = ["/_meta/piAcp/startupInfo"];
+
 /// What an agent can do, as it says at `initialize`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
@@ -55,6 +58,8 @@ pub struct Opened {
     pub options: Options,
     /// What the agent sends about it.
     pub inbox: mpsc::Receiver<Inbound>,
+    /// A text that the agent sends by itself, and that is part of no answer.
+    pub greeting: Option<String>,
 }
 
 /// Why a value could not be chosen.
@@ -149,7 +154,11 @@ pub async fn new_session(
         .unwrap_or_default()
         .to_owned();
     let inbox = connection.attach(&native_session);
+    let greeting = GREETING_PLACES
+        .iter()
+        .find_map(|place| reply.pointer(place)?.as_str());
     Ok(Opened {
+        greeting: greeting.map(str::to_owned),
         options: Options::from_session_reply(&reply),
         native_session,
         inbox,
@@ -198,6 +207,7 @@ pub async fn reopen_session(
                 native_session: native_session.to_owned(),
                 options,
                 inbox,
+                greeting: None,
             })
         }
         Err(error) => {

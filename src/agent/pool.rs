@@ -160,7 +160,7 @@ impl Drop for Working {
 impl Drop for Lease {
     fn drop(&mut self) {
         let was_last = self.0.leases.fetch_sub(1, Ordering::AcqRel) == 1;
-        if was_last && self.0.launch.per_model {
+        if was_last && self.0.launch.ends_with_last_session {
             self.0.request_end();
         }
     }

@@ -37,6 +37,8 @@ pub struct AgentSpec {
     pub plan_modes: Vec<String>,
     /// Models, when the agent itself advertises none: the values for `{model}`.
     pub models: Vec<String>,
+    /// A native session ends the other ones of its process, so each session needs its own.
+    pub one_session_per_process: bool,
 }
 
 /// A program with its arguments and environment: what a process is started from, and the key under
@@ -51,8 +53,10 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// Environment variables taken away from it.
     pub env_remove: Vec<String>,
-    /// The process serves one model only and ends when its last session leaves.
-    pub per_model: bool,
+    /// The session that it belongs to, where sessions cannot share a process.
+    pub session: Option<String>,
+    /// The process serves one model or one session only and ends when its last session leaves.
+    pub ends_with_last_session: bool,
 }
 
 struct Builtin {
@@ -63,6 +67,7 @@ struct Builtin {
     env_remove: &'static [&'static str],
     install: &'static str,
     plan_modes: &'static [&'static str],
+    one_session_per_process: bool,
 }
 
 /// Modes that mean "plan, change nothing" where nothing else is known about a backend.
@@ -84,6 +89,7 @@ const BUILTINS: &[Builtin] = &[
         env_remove: &["OPENCODE_ENABLE_QUESTION_TOOL"],
         install: "npm install -g opencode-ai",
         plan_modes: &["plan"],
+        one_session_per_process: false,
     },
     Builtin {
         id: "claude",
@@ -93,6 +99,7 @@ const BUILTINS: &[Builtin] = &[
         env_remove: &[],
         install: "npm install -g @agentclientprotocol/claude-agent-acp",
         plan_modes: &["plan"],
+        one_session_per_process: false,
     },
     Builtin {
         id: "codex",
@@ -102,6 +109,7 @@ const BUILTINS: &[Builtin] = &[
         env_remove: &[],
         install: "npm install -g @agentclientprotocol/codex-acp",
         plan_modes: &["read-only"],
+        one_session_per_process: false,
     },
     Builtin {
         id: "pi",
@@ -111,6 +119,8 @@ const BUILTINS: &[Builtin] = &[
         env_remove: &[],
         install: "npm install -g pi-acp @earendil-works/pi-coding-agent",
         plan_modes: &[],
+        // Opening a native session closes every other one, also in the middle of its turn.
+        one_session_per_process: true,
     },
     Builtin {
         id: "goose",
@@ -120,6 +130,7 @@ const BUILTINS: &[Builtin] = &[
         env_remove: &[],
         install: "npm install -g @aaif/goose",
         plan_modes: &["chat"],
+        one_session_per_process: false,
     },
     Builtin {
         id: "gemini",
@@ -129,6 +140,7 @@ const BUILTINS: &[Builtin] = &[
         env_remove: &[],
         install: "npm install -g @google/gemini-cli",
         plan_modes: &["plan"],
+        one_session_per_process: false,
     },
 ];
 
@@ -153,6 +165,7 @@ pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
         install: b.install.to_owned(),
         plan_modes: owned(b.plan_modes),
         models: Vec::new(),
+        one_session_per_process: b.one_session_per_process,
     });
     let mock = AgentSpec {
         id: "mock".to_owned(),
@@ -164,6 +177,7 @@ pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
         install: "the mock agent is part of baton".to_owned(),
         plan_modes: owned(&["plan"]),
         models: Vec::new(),
+        one_session_per_process: false,
     };
     from_data.chain([mock]).collect()
 }
@@ -181,6 +195,7 @@ impl AgentSpec {
             origin: Origin::Config,
             plan_modes: owned(COMMON_PLAN_MODES),
             models: Vec::new(),
+            one_session_per_process: false,
         }
     }
 
@@ -190,15 +205,16 @@ impl AgentSpec {
         texts.into_iter().any(|t| t.contains(MODEL_PLACEHOLDER))
     }
 
-    /// What a process for this model is started from.
-    pub fn launch(&self, model: &str) -> Launch {
+    /// What a process for this model and this session is started from.
+    pub fn launch(&self, model: &str, session: &str) -> Launch {
         let fill = |text: &String| text.replace(MODEL_PLACEHOLDER, model);
         Launch {
             backend: self.id.clone(),
             command: self.command.iter().map(fill).collect(),
             env: self.env.iter().map(|(k, v)| (k.clone(), fill(v))).collect(),
             env_remove: self.env_remove.clone(),
-            per_model: self.per_model(),
+            session: self.one_session_per_process.then(|| session.to_owned()),
+            ends_with_last_session: self.per_model() || self.one_session_per_process,
         }
     }
 
@@ -230,12 +246,21 @@ mod tests {
     fn the_model_in_a_command_makes_one_process_per_model() {
         let mut spec = AgentSpec::from_config("x", vec!["agent".into(), "--model={model}".into()]);
         assert!(spec.per_model());
-        assert_eq!(spec.launch("a/b").command[1], "--model=a/b");
+        assert_eq!(spec.launch("a/b", "s").command[1], "--model=a/b");
         spec.command.pop();
         assert!(!spec.per_model());
-        assert_eq!(spec.launch("a"), spec.launch("b"));
+        assert_eq!(spec.launch("a", "s"), spec.launch("b", "t"));
         spec.env.insert("MODEL".into(), "{model}".into());
-        assert_ne!(spec.launch("a"), spec.launch("b"));
+        assert_ne!(spec.launch("a", "s"), spec.launch("b", "s"));
+    }
+
+    #[test]
+    fn sessions_that_cannot_share_a_process_have_one_each() {
+        let mut spec = AgentSpec::from_config("x", vec!["agent".into()]);
+        spec.one_session_per_process = true;
+        assert_eq!(spec.launch("a", "s"), spec.launch("b", "s"));
+        assert_ne!(spec.launch("a", "s"), spec.launch("a", "t"));
+        assert!(spec.launch("a", "s").ends_with_last_session);
     }
 
     #[test]

@@ -50,6 +50,7 @@ struct AgentTable {
     enabled: Option<bool>,
     models: Option<Vec<String>>,
     plan_modes: Option<Vec<String>>,
+    one_session_per_process: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -159,6 +160,9 @@ impl AgentTable {
         }
         if let Some(plan_modes) = &self.plan_modes {
             spec.plan_modes.clone_from(plan_modes);
+        }
+        if let Some(alone) = self.one_session_per_process {
+            spec.one_session_per_process = alone;
         }
         for (name, value) in &self.env {
             spec.env.insert(name.clone(), value.clone());

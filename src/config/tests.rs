@@ -166,7 +166,7 @@ fn a_file_that_was_asked_for_has_to_be_there() {
 fn a_changed_builtin_keeps_its_other_data_and_its_place() {
     let file = "[agents.opencode]\nname = \"OC\"\nenv = { A = \"1\", OPENCODE_ENABLE_QUESTION_TOOL = \"1\" }\n\
                 [agents.pi]\nenabled = false\n\
-                [agents.zed]\ncommand = [\"zed-agent\", \"--model={model}\"]\nmodels = [\"m\"]\nplan_modes = [\"p\"]\n";
+                [agents.zed]\ncommand = [\"zed-agent\", \"--model={model}\"]\nmodels = [\"m\"]\nplan_modes = [\"p\"]\none_session_per_process = true\n";
     let settings = loaded(file).expect("fine");
     let opencode = &settings.backends.agents[0];
     assert_eq!(
@@ -183,7 +183,12 @@ fn a_changed_builtin_keeps_its_other_data_and_its_place() {
     };
     assert_eq!((zed.id.as_str(), mock.id.as_str()), ("zed", "mock"));
     assert_eq!(zed.env_remove, ["BATON_PASSWORD"]);
-    assert!(zed.per_model() && zed.models == ["m"] && zed.plan_modes == ["p"]);
+    assert!(
+        zed.one_session_per_process
+            && zed.per_model()
+            && zed.models == ["m"]
+            && zed.plan_modes == ["p"]
+    );
 }
 
 #[test]

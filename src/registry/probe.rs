@@ -55,7 +55,7 @@ pub async fn probe(
             scratch.display()
         ));
     }
-    let launch = spec.launch(spec.models.first().map_or("", String::as_str));
+    let launch = spec.launch(spec.models.first().map_or("", String::as_str), "probe");
     let (process, pipes) = match process::spawn(&launch, scratch, timeouts.end) {
         Ok(started) => started,
         Err(error) => {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::handoff;
@@ -39,6 +40,8 @@ pub(super) struct Live {
     _lease: Lease,
     pub(super) native_session: String,
     pub(super) inbox: mpsc::Receiver<Inbound>,
+    /// What the agent still says by itself at the beginning of its native session.
+    greeting: Option<String>,
     pub(super) options: Options,
     pub(super) seen_turn: u64,
     /// What the native session has cost so far, as the agent counts it.
@@ -58,17 +61,29 @@ impl Live {
             native_session,
             options,
             inbox,
+            greeting,
         } = opened;
         Self {
             _lease: agent.lease(),
             agent,
             native_session,
             inbox,
+            greeting,
             options,
             seen_turn,
             cost: 0.0,
             origin,
         }
+    }
+
+    /// Whether an update is the agent's greeting, which comes once.
+    pub(super) fn is_greeting(&mut self, update: &Value) -> bool {
+        let text = update.pointer("/content/text").and_then(Value::as_str);
+        let greets = text.is_some() && text == self.greeting.as_deref();
+        if greets {
+            self.greeting = None;
+        }
+        greets
     }
 
     /// Notes that the agent has taken in everything up to this turn.
@@ -92,7 +107,9 @@ impl Worker {
         if let Err(message) = backend.spec.find_program() {
             return Err(MessageError::UnknownError { message });
         }
-        let launch = backend.spec.launch(&selection.model_id);
+        let launch = backend
+            .spec
+            .launch(&selection.model_id, &self.session.id.to_string());
         self.sessions
             .pool
             .get(&launch)

@@ -311,6 +311,9 @@ impl Worker {
                 .agent_has_switched(&queued.target.selection.provider_id, &live.options)
                 .await;
         }
+        if live.is_greeting(update) {
+            return;
+        }
         let context = {
             let mut locked = self.session.locked.lock().await;
             let Some(answering) = &mut locked.runtime.answering else {

@@ -67,7 +67,7 @@ class Run {
       // One home each: what an agent finds there is never another one's.
       const home = path.join(this.#home, id);
       mkdirSync(home);
-      const { command, env } = agent({ home, stub: this.stub });
+      const { command, env } = agent({ home, work: this.work, stub: this.stub });
       return tomlTable(`agents.${id}`, { command, env: { ...env, [RUN_MARKER]: this.id } });
     });
     writeFileSync(this.#configFile, entries.join("\n"));

@@ -10,6 +10,18 @@ export function opencodeProgram() {
   return process.env.OPENCODE_BIN ?? installed("opencode", "opencode-linux-x64/bin/opencode");
 }
 
+/** @type {import("./agents.mjs").Agent} */
+export const opencode = {
+  name: "OpenCode (opencode-linux-x64 1.18.33)",
+  packages: ["opencode"],
+  models: [
+    { id: "stub/alpha", wire: "alpha" },
+    { id: "stub2/gamma", wire: "gamma" },
+  ],
+  entry: opencodeAgent,
+  isProcess: isOpencode,
+};
+
 /** Recognises the backend's processes among those of a run. */
 export function isOpencode({ command }) {
   return /\bopencode\S* acp\b/.test(command);

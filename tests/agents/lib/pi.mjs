@@ -1,21 +1,49 @@
-import { mkdirSync, writeFileSync, symlinkSync, chmodSync } from "node:fs";
+// pi behind its ACP adapter, on the stub's OpenAI chat completions.
+
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { homeOf, installed, node } from "./packages.mjs";
+
+/** @type {import("./agents.mjs").Agent} */
 export const pi = {
-  isProcess: ({ command }) => command.includes("pi-acp/dist/index.js"),
+  name: "pi (pi-acp 0.0.34, @earendil-works/pi-coding-agent 0.87.1)",
+  packages: ["node", "pi"],
+  models: [
+    { id: "stub/pine", wire: "pine" },
+    { id: "stub/oak", wire: "oak" },
+  ],
   entry: ({ home, stub }) => {
     const folder = path.join(home, ".pi", "agent");
-    const bin = path.join(home, "bin");
     mkdirSync(folder, { recursive: true });
-    mkdirSync(bin);
-    const program = installed("pi", "@earendil-works/pi-coding-agent/dist/bundle/cli.js");
-    writeFileSync(path.join(bin, "pi"), `#!/bin/sh\nexec '${node()}' '${program}' "$@"\n`, { mode: 0o755 });
-    const model = (id) => ({ id, name: id, reasoning: false, input: ["text"], contextWindow: 200000, maxTokens: 8000, cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 } });
-    writeFileSync(path.join(folder, "models.json"), JSON.stringify({ providers: { stub: { baseUrl: `${stub.url}/pi/v1`, api: "openai-completions", apiKey: "none", models: [model("pine"), model("oak")] } } }));
-    writeFileSync(path.join(folder, "settings.json"), JSON.stringify({ defaultProvider: "stub", defaultModel: "pine" }));
+    const write = (name, value) => writeFileSync(path.join(folder, name), JSON.stringify(value, null, 2));
+    const provider = { baseUrl: `${stub.url}/pi/v1`, api: "openai-completions", apiKey: "a stub needs no key" };
+    write("models.json", { providers: { stub: { ...provider, models: ["pine", "oak"].map(model) } } });
+    write("settings.json", { defaultProvider: "stub", defaultModel: "pine" });
     return {
       command: [node(), installed("pi", "pi-acp/dist/index.js")],
-      env: { ...homeOf(home), PATH: `${bin}:/usr/bin:/bin`, PI_OFFLINE: "1", PI_SKIP_VERSION_CHECK: "1" },
+      env: {
+        ...homeOf(home),
+        PATH: `${programs(home)}:/usr/bin:/bin`,
+        PI_OFFLINE: "1",
+        PI_SKIP_VERSION_CHECK: "1",
+      },
     };
   },
+  isProcess: ({ command }) => command.includes("/pi-acp/dist/index.js"),
 };
+
+/** A folder with the programs that the adapter takes from the PATH. */
+function programs(home) {
+  const folder = path.join(home, "bin");
+  mkdirSync(folder);
+  const write = (name, line) => writeFileSync(path.join(folder, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+  write("pi", `exec '${node()}' '${installed("pi", "@earendil-works/pi-coding-agent/dist/bundle/cli.js")}' "$@"`);
+  // With each session it asks npm for a newer pi, whatever the settings say.
+  write("npm", "exit 1");
+  return folder;
+}
+
+function model(id) {
+  const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+  return { id, name: id, reasoning: false, input: ["text"], contextWindow: 200_000, maxTokens: 8_000, cost };
+}

@@ -85,8 +85,8 @@ const WRITE_TOOLS = [
   ["Write", ({ name, content }) => ({ file_path: name, content })], // claude
   ["write_file", ({ name, content }) => ({ file_path: name, content })], // gemini
   // codex has no tool that writes a file as a whole; its newer models write programs that call its tools.
-  ["exec", ({ name, content }) => program(`printf %s '${content}' > '${name}'`)],
-  ["exec_command", ({ name, content }) => ({ cmd: `printf %s '${content}' > '${name}'` })],
+  ["exec", ({ name, content }) => program(writing(name, content))],
+  ["exec_command", ({ name, content }) => ({ cmd: writing(name, content) })],
 ];
 const SHELL_TOOLS = [
   ["bash", ({ command }) => ({ command, description: "Runs what the test asks for" })], // opencode
@@ -114,6 +114,11 @@ const ASK_TOOLS = [
     }),
   ],
 ];
+
+/** Prints something, since a tool that has no result is a poor test of what is handed over. */
+function writing(name, content) {
+  return `printf %s '${content}' > '${name}' && echo 'wrote ${content.length} characters'`;
+}
 
 function program(cmd) {
   return `const done = await tools.exec_command(${JSON.stringify({ cmd })});\ntext(done.output);\n`;

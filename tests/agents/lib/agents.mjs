@@ -1,0 +1,38 @@
+// The agents that are tested, in the order of the results. Each is data: see `Agent`.
+
+import { claude } from "./claude.mjs";
+import { codex, codexZed } from "./codex.mjs";
+import { gemini } from "./gemini.mjs";
+import { goose } from "./goose.mjs";
+import { opencode } from "./opencode.mjs";
+import { pi } from "./pi.mjs";
+import { qwen } from "./qwen.mjs";
+
+/**
+ * @typedef {object} Agent
+ * @property {string} name its name and version, for the results
+ * @property {string[]} packages the folders of tests/agents/packages that it needs
+ * @property {[Model, Model]} models two models that keep each other's history
+ * @property {(run: {home: string, work: string, stub: object}) => {command: string[], env: object}} entry writes
+ *   its configuration into `home`, which is empty, and makes its entry of Baton's `[agents.*]`
+ * @property {(process: {command: string}) => boolean} isProcess recognises the process that Baton starts
+ */
+
+/**
+ * A model: its id as the agent lists it, and its name on the wire.
+ * @typedef {{id: string, wire: string}} Model
+ */
+
+/** @type {Object<string, Agent>} by the backend's id */
+const ALL = { opencode, claude, codex, "codex-zed": codexZed, pi, goose, gemini, qwen };
+
+const skipped = (process.env.BATON_SKIP_AGENTS ?? "").split(",").filter(Boolean);
+for (const id of skipped) {
+  if (!Object.hasOwn(ALL, id)) throw new Error(`--skip ${id}: there is no such agent; there are ${Object.keys(ALL)}`);
+}
+
+/** Those that are skipped by name. */
+export const SKIPPED = skipped;
+
+/** @type {Object<string, Agent>} those that are not */
+export const AGENTS = Object.fromEntries(Object.entries(ALL).filter(([id]) => !skipped.includes(id)));
