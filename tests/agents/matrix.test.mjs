@@ -261,6 +261,10 @@ describe("the conversation moves from each agent to each other", () => {
   }
 });
 
+test("nothing was asked that the stub does not have", () => {
+  assert.deepEqual(stub.unexpected, []);
+});
+
 async function movesOver(from, to) {
   const target = AGENTS[to].models[0];
   const { session, prompt, answer, tool, result, content } = await toolCall(from, selection(from, AGENTS[from].models[0]));
