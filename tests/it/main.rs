@@ -17,6 +17,7 @@ mod messages;
 mod mock_agent;
 mod openapi;
 mod prompts;
+mod quirks;
 mod readme;
 mod recovery;
 mod switch;
