@@ -324,7 +324,10 @@ impl StoreLedger {
         // The store takes batches in the order of these calls; nobody has to wait for them.
         let commit = self.0.commit(vec![change]);
         tokio::spawn(async move {
-            if let Err(error) = commit.await {
+            // Once the store is closed every agent is gone, and the next start looks after the record.
+            if let Err(error) = commit.await
+                && !matches!(error, StoreError::Closed)
+            {
                 tracing::warn!("the record of running agents was not written: {error}");
             }
         });

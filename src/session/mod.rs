@@ -363,28 +363,43 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::NotApplied`] when it could not be applied.
-    pub async fn wait_applied(&self, id: &SessionId, revision: u64) -> Result<SessionInfo, Error> {
+    pub async fn wait_applied(
+        self: &Arc<Self>,
+        id: &SessionId,
+        revision: u64,
+    ) -> Result<SessionInfo, Error> {
         let session = self.find(id)?;
         let mut settled = session.settled.subscribe();
-        let mut wanted = None;
+        let wanted = {
+            let mut locked = session.locked.lock().await;
+            self.apply_after_restart(&session, &mut locked);
+            revision.min(locked.state.selection_revision)
+        };
         loop {
             settled.mark_unchanged();
             {
                 let locked = session.locked.lock().await;
-                let wanted =
-                    *wanted.get_or_insert_with(|| revision.min(locked.state.selection_revision));
                 let outcome = locked.runtime.outcomes.iter().find(|(r, _)| *r == wanted);
                 if let Some((_, Some(failure))) = outcome {
                     return Err(Error::NotApplied(failure.clone()));
                 }
                 if locked.runtime.settled_revision >= wanted || locked.runtime.deleted {
-                    drop(locked);
-                    return Ok(self.view(&session).await);
+                    return Ok(self.committed(&session, locked).await);
                 }
             }
             if settled.changed().await.is_err() {
                 return Err(Error::ShutDown);
             }
+        }
+    }
+
+    /// A selection from before a restart is applied by the next prompt, or when somebody waits for it.
+    fn apply_after_restart(self: &Arc<Self>, session: &Arc<Session>, locked: &mut Locked) {
+        let runtime = &mut locked.runtime;
+        if runtime.applied.is_none() && runtime.outcomes.is_empty() && !runtime.is_busy() {
+            runtime.settled_revision = locked.state.selection_revision.saturating_sub(1);
+            self.ensure_worker(session, locked);
+            session.wake.notify_one();
         }
     }
 
@@ -421,10 +436,16 @@ impl Sessions {
             .commit(vec![Change::DeleteSession { id: id.clone() }])
             .await?;
         locked.runtime.deleted = true;
-        if let Some(turn) = &locked.runtime.turn {
+        let waiting: Vec<_> = locked
+            .runtime
+            .queue
+            .drain(..)
+            .flat_map(|q| q.answers)
+            .collect();
+        if let Some(turn) = &mut locked.runtime.turn {
             turn.abort.send_replace(true);
+            turn.answers.extend(waiting);
         }
-        locked.runtime.queue.clear();
         self.all
             .write()
             .unwrap_or_else(PoisonError::into_inner)

@@ -359,42 +359,51 @@ impl Sessions {
     /// # Errors
     /// No such question, or answers that are not of its kind.
     pub async fn reply_question(
-        &self,
+        self: &Arc<Self>,
         id: &QuestionId,
         answers: Vec<Vec<String>>,
     ) -> Result<(), Error> {
         let (waiting, content) = self
             .asks
             .take_question(id, |waiting| waiting.content(&answers))?;
-        let session_id = waiting.request.session_id.clone();
-        if let Ok(session) = self.find(&session_id) {
-            let replied = QuestionReplied {
-                session_id,
-                request_id: id.clone(),
-                answers,
-            };
-            self.publish(&session, &[EventPayload::QuestionReplied(replied)]);
-        }
-        waiting.accept(content).await;
-        Ok(())
+        let this = Arc::clone(self);
+        // A question that was taken out has to be answered, also when the client goes away.
+        detached(async move {
+            let session_id = waiting.request.session_id.clone();
+            if let Ok(session) = this.find(&session_id) {
+                let replied = QuestionReplied {
+                    session_id,
+                    request_id: waiting.request.id.clone(),
+                    answers,
+                };
+                this.publish(&session, &[EventPayload::QuestionReplied(replied)]);
+            }
+            waiting.accept(content).await;
+            Ok(())
+        })
+        .await
     }
 
     /// Dismisses a question.
     ///
     /// # Errors
     /// No such question.
-    pub async fn reject_question(&self, id: &QuestionId) -> Result<(), Error> {
+    pub async fn reject_question(self: &Arc<Self>, id: &QuestionId) -> Result<(), Error> {
         let (waiting, ()) = self.asks.take_question(id, |_| Ok(()))?;
-        let session_id = waiting.request.session_id.clone();
-        if let Ok(session) = self.find(&session_id) {
-            let rejected = QuestionRejected {
-                session_id,
-                request_id: id.clone(),
-            };
-            self.publish(&session, &[EventPayload::QuestionRejected(rejected)]);
-        }
-        waiting.refuse("decline").await;
-        Ok(())
+        let this = Arc::clone(self);
+        detached(async move {
+            let session_id = waiting.request.session_id.clone();
+            if let Ok(session) = this.find(&session_id) {
+                let rejected = QuestionRejected {
+                    session_id,
+                    request_id: waiting.request.id.clone(),
+                };
+                this.publish(&session, &[EventPayload::QuestionRejected(rejected)]);
+            }
+            waiting.refuse("decline").await;
+            Ok(())
+        })
+        .await
     }
 
     /// Takes back everything that a session's agents ask: its turn has ended.

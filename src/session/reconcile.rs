@@ -117,16 +117,37 @@ impl Worker {
             .map_err(|error| start_error(&selection.provider_id, &error))
     }
 
-    /// Binds the session to the agent and makes it match the target: mode, model, variant.
-    pub(super) async fn bind_and_apply(
+    /// Starts the backend of a target and makes it match the target: mode, model, variant. A process
+    /// may have been ended since it was used last, and that may show only now: then the next one is
+    /// tried, once.
+    pub(super) async fn reach(&mut self, target: &Target) -> Result<Live, MessageError> {
+        let agent = self.start(&target.selection).await?;
+        self.reach_with(agent, target).await
+    }
+
+    /// The same with a process that is there already.
+    pub(super) async fn reach_with(
         &mut self,
         agent: Arc<Agent>,
         target: &Target,
     ) -> Result<Live, MessageError> {
-        let working = agent.work();
+        match self.bind_and_apply(Arc::clone(&agent), target).await {
+            Err(_) if agent.connection.is_closed() => {
+                let next = self.start(&target.selection).await?;
+                self.bind_and_apply(next, target).await
+            }
+            reached => reached,
+        }
+    }
+
+    async fn bind_and_apply(
+        &mut self,
+        agent: Arc<Agent>,
+        target: &Target,
+    ) -> Result<Live, MessageError> {
+        let _working = agent.work();
         let mut live = self.bind(agent, &target.selection.provider_id).await?;
         self.apply(&mut live, &target.selection).await?;
-        drop(working);
         Ok(live)
     }
 
@@ -175,7 +196,10 @@ impl Worker {
             )
             .await
             {
-                Ok(opened) => return Ok(Live::new(agent, opened, binding.seen_turn, origin)),
+                Ok(opened) => {
+                    self.not_reopened.remove(provider);
+                    return Ok(Live::new(agent, opened, binding.seen_turn, origin));
+                }
                 // The next rung does not need what the agent has lost.
                 Err(CallError::Rpc(error)) => {
                     tracing::info!(
@@ -185,14 +209,13 @@ impl Worker {
                     );
                 }
                 Err(error) => {
-                    // A native session that hangs or kills its agent must not do so again and again.
-                    self.session
-                        .locked
-                        .lock()
-                        .await
-                        .runtime
-                        .bindings
-                        .remove(provider);
+                    // A native session that hangs or kills its agent must not do so again and again;
+                    // an agent that died of something else may have its session back the next time.
+                    let again = !self.not_reopened.insert(provider.to_owned());
+                    if again || error != CallError::Closed {
+                        let mut locked = self.session.locked.lock().await;
+                        locked.runtime.bindings.remove(provider);
+                    }
                     if error == CallError::Closed {
                         return Err(call_error(provider, &agent, error).await);
                     }

@@ -1,5 +1,6 @@
 //! One turn: a prompt, the agent's work on it, and its answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -26,6 +27,11 @@ const FLUSH: Duration = Duration::from_millis(250);
 /// A server that stops waits no longer than this for an answer to its cancel: what started it may kill it
 /// when it takes its time, and then its agents would be left behind.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A process that was ended between two turns may take a prompt into its pipe before that shows. One that
+/// is gone so soon after a prompt, without a word, is taken for such a process, and the prompt is given to
+/// the next one, once.
+const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
 
 /// How the exchange with the agent ended.
 enum Ended {
@@ -59,6 +65,19 @@ struct Outcome {
     stop: Option<Stop>,
     /// The user was asked something; an answer without content may be all that a "no" leaves.
     asked: bool,
+    /// The agent had ended before it could take in the prompt, as far as anybody can tell.
+    dead_on_arrival: bool,
+}
+
+impl Outcome {
+    fn new(ended: Ended) -> Self {
+        Self {
+            ended,
+            stop: None,
+            asked: false,
+            dead_on_arrival: false,
+        }
+    }
 }
 
 impl Worker {
@@ -107,8 +126,7 @@ impl Worker {
         queued: &Queued,
     ) -> Result<(Live, Vec<Value>, crate::opencode::event::Transfer), MessageError> {
         let Target { selection, .. } = &queued.target;
-        let agent = self.start(selection).await?;
-        let live = self.bind_and_apply(agent, &queued.target).await?;
+        let live = self.reach(&queued.target).await?;
         let (handover, transfer) = self.handover(&live, selection, Some(queued.turn)).await?;
         let unknown = |error: StoreError| MessageError::UnknownError {
             message: error.to_string(),
@@ -145,21 +163,14 @@ impl Worker {
         blocks: Vec<Value>,
         abort: watch::Receiver<bool>,
     ) {
-        let working = live.agent.work();
         self.begin(queued, live.cost).await;
-        let outcome = match live
-            .agent
-            .connection
-            .prompt(&live.native_session, blocks)
-            .await
+        let mut outcome = self.give(queued, &mut live, blocks, abort.clone()).await;
+        if outcome.dead_on_arrival
+            && let Ok((next, blocks, _)) = self.prepare(queued).await
         {
-            Ok(()) => self.drive(&mut live, queued, abort).await,
-            Err(_closed) => Outcome {
-                ended: Ended::AgentGone,
-                stop: None,
-                asked: false,
-            },
-        };
+            live = next;
+            outcome = self.give(queued, &mut live, blocks, abort).await;
+        }
         self.sessions.cancel_asks(&self.session).await;
         let provider = queued.target.selection.provider_id.clone();
         let (reason, tokens, error) = self.judge(&outcome, &live, &provider).await;
@@ -167,7 +178,6 @@ impl Worker {
         if seen {
             live.has_seen(queued.turn);
         }
-        drop(working);
         if let Some(cost) = self
             .finish(&reason, tokens, error, seen.then_some((&provider, &live)))
             .await
@@ -185,6 +195,30 @@ impl Worker {
             }
             Ended::CancelIgnored => self.sessions.pool.discard(&live.agent).await,
         }
+    }
+
+    /// Gives the agent the prompt, and reads until its end.
+    async fn give(
+        &mut self,
+        queued: &Queued,
+        live: &mut Live,
+        blocks: Vec<Value>,
+        abort: watch::Receiver<bool>,
+    ) -> Outcome {
+        let _working = live.agent.work();
+        let sent = Instant::now();
+        let agent = Arc::clone(&live.agent);
+        let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
+            Ok(()) => self.drive(live, queued, abort).await,
+            Err(_closed) => Outcome::new(Ended::AgentGone),
+        };
+        let gone = matches!(outcome.ended, Ended::AgentGone);
+        if gone && outcome.stop.is_none() && !outcome.asked && sent.elapsed() < DEAD_ON_ARRIVAL {
+            let locked = self.session.locked.lock().await;
+            let answering = locked.runtime.answering.as_ref();
+            outcome.dead_on_arrival = answering.is_some_and(|a| !a.has_content());
+        }
+        outcome
     }
 
     /// Makes the answer's message.
@@ -221,11 +255,7 @@ impl Worker {
         let mut stopping = self.stopping.clone();
         let mut flush = interval(FLUSH);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut outcome = Outcome {
-            ended: Ended::AgentGone,
-            stop: None,
-            asked: false,
-        };
+        let mut outcome = Outcome::new(Ended::AgentGone);
         let mut patience = None;
         loop {
             let running = outcome.stop.is_none();

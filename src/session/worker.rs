@@ -3,7 +3,7 @@
 //! The worker owns the live native sessions. It talks to agents without holding the session's lock,
 //! and takes the lock only to note what came of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(super) struct Worker {
     pub(super) session: Arc<Session>,
     pub(super) lives: HashMap<String, Live>,
     pub(super) stopping: watch::Receiver<bool>,
+    /// Backends whose agent has ended or hung while its native session was being reopened.
+    pub(super) not_reopened: HashSet<String>,
     epoch: u64,
 }
 
@@ -46,6 +48,7 @@ impl Worker {
             session,
             lives: HashMap::new(),
             stopping,
+            not_reopened: HashSet::new(),
             epoch: 0,
         }
     }
@@ -198,7 +201,7 @@ impl Worker {
             Err(error) => return Some(Err(error)),
         };
         let applied = async {
-            let live = self.bind_and_apply(agent, target).await?;
+            let live = self.reach_with(agent, target).await?;
             let (_, transfer) = self.handover(&live, &target.selection, None).await?;
             self.lives.insert(provider, live);
             Ok(transfer)

@@ -237,3 +237,27 @@ async fn two_servers_do_not_share_their_data() {
     assert_eq!(server.say(&session, "echo unharmed").await, "unharmed");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn after_a_restart_a_selection_is_applied_for_who_waits_for_it() {
+    let mut server = Server::start().await;
+    let session = server.create().await;
+    let before = server.select(&session, "mock", "mock-strong").await;
+    server.kill().await;
+    server.restart().await;
+    let path = format!("/opencode/session/{session}");
+    let idle = server.get(&path).await;
+    assert_eq!(
+        idle["runtime"]["applied"],
+        Value::Null,
+        "no agent was started"
+    );
+    assert_eq!(idle["runtime"]["pending"]["modelID"], "mock-strong");
+    let after = server.select(&session, "mock", "mock-strong").await;
+    assert_eq!(after["runtime"]["applied"]["modelID"], "mock-strong");
+    assert_eq!(
+        after["revision"], before["revision"],
+        "it is the same selection"
+    );
+    server.stop().await;
+}

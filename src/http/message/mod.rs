@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::error::Problem;
 use super::state::Shared;
+use crate::opencode::SessionId;
 use crate::session::Answer;
 
 /// An answer that takes longer than this is preceded by white space at this interval: clients and
@@ -32,15 +33,20 @@ pub struct Uncompressed;
 /// Waits for an answer and shapes it.
 pub(super) async fn when_answered<T: Serialize + 'static>(
     state: &Shared,
+    session: &SessionId,
     mut answer: oneshot::Receiver<Answer>,
     shape: fn(Answer) -> T,
 ) -> Result<Response, Problem> {
     match tokio::time::timeout(BLANK_EVERY, &mut answer).await {
         Ok(Ok(answer)) => Ok(Json(shape(answer)).into_response()),
         Ok(Err(_)) if *state.stopping.borrow() => Err(Problem::shutting_down()),
-        Ok(Err(_)) => Err(Problem::unforeseen(
-            &"a prompt was dropped without an answer",
-        )),
+        Ok(Err(_)) => {
+            // A session that was deleted takes its prompts along.
+            state.sessions.info(session).await?;
+            Err(Problem::unforeseen(
+                &"a prompt was dropped without an answer",
+            ))
+        }
         Err(_) => {
             let body = Body::from_stream(with_blanks(answer, shape, BLANK_EVERY));
             let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();

@@ -108,7 +108,7 @@ pub async fn prompt(
         .prompt(&path.session, prompt, client.by(Source::Message))
         .await?;
     match admitted.answer {
-        Some(answer) => when_answered(&state, answer, with_parts).await,
+        Some(answer) => when_answered(&state, &path.session, answer, with_parts).await,
         None => Ok(Json(admitted.message).into_response()),
     }
 }

@@ -80,7 +80,7 @@ pub async fn init(
         .prompt(&path.session, prompt, client.by(Source::Init))
         .await?;
     match admitted.answer {
-        Some(answer) => when_answered(&state, answer, |_| true).await,
+        Some(answer) => when_answered(&state, &path.session, answer, |_| true).await,
         None => Ok(Json(true).into_response()),
     }
 }
