@@ -17,9 +17,11 @@ import { Results, writeResults } from "./lib/results.mjs";
 import { Talk, selection } from "./lib/talk.mjs";
 
 const START_TIMEOUT_MS = 120_000;
-const CHECK = { timeout: 90_000 };
+const CHECK = { timeout: 150_000 };
 // Issue 3, point 9: the prompt follows this long after the PATCH.
 const HEAD_START_MS = 5_000;
+const APPLIED_TIMEOUT_MS = 60_000;
+const IDLE_TIMEOUT_MS = 5_000;
 const RESULTS_FILE = fileURLToPath(new URL("RESULTS.md", import.meta.url));
 
 const MOCK = { providerID: "mock", modelID: "mock" };
@@ -230,9 +232,11 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       const cold = await coldSwitch();
       const atOnce = await firstToken(cold.session);
       const warm = await coldSwitch();
-      await pause(HEAD_START_MS);
-      const applied = events.since(warm.from, warm.session).find(({ type }) => type === "session.model_applied");
-      assert.ok(applied, `not applied within ${HEAD_START_MS} ms`);
+      const headStart = pause(HEAD_START_MS);
+      // No prompt has asked for it: it is ready by itself. How soon, is a figure and depends on the machine.
+      const isApplied = ofSession(warm.session, "session.model_applied");
+      const applied = await events.until(isApplied, APPLIED_TIMEOUT_MS, { from: warm.from });
+      await headStart;
       const after = await firstToken(warm.session);
       figures.note(id, "start and switch", applied.properties.durationMs);
       figures.note(id, "prompt at once", atOnce);
@@ -259,6 +263,10 @@ describe("the conversation moves from each agent to each other", () => {
       test(`${from} to ${to}`, CHECK, (t) => noting(t, pairs, from, to, () => movesOver(from, to)));
     }
   }
+});
+
+test("nothing was asked that the stub does not have", () => {
+  assert.deepEqual(stub.unexpected, []);
 });
 
 async function movesOver(from, to) {
@@ -313,7 +321,7 @@ async function firstToken(session) {
   const took_ms = Math.round(performance.now() - started_ms);
   assert.equal((await answer).info.error, undefined);
   const idle = async () => (await client.getSession(session)).runtime.status === "idle";
-  await eventually(idle, HEAD_START_MS, () => "the session stays busy after its answer");
+  await eventually(idle, IDLE_TIMEOUT_MS, () => "the session stays busy after its answer");
   return took_ms;
 }
 

@@ -20,6 +20,7 @@ mod mock_agent;
 mod openapi;
 mod processes;
 mod prompts;
+mod quirks;
 mod readme;
 mod recovery;
 mod switch;

@@ -81,6 +81,14 @@ pub enum Fault {
     ResumeLosesHistory,
     /// Every switch of the model fails with -32603.
     SetModelError,
+    /// A session that is opened again lists its models under other ids.
+    ReopensWithOtherIds,
+    /// `session/new` closes every other session, also in the middle of its turn.
+    ClosesOtherSessions,
+    /// `session/cancel` does nothing.
+    IgnoresCancel,
+    /// Each new session begins with a greeting, sent as if it were an answer.
+    Greets,
 }
 
 /// Lines that `stderr-noise` writes at the start. With about 70 bytes each they are more than the

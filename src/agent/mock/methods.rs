@@ -117,8 +117,49 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     let choice = agent.default_choice();
     let mut result = Map::from_iter([("sessionId".to_owned(), json!(id))]);
     result.extend(agent.session_fields(&choice));
+    if agent.has(Fault::ClosesOtherSessions) {
+        for (_, other) in agent.sessions().drain() {
+            other.cancel();
+        }
+    }
+    let greeting = agent.has(Fault::Greets).then(|| greeting(&id));
+    if greeting.is_some() {
+        result.insert(
+            "_meta".to_owned(),
+            json!({"piAcp": {"startupInfo": GREETING}}),
+        );
+    }
     agent.sessions().insert(id, Session::new(cwd, choice));
-    Ok(Value::Object(result).into())
+    let mut reply = Reply::from(Value::Object(result));
+    reply.after.extend(greeting);
+    Ok(reply)
+}
+
+/// What the fault `greets` says.
+const GREETING: &str = "Welcome. A newer version of this program is available.";
+
+fn greeting(session: &str) -> Value {
+    let content = json!({"type": "text", "text": GREETING});
+    session_update(
+        session,
+        json!({"sessionUpdate": "agent_message_chunk", "content": content}),
+    )
+}
+
+/// What a session that is opened again offers.
+fn reopened_fields(agent: &Agent) -> Value {
+    let fields = Value::Object(agent.session_fields(&agent.default_choice()));
+    if !agent.has(Fault::ReopensWithOtherIds) {
+        return fields;
+    }
+    let renamed = agent
+        .args
+        .models
+        .iter()
+        .fold(fields.to_string(), |text, id| {
+            text.replace(&format!("\"{id}\""), &format!("\"full-name-of-{id}\""))
+        });
+    serde_json::from_str(&renamed).unwrap_or(fields)
 }
 
 fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
@@ -138,7 +179,7 @@ fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
             json!({"sessionUpdate": kind, "content": content}),
         )
     });
-    let mut reply = Reply::from(Value::Object(agent.session_fields(&agent.default_choice())));
+    let mut reply = Reply::from(reopened_fields(agent));
     if agent.has(Fault::LoadReplaysLate) {
         reply.after = replay.collect();
     } else {
@@ -150,8 +191,7 @@ fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
 fn resume(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     check_mcp_servers(params, false)?;
     restore(agent, params, !agent.has(Fault::ResumeLosesHistory))?;
-    let fields = agent.session_fields(&agent.default_choice());
-    Ok(Value::Object(fields).into())
+    Ok(reopened_fields(agent).into())
 }
 
 /// Puts a session into memory as it was at the end of its last turn, with the default choice.

@@ -276,6 +276,9 @@ impl Agent {
 
     /// `session/cancel`. A session that is unknown or idle has nothing to cancel.
     fn cancel(&self, params: &Value) {
+        if self.has(Fault::IgnoresCancel) {
+            return;
+        }
         let id = params.get("sessionId").and_then(Value::as_str);
         if let Some(session) = self.sessions().get(id.unwrap_or_default()) {
             session.cancel();

@@ -9,6 +9,15 @@ export function matches(method, path) {
   return method === "POST" && path.endsWith("/chat/completions");
 }
 
+/** What agents ask beside the conversation. */
+export function aside(method, path) {
+  if (method !== "GET" || !path.endsWith("/models")) return undefined;
+  return { object: "list", data: MODELS.map((id) => ({ id, object: "model", created: 0, owned_by: "stub" })) };
+}
+
+/** For agents that only offer what their provider lists. */
+const MODELS = ["gpt-4o", "gpt-4.1"];
+
 /** The request in the words of `Recorded` (server.mjs). */
 export function parse(body) {
   const isSystem = (message) => message.role === "system" || message.role === "developer";

@@ -1,0 +1,114 @@
+//! What real agents were seen doing that is against the grain of the protocol, imitated by the mock agent:
+//! sessions go on all the same.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Options, Server, answered, model, text_of};
+
+/// A server whose backend `odd` is a mock agent with these arguments and further settings.
+async fn server_with(arguments: &[&str], settings: &str) -> Server {
+    let baton = env!("CARGO_BIN_EXE_baton");
+    let folder = tempfile::tempdir().expect("state directory");
+    let state = folder.keep();
+    let mut command = vec![baton, "mock-agent", "--state-dir", state.to_str().unwrap()];
+    command.extend(arguments);
+    Server::start_with(Options {
+        config: format!("[agents.odd]\ncommand = {command:?}\n{settings}"),
+        arguments: vec!["--agents".into(), "odd".into()],
+    })
+    .await
+}
+
+fn kill(pids: &[u32]) {
+    for pid in pids {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    }
+}
+
+#[tokio::test]
+async fn a_reopened_session_that_lacks_the_model_is_replaced_by_a_new_one() {
+    let server = server_with(&["--fault", "reopens-with-other-ids"], "").await;
+    let session = server.create().await;
+    server
+        .prompt(&session, "echo one", model("odd", "mock-fast"))
+        .await;
+    let killed = server.processes();
+    kill(&killed);
+
+    let after = server.prompt(&session, "history", json!({})).await;
+    assert_eq!(after["info"]["error"], json!(null), "{after}");
+    let text = text_of(&after);
+    assert!(text.starts_with("model: mock-fast"), "{text}");
+    assert!(
+        text.contains("echo one"),
+        "it was handed the conversation: {text}"
+    );
+    assert!(server.processes().iter().all(|pid| !killed.contains(pid)));
+    // The new native session has taken the old one's place: nothing is handed over a second time.
+    let native = server.prompt(&session, "history", json!({})).await;
+    assert_eq!(
+        text_of(&native).matches("user: history").count(),
+        1,
+        "{native}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_that_would_close_each_other_have_a_process_each() {
+    let fault = ["--fault", "closes-other-sessions"];
+    let server = server_with(&fault, "one_session_per_process = true\n").await;
+    let first = server.create().await;
+    server
+        .prompt(&first, "echo one", model("odd", "mock"))
+        .await;
+    let mut events = server.events().await;
+    let running = server.prompt_later(&first, "slow 2", json!({}));
+    events.until("message.part.delta", |_| true).await;
+
+    let second = server.create().await;
+    let beside = server
+        .prompt(&second, "echo two", model("odd", "mock-fast"))
+        .await;
+    assert_eq!(text_of(&beside), "two");
+    let (_, whole) = answered(running).await;
+    assert_eq!(whole["info"]["error"], json!(null), "{whole}");
+    assert_eq!(server.processes().len(), 2);
+    let history = text_of(&server.prompt(&first, "history", json!({})).await);
+    assert!(
+        history.contains("echo one") && !history.contains("echo two"),
+        "{history}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_greeting_is_no_answer() {
+    let server = server_with(&["--fault", "greets"], "").await;
+    let session = server.create().await;
+    let answer = server
+        .prompt(&session, "echo one", model("odd", "mock"))
+        .await;
+    assert_eq!(text_of(&answer), "one");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_stops_soon_when_an_agent_ignores_a_cancel() {
+    let mut server = server_with(&["--fault", "ignores-cancel"], "").await;
+    let session = server.create().await;
+    let mut events = server.events().await;
+    server
+        .prompt_async(&session, "slow 60", model("odd", "mock"))
+        .await;
+    events.until("message.part.delta", |_| true).await;
+    let started = Instant::now();
+    server.terminate().await;
+    // `timeouts.cancel_s` is ten seconds, after which whoever stops a service has often killed it.
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(8), "it took {took:?}");
+    assert_eq!(server.processes(), Vec::<u32>::new());
+}
