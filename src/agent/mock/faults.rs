@@ -87,7 +87,7 @@ pub enum Fault {
     ClosesOtherSessions,
     /// `session/cancel` does nothing.
     IgnoresCancel,
-    /// Each new session begins with a greeting, sent as if it were an answer.
+    /// A greeting comes with the first prompt of each new session, as if it were part of the answer.
     Greets,
 }
 

@@ -122,29 +122,16 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
             other.cancel();
         }
     }
-    let greeting = agent.has(Fault::Greets).then(|| greeting(&id));
-    if greeting.is_some() {
-        result.insert(
-            "_meta".to_owned(),
-            json!({"piAcp": {"startupInfo": GREETING}}),
-        );
+    if agent.has(Fault::Greets) {
+        let meta = json!({"piAcp": {"startupInfo": GREETING}});
+        result.insert("_meta".to_owned(), meta);
     }
     agent.sessions().insert(id, Session::new(cwd, choice));
-    let mut reply = Reply::from(Value::Object(result));
-    reply.after.extend(greeting);
-    Ok(reply)
+    Ok(Value::Object(result).into())
 }
 
 /// What the fault `greets` says.
-const GREETING: &str = "Welcome. A newer version of this program is available.";
-
-fn greeting(session: &str) -> Value {
-    let content = json!({"type": "text", "text": GREETING});
-    session_update(
-        session,
-        json!({"sessionUpdate": "agent_message_chunk", "content": content}),
-    )
-}
+pub(super) const GREETING: &str = "Welcome. A newer version of this program is available.";
 
 /// What a session that is opened again offers.
 fn reopened_fields(agent: &Agent) -> Value {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Agent;
 use super::commands::{self, Command};
 use super::faults::{Fault, Without};
-use super::methods::{busy, save, string};
+use super::methods::{GREETING, busy, save, string};
 use super::options;
 use super::session::{Choice, Entry};
 use super::wire::{RpcError, session_update};
@@ -128,6 +128,11 @@ impl Turn {
     /// Carries the command out and answers the prompt.
     async fn serve(mut self, id: Value, command: Command, mut cancelled: watch::Receiver<bool>) {
         let silent = self.agent.has(Fault::SilentEndTurn);
+        if self.agent.has(Fault::Greets) && self.command_at == 0 {
+            let content = json!({"type": "text", "text": GREETING});
+            self.update(json!({"sessionUpdate": "agent_message_chunk", "content": content}))
+                .await;
+        }
         let end = tokio::select! {
             biased;
             // An error means that the session was closed, which cancels too.

@@ -132,3 +132,35 @@ fn nonsense_is_ignored() {
     }
     assert!(!answer.has_content());
 }
+
+#[test]
+fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments() {
+    let mut answer = answering();
+    let shown = json!([{"type": "content", "content": {"type": "text", "text": "in /work"}}]);
+    let asked = json!({"toolCallId": "c", "title": "touch a", "kind": "execute", "status": "pending",
+        "rawInput": {"command": "touch a"}, "content": shown});
+    let events = answer.announce(&asked, "/work").events;
+    assert!(matches!(events.last(), Some(EventPayload::PartUpdated(_))));
+    let tool = |answer: &Answering| match answer.parts.last() {
+        Some(Part::Tool(tool)) => tool.state.clone(),
+        other => panic!("no tool: {other:?}"),
+    };
+    let ToolState::Pending { input, .. } = tool(&answer) else {
+        panic!("{:?}", tool(&answer))
+    };
+    assert_eq!(input["command"], "touch a");
+
+    // What is known already is not replaced by what stands in the request.
+    let other = json!({"toolCallId": "c", "title": "x", "rawInput": {"command": "x"}});
+    assert!(answer.announce(&other, "/work").events.is_empty());
+    let done =
+        json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"});
+    answer.fold(&done, "/work");
+    let ToolState::Completed { input, output, .. } = tool(&answer) else {
+        panic!("{:?}", tool(&answer))
+    };
+    assert_eq!(
+        (&input["command"], output.as_str()),
+        (&json!("touch a"), "")
+    );
+}
