@@ -19,6 +19,9 @@ const GROUP_BATCHES: usize = 512;
 const IDLE_READERS: usize = 4;
 /// How long a connection waits for a lock, in milliseconds; only another process can hold one.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// The log is written back into the file when it has this many pages of 4 KiB. That is the only moment at
+/// which a commit waits for the disk.
+const CHECKPOINT_PAGES: u32 = 8_000;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
 
@@ -55,7 +58,9 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // With WAL and NORMAL a commit survives the death of this process at any moment; only a power
     // failure can take the last ones back, and never leaves half of one.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+    ))?;
     Ok(connection)
 }
 
