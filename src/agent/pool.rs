@@ -49,13 +49,8 @@ pub enum StartError {
     #[error("{0}")]
     Spawn(String),
     /// It ran and did not shake hands.
-    #[error("the agent did not start: {error}{}", quoted(.stderr))]
-    Handshake {
-        /// What went wrong.
-        error: Box<CallError>,
-        /// What the agent wrote to stderr.
-        stderr: String,
-    },
+    #[error("the agent did not start: {0}")]
+    Handshake(String),
     /// There are as many processes as allowed, and all of them are at work.
     #[error(
         "all {live} agent processes that are allowed at once are at work; wait for one, or raise limits.live_agents"
@@ -75,6 +70,15 @@ pub fn quoted(stderr: &str) -> String {
         String::new()
     } else {
         format!(" (its stderr ends with: {stderr})")
+    }
+}
+
+/// What a call failed of, with what the process has left behind. It has been ended before.
+pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
+    let said = quoted(&process.stderr.quote());
+    match error {
+        CallError::Closed => format!("{error}: {}{said}", process.exited().await),
+        CallError::Rpc(_) | CallError::Timeout { .. } => format!("{error}{said}"),
     }
 }
 
@@ -313,10 +317,7 @@ impl Pool {
                 drop(connection);
                 process.end().await;
                 self.ledger.ended(process.pid);
-                Err(StartError::Handshake {
-                    error: Box::new(error),
-                    stderr: process.stderr.quote(),
-                })
+                Err(StartError::Handshake(last_words(&process, &error).await))
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::agent::Timeouts;
 use crate::agent::client::{self, AUTH_REQUIRED, AgentInfo, Opened};
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
-use crate::agent::pool::{Ledger, quoted};
+use crate::agent::pool::{Ledger, last_words};
 use crate::agent::process;
 use crate::agent::spec::AgentSpec;
 
@@ -72,7 +72,11 @@ pub async fn probe(
     connection.close();
     process.end().await;
     ledger.ended(process.pid);
-    found.unwrap_or_else(|failure| match failure {
+    let failure = match found {
+        Ok(found) => return found,
+        Err(failure) => failure,
+    };
+    match failure {
         Failure::SignedOut(info) => {
             let ways = if info.sign_in.is_empty() {
                 String::new()
@@ -89,13 +93,10 @@ pub async fn probe(
             }
         }
         Failure::Call(error) => {
-            let said = quoted(&process.stderr.quote());
-            Found::unavailable(format!(
-                "Backend \"{}\" did not start: {error}{said}",
-                spec.id
-            ))
+            let why = last_words(&process, &error).await;
+            Found::unavailable(format!("Backend \"{}\" did not start: {why}", spec.id))
         }
-    })
+    }
 }
 
 enum Failure {

@@ -10,6 +10,7 @@ mod committing;
 mod error;
 pub mod handoff;
 mod outbox;
+mod outcome;
 mod permission;
 mod prompt;
 mod question;

@@ -156,7 +156,7 @@ mod tests {
     async fn events_leave_in_the_order_of_the_lock_whatever_commit_is_heard_of_first() {
         let bus = Bus::new(RingLimits::default());
         let start = bus.subscribe(None).cursor();
-        let outbox = Outbox::new("/work".into());
+        let outbox = Outbox::new("/project".into());
         let (a, b, c) = (
             outbox.stage(named("a")),
             outbox.stage(named("b")),
@@ -179,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn readers_wait_for_what_was_staged_before_them() {
         let bus = Bus::new(RingLimits::default());
-        let outbox = Arc::new(Outbox::new("/work".into()));
+        let outbox = Arc::new(Outbox::new("/project".into()));
         let idle = EventPayload::SessionIdle(SessionIdleEvent {
             session_id: SessionId::new(),
         });

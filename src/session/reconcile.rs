@@ -414,7 +414,7 @@ pub(super) fn mode_id(catalogue: &Catalogue, agent: &str) -> Option<String> {
 
 fn start_error(provider: &str, error: &StartError) -> MessageError {
     let message = match error {
-        StartError::Spawn(_) | StartError::Handshake { .. } => {
+        StartError::Spawn(_) | StartError::Handshake(_) => {
             format!(
                 "Backend \"{provider}\" could not be started: {error}. `baton agents` shows what is wrong with it."
             )

@@ -280,7 +280,7 @@ mod tests {
         SessionState {
             id: SessionId::new(),
             slug: "a-b".into(),
-            directory: "/work".into(),
+            directory: "/project".into(),
             parent_id: None,
             title: "t".into(),
             title_is_default: true,

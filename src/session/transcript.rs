@@ -375,7 +375,7 @@ mod tests {
             file("image/png", "data:image/png;base64,AAAA"),
             file("text/plain", "data:text/plain;base64,aGVsbG8="),
             file("text/plain", "data:text/plain,a%20b"),
-            file("text/plain", "file:///work/a.txt"),
+            file("text/plain", "file:///project/a.txt"),
             file("application/zip", "data:application/zip;base64,/w=="),
         ];
         let with = prompt_blocks(&parts, Some("be brief"), true);

@@ -8,17 +8,18 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::answer::{Answering, Folded};
+use super::outcome::{Ended, Outcome, Stop};
 use super::permission::WaitingPermission;
 use super::question::WaitingQuestion;
-use super::reconcile::{Live, call_error};
+use super::reconcile::Live;
 use super::report::read_options;
 use super::state::{Queued, Target};
 use super::worker::Worker;
 use super::{Answer, error_event, transcript};
-use crate::agent::connection::{CallError, Inbound, RpcError};
+use crate::agent::connection::Inbound;
 use crate::opencode::event::{EventPayload, SessionIdleEvent, SessionStatus, SessionStatusEvent};
 use crate::opencode::message::{Message, MessageError};
-use crate::opencode::session::{CacheTokens, Tokens};
+use crate::opencode::session::Tokens;
 use crate::store::{Change, StoreError};
 
 /// Streamed text is written to the store at least this often.
@@ -32,53 +33,6 @@ const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
 /// is gone so soon after a prompt, without a word, is taken for such a process, and the prompt is given to
 /// the next one, once.
 const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
-
-/// How the exchange with the agent ended.
-enum Ended {
-    Replied(Result<Value, RpcError>),
-    AgentGone,
-    CancelIgnored,
-}
-
-/// Why a turn is being stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    User,
-    ShutDown,
-}
-
-impl Stop {
-    fn error(self) -> MessageError {
-        let message = match self {
-            Self::User => "The answer was aborted.",
-            Self::ShutDown => "Baton was stopped while this answer was being written.",
-        };
-        MessageError::MessageAbortedError {
-            message: message.to_owned(),
-        }
-    }
-}
-
-/// What is known at the end of an exchange.
-struct Outcome {
-    ended: Ended,
-    stop: Option<Stop>,
-    /// The user was asked something; an answer without content may be all that a "no" leaves.
-    asked: bool,
-    /// The agent had ended before it could take in the prompt, as far as anybody can tell.
-    dead_on_arrival: bool,
-}
-
-impl Outcome {
-    fn new(ended: Ended) -> Self {
-        Self {
-            ended,
-            stop: None,
-            asked: false,
-            dead_on_arrival: false,
-        }
-    }
-}
 
 impl Worker {
     pub(super) async fn turn(&mut self, queued: Queued) {
@@ -436,79 +390,6 @@ impl Worker {
         }
     }
 
-    /// What the end of an exchange means: reason, tokens and error of the answer.
-    async fn judge(
-        &self,
-        outcome: &Outcome,
-        live: &Live,
-        provider: &str,
-    ) -> (String, Tokens, Option<MessageError>) {
-        let answered = |reason: &str, tokens, error| (reason.to_owned(), tokens, error);
-        if let Some(stop) = outcome.stop {
-            return answered("aborted", Tokens::default(), Some(stop.error()));
-        }
-        let reply = match &outcome.ended {
-            Ended::Replied(Ok(reply)) => reply,
-            Ended::Replied(Err(error)) => {
-                let error = call_error(provider, &live.agent, CallError::Rpc(error.clone())).await;
-                return answered("error", Tokens::default(), Some(error));
-            }
-            Ended::AgentGone | Ended::CancelIgnored => {
-                let error = call_error(provider, &live.agent, CallError::Closed).await;
-                return answered("error", Tokens::default(), Some(error));
-            }
-        };
-        let tokens = tokens_of(reply);
-        let has_content = {
-            let locked = self.session.locked.lock().await;
-            locked
-                .runtime
-                .answering
-                .as_ref()
-                .is_some_and(Answering::has_content)
-        };
-        match reply
-            .get("stopReason")
-            .and_then(Value::as_str)
-            .unwrap_or("end_turn")
-        {
-            "cancelled" => {
-                let message = "The agent has stopped its answer.".to_owned();
-                answered(
-                    "aborted",
-                    tokens,
-                    Some(MessageError::MessageAbortedError { message }),
-                )
-            }
-            "refusal" => {
-                let message = "The model refuses to answer.".to_owned();
-                answered(
-                    "content-filter",
-                    tokens,
-                    Some(MessageError::ContentFilterError { message }),
-                )
-            }
-            "max_tokens" => answered(
-                "length",
-                tokens,
-                Some(MessageError::MessageOutputLengthError {}),
-            ),
-            _ if !has_content && !outcome.asked => {
-                let said = crate::agent::pool::quoted(&live.agent.process.stderr.quote());
-                let message = format!(
-                    "Backend \"{provider}\" ended its turn without an answer; its model has probably failed{said}"
-                );
-                answered(
-                    "error",
-                    tokens,
-                    Some(MessageError::UnknownError { message }),
-                )
-            }
-            "max_turn_requests" => answered("length", tokens, None),
-            _ => answered("stop", tokens, None),
-        }
-    }
-
     /// Ends the answer, and tells everybody. Returns what the native session has cost by now.
     async fn finish(
         &self,
@@ -591,20 +472,4 @@ impl Worker {
 async fn raised(flag: &mut watch::Receiver<bool>) {
     // An error means that nobody is left who could raise it, which is as good as raised.
     let _raised = flag.wait_for(|raised| *raised).await;
-}
-
-/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON.
-fn tokens_of(reply: &Value) -> Tokens {
-    let usage = reply.get("usage");
-    let count = |key: &str| usage.and_then(|u| u.get(key)).and_then(Value::as_u64);
-    Tokens {
-        total: count("totalTokens"),
-        input: count("inputTokens").unwrap_or(0),
-        output: count("outputTokens").unwrap_or(0),
-        reasoning: count("thoughtTokens").unwrap_or(0),
-        cache: CacheTokens {
-            read: count("cachedReadTokens").unwrap_or(0),
-            write: count("cachedWriteTokens").unwrap_or(0),
-        },
-    }
 }

@@ -169,7 +169,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let stored = Stored {
             session_id: new_id(),
-            cwd: "/work".into(),
+            cwd: "/project".into(),
             history: vec![Entry::user("hello\nthere"), Entry::assistant("mock", "hi")],
         };
         save(directory.path(), &stored).unwrap();

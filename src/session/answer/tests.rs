@@ -13,7 +13,7 @@ fn answering() -> Answering {
         1,
         2,
         &selection,
-        "/work",
+        "/project",
     )
 }
 
@@ -31,7 +31,7 @@ fn chunks_of_one_kind_grow_one_part() {
         ("agent_message_chunk", "llo"),
         ("agent_thought_chunk", "so"),
     ] {
-        answer.fold(&chunk(kind, text), "/work");
+        answer.fold(&chunk(kind, text), "/project");
     }
     let events = answer.finish("stop", Tokens::default(), None);
     assert!(matches!(
@@ -65,7 +65,7 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
     let mut text = String::new();
     for n in 0..50 {
         for event in answer
-            .fold(&chunk("agent_message_chunk", &format!("{n} ")), "/work")
+            .fold(&chunk("agent_message_chunk", &format!("{n} ")), "/project")
             .events
         {
             if let EventPayload::PartDelta(delta) = event {
@@ -86,7 +86,7 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
 fn a_tool_call_that_did_not_end_is_interrupted() {
     let mut answer = answering();
     answer.begin(0.0);
-    answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/work");
+    answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/project");
     answer.finish("error", Tokens::default(), None);
     assert!(matches!(
         &answer.parts[1],
@@ -103,16 +103,16 @@ fn an_edit_is_told_once_with_its_whole_path() {
     let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "write", "kind": "edit", "rawInput": {"filePath": "a.txt"}});
     let done =
         json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"});
-    answer.fold(&call, "/work");
+    answer.fold(&call, "/project");
     let edited = |folded: Folded| {
         folded
             .events
             .into_iter()
-            .filter(|e| matches!(e, EventPayload::FileEdited(f) if f.file == "/work/a.txt"))
+            .filter(|e| matches!(e, EventPayload::FileEdited(f) if f.file == "/project/a.txt"))
             .count()
     };
-    assert_eq!(edited(answer.fold(&done, "/work")), 1);
-    assert_eq!(edited(answer.fold(&done, "/work")), 0);
+    assert_eq!(edited(answer.fold(&done, "/project")), 1);
+    assert_eq!(edited(answer.fold(&done, "/project")), 0);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn nonsense_is_ignored() {
         json!({"sessionUpdate": "plan", "entries": {}}),
         json!({"sessionUpdate": "usage_update", "cost": "much"}),
     ] {
-        answer.fold(&update, "/work");
+        answer.fold(&update, "/project");
     }
     assert!(!answer.has_content());
 }
@@ -139,7 +139,7 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
     let shown = json!([{"type": "content", "content": {"type": "text", "text": "in /work"}}]);
     let asked = json!({"toolCallId": "c", "title": "touch a", "kind": "execute", "status": "pending",
         "rawInput": {"command": "touch a"}, "content": shown});
-    let events = answer.announce(&asked, "/work").events;
+    let events = answer.announce(&asked, "/project").events;
     assert!(matches!(events.last(), Some(EventPayload::PartUpdated(_))));
     let tool = |answer: &Answering| match answer.parts.last() {
         Some(Part::Tool(tool)) => tool.state.clone(),
@@ -152,10 +152,10 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
 
     // What is known already is not replaced by what stands in the request.
     let other = json!({"toolCallId": "c", "title": "x", "rawInput": {"command": "x"}});
-    assert!(answer.announce(&other, "/work").events.is_empty());
+    assert!(answer.announce(&other, "/project").events.is_empty());
     let done =
         json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"});
-    answer.fold(&done, "/work");
+    answer.fold(&done, "/project");
     let ToolState::Completed { input, output, .. } = tool(&answer) else {
         panic!("{:?}", tool(&answer))
     };

@@ -1,0 +1,148 @@
+//! How an exchange with an agent has ended, and what that means for the answer.
+
+use serde_json::Value;
+
+use super::answer::Answering;
+use super::reconcile::{Live, call_error};
+use super::worker::Worker;
+use crate::agent::connection::{CallError, RpcError};
+use crate::opencode::message::MessageError;
+use crate::opencode::session::{CacheTokens, Tokens};
+
+/// How the exchange with the agent ended.
+pub(super) enum Ended {
+    Replied(Result<Value, RpcError>),
+    AgentGone,
+    CancelIgnored,
+}
+
+/// Why a turn is being stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    User,
+    ShutDown,
+}
+
+impl Stop {
+    pub(super) fn error(self) -> MessageError {
+        let message = match self {
+            Self::User => "The answer was aborted.",
+            Self::ShutDown => "Baton was stopped while this answer was being written.",
+        };
+        MessageError::MessageAbortedError {
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// What is known at the end of an exchange.
+pub(super) struct Outcome {
+    pub(super) ended: Ended,
+    pub(super) stop: Option<Stop>,
+    /// The user was asked something; an answer without content may be all that a "no" leaves.
+    pub(super) asked: bool,
+    /// The agent had ended before it could take in the prompt, as far as anybody can tell.
+    pub(super) dead_on_arrival: bool,
+}
+
+impl Outcome {
+    pub(super) fn new(ended: Ended) -> Self {
+        Self {
+            ended,
+            stop: None,
+            asked: false,
+            dead_on_arrival: false,
+        }
+    }
+}
+
+impl Worker {
+    /// What the end of an exchange means: reason, tokens and error of the answer.
+    pub(super) async fn judge(
+        &self,
+        outcome: &Outcome,
+        live: &Live,
+        provider: &str,
+    ) -> (String, Tokens, Option<MessageError>) {
+        let answered = |reason: &str, tokens, error| (reason.to_owned(), tokens, error);
+        if let Some(stop) = outcome.stop {
+            return answered("aborted", Tokens::default(), Some(stop.error()));
+        }
+        let reply = match &outcome.ended {
+            Ended::Replied(Ok(reply)) => reply,
+            Ended::Replied(Err(error)) => {
+                let error = call_error(provider, &live.agent, CallError::Rpc(error.clone())).await;
+                return answered("error", Tokens::default(), Some(error));
+            }
+            Ended::AgentGone | Ended::CancelIgnored => {
+                let error = call_error(provider, &live.agent, CallError::Closed).await;
+                return answered("error", Tokens::default(), Some(error));
+            }
+        };
+        let tokens = tokens_of(reply);
+        let has_content = {
+            let locked = self.session.locked.lock().await;
+            locked
+                .runtime
+                .answering
+                .as_ref()
+                .is_some_and(Answering::has_content)
+        };
+        match reply
+            .get("stopReason")
+            .and_then(Value::as_str)
+            .unwrap_or("end_turn")
+        {
+            "cancelled" => {
+                let message = "The agent has stopped its answer.".to_owned();
+                answered(
+                    "aborted",
+                    tokens,
+                    Some(MessageError::MessageAbortedError { message }),
+                )
+            }
+            "refusal" => {
+                let message = "The model refuses to answer.".to_owned();
+                answered(
+                    "content-filter",
+                    tokens,
+                    Some(MessageError::ContentFilterError { message }),
+                )
+            }
+            "max_tokens" => answered(
+                "length",
+                tokens,
+                Some(MessageError::MessageOutputLengthError {}),
+            ),
+            _ if !has_content && !outcome.asked => {
+                let said = crate::agent::pool::quoted(&live.agent.process.stderr.quote());
+                let message = format!(
+                    "Backend \"{provider}\" ended its turn without an answer; its model has probably failed{said}"
+                );
+                answered(
+                    "error",
+                    tokens,
+                    Some(MessageError::UnknownError { message }),
+                )
+            }
+            "max_turn_requests" => answered("length", tokens, None),
+            _ => answered("stop", tokens, None),
+        }
+    }
+}
+
+/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON.
+fn tokens_of(reply: &Value) -> Tokens {
+    let usage = reply.get("usage");
+    let count = |key: &str| usage.and_then(|u| u.get(key)).and_then(Value::as_u64);
+    Tokens {
+        total: count("totalTokens"),
+        input: count("inputTokens").unwrap_or(0),
+        output: count("outputTokens").unwrap_or(0),
+        reasoning: count("thoughtTokens").unwrap_or(0),
+        cache: CacheTokens {
+            read: count("cachedReadTokens").unwrap_or(0),
+            write: count("cachedWriteTokens").unwrap_or(0),
+        },
+    }
+}

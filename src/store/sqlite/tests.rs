@@ -1,0 +1,144 @@
+use super::*;
+
+fn put(id: &SessionId, expected: Option<u64>, revision: u64) -> Change {
+    Change::PutSession {
+        id: id.clone(),
+        expected,
+        revision,
+        body: format!("{{\"r\":{revision}}}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().expect("scratch");
+    let path = folder.path().join("baton.sqlite");
+    let session = SessionId::new();
+    let message = MessageId::new();
+    {
+        let store = SqliteStore::open(&path).expect("opens");
+        let key = MessageKey {
+            seq: 7,
+            turn: 7,
+            id: message.clone(),
+        };
+        let batch = vec![
+            put(&session, None, 1),
+            Change::PutMessage {
+                session: session.clone(),
+                key,
+                open: true,
+                body: "{}".into(),
+            },
+        ];
+        store.commit(batch).await.expect("commits");
+        store.close();
+    }
+    let store = SqliteStore::open(&path).expect("opens again");
+    let sessions = store.sessions().await.expect("reads");
+    assert_eq!((sessions[0].revision, sessions[0].last_seq), (1, 7));
+    assert_eq!(
+        store.open_messages().await.expect("reads")[0].key.id,
+        message
+    );
+    store
+        .commit(vec![Change::DeleteSession {
+            id: session.clone(),
+        }])
+        .await
+        .expect("deletes");
+    assert!(
+        store
+            .messages(&session, MessageRange::default())
+            .await
+            .expect("reads")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_stale_writer_is_refused_alone() {
+    let folder = tempfile::tempdir().expect("scratch");
+    let store = SqliteStore::open(&folder.path().join("baton.sqlite")).expect("opens");
+    let (first, second) = (SessionId::new(), SessionId::new());
+    store
+        .commit(vec![put(&first, None, 1), put(&second, None, 1)])
+        .await
+        .expect("commits");
+    // Queued together, so that they share a transaction.
+    let stale = store.commit(vec![put(&second, Some(1), 2), put(&first, Some(9), 10)]);
+    let good = store.commit(vec![put(&first, Some(1), 2)]);
+    assert!(matches!(stale.await, Err(StoreError::Conflict(id)) if id == first));
+    good.await.expect("commits");
+    let mut rows = store.sessions().await.expect("reads");
+    rows.sort_by_key(|row| row.id != first);
+    assert_eq!(
+        (rows[0].revision, rows[1].revision),
+        (2, 1),
+        "the stale batch was taken back whole"
+    );
+}
+
+#[tokio::test]
+async fn messages_are_read_by_turn_and_from_the_end() {
+    let folder = tempfile::tempdir().expect("scratch");
+    let store = SqliteStore::open(&folder.path().join("baton.sqlite")).expect("opens");
+    let session = SessionId::new();
+    for (seq, turn) in [(1, 1), (2, 1), (3, 3), (4, 3)] {
+        let key = MessageKey {
+            seq,
+            turn,
+            id: MessageId::new(),
+        };
+        let message = Change::PutMessage {
+            session: session.clone(),
+            key: key.clone(),
+            open: false,
+            body: seq.to_string(),
+        };
+        let part = Change::PutPart {
+            session: session.clone(),
+            message: key.id,
+            place: 0,
+            id: crate::opencode::PartId::new(),
+            body: "p".into(),
+        };
+        store.commit(vec![message, part]).await.expect("commits");
+    }
+    let read = |range| {
+        let rows = store.messages(&session, range);
+        async move {
+            rows.await
+                .expect("reads")
+                .iter()
+                .map(|m| m.key.seq)
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(read(MessageRange::default()).await, [1, 2, 3, 4]);
+    assert_eq!(
+        read(MessageRange {
+            after_turn: Some(1),
+            ..Default::default()
+        })
+        .await,
+        [3, 4]
+    );
+    assert_eq!(
+        read(MessageRange {
+            limit: Some(3),
+            ..Default::default()
+        })
+        .await,
+        [2, 3, 4]
+    );
+    assert_eq!(
+        read(MessageRange {
+            before_seq: Some(4),
+            limit: Some(1),
+            ..Default::default()
+        })
+        .await,
+        [3]
+    );
+}

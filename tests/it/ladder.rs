@@ -1,0 +1,629 @@
+//! Each rung of the switch ladder, and each way in which an agent can get a switch wrong.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::handoff::{applied, pair};
+use crate::harness::{Options, Server, answered, model, text_of};
+
+/// Timeouts that a test can wait for.
+const IMPATIENT: &str =
+    "[timeouts]\nstart_s = 2\nsession_s = 1\nswitch_s = 1\ncancel_s = 1\nend_ms = 300\n";
+
+/// Less than the moment for which a cold start waits.
+const FLICK: Duration = Duration::from_millis(120);
+
+/// A server with `mock` and these backends. Each of their processes notes its start in the file
+/// `started`, and takes further arguments from the file `faults`; probes run elsewhere, so they
+/// find no faults.
+async fn scripted(names: &[&str], config: &str) -> Server {
+    let script = "echo $1 >> ../started; name=$1; shift; \
+        exec \"$0\" mock-agent --state-dir ../$name $(cat ../faults 2>/dev/null) \"$@\"";
+    let mut tables = String::new();
+    for name in names {
+        let command = [
+            "sh",
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_baton"),
+            name,
+            "--models",
+            "x,y,z",
+        ];
+        tables.push_str(&format!("[agents.{name}]\ncommand = {command:?}\n"));
+    }
+    let config = format!("{tables}{config}");
+    let arguments = vec!["--agents".into(), format!("mock,{}", names.join(","))];
+    let server = Server::start_with(Options { config, arguments }).await;
+    // Every probe is over once its backend is asked for.
+    server.get("/opencode/provider").await;
+    server
+}
+
+/// The faults of the processes that are started from now on.
+fn set_faults(server: &Server, faults: &str) {
+    std::fs::write(server.folder.path().join("faults"), faults).unwrap();
+}
+
+/// The backends whose processes were started for sessions, in order.
+fn started(server: &Server) -> Vec<String> {
+    let all = std::fs::read_to_string(server.folder.path().join("started")).unwrap_or_default();
+    all.lines().map(str::to_owned).collect()
+}
+
+async fn kill_agent(server: &Server, session: &str) {
+    let pid = server.say(session, "pid").await;
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+}
+
+/// A session that has talked to a model.
+async fn talking(server: &Server, provider: &str, id: &str) -> String {
+    let session = server.create().await;
+    let answer = server
+        .prompt(&session, "echo one", model(provider, id))
+        .await;
+    assert_eq!(text_of(&answer), "one", "{answer}");
+    session
+}
+
+async fn session_of(server: &Server, session: &str) -> Value {
+    server.get(&format!("/opencode/session/{session}")).await
+}
+
+/// PATCHes a session and waits for what comes of it.
+async fn try_select(server: &Server, session: &str, id: &str) -> (StatusCode, Value) {
+    let path = format!("/opencode/session/{session}?wait=true");
+    let wish = json!({ "providerID": "second", "modelID": id });
+    server.send(Method::PATCH, &path, Some(wish)).await
+}
+
+fn message_of(error: &Value) -> &str {
+    error["data"]["message"].as_str().expect("a message")
+}
+
+#[tokio::test]
+async fn an_agent_with_the_older_model_list_is_switched() {
+    let arguments = ["--models", "x,y", "--without", "set-config-option"];
+    let server = pair(&arguments, "").await;
+    let providers = server.get("/opencode/provider").await;
+    let all = providers["all"].as_array().unwrap();
+    let second = all.iter().find(|p| p["id"] == "second").unwrap();
+    let models: Vec<_> = second["models"].as_object().unwrap().keys().collect();
+    assert_eq!(models, ["x", "y"]);
+
+    let session = talking(&server, "second", "x").await;
+    let path = format!("/opencode/session/{session}?wait=true");
+    let wish = json!({ "providerID": "second", "modelID": "y", "agent": "plan" });
+    let patched = server.ok(Method::PATCH, &path, Some(wish)).await;
+    assert_eq!(patched["runtime"]["applied"]["modelID"], "y");
+    assert_eq!(server.say(&session, "model").await, "y");
+    assert_eq!(server.say(&session, "mode").await, "plan");
+    // Both are set again on the next process.
+    kill_agent(&server, &session).await;
+    assert_eq!(server.say(&session, "model").await, "y");
+    assert_eq!(server.say(&session, "mode").await, "plan");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_without_modes_refuses_to_plan() {
+    let server = pair(&["--models", "x", "--without", "modes"], "").await;
+    let session = talking(&server, "mock", "mock").await;
+    let before = session_of(&server, &session).await;
+    let wish = json!({ "providerID": "second", "modelID": "x", "agent": "plan" });
+    let (status, error) = server.patch(&session, wish).await;
+    assert_eq!(
+        (status, &error["name"]),
+        (StatusCode::BAD_REQUEST, &json!("AgentNotFoundError")),
+        "{error}"
+    );
+    let available = error["data"]["available"].as_array().unwrap();
+    assert!(available.contains(&json!("build")), "{error}");
+    assert!(!available.contains(&json!("plan")), "{error}");
+    assert_eq!(
+        session_of(&server, &session).await["revision"],
+        before["revision"]
+    );
+    // Nor does a session that is planning already get there with a wider mode.
+    let plan = json!({ "agent": "plan" });
+    assert_eq!(server.patch(&session, plan).await.0, StatusCode::OK);
+    let (status, error) = server
+        .patch(&session, json!({ "providerID": "second", "modelID": "x" }))
+        .await;
+    assert_eq!(
+        (status, &error["name"]),
+        (StatusCode::BAD_REQUEST, &json!("AgentNotFoundError")),
+        "{error}"
+    );
+    server.select(&session, "mock", "mock-fast").await;
+    assert_eq!(server.say(&session, "mode").await, "plan");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_without_efforts_has_no_variants() {
+    let arguments = ["--models", "x-strong,y", "--without", "variants"];
+    let server = pair(&arguments, "").await;
+    let session = server.create().await;
+    let wish = json!({ "providerID": "mock", "modelID": "mock-strong", "variant": "high" });
+    assert_eq!(server.patch(&session, wish).await.0, StatusCode::OK);
+    assert_eq!(server.say(&session, "model").await, "mock-strong (high)");
+    let wish = json!({ "providerID": "second", "modelID": "x-strong", "variant": "high" });
+    let (status, error) = server.patch(&session, wish).await;
+    assert_eq!(
+        (status, &error["name"]),
+        (
+            StatusCode::BAD_REQUEST,
+            &json!("ProviderModelNotFoundError")
+        ),
+        "{error}"
+    );
+    // A variant that nobody asked for is left behind.
+    let patched = server.select(&session, "second", "x-strong").await;
+    assert_eq!(
+        patched["model"],
+        json!({ "id": "x-strong", "providerID": "second" })
+    );
+    assert_eq!(server.say(&session, "model").await, "x-strong");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_after_the_reply_is_not_in_the_next_answer() {
+    let arguments = [
+        "--models",
+        "x,y",
+        "--without",
+        "resume",
+        "--fault",
+        "load-replays-late",
+    ];
+    let server = pair(&arguments, "").await;
+    // The model at launch: a switch would swallow the replay on its way.
+    let session = talking(&server, "second", "x").await;
+    for n in 0..20 {
+        assert_eq!(
+            server.say(&session, &format!("echo {n}")).await,
+            n.to_string()
+        );
+    }
+    kill_agent(&server, &session).await;
+    let messages = server.messages(&session).await;
+    assert_eq!(server.say(&session, "echo next").await, "next");
+    let after = server.messages(&session).await;
+    assert_eq!(
+        after[..messages.len()],
+        messages,
+        "the replay is not stored"
+    );
+    assert_eq!(after.len(), messages.len() + 2);
+    let history = server.say(&session, "history").await;
+    assert!(history.starts_with("model: x\n"), "{history}");
+    assert_eq!(history.matches("user: echo one").count(), 1, "{history}");
+    assert!(!history.contains("| echo one"), "it was loaded: {history}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_load_that_fails_is_made_up_for_by_the_transcript() {
+    let arguments = [
+        "--models",
+        "x,y",
+        "--without",
+        "resume",
+        "--fault",
+        "load-fails",
+    ];
+    let server = pair(&arguments, "").await;
+    let session = talking(&server, "second", "y").await;
+    kill_agent(&server, &session).await;
+    let mut events = server.events().await;
+    server.select(&session, "second", "x").await;
+    assert_eq!(applied(&mut events).await["transfer"]["kind"], "transcript");
+    let history = server.say(&session, "history").await;
+    assert!(history.starts_with("model: x\n"), "{history}");
+    assert!(history.contains("[user]\n| echo one\n"), "{history}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_switch_while_busy_is_switched_afterwards() {
+    let arguments = ["--models", "x,y", "--fault", "refuses-busy-switch"];
+    let server = pair(&arguments, "").await;
+    let session = talking(&server, "second", "x").await;
+    let mut events = server.events().await;
+    server.prompt_async(&session, "slow 1", json!({})).await;
+    events.until("message.part.delta", |_| true).await;
+    let wish = json!({ "providerID": "second", "modelID": "y" });
+    let (status, patched) = server.patch(&session, wish).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(patched["runtime"]["pending"]["modelID"], "y");
+    assert_eq!(applied(&mut events).await["current"]["modelID"], "y");
+    assert_eq!(events.of("session.model_failed"), Vec::<&Value>::new());
+    assert_eq!(server.say(&session, "model").await, "y");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_takes_any_name_is_given_only_those_it_offers() {
+    let arguments = ["--models", "x,model-y", "--fault", "accepts-any-model"];
+    let server = pair(&arguments, "").await;
+    let session = talking(&server, "second", "x").await;
+    let before = session_of(&server, &session).await;
+    let (status, error) = try_select(&server, &session, "model-z").await;
+    assert_eq!(
+        (status, &error["name"]),
+        (
+            StatusCode::BAD_REQUEST,
+            &json!("ProviderModelNotFoundError")
+        )
+    );
+    assert_eq!(error["data"]["suggestions"], json!(["model-y"]), "{error}");
+    assert_eq!(session_of(&server, &session).await, before);
+    let (status, error) = server
+        .try_prompt(&session, "echo two", model("second", "model-z"))
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
+    assert_eq!(server.messages(&session).await.len(), 2);
+    assert_eq!(server.say(&session, "model").await, "x");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_start_holds_up_no_patch() {
+    let server = scripted(&["second"], "").await;
+    let session = talking(&server, "mock", "mock").await;
+    set_faults(&server, "--fault slow-start --delay-ms 1500");
+    let wish = json!({ "providerID": "second", "modelID": "y" });
+    let (status, patched) = server.patch(&session, wish).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(patched["runtime"]["applied"]["providerID"], "mock");
+    assert_eq!(patched["runtime"]["pending"]["modelID"], "y");
+    let answer = server.prompt(&session, "model", json!({})).await;
+    assert_eq!(text_of(&answer), "y");
+    assert_eq!(answer["info"]["modelID"], "y");
+    assert_eq!(started(&server), ["second"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn of_the_switches_that_wait_for_a_slow_one_only_the_last_is_made() {
+    let server = scripted(&["second"], "").await;
+    set_faults(&server, "--fault slow-switch --delay-ms 2000");
+    let session = talking(&server, "second", "x").await;
+    let mut events = server.events().await;
+    let mut last = Value::Null;
+    for id in ["y", "x", "y", "z"] {
+        let wish = json!({ "providerID": "second", "modelID": id });
+        let (status, patched) = server.patch(&session, wish).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(patched["runtime"]["applied"]["modelID"], "x");
+        last = patched["revision"].clone();
+    }
+    events
+        .until("session.model_applied", |p| p["revision"] == last)
+        .await;
+    let mut made: Vec<_> = events
+        .of("session.model_applied")
+        .iter()
+        .map(|p| p["current"]["modelID"].clone())
+        .collect();
+    // The agent may have been at work on the first one already.
+    made.dedup();
+    assert!(made == ["z"] || made == ["y", "z"], "{made:?}");
+    assert_eq!(events.of("session.model_failed"), Vec::<&Value>::new());
+    assert_eq!(server.say(&session, "model").await, "z");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_may_die_at_any_request() {
+    for n in 1..=6 {
+        let server = scripted(&["second"], IMPATIENT).await;
+        let session = talking(&server, "mock", "mock").await;
+        set_faults(&server, &format!("--die-on-request {n}"));
+        let answer = server
+            .prompt(&session, "echo two", model("second", "y"))
+            .await;
+        let error = &answer["info"]["error"];
+        if error.is_null() {
+            assert_eq!(text_of(&answer), "two", "{n}");
+        } else {
+            let message = message_of(error);
+            assert!(
+                message.contains("second") && message.contains("70"),
+                "{n}: {message}"
+            );
+            assert_eq!(text_of(&answer), "", "{n}");
+        }
+        // initialize, session/new, the model, the prompt.
+        assert_eq!(error.is_null(), n > 4, "{n}: {error}");
+        set_faults(&server, "");
+        let (status, patched) = try_select(&server, &session, "z").await;
+        assert_eq!(status, StatusCode::OK, "{n}: {patched}");
+        let history = server.say(&session, "history").await;
+        assert!(history.starts_with("model: z\n"), "{n}: {history}");
+        assert!(history.contains("| echo one"), "{n}: {history}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_switch_that_is_never_answered_fails_and_can_be_tried_again() {
+    for method in ["initialize", "session/new", "session/set_config_option"] {
+        let server = scripted(&["second"], IMPATIENT).await;
+        let session = talking(&server, "mock", "mock-fast").await;
+        set_faults(&server, &format!("--never-answer {method}"));
+        let mut events = server.events().await;
+        let (status, error) = try_select(&server, &session, "y").await;
+        assert_eq!(
+            (status, &error["name"]),
+            (StatusCode::BAD_GATEWAY, &json!("ModelNotAppliedError")),
+            "{method}: {error}"
+        );
+        let message = message_of(&error);
+        assert!(
+            message.contains(method) && message.contains("second"),
+            "{message}"
+        );
+        let failed = events.until("session.model_failed", |_| true).await;
+        assert_eq!(failed.properties["error"]["data"]["message"], message);
+        let back = events.until("session.model_changed", |_| true).await;
+        assert_eq!(back.properties["source"], "revert");
+        assert_eq!(server.say(&session, "model").await, "mock-fast");
+        // A prompt for it fails in the same way.
+        let answer = server
+            .prompt(&session, "echo two", model("second", "y"))
+            .await;
+        let message = message_of(&answer["info"]["error"]);
+        assert!(message.contains(method), "{message}");
+
+        set_faults(&server, "");
+        let (status, patched) = try_select(&server, &session, "y").await;
+        assert_eq!(status, StatusCode::OK, "{method}: {patched}");
+        assert_eq!(server.say(&session, "model").await, "y", "{method}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_resume_that_is_never_answered_is_made_up_for() {
+    let server = scripted(&["second"], IMPATIENT).await;
+    let session = talking(&server, "second", "y").await;
+    set_faults(&server, "--never-answer session/resume");
+    kill_agent(&server, &session).await;
+    let history = server.say(&session, "history").await;
+    assert!(history.starts_with("model: y\n"), "{history}");
+    assert!(history.contains("echo one"), "{history}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_prompt_that_is_never_answered_can_be_aborted() {
+    let server = scripted(&["second"], IMPATIENT).await;
+    let session = talking(&server, "mock", "mock").await;
+    set_faults(&server, "--never-answer session/prompt");
+    server.select(&session, "second", "y").await;
+    let mut events = server.events().await;
+    let waiting = server.prompt_later(&session, "echo two", json!({}));
+    events
+        .until("message.updated", |p| p["info"]["role"] == "assistant")
+        .await;
+    server.abort(&session).await;
+    let (status, answer) = answered(waiting).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        answer["info"]["error"]["name"], "MessageAbortedError",
+        "{answer}"
+    );
+    // The agent that hangs is given up.
+    set_faults(&server, "");
+    let history = server.say(&session, "history").await;
+    assert!(history.starts_with("model: y\n"), "{history}");
+    assert!(history.contains("| echo one"), "{history}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_answers_nothing_holds_up_nobody() {
+    let arguments = ["--models", "x", "--fault", "never-answers"];
+    let server = pair(&arguments, IMPATIENT).await;
+    let session = talking(&server, "mock", "mock").await;
+    let (status, error) = try_select(&server, &session, "x").await;
+    assert_eq!(
+        (status, &error["name"]),
+        (StatusCode::BAD_REQUEST, &json!("ProviderNotConnectedError")),
+        "{error}"
+    );
+    assert!(message_of(&error).contains("initialize"), "{error}");
+    assert_eq!(server.say(&session, "model").await, "mock");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_does_not_drown_another_session() {
+    let server = pair(&["--models", "x,y", "--fault", "floods"], "").await;
+    let (wet, dry) = (
+        talking(&server, "second", "x").await,
+        talking(&server, "second", "y").await,
+    );
+    let flood = server.prompt_later(&wet, "flood", json!({}));
+    let mut events = server.events().await;
+    events
+        .until("message.part.delta", |p| p["sessionID"] == wet.as_str())
+        .await;
+    drop(events);
+    assert_eq!(server.say(&dry, "echo breath").await, "breath");
+    assert_eq!(server.say(&dry, "model").await, "y");
+    let (status, answer) = answered(flood).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["info"]["error"], Value::Null);
+    let kept = server.messages(&wet).await;
+    assert_eq!(text_of(&kept[3]), text_of(&answer));
+    assert_eq!(text_of(&answer), ".".repeat(100_000), "nothing is lost");
+    assert_eq!(server.say(&wet, "echo after").await, "after");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn noise_between_the_messages_is_skipped() {
+    let server = pair(&["--models", "x,y", "--fault", "noise"], "").await;
+    let session = talking(&server, "second", "x").await;
+    server.select(&session, "second", "y").await;
+    assert_eq!(server.say(&session, "model").await, "y");
+    let (_, answer) = server.try_prompt(&session, "bash ls", json!({})).await;
+    assert_eq!(answer["info"]["error"], Value::Null);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_said_on_stderr_is_quoted_within_bounds() {
+    let server = pair(&["--models", "x", "--fault", "stderr-noise"], "").await;
+    let session = talking(&server, "second", "x").await;
+    let answer = server.prompt(&session, "crash", json!({})).await;
+    let message = message_of(&answer["info"]["error"]);
+    assert!(message.contains("its stderr ends with: "), "{message}");
+    assert!(message.contains("70") && message.len() < 4096, "{message}");
+    assert_eq!(server.say(&session, "echo two").await, "two");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_turn_that_ends_in_silence_is_an_error() {
+    let server = pair(&["--models", "x", "--fault", "silent-end-turn"], "").await;
+    let session = talking(&server, "mock", "mock").await;
+    let answer = server
+        .prompt(&session, "echo two", model("second", "x"))
+        .await;
+    let error = &answer["info"]["error"];
+    assert_eq!(error["name"], "UnknownError", "{answer}");
+    assert!(message_of(error).contains("without an answer"), "{error}");
+    server.select(&session, "mock", "mock").await;
+    assert_eq!(server.say(&session, "echo three").await, "three");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_selection_follows_an_agent_that_changes_its_model_by_itself() {
+    let server = pair(&["--models", "x,y,z", "--fault", "switches-itself"], "").await;
+    let session = server.create().await;
+    let mut events = server.events().await;
+    // Each answer is of the model that the one before has left behind.
+    for (turn, (now, next)) in [("x", "y"), ("y", "z"), ("z", "x")].iter().enumerate() {
+        let wish = if turn == 0 {
+            model("second", "x")
+        } else {
+            json!({})
+        };
+        let answer = server.prompt(&session, "model", wish).await;
+        assert_eq!(
+            (text_of(&answer).as_str(), &answer["info"]["modelID"]),
+            (*now, &json!(now))
+        );
+        let changed = events
+            .until("session.model_changed", |p| p["source"] == "agent")
+            .await
+            .properties;
+        assert_eq!(changed["current"]["modelID"], *next);
+        let told = applied(&mut events).await;
+        let told = if told["revision"] == changed["revision"] {
+            told
+        } else {
+            applied(&mut events).await
+        };
+        assert_eq!(told["revision"], changed["revision"]);
+    }
+    // Nothing goes round in circles: the next event is that of a real change.
+    let revision = session_of(&server, &session).await["revision"].clone();
+    let (_, patched) = server.patch(&session, json!({ "title": "renamed" })).await;
+    assert_eq!(
+        patched["revision"].as_u64(),
+        revision.as_u64().map(|r| r + 1)
+    );
+    events
+        .until("session.updated", |p| p["info"]["title"] == "renamed")
+        .await;
+    let by_agent = events.of("session.model_changed");
+    let by_agent = by_agent.iter().filter(|p| p["source"] == "agent").count();
+    assert_eq!(by_agent, 3);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_signed_in_says_what_to_do() {
+    let server = pair(&["--models", "x", "--fault", "auth-required"], "").await;
+    let session = talking(&server, "mock", "mock").await;
+    let (status, error) = try_select(&server, &session, "x").await;
+    assert_eq!(
+        (status, &error["name"]),
+        (StatusCode::BAD_REQUEST, &json!("ProviderNotConnectedError"))
+    );
+    let message = message_of(&error);
+    assert!(message.contains("\"second\" is not signed in"), "{message}");
+    assert!(
+        message.contains("sign in") && message.contains("Mock login"),
+        "{message}"
+    );
+    server.stop().await;
+
+    // It was signed in when it was probed, and is not any more.
+    let server = scripted(&["second"], "").await;
+    let session = talking(&server, "mock", "mock").await;
+    set_faults(&server, "--fault auth-required");
+    let answer = server
+        .prompt(&session, "echo two", model("second", "x"))
+        .await;
+    let error = &answer["info"]["error"];
+    assert_eq!(error["name"], "ProviderAuthError", "{answer}");
+    assert_eq!(error["data"]["providerID"], "second");
+    assert!(message_of(error).contains("sign in"), "{error}");
+    assert_eq!(server.say(&session, "model").await, "mock");
+    server.stop().await;
+}
+
+/// Picks one model after the other, as quickly as somebody can who holds down a key.
+async fn flick(server: &Server, session: &str, picked: &[(&str, &str)]) -> Duration {
+    let begun = Instant::now();
+    for (provider, id) in picked {
+        let wish = json!({ "providerID": provider, "modelID": id });
+        assert_eq!(server.patch(session, wish).await.0, StatusCode::OK);
+    }
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn flicking_through_a_picker_starts_only_what_is_picked() {
+    let picked = [
+        ("second", "x"),
+        ("third", "x"),
+        ("second", "y"),
+        ("third", "y"),
+        ("second", "z"),
+        ("third", "z"),
+    ];
+    for attempt in 1.. {
+        let server = scripted(&["second", "third"], "").await;
+        let session = talking(&server, "mock", "mock").await;
+        let mut events = server.events().await;
+        // On a machine that is too busy for this, it was no flicking.
+        let quick = flick(&server, &session, &picked).await < FLICK;
+        if !quick {
+            assert!(attempt < 10, "six PATCHes never took less than {FLICK:?}");
+            server.stop().await;
+            continue;
+        }
+        let told = applied(&mut events).await;
+        assert_eq!(told["current"]["providerID"], "third");
+        assert_eq!(told["current"]["modelID"], "z");
+        assert_eq!(server.say(&session, "model").await, "z");
+        assert_eq!(started(&server), ["third"]);
+        assert_eq!(events.of("session.model_applied").len(), 1);
+        server.select(&session, "second", "y").await;
+        assert_eq!(started(&server), ["third", "second"]);
+        return server.stop().await;
+    }
+}
