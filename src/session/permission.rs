@@ -13,7 +13,7 @@ use super::tool::ToolCall;
 use crate::agent::connection::Connection;
 use crate::opencode::request::{PermissionReply, PermissionRequest, ToolRef};
 use crate::opencode::session::{PermissionAction, PermissionRule};
-use crate::opencode::{PermissionId, SessionId};
+use crate::opencode::{PermissionId, Selection, SessionId};
 
 /// A permission request that waits.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct WaitingPermission {
     pub request: PermissionRequest,
     /// The backend that asks.
     pub backend: String,
+    /// The mode that it asks in.
+    pub agent: String,
     options: Vec<(String, PermissionOptionKind)>,
     rpc_id: Value,
     connection: Arc<Connection>,
@@ -32,7 +34,7 @@ impl WaitingPermission {
     pub fn read(
         session: &SessionId,
         message_id: &str,
-        backend: &str,
+        selection: &Selection,
         connection: &Arc<Connection>,
         rpc_id: Value,
         params: &Value,
@@ -70,7 +72,8 @@ impl WaitingPermission {
         };
         Some(Self {
             request: request_for_clients,
-            backend: backend.to_owned(),
+            backend: selection.provider_id.clone(),
+            agent: selection.agent.clone(),
             options: request
                 .options
                 .into_iter()
@@ -86,6 +89,7 @@ impl WaitingPermission {
         let decide = |pattern: &String| {
             let remembered = always.iter().any(|a| {
                 a.backend == self.backend
+                    && a.agent == self.agent
                     && a.permission == self.request.permission
                     && covers(&a.pattern, pattern, &self.request.permission)
             });
@@ -113,6 +117,7 @@ impl WaitingPermission {
     pub fn remembered(&self) -> impl Iterator<Item = Always> + '_ {
         self.request.always.iter().map(|pattern| Always {
             backend: self.backend.clone(),
+            agent: self.agent.clone(),
             permission: self.request.permission.clone(),
             pattern: pattern.clone(),
         })

@@ -121,6 +121,9 @@ pub struct Turn {
 pub struct Always {
     /// To whom. A switch of the backend takes no approval along.
     pub backend: String,
+    /// In which mode. What was allowed while building is not allowed while planning.
+    #[serde(default)]
+    pub agent: String,
     /// The kind of thing.
     pub permission: String,
     /// What it is done to.

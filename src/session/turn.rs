@@ -323,7 +323,6 @@ impl Worker {
     }
 
     async fn asked(&self, live: &Live, queued: &Queued, id: Value, method: &str, params: &Value) {
-        let provider = &queued.target.selection.provider_id;
         let connection = &live.agent.connection;
         let mut locked = self.session.locked.lock().await;
         if let (Some(answering), Some(call)) =
@@ -350,7 +349,7 @@ impl Worker {
             let read = WaitingPermission::read(
                 &self.session.id,
                 &message_id,
-                provider,
+                &queued.target.selection,
                 connection,
                 id.clone(),
                 params,

@@ -308,3 +308,18 @@ async fn wrong_answers_leave_a_permission_request_waiting() {
     answered(waiting).await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_allowed_for_good_while_building_is_asked_again_while_planning() {
+    let server = Server::start().await;
+    let session = server.create().await;
+    let mut events = server.events().await;
+    let waiting = server.prompt_later(&session, "permission rm a", model("mock", "mock"));
+    let asked = events.until("permission.asked", |_| true).await;
+    reply(&server, &asked.properties["id"], "always").await;
+    answered(waiting).await;
+    server.patch(&session, json!({ "agent": "plan" })).await;
+    let said = ask_once(&server, &mut events, &session, "permission rm b").await;
+    assert!(said.contains("granted"), "{said}");
+    server.stop().await;
+}
