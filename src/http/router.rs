@@ -22,9 +22,29 @@ use super::{
 /// Every route, once. The router and the OpenAPI document are both made from it.
 pub fn routes() -> OpenApiRouter<Shared> {
     let opencode = OpenApiRouter::default()
+        .merge(server())
+        .merge(sessions())
+        .merge(asks())
+        .merge(catalogue())
+        .merge(v2());
+    OpenApiRouter::default()
+        .nest("/opencode", opencode)
+        .routes(routes!(global::health::root))
+        .routes(routes!(global::health::api))
+        .routes(routes!(docs::openapi))
+}
+
+/// The server itself: its health and its events.
+fn server() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
         .routes(routes!(global::health::health))
         .routes(routes!(global::event::event))
         .routes(routes!(event::subscribe))
+}
+
+/// Sessions, their messages, and what is done to them.
+fn sessions() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
         .routes(routes!(session::list::list, session::create::create))
         .routes(routes!(session::status::status))
         .routes(routes!(
@@ -42,24 +62,34 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(session::todo::todo))
         .routes(routes!(session::diff::diff))
         .routes(routes!(session::permissions::respond))
+}
+
+/// What agents ask the user.
+fn asks() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
         .routes(routes!(permission::list::list))
         .routes(routes!(permission::reply::reply))
         .routes(routes!(question::list::list))
         .routes(routes!(question::reply::reply))
         .routes(routes!(question::reject::reject))
+}
+
+/// What can be selected, and where work is done.
+fn catalogue() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
         .routes(routes!(provider::list::list))
         .routes(routes!(config::providers::providers))
         .routes(routes!(config::get::get))
         .routes(routes!(agent::list))
         .routes(routes!(path::get))
         .routes(routes!(project::current))
-        .routes(routes!(v2::model::model))
-        .routes(routes!(v2::agent::agent));
+}
+
+/// OpenCode 2.
+fn v2() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
-        .nest("/opencode", opencode)
-        .routes(routes!(global::health::root))
-        .routes(routes!(global::health::api))
-        .routes(routes!(docs::openapi))
+        .routes(routes!(v2::model::model))
+        .routes(routes!(v2::agent::agent))
 }
 
 /// The whole server.
