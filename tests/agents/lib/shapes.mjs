@@ -156,7 +156,7 @@ function fits(template, path) {
 }
 
 /** The value as it would be without Baton's additions to a session. */
-function withoutAdded(value) {
+export function withoutAdded(value) {
   if (Array.isArray(value)) return value.map(withoutAdded);
   if (value === null || typeof value !== "object") return value;
   const isSession = typeof value.id === "string" && value.id.startsWith("ses") && "slug" in value;

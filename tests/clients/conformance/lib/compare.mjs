@@ -1,6 +1,7 @@
 // Compares two recordings of the same scenario. Each difference is one line, which says what Baton does otherwise.
 
-import { outline } from "./outline.mjs";
+import { ADDED_EVENTS, withoutAdded } from "../../../agents/lib/shapes.mjs";
+import { outline, outlineChanges } from "./outline.mjs";
 import { storyOf } from "./story.mjs";
 
 /**
@@ -19,7 +20,7 @@ export function differences(real, baton) {
   return [...lines];
 }
 
-function compareAnswers({ step, answers }, actual, lines) {
+function compareAnswers({ step, depth, answers }, actual, lines) {
   for (const [at, expected] of answers.entries()) {
     const given = actual.answers[at];
     if (!given) {
@@ -32,7 +33,7 @@ function compareAnswers({ step, answers }, actual, lines) {
       continue;
     }
     if (given.type !== expected.type) lines.add(`${what}: ${given.type || "no type"} instead of ${expected.type || "no type"}`);
-    for (const line of changes(outline(expected.body), outline(given.body))) lines.add(`${what} ${given.status} ${line}`);
+    for (const line of outlineChanges(outline(expected.body, depth), outline(withoutAdded(given.body), depth))) lines.add(`${what} ${given.status} ${line}`);
   }
 }
 
@@ -44,7 +45,7 @@ function nameOf({ body, type }) {
 function compareStories({ step, events }, actual, lines) {
   const [expected, given] = [bySession(events), bySession(actual.events)];
   for (let at = 0; at < Math.max(expected.length, given.length); at += 1) {
-    const [a, b] = [storyOf(expected[at] ?? []), storyOf(given[at] ?? [])];
+    const [a, b] = [storyOf(expected[at] ?? []), storyOf((given[at] ?? []).filter(({ type }) => !(type in ADDED_EVENTS)))];
     const where = at === 0 ? step : `${step} (session ${at + 1})`;
     for (const line of sequenceChanges(a.inOrder, b.inOrder)) lines.add(`${where}: story ${line}`);
     for (const line of changes(a.beside, b.beside)) lines.add(`${where}: beside ${line}`);
@@ -68,7 +69,7 @@ function compareEvents(real, baton, lines) {
   const [expected, given] = [eventOutlines(real), eventOutlines(baton)];
   for (const [kind, fields] of expected) {
     if (!given.has(kind)) continue;
-    for (const line of changes([...fields].sort(), [...given.get(kind)].sort())) lines.add(`event ${kind} ${line}`);
+    for (const line of outlineChanges([...fields].sort(), [...given.get(kind)].sort())) lines.add(`event ${kind} ${line}`);
   }
 }
 
@@ -78,7 +79,7 @@ function eventOutlines(steps) {
     const { part, info, status } = event.properties ?? {};
     const kind = [event.type, info?.role, part?.type, part?.tool && part.state.status, status?.type].filter(Boolean).join(" ");
     if (!outlines.has(kind)) outlines.set(kind, new Set());
-    for (const line of outline(event.properties)) outlines.get(kind).add(line);
+    for (const line of outline(withoutAdded(event.properties))) outlines.get(kind).add(line);
   }
   return outlines;
 }

@@ -7,9 +7,9 @@ import { SCENARIO } from "./scenario.mjs";
 export async function play(server) {
   const recording = await Recording.begin(server);
   try {
-    for (const [name, act, { not = [] } = {}] of SCENARIO) {
+    for (const [name, act, { not = [], depth } = {}] of SCENARIO) {
       if (not.includes(server.name)) recording.skip(name);
-      else await recording.step(name, act);
+      else await recording.step(name, act, { depth });
     }
     return recording.steps;
   } catch (error) {

@@ -18,16 +18,21 @@ export class Recording {
   #events;
   #step = null;
 
-  constructor(server, events) {
+  #fence;
+  #fences = 0;
+
+  constructor(server, events, fence) {
     this.#server = server;
     this.#events = events;
+    this.#fence = fence;
   }
 
   static async begin(server) {
     const headers = { "x-opencode-directory": encodeURIComponent(server.work) };
     const events = await collectEvents(`${server.base}/event`, headers);
     await events.until((event) => event.type === "server.connected");
-    return new Recording(server, events);
+    const fence = await fetch(`${server.base}/session`, { method: "POST", headers });
+    return new Recording(server, events, (await fence.json()).id);
   }
 
   get name() {
@@ -42,16 +47,35 @@ export class Recording {
     this.#events.close();
   }
 
-  /** Plays one step; what is sent until its end belongs to it. */
-  async step(name, play) {
+  /** Plays one step; what is sent until its end belongs to it. `depth`: how deep its answers are compared. */
+  async step(name, play, { depth } = {}) {
     this.#step = { step: name, answers: [], from: this.#events.position() };
     try {
       await play(this);
+      await this.#settle();
     } catch (error) {
       throw new Error(`${this.name}, step "${name}": ${error.message}`, { cause: error });
     }
     const { from, answers } = this.#step;
-    this.steps.push({ step: name, answers, events: this.#events.since(from) });
+    this.steps.push({ step: name, depth, answers, events: this.#events.since(from).filter((event) => !this.#isFence(event)) });
+  }
+
+  /** Events come in order: when one that is caused now has come, all that were caused before are there. */
+  async #settle() {
+    const title = `fence ${(this.#fences += 1)}`;
+    const { from } = this.#step;
+    const body = JSON.stringify({ title });
+    const headers = { ...this.#headers(), "content-type": "application/json" };
+    await fetch(`${this.#server.base}/session/${this.#fence}`, { method: "PATCH", headers, body });
+    await this.#events.until((event) => event.properties?.info?.title === title, EVENT_TIMEOUT_MS, { from });
+  }
+
+  #isFence({ properties }) {
+    return [properties?.sessionID, properties?.info?.id].includes(this.#fence);
+  }
+
+  #headers() {
+    return { "x-opencode-directory": encodeURIComponent(this.work) };
   }
 
   /** A step that this server cannot be given. */
@@ -79,7 +103,7 @@ export class Recording {
     const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(url, {
       method,
-      headers: { "x-opencode-directory": encodeURIComponent(this.work), ...(sent !== undefined && { "content-type": type }) },
+      headers: { ...this.#headers(), ...(sent !== undefined && { "content-type": type }) },
       body: sent,
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
@@ -101,14 +125,18 @@ export class Recording {
     return (await this.#events.until(wanted, EVENT_TIMEOUT_MS, { from: this.#step.from })).properties;
   }
 
-  /** Has the server no such route? Then there is no event to wait for either. */
-  lastStatus() {
+  /** Waits for what only comes when the last request was a success. */
+  async ifDone(wait) {
+    if (this.#lastStatus() < 300) await wait();
+  }
+
+  #lastStatus() {
     return this.#step.answers.at(-1).status;
   }
 
   /** The turn that this step has begun is over. */
   async idle(sessionID) {
-    assert.ok(this.lastStatus() < 300, `no turn began: ${JSON.stringify(this.#step.answers.at(-1))}`);
+    assert.ok(this.#lastStatus() < 300, `no turn began: ${JSON.stringify(this.#step.answers.at(-1))}`);
     await this.event("session.idle", sessionID);
     // The real server sums up afterwards what the turn has changed, and is done with the prompt's message.
     if (this.name === "opencode") await this.event("message.updated", sessionID, ({ info }) => info.role === "user" && info.summary);

@@ -7,7 +7,10 @@ const P = `${M}/part/{partID}`;
 const V2 = "/api/session/{sessionID}";
 const MISSING = { sessionID: "ses_missing" };
 
-/** What is played: a name, and what is done. `not` names the servers that cannot be given it. */
+/**
+ * What is played: a name, and what is done. `not` names the servers that cannot be given it; `depth` is how
+ * many levels of the answers are compared.
+ */
 export const SCENARIO = [
   ...catalogue(),
   ...sessions(),
@@ -30,7 +33,8 @@ function catalogue() {
     "/api/session/active", "/api/permission/request", "/api/question/request", "/global/config", "/api/integration"];
   return [["what clients ask at their start", async (s) => {
     for (const route of routes) await s.call("GET", route);
-  }]];
+    // What is in them differs, as the two servers are configured otherwise; tests/clients/lib/traffic.mjs checks it.
+  }, { depth: 1 }]];
 }
 
 function sessions() {
@@ -42,6 +46,9 @@ function sessions() {
     ["create a session without a body", async (s) => {
       const { id } = await s.call("POST", "/session");
       s.untitled = { sessionID: id };
+    }],
+    ["create a session for what not every server can be given", async (s) => {
+      s.aside = { sessionID: (await s.call("POST", "/session", { body: { title: "aside" } })).id };
     }],
     ["create a child", async (s) => {
       await s.call("POST", "/session", { body: { parentID: s.session, title: "child" } });
@@ -70,9 +77,9 @@ function sessions() {
 }
 
 /** Sends a prompt and waits for the end of its turn. */
-async function prompt(s, want, text, more) {
-  const answer = await s.call("POST", `${S}/message`, { values: s.at, body: s.prompt(want, text, more) });
-  await s.idle(s.session);
+async function prompt(s, want, text, more, values = s.at) {
+  const answer = await s.call("POST", `${S}/message`, { values, body: s.prompt(want, text, more) });
+  await s.idle(values.sessionID);
   return answer;
 }
 
@@ -88,7 +95,7 @@ function turns() {
       await s.call("GET", M, { values: s.answer });
       await s.call("GET", S, { values: s.at });
     }],
-    ["a thought", (s) => prompt(s, "think", "two"), { not: ["mock"] }],
+    ["a thought", (s) => prompt(s, "think", "two", { model: s.model("first") }, s.aside), { not: ["mock"] }],
     ["a tool that writes a file", (s) => prompt(s, "write", "note.txt some-words")],
     ["another model", (s) => prompt(s, "say", "three", { model: s.model("other") })],
     ["a variant", (s) => prompt(s, "say", "four", { model: s.model("second"), variant: "high" })],
@@ -99,7 +106,7 @@ function turns() {
       await s.idle(s.session);
     }],
     ["a prompt without an answer", (s) => s.call("POST", `${S}/message`, { values: s.at, body: s.prompt("say", "noted", { noReply: true }) })],
-    ["an error of the model's provider", (s) => prompt(s, "fail", "400"), { not: ["mock"] }],
+    ["an error of the model's provider", (s) => prompt(s, "fail", "400", {}, s.aside), { not: ["mock"] }],
     ["read the session after that", async (s) => {
       await s.call("GET", S, { values: s.at });
       await s.call("GET", `${S}/message`, { values: s.at });
@@ -108,13 +115,13 @@ function turns() {
 }
 
 /** Begins a turn that asks something, answers it, and waits for the end. */
-async function asked(s, [want, text], event, reply) {
-  await s.call("POST", `${S}/prompt_async`, { values: s.at, body: s.prompt(want, text) });
-  const request = await s.event(event, s.session);
+async function asked(s, [want, text], event, reply, at = s.at) {
+  await s.call("POST", `${S}/prompt_async`, { values: at, body: s.prompt(want, text, { model: s.model("first") }) });
+  const request = await s.event(event, at.sessionID);
   await s.call("GET", "/session/status");
   await s.call("GET", event.startsWith("permission") ? "/permission" : "/question");
-  await reply({ ...s.at, requestID: request.id, permissionID: request.id });
-  await s.idle(s.session);
+  await reply({ ...at, requestID: request.id, permissionID: request.id });
+  await s.idle(at.sessionID);
 }
 
 function asking() {
@@ -127,10 +134,10 @@ function asking() {
     ["permission rejected", permit("reject")],
     ["permission always", permit("always")],
     ["a question", (s) =>
-      asked(s, ["ask", "Which colour?"], "question.asked", (values) => s.call("POST", "/question/{requestID}/reply", { values, body: { answers: [["Red"]] } })),
+      asked(s, ["ask", "Which colour?"], "question.asked", (values) => s.call("POST", "/question/{requestID}/reply", { values, body: { answers: [["Red"]] } }), s.aside),
       { not: ["acp"] }],
     ["a question rejected", (s) =>
-      asked(s, ["ask", "Which colour?"], "question.asked", (values) => s.call("POST", "/question/{requestID}/reject", { values })),
+      asked(s, ["ask", "Which colour?"], "question.asked", (values) => s.call("POST", "/question/{requestID}/reject", { values }), s.aside),
       { not: ["acp"] }],
   ];
 }
@@ -152,12 +159,12 @@ function changingHistory() {
   return [
     ["fork", async (s) => {
       const { id } = await s.call("POST", `${S}/fork`, { values: s.at, body: {} });
-      await s.call("GET", `${S}/message`, { values: { sessionID: id ?? s.session } });
+      await s.ifDone(() => s.call("GET", `${S}/message`, { values: { sessionID: id } }));
     }],
     ["fork at a message", async (s) => {
       const all = await s.call("GET", `${S}/message`, { values: s.at });
       const { id } = await s.call("POST", `${S}/fork`, { values: s.at, body: { messageID: all[2].info.id } });
-      await s.call("GET", `${S}/message`, { values: { sessionID: id ?? s.session } });
+      await s.ifDone(() => s.call("GET", `${S}/message`, { values: { sessionID: id } }));
     }],
     ["revert", async (s) => {
       const all = await s.call("GET", `${S}/message`, { values: s.at });
@@ -187,16 +194,16 @@ function otherTurns() {
   return [
     ["a shell command", async (s) => {
       await s.call("POST", `${S}/shell`, { values: s.at, body: { agent: "build", command: "echo from-the-shell", model: s.model("first") } });
-      await s.event("session.idle", s.session);
+      await s.ifDone(() => s.event("session.idle", s.session));
     }],
     ["a slash command", async (s) => {
       const { providerID, modelID } = s.model("first");
       await s.call("POST", `${S}/command`, { values: s.at, body: { command: "init", arguments: "", model: `${providerID}/${modelID}` } });
-      await s.event("session.idle", s.session);
+      await s.ifDone(() => s.event("session.idle", s.session));
     }],
     ["summarize", async (s) => {
       await s.call("POST", `${S}/summarize`, { values: s.at, body: s.model("first") });
-      await s.event("session.idle", s.session);
+      await s.ifDone(() => s.event("session.idle", s.session));
       await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=3" });
     }],
     ["share", (s) => s.call("POST", `${S}/share`, { values: s.at })],
