@@ -42,6 +42,8 @@ class Backend:
     """Makes it answer the word."""
     answers: Callable[[Model, str], str]
     """What stands on the screen when a model has answered the word."""
+    prints: Callable[[Model, str], str]
+    """The answer itself."""
     streams: Callable[[int], str]
     """Makes it stream for some seconds, a tick every 100 ms."""
     tick: Callable[[int], str]
@@ -74,6 +76,7 @@ MOCK = Backend(
     other=MOCK_STRONG,
     says=lambda word: f"echo {word}",
     answers=lambda model, word: word,
+    prints=lambda model, word: word,
     streams=lambda seconds: f"slow {seconds}",
     tick=lambda number: f"tick {number}",
     runs=lambda command: f"permission {command}",
@@ -90,6 +93,7 @@ OPENCODE = Backend(
     # The screen shows the stub's "[alpha]", a link in Markdown, without its brackets.
     says=lambda word: f"SAY {word}",
     answers=lambda model, word: f"{model.id.split('/')[-1]} {word}",
+    prints=lambda model, word: f"[{model.id.split('/')[-1]}] {word}",
     streams=lambda seconds: f"SLOW {seconds}",
     tick=lambda number: f"tick-{number}",
     runs=lambda command: f"TOOLBASH {command}",
