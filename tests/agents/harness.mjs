@@ -27,9 +27,10 @@ const LOG_MAX_CHARS = 8_000;
 /**
  * A stub LLM, a Baton whose config file has the agents, and a client of it.
  * `agents` makes the entries of `[agents.*]`, given `{home, stub}`; opencode alone unless said otherwise.
+ * With a `password`, clients have to send it.
  */
-export async function startRun({ agents = { opencode: opencodeAgent } } = {}) {
-  const run = new Run(agents);
+export async function startRun({ agents = { opencode: opencodeAgent }, password } = {}) {
+  const run = new Run(agents, password);
   try {
     run.stub = await startStubLLM();
     run.writeConfig();
@@ -49,14 +50,16 @@ class Run {
   #home = path.join(this.folder, "home");
   #configFile = path.join(this.folder, "baton.toml");
   #agents;
+  #password;
   #baton = null;
   #log = "";
   #events = [];
   // Also when the test runner is stopped in the middle, nothing may outlive it.
   #lastResort = () => killLeftovers(this.id);
 
-  constructor(agents) {
+  constructor(agents, password) {
     this.#agents = agents;
+    this.#password = password;
     mkdirSync(this.work);
     mkdirSync(this.#home);
     process.once("exit", this.#lastResort);
@@ -81,13 +84,23 @@ class Run {
     const args = ["serve", "--port", "0", "--data-dir", data, "--config", this.#configFile];
     this.#baton = spawn(program, args, {
       cwd: this.work,
-      env: { PATH: SYSTEM_PATH, HOME: this.#home, RUST_LOG: process.env.RUST_LOG ?? "info", [RUN_MARKER]: this.id },
+      env: this.#environment(),
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#baton.stderr.setEncoding("utf8");
     this.#baton.stderr.on("data", (text) => (this.#log = (this.#log + text).slice(-LOG_MAX_CHARS)));
     const url = await this.#firstLine();
-    this.client = new Client(url, this.work);
+    this.client = new Client(url, this.work, this.#password);
+  }
+
+  #environment() {
+    return {
+      PATH: SYSTEM_PATH,
+      HOME: this.#home,
+      RUST_LOG: process.env.RUST_LOG ?? "info",
+      [RUN_MARKER]: this.id,
+      ...(this.#password && { BATON_PASSWORD: this.#password }),
+    };
   }
 
   /** The event stream of this server; closed at the end of the run. */

@@ -11,9 +11,12 @@ const PROBE_TIMEOUT_MS = 45_000;
 /** @typedef {{status: number, headers: Headers, body: any}} Answer */
 
 export class Client {
-  constructor(url, directory) {
+  constructor(url, directory, password) {
     this.base = `${url}/opencode`;
-    this.headers = { "x-opencode-directory": encodeURIComponent(directory) };
+    this.headers = {
+      "x-opencode-directory": encodeURIComponent(directory),
+      ...(password && { authorization: `Bearer ${password}` }),
+    };
   }
 
   /** @returns {Promise<Answer>} whatever the status is; the body as JSON, which every answer of Baton's is. */
