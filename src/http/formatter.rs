@@ -17,8 +17,9 @@ pub struct FormatterStatus {
 
 /// List formatters
 ///
-/// Empty, as OpenCode answers when none is there. A stub: files are written by the agents, which format
-/// them as their own configuration says; ACP does not tell how.
+/// Empty, as OpenCode answers when none is there.
+///
+/// Stub: files are written by the agents, which format them as their own configuration says; ACP does not tell how.
 #[utoipa::path(
     get,
     path = "/formatter",

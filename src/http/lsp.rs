@@ -29,8 +29,9 @@ pub struct LspStatus {
 
 /// List language servers
 ///
-/// Empty, as OpenCode answers when none runs. A stub: each agent runs the language servers that it wants,
-/// and ACP does not tell which ones.
+/// Empty, as OpenCode answers when none runs.
+///
+/// Stub: each agent runs the language servers that it wants, and ACP does not tell which ones.
 #[utoipa::path(
     get,
     path = "/lsp",

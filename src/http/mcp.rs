@@ -25,8 +25,9 @@ pub struct McpStatus {
 
 /// List MCP servers
 ///
-/// Empty, as OpenCode answers when none is configured. A stub: each agent starts the MCP servers of its
-/// own configuration, and ACP does not tell which ones.
+/// Empty, as OpenCode answers when none is configured.
+///
+/// Stub: each agent starts the MCP servers of its own configuration, and ACP does not tell which ones.
 #[utoipa::path(
     get,
     path = "/mcp",

@@ -21,8 +21,9 @@ pub struct Skill {
 
 /// List skills
 ///
-/// Empty, as OpenCode answers when there is none. A stub: agents find their skills by themselves. Those
-/// that an agent announces over ACP are slash commands.
+/// Empty, as OpenCode answers when there is none.
+///
+/// Stub: agents find their skills by themselves. Those that an agent announces over ACP are slash commands.
 #[utoipa::path(
     get,
     path = "/skill",

@@ -14,7 +14,9 @@ pub struct ExperimentalCapabilities {
 
 /// Get experimental capabilities
 ///
-/// None. A stub: they are features of OpenCode's own agent.
+/// None.
+///
+/// Stub: they are features of OpenCode's own agent.
 #[utoipa::path(
     get,
     path = "/experimental/capabilities",

@@ -38,7 +38,9 @@ pub struct ConsoleOrgs {
 
 /// Get the console's state
 ///
-/// Empty, as OpenCode answers without an account. A stub: Baton has no accounts, agents sign in themselves.
+/// Empty, as OpenCode answers without an account.
+///
+/// Stub: Baton has no accounts, agents sign in themselves.
 #[utoipa::path(
     get,
     path = "/experimental/console",
@@ -52,7 +54,9 @@ pub async fn get() -> Json<ConsoleState> {
 
 /// List the console's organisations
 ///
-/// Empty, as OpenCode answers without an account. A stub for the same reason as `experimental.console.get`.
+/// Empty, as OpenCode answers without an account.
+///
+/// Stub: Baton has no accounts, agents sign in themselves.
 #[utoipa::path(
     get,
     path = "/experimental/console/orgs",

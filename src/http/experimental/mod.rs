@@ -1,7 +1,7 @@
 //! `/experimental`: what OpenCode's clients ask about features that Baton does not have.
 //!
-//! The terminal UI and the web UI read these at their start. Each one is a stub that answers as OpenCode
-//! does where the feature is not in use, and says why.
+//! The terminal UI and the web UI read these at their start. Most are stubs that answer as OpenCode
+//! does where the feature is not in use, and say why.
 
 pub mod capabilities;
 pub mod console;

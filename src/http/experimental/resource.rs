@@ -19,7 +19,9 @@ pub struct McpResource {
 
 /// List MCP resources
 ///
-/// Empty, as OpenCode answers without MCP servers. A stub: each agent has MCP servers of its own.
+/// Empty, as OpenCode answers without MCP servers.
+///
+/// Stub: each agent has MCP servers of its own, and ACP does not tell which ones.
 #[utoipa::path(
     get,
     path = "/experimental/resource",

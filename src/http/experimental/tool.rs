@@ -23,7 +23,9 @@ pub struct ToolListItem {
 
 /// List the tools of a model
 ///
-/// Empty. A stub: every agent brings its own tools, and ACP does not list them.
+/// Empty.
+///
+/// Stub: every agent brings its own tools, and ACP does not list them.
 #[utoipa::path(
     get,
     path = "/experimental/tool",
@@ -50,7 +52,9 @@ pub async fn list(params: Params) -> Result<Json<Vec<ToolListItem>>, Problem> {
 
 /// List the ids of tools
 ///
-/// Empty. A stub for the same reason as `tool.list`.
+/// Empty.
+///
+/// Stub: every agent brings its own tools, and ACP does not list them.
 #[utoipa::path(
     get,
     path = "/experimental/tool/ids",

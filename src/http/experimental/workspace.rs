@@ -44,8 +44,9 @@ pub struct WorkspaceAdapter {
 
 /// List workspaces
 ///
-/// Empty, as OpenCode answers when none was made. A stub: Baton's sessions run in directories of this
-/// machine, which the client names.
+/// Empty, as OpenCode answers when none was made.
+///
+/// Stub: Baton's sessions run in directories of this machine, which the client names.
 #[utoipa::path(
     get,
     path = "/experimental/workspace",
@@ -59,7 +60,9 @@ pub async fn list() -> Json<Vec<Workspace>> {
 
 /// List the states of workspaces
 ///
-/// Empty, as there are no workspaces. A stub for the same reason as `experimental.workspace.list`.
+/// Empty, as there are no workspaces.
+///
+/// Stub: Baton's sessions run in directories of this machine, which the client names.
 #[utoipa::path(
     get,
     path = "/experimental/workspace/status",
@@ -73,7 +76,9 @@ pub async fn status() -> Json<Vec<WorkspaceStatus>> {
 
 /// List kinds of workspaces
 ///
-/// Empty: Baton makes none. A stub for the same reason as `experimental.workspace.list`.
+/// Empty.
+///
+/// Stub: Baton makes no workspaces. Its sessions run in directories of this machine, which the client names.
 #[utoipa::path(
     get,
     path = "/experimental/workspace/adapter",

@@ -4,8 +4,9 @@ use axum::Json;
 
 /// List worktrees
 ///
-/// Empty, as OpenCode answers when it has made none. A stub: a session works in the directory that its
-/// client names, and that may be a worktree that the user has made.
+/// Empty, as OpenCode answers when it has made none.
+///
+/// Stub: a session works in the directory that its client names, and that may be a worktree that the user has made.
 #[utoipa::path(
     get,
     path = "/experimental/worktree",

@@ -27,8 +27,10 @@ pub struct ProviderAuthMethod {
 
 /// List the ways to sign in
 ///
-/// Empty, as OpenCode answers when no provider takes credentials. A stub: Baton keeps no credentials.
-/// Agents sign in themselves, with their own commands; `baton agents` says which one is missing.
+/// Empty, as OpenCode answers when no provider takes credentials.
+///
+/// Stub: Baton keeps no credentials. Agents sign in themselves, with their own commands; `baton agents` says which
+/// one is missing.
 #[utoipa::path(
     get,
     path = "/provider/auth",

@@ -35,8 +35,10 @@ pub async fn next(State(state): State<Shared>) -> Result<Json<TuiRequest>, Probl
 
 /// Answer a command
 ///
-/// Takes what a terminal UI says about a command that it got from `tui.control.next`. Nobody waits for it: every
-/// `/tui` request was answered when it was published, so this is a stub that only checks that there is a body.
+/// Takes what a terminal UI says about a command that it got from `tui.control.next`.
+///
+/// Stub: nobody waits for it, since every `/tui` request was answered when it was published. Only a missing body is
+/// refused.
 #[utoipa::path(
     post,
     path = "/tui/control/response",
