@@ -18,7 +18,8 @@ const folder = mkdtempSync(path.join(tmpdir(), "baton-replay-"));
 let real, baton;
 const played = {};
 before(async () => {
-  [real, baton] = await Promise.all([realOpencode(folder), batons()]);
+  // Each is known as soon as it runs, so that it is ended also when the other one does not start.
+  await Promise.all([realOpencode(folder).then((server) => (real = server)), batons().then((servers) => (baton = servers))]);
   const playBatons = async () => {
     // One after the other: both are one process, and each is told only of its own folder's sessions.
     for (const name of ["acp", "mock"]) played[name] = await play(baton[name]);
@@ -26,7 +27,7 @@ before(async () => {
   [played.opencode] = await Promise.all([play(real), playBatons()]);
 }, PLAY_TIMEOUT);
 after(async () => {
-  await Promise.allSettled([real?.end()]);
+  await real?.end();
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   await baton?.end();
 }, END_TIMEOUT);

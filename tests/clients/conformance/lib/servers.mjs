@@ -69,7 +69,10 @@ export async function realOpencode(folder) {
 /** A Baton with the real `opencode acp` behind it, and with the mock; two servers that are one process. */
 export async function batons() {
   const run = await startRun({ agents: { opencode: opencodeAgent } });
-  await run.client.connected("opencode");
+  await run.client.connected("opencode").catch(async (error) => {
+    await run.discard();
+    throw error;
+  });
   const shared = (name) => {
     const work = path.join(run.work, name);
     mkdirSync(work);
