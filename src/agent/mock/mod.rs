@@ -79,7 +79,7 @@ pub struct MockArgs {
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     pub delay_ms: u64,
 
-    /// Think this long before each answer, in milliseconds, as a model does
+    /// Think this long before each answer, in milliseconds, as a model does.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub think_ms: u64,
 

@@ -140,7 +140,9 @@ impl Turn {
             // An error means that the session was closed, which cancels too.
             _ = cancelled.wait_for(|cancelled| *cancelled) => None,
             end = async {
-                tokio::time::sleep(thought).await;
+                if !thought.is_zero() {
+                    tokio::time::sleep(thought).await;
+                }
                 if silent { End::Silent } else { commands::run(&mut self, command).await }
             } => Some(end),
         };

@@ -165,7 +165,12 @@ mod tests {
     async fn a_late_answer_comes_behind_blanks_and_is_json_all_the_same() {
         let (sender, answer) = oneshot::channel();
         let every = Duration::from_millis(5);
-        let mut stream = Box::pin(with_blanks(a_bus(), answer, |answer| answer.message.model_id, every));
+        let mut stream = Box::pin(with_blanks(
+            a_bus(),
+            answer,
+            |answer| answer.message.model_id,
+            every,
+        ));
         let mut body = Vec::new();
         for _ in 0..3 {
             body.extend(stream.next().await.expect("a blank").expect("no error"));

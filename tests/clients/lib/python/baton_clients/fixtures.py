@@ -7,12 +7,15 @@ from .baton import Baton
 from .tui import Tui
 
 LOG_CHARS = 4000
+# `opencode run` asks for events and sends its prompt at the same time: an answer that is there at once is over
+# before it hears of it.
+THINK_MS = 300
 
 
 @pytest.fixture(scope="session")
 def baton():
     """A Baton with the real opencode and the real Claude Code behind it, and the mock."""
-    running = Baton("opencode", "claude")
+    running = Baton("opencode", "claude", think_ms=THINK_MS)
     yield running
     running.end()
 
