@@ -77,6 +77,11 @@ class Tui(Terminal):
             self.wait(lambda screen: not composer(screen).strip())
         raise ScreenTimeout(f"{text!r} cannot be typed. The screen:\n{self.framed()}")
 
+    def clear(self):
+        """Empties the composer."""
+        self.press("ctrl+u")
+        self.wait(lambda screen: not composer(screen).strip())
+
     def send(self, text):
         """Sends a prompt."""
         self.type(text)
