@@ -4,10 +4,12 @@ import pytest
 
 from baton_clients.backends import ALPHA, GAMMA, MOCK_FAST, MOCK_STRONG, unique
 from baton_clients.baton import environment, opencode_program
-from baton_clients.terminal import Terminal
+from baton_clients.terminal import ScreenTimeout, Terminal
 
 START_S = 60
 ANSWER_S = 90
+ENTER_ATTEMPTS = 3
+ENTER_S = 5
 
 
 @pytest.fixture
@@ -30,7 +32,12 @@ def mini(baton):
 def send(terminal, text):
     terminal.write(text)
     terminal.wait(text)
-    terminal.press("enter")
+    for _ in range(ENTER_ATTEMPTS):
+        terminal.press("enter")
+        # It takes no prompt before it has shown the session's messages.
+        if terminal.stands(f"› {text}", ENTER_S):
+            return
+    raise ScreenTimeout(f"{text!r} cannot be sent. The screen:\n{terminal.framed()}")
 
 
 def test_a_conversation_follows_the_sessions_model(mini, run, baton):
