@@ -84,8 +84,14 @@ pub fn switched(session: &SessionId, switch: &ModelSwitch) -> Vec<SessionMessage
     messages
 }
 
+/// The revision that a session begins with: what it selects from its beginning was not changed.
+const FIRST_REVISION: u64 = 1;
+
 /// The model that a change has selected, when it was another one before.
 pub fn new_model(switch: &ModelSwitch) -> Option<ModelRef> {
+    if switch.revision == FIRST_REVISION {
+        return None;
+    }
     let current = switch.current.model_ref();
     let before = switch.previous.as_ref().map(|p| p.model_ref());
     (before.as_ref() != Some(&current)).then_some(current)
@@ -93,6 +99,9 @@ pub fn new_model(switch: &ModelSwitch) -> Option<ModelRef> {
 
 /// The agent that a change has selected, when it was another one before.
 pub fn new_agent(switch: &ModelSwitch) -> Option<&str> {
+    if switch.revision == FIRST_REVISION {
+        return None;
+    }
     let before = switch.previous.as_ref().map(|p| p.agent.as_str());
     let current = switch.current.agent.as_str();
     (before != Some(current)).then_some(current)

@@ -43,8 +43,8 @@ fn states() -> Vec<Recorded> {
     let one = user("u1", 10, &[said("u1", "one")]);
     let two = user("u2", 13, &[said("u2", "two")]);
     let switches = [
-        switch(1, 10, None, ["m", "build"]),
-        switch(2, 14, Some(["m", "build"]), ["n", "build"]),
+        switch(2, 10, None, ["m", "build"]),
+        switch(3, 14, Some(["m", "build"]), ["n", "build"]),
     ];
     let texts = |end| written("a1", "t", "hello", end);
     let a1 = |parts: &[Value], end| answer("a1", "u1", 11, end, parts);

@@ -168,9 +168,9 @@ fn changes_stand_where_they_were_made() {
         read(user("u2", 30, &[said("u2", "two")])),
     ];
     let switches = [
-        switch(1, 10, None, ["m", "build"]),
-        switch(2, 15, Some(["m", "build"]), ["n", "build"]),
-        switch(3, 40, Some(["n", "build"]), ["n", "plan"]),
+        switch(2, 10, None, ["m", "build"]),
+        switch(3, 15, Some(["m", "build"]), ["n", "build"]),
+        switch(4, 40, Some(["n", "build"]), ["n", "plan"]),
     ];
     let all = conversation(&session(), &messages, &switches);
     let kinds: Vec<_> = all
@@ -195,6 +195,9 @@ fn changes_stand_where_they_were_made() {
     let ids = |all: &[SessionMessage]| all.iter().map(|m| m.id().clone()).collect::<Vec<_>>();
     let again = conversation(&session(), &messages, &switches);
     assert_eq!(ids(&all), ids(&again), "their ids do not change");
+    // What a session selects from its beginning was not changed.
+    let first = [switch(1, 10, None, ["m", "build"])];
+    assert_eq!(conversation(&session(), &[], &first), []);
     let mut unique = ids(&all);
     unique.sort();
     unique.dedup();
