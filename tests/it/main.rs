@@ -25,5 +25,6 @@ mod quirks;
 mod readme;
 mod recovery;
 mod scripted;
+mod surface;
 mod switch;
 mod turns;
