@@ -197,13 +197,13 @@ impl Sessions {
         }
         if let Some(files) = files.filter(|f| f.step.from != f.step.to) {
             next.past.restoring = Some(files.step.clone());
-            self.put_history(session, &next).await?;
+            drop(self.put_history(session, &next).await?);
             let applied = files
                 .repository
                 .apply(&files.step.from, &files.step.to)
                 .await;
             if let Err(error) = applied {
-                self.put_history(session, &before).await?;
+                drop(self.put_history(session, &before).await?);
                 return Err(Error::NotRestored(error.to_string()));
             }
             next.past.restoring = None;
