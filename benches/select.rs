@@ -18,6 +18,7 @@ use baton::opencode::SessionId;
 use baton::opencode::event::Source;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
+use baton::snapshot::Snapshots;
 use baton::store::{SqliteStore, Store};
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
@@ -74,6 +75,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         bus,
         registry,
         pool: Arc::clone(&pool),
+        snapshots: Arc::new(Snapshots::new(folder, false)),
         settings,
     };
     (Sessions::open(deps).await.expect("sessions"), pool)

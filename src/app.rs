@@ -23,6 +23,7 @@ use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
+use crate::snapshot::Snapshots;
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
 /// The store's file in the data directory.
@@ -73,6 +74,7 @@ struct Parts {
     pool: Arc<Pool>,
     registry: Arc<Registry>,
     sessions: Arc<Sessions>,
+    snapshots: Arc<Snapshots>,
     /// Held while the server lives.
     _lock: File,
 }
@@ -223,11 +225,13 @@ impl Parts {
             settings.data_dir.join(SCRATCH_DIR),
         )
         .await;
+        let snapshots = Arc::new(Snapshots::new(&settings.data_dir, settings.snapshot));
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
+            snapshots: Arc::clone(&snapshots),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
@@ -240,15 +244,19 @@ impl Parts {
             pool,
             registry,
             sessions,
+            snapshots,
             _lock: lock,
         })
     }
 
-    fn background(&self) -> [JoinHandle<()>; 2] {
+    fn background(&self) -> [JoinHandle<()>; 4] {
         let registry = Arc::clone(&self.registry);
         let probes = tokio::spawn(async move { registry.probe_all().await });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
-        [probes, evictions]
+        let sessions = Arc::clone(&self.sessions);
+        let restoring = tokio::spawn(async move { sessions.finish_restoring().await });
+        let old_snapshots = tokio::spawn(Arc::clone(&self.snapshots).throw_away_old());
+        [probes, evictions, restoring, old_snapshots]
     }
 
     async fn close(self) {

@@ -318,6 +318,15 @@ impl Problem {
         )
     }
 
+    /// 500 for a failure that the client can be told about.
+    fn failed(message: String) -> Self {
+        let mut problem = Self::unforeseen(&message);
+        if let ErrorBody::UnknownError(data) = &mut problem.0.body {
+            data.message = message;
+        }
+        problem
+    }
+
     fn not_found(data: NotFoundData, tag: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorBody::NotFoundError(data)).tagged(tag)
     }
@@ -420,6 +429,7 @@ impl From<session::Error> for Problem {
             Error::MessageNotFound(_) => {
                 Self::not_found(missing(None, None), "MessageNotFoundError")
             }
+            Error::PartNotFound(_) => Self::not_found(missing(None, None), "PartNotFoundError"),
             Error::PermissionNotFound(id) => Self::not_found(
                 missing(Some(id.to_string()), None),
                 "PermissionNotFoundError",
@@ -463,6 +473,7 @@ impl From<session::Error> for Problem {
                 let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
                 Self::new(StatusCode::BAD_GATEWAY, body)
             }
+            Error::NotRestored(_) => Self::failed(message),
             Error::Store(error) => Self::unforeseen(&error),
             Error::ShutDown => Self::shutting_down(),
         }

@@ -25,6 +25,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     let opencode = OpenApiRouter::default()
         .merge(server())
         .merge(sessions())
+        .merge(history())
         .merge(asks())
         .merge(catalogue())
         .merge(surface())
@@ -64,8 +65,21 @@ fn sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::init::init))
         .routes(routes!(session::children::children))
         .routes(routes!(session::todo::todo))
-        .routes(routes!(session::diff::diff))
         .routes(routes!(session::permissions::respond))
+}
+
+/// What was said and done: going back, copying, editing.
+fn history() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::diff::diff))
+        .routes(routes!(session::revert::revert))
+        .routes(routes!(session::unrevert::unrevert))
+        .routes(routes!(session::fork::fork))
+        .routes(routes!(session::share::share, session::share::unshare))
+        .routes(routes!(
+            message::part::update::update,
+            message::part::delete::delete
+        ))
 }
 
 /// What agents ask the user.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
-use super::session::{ModelRef, Selection, Session};
+use super::session::{FileDiff, ModelRef, Selection, Session};
 
 /// Everything that an event can say; `type` names it and `properties` carries it.
 ///
@@ -38,6 +38,9 @@ pub enum EventPayload {
     /// A session has nothing left to do.
     #[serde(rename = "session.idle")]
     SessionIdle(SessionIdleEvent),
+    /// What a session has changed in its working directory.
+    #[serde(rename = "session.diff")]
+    SessionDiff(SessionDiff),
     /// Something failed.
     #[serde(rename = "session.error")]
     SessionError(SessionErrorEvent),
@@ -65,6 +68,9 @@ pub enum EventPayload {
     /// A part was made or has changed.
     #[serde(rename = "message.part.updated")]
     PartUpdated(PartUpdated),
+    /// A part was deleted.
+    #[serde(rename = "message.part.removed")]
+    PartRemoved(PartRemoved),
     /// Text was added to a part.
     #[serde(rename = "message.part.delta")]
     PartDelta(PartDelta),
@@ -156,6 +162,16 @@ pub struct SessionIdleEvent {
     /// The session.
     #[serde(rename = "sessionID")]
     pub session_id: SessionId,
+}
+
+/// What a session has changed in its working directory; while it is reverted, what was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionDiff {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The changed files.
+    pub diff: Vec<FileDiff>,
 }
 
 /// Something failed in a session.
@@ -355,6 +371,20 @@ pub struct PartUpdated {
     pub part: Part,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
+}
+
+/// A part was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartRemoved {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The part.
+    #[serde(rename = "partID")]
+    pub part_id: PartId,
 }
 
 /// Text was added to a part.

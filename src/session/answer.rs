@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 
 use super::state::to_json;
 use super::tool::ToolCall;
+use super::traces::Step;
 use crate::opencode::event::{
     EventPayload, FileEdited, MessageEvent, PartDelta, PartUpdated, Todo, TodoUpdated,
 };
 use crate::opencode::message::{
     AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
-    PartTime, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart, ToolState,
+    PartTime, PatchPart, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart,
+    ToolState,
 };
 use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
@@ -114,12 +116,13 @@ impl Answering {
     }
 
     /// The events of its beginning.
-    pub fn begin(&mut self, cost_before: f64) -> Vec<EventPayload> {
+    pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
         self.cost_before = cost_before;
         let step = Part::StepStart(StepStartPart {
             id: PartId::new(),
             session_id: self.message.session_id.clone(),
             message_id: self.message.id.clone(),
+            snapshot,
         });
         vec![self.message_event(), self.add(step)]
     }
@@ -426,6 +429,7 @@ impl Answering {
         reason: &str,
         tokens: Tokens,
         error: Option<MessageError>,
+        step: Option<&Step>,
     ) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
@@ -441,9 +445,19 @@ impl Answering {
             session_id: self.message.session_id.clone(),
             message_id: self.message.id.clone(),
             reason: reason.to_owned(),
+            snapshot: step.map(|step| step.after.clone()),
             cost,
             tokens,
         })));
+        if let Some(step) = step.filter(|step| !step.files.is_empty()) {
+            events.push(self.add(Part::Patch(PatchPart {
+                id: PartId::new(),
+                session_id: self.message.session_id.clone(),
+                message_id: self.message.id.clone(),
+                hash: step.before.clone(),
+                files: step.files.clone(),
+            })));
+        }
         self.message.time.completed = Some(now_ms());
         self.message.finish = Some(reason.to_owned());
         self.message.tokens = tokens;

@@ -7,7 +7,10 @@
 mod answer;
 mod ask;
 mod committing;
+mod cut;
+mod edit;
 mod error;
+mod fork;
 pub mod handoff;
 mod outbox;
 mod outcome;
@@ -18,9 +21,11 @@ mod read;
 mod reconcile;
 mod report;
 mod request;
+mod revert;
 mod select;
 mod state;
 mod tool;
+mod traces;
 mod transcript;
 mod turn;
 mod worker;
@@ -40,6 +45,7 @@ use crate::opencode::message::{AssistantMessage, Message, MessageError, MessageW
 use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::{Registry, Wish};
+use crate::snapshot::Snapshots;
 use crate::store::{Change, Store, StoreError};
 
 use ask::Asks;
@@ -75,6 +81,8 @@ pub struct Deps {
     pub registry: Arc<Registry>,
     /// The agents.
     pub pool: Arc<Pool>,
+    /// What working directories were like.
+    pub snapshots: Arc<Snapshots>,
     /// What can be set.
     pub settings: Settings,
 }
@@ -103,6 +111,7 @@ pub struct Sessions {
     bus: Arc<Bus>,
     registry: Arc<Registry>,
     pool: Arc<Pool>,
+    snapshots: Arc<Snapshots>,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
     asks: Asks,
@@ -143,6 +152,7 @@ impl Sessions {
             bus,
             registry,
             pool,
+            snapshots,
             settings,
         } = deps;
         read::interrupt_open_messages(store.as_ref()).await?;
@@ -167,6 +177,7 @@ impl Sessions {
             bus,
             registry,
             pool,
+            snapshots,
             settings,
             all: RwLock::new(all),
             asks: Asks::default(),
@@ -262,6 +273,7 @@ impl Sessions {
             usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
+            past: Default::default(),
             todos: Vec::new(),
             always: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

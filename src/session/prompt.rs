@@ -56,7 +56,7 @@ impl Sessions {
         prompt: Prompt,
         caller: &Caller,
     ) -> Result<Admitted, Error> {
-        let mut locked = session.locked.lock().await;
+        let mut locked = session.at_rest().await;
         if *self.stopping.borrow() {
             return Err(Error::ShutDown);
         }
@@ -81,9 +81,12 @@ impl Sessions {
         let seq = locked.runtime.last_seq + 1;
         let message = user_message(session, &prompt, &selection);
         note_prompt(&mut next, &message.parts);
+        let forgotten = self.forget_reverted(&locked, &mut next).await?;
 
-        let beside = changes(session, &message, seq);
-        let mut events = match &mut planned {
+        let mut beside = forgotten.changes.clone();
+        beside.extend(changes(session, &message, seq));
+        let mut events = forgotten.events.clone();
+        events.extend(match &mut planned {
             Some(planned) => {
                 *planned.next_mut() = next;
                 self.commit(session, &mut locked, planned.clone(), caller, beside)
@@ -103,7 +106,8 @@ impl Sessions {
                     info,
                 })]
             }
-        };
+        });
+        forgotten.let_go(&mut locked);
         locked.runtime.last_seq = seq;
         events.push(message_event(session, message.info.clone()));
         events.extend(
@@ -200,6 +204,7 @@ fn user_message(session: &Session, prompt: &Prompt, selection: &Selection) -> Me
         id,
         session_id: session.id.clone(),
         time: UserTime { created: now_ms() },
+        summary: None,
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: prompt.system.clone(),

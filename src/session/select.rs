@@ -300,6 +300,7 @@ mod tests {
             usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
+            past: Default::default(),
             todos: Vec::new(),
             always: Vec::new(),
             version: "0".into(),

@@ -414,6 +414,7 @@ mod tests {
                 id: MessageId::new(),
                 session_id: SessionId::new(),
                 time: crate::opencode::message::UserTime { created: 0 },
+                summary: None,
                 agent: "build".into(),
                 model: crate::opencode::session::MessageModel {
                     provider_id: "p".into(),

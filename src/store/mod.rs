@@ -75,6 +75,26 @@ pub enum Change {
         /// The part.
         body: String,
     },
+    /// Writes a part over the one with its id, or behind all others of its message.
+    SavePart {
+        /// Whose.
+        session: SessionId,
+        /// The message.
+        message: MessageId,
+        /// The part's id.
+        id: PartId,
+        /// The part.
+        body: String,
+    },
+    /// Deletes a part.
+    DeletePart {
+        /// Whose.
+        session: SessionId,
+        /// The message.
+        message: MessageId,
+        /// Which.
+        id: PartId,
+    },
     /// Writes a binding.
     PutBinding {
         /// Whose.
@@ -83,6 +103,13 @@ pub enum Change {
         backend: String,
         /// The binding.
         body: String,
+    },
+    /// Forgets one binding of a session.
+    DeleteBinding {
+        /// Whose.
+        session: SessionId,
+        /// To which backend.
+        backend: String,
     },
     /// Forgets all bindings of a session.
     DeleteBindings {

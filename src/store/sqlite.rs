@@ -288,6 +288,34 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![session.as_str(), message.as_str(), place, id.as_str(), body],
             )?;
         }
+        Change::SavePart {
+            session,
+            message,
+            id,
+            body,
+        } => {
+            let written = run(
+                "UPDATE part SET body = ?4 WHERE session = ?1 AND message = ?2 AND id = ?3",
+                params![session.as_str(), message.as_str(), id.as_str(), body],
+            )?;
+            if written == 0 {
+                run(
+                    "INSERT INTO part (session, message, place, id, body)
+                     SELECT ?1, ?2, coalesce(max(place) + 1, 0), ?3, ?4 FROM part WHERE session = ?1 AND message = ?2",
+                    params![session.as_str(), message.as_str(), id.as_str(), body],
+                )?;
+            }
+        }
+        Change::DeletePart {
+            session,
+            message,
+            id,
+        } => {
+            run(
+                "DELETE FROM part WHERE session = ?1 AND message = ?2 AND id = ?3",
+                params![session.as_str(), message.as_str(), id.as_str()],
+            )?;
+        }
         Change::PutBinding {
             session,
             backend,
@@ -297,6 +325,12 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 "INSERT INTO binding (session, backend, body) VALUES (?1, ?2, ?3)
                  ON CONFLICT (session, backend) DO UPDATE SET body = excluded.body",
                 params![session.as_str(), backend, body],
+            )?;
+        }
+        Change::DeleteBinding { session, backend } => {
+            run(
+                "DELETE FROM binding WHERE session = ?1 AND backend = ?2",
+                params![session.as_str(), backend],
             )?;
         }
         Change::DeleteBindings { session } => {

@@ -3,6 +3,7 @@
 pub mod delete;
 pub mod get;
 pub mod list;
+pub mod part;
 pub mod prompt;
 pub mod prompt_async;
 

@@ -5,13 +5,17 @@ pub mod children;
 pub mod create;
 pub mod delete;
 pub mod diff;
+pub mod fork;
 pub mod get;
 pub mod init;
 pub mod list;
 pub mod model_history;
 pub mod permissions;
+pub mod revert;
+pub mod share;
 pub mod status;
 pub mod todo;
+pub mod unrevert;
 pub mod update;
 
 use axum::Json;
