@@ -16,12 +16,13 @@ use tokio::task::JoinHandle;
 
 use crate::agent::pool::{Ledger, Pool};
 use crate::agent::process::end_orphan;
-use crate::config::Settings;
+use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
+use crate::shell::Shell;
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
 /// The store's file in the data directory.
@@ -212,6 +213,12 @@ impl Parts {
             settings.directory.clone(),
             ledger.clone(),
         );
+        let shell = Shell::new(
+            settings.limits.shell,
+            backends.timeouts.end,
+            vec![PASSWORD_VARIABLE.to_owned()],
+            ledger.clone(),
+        );
         let registry = Registry::open(
             backends.agents.clone(),
             backends.default_model.clone(),
@@ -226,6 +233,7 @@ impl Parts {
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
+            shell,
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,

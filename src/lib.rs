@@ -10,4 +10,5 @@ pub mod listing;
 pub mod opencode;
 pub mod registry;
 pub mod session;
+pub mod shell;
 pub mod store;

@@ -24,6 +24,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     let opencode = OpenApiRouter::default()
         .merge(server())
         .merge(sessions())
+        .merge(runs())
         .merge(asks())
         .merge(catalogue())
         .merge(v2());
@@ -62,6 +63,13 @@ fn sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::todo::todo))
         .routes(routes!(session::diff::diff))
         .routes(routes!(session::permissions::respond))
+}
+
+/// What is run in a session beside prompts.
+fn runs() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::shell::shell))
+        .routes(routes!(session::summarize::summarize))
 }
 
 /// What agents ask the user.

@@ -22,7 +22,7 @@ use crate::agent::pool::Ledger;
 use crate::agent::spec::AgentSpec;
 use crate::store::{Change, Store};
 
-pub use resolve::{ModelWish, Resolved, SelectError, VariantWish, Wish};
+pub use resolve::{BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish};
 
 /// A backend that could not run, or that lacks a wanted model, is probed again when it is asked for,
 /// but not more often than this.

@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod committing;
+mod compact;
 mod error;
 pub mod handoff;
 mod outbox;
@@ -19,6 +20,7 @@ mod reconcile;
 mod report;
 mod request;
 mod select;
+mod shell;
 mod state;
 mod tool;
 mod transcript;
@@ -40,6 +42,7 @@ use crate::opencode::message::{AssistantMessage, Message, MessageError, MessageW
 use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::{Registry, Wish};
+use crate::shell::Shell;
 use crate::store::{Change, Store, StoreError};
 
 use ask::Asks;
@@ -48,6 +51,7 @@ use state::{Binding, Locked, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
+pub use shell::ShellLine;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -75,6 +79,8 @@ pub struct Deps {
     pub registry: Arc<Registry>,
     /// The agents.
     pub pool: Arc<Pool>,
+    /// Runs the user's own commands.
+    pub shell: Shell,
     /// What can be set.
     pub settings: Settings,
 }
@@ -103,6 +109,7 @@ pub struct Sessions {
     bus: Arc<Bus>,
     registry: Arc<Registry>,
     pool: Arc<Pool>,
+    shell: Shell,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
     asks: Asks,
@@ -143,6 +150,7 @@ impl Sessions {
             bus,
             registry,
             pool,
+            shell,
             settings,
         } = deps;
         read::interrupt_open_messages(store.as_ref()).await?;
@@ -167,6 +175,7 @@ impl Sessions {
             bus,
             registry,
             pool,
+            shell,
             settings,
             all: RwLock::new(all),
             asks: Asks::default(),

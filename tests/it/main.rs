@@ -7,6 +7,7 @@
 
 mod asks;
 mod client;
+mod compact;
 mod concurrency;
 mod durability;
 mod events;
@@ -23,5 +24,6 @@ mod prompts;
 mod quirks;
 mod readme;
 mod recovery;
+mod shell;
 mod switch;
 mod turns;

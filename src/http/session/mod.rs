@@ -10,7 +10,9 @@ pub mod init;
 pub mod list;
 pub mod model_history;
 pub mod permissions;
+pub mod shell;
 pub mod status;
+pub mod summarize;
 pub mod todo;
 pub mod update;
 
