@@ -282,6 +282,17 @@ mod tests {
         (ended, output.text())
     }
 
+    /// Waits until a process is gone: a signal takes its time on a busy machine.
+    async fn until_gone(pid: &str) {
+        let gone = async {
+            while is_alive(pid) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(60), gone).await;
+        gone.unwrap_or_else(|_| panic!("{pid} is still there"));
+    }
+
     fn is_alive(pid: &str) -> bool {
         // A zombie is dead already; only its parent does not know it.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -311,7 +322,7 @@ mod tests {
         let script = "trap '' TERM; sleep 600 & echo $!; sleep 600";
         let (ended, text) = run(script, Duration::from_millis(300), std::future::pending()).await;
         assert_eq!(ended, Ended::TimedOut);
-        assert!(!is_alive(text.trim()), "{text}");
+        until_gone(text.trim()).await;
     }
 
     #[tokio::test]
@@ -319,7 +330,7 @@ mod tests {
         let minute = Duration::from_secs(60);
         let (ended, text) = run("sleep 600 & echo $!", minute, std::future::pending()).await;
         assert!(matches!(ended, Ended::Exited(_)));
-        assert!(!is_alive(text.trim()), "{text}");
+        until_gone(text.trim()).await;
     }
 
     #[tokio::test]
