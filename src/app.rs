@@ -16,13 +16,14 @@ use tokio::task::JoinHandle;
 
 use crate::agent::pool::{Ledger, Pool};
 use crate::agent::process::end_orphan;
-use crate::config::Settings;
+use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
+use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
@@ -216,6 +217,12 @@ impl Parts {
             settings.directory.clone(),
             ledger.clone(),
         );
+        let shell = Shell::new(
+            settings.limits.shell,
+            backends.timeouts.end,
+            vec![PASSWORD_VARIABLE.to_owned()],
+            ledger.clone(),
+        );
         let registry = Registry::open(
             backends.agents.clone(),
             backends.default_model.clone(),
@@ -232,6 +239,7 @@ impl Parts {
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
             snapshots: Arc::clone(&snapshots),
+            shell,
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,

@@ -10,5 +10,6 @@ pub mod listing;
 pub mod opencode;
 pub mod registry;
 pub mod session;
+pub mod shell;
 pub mod snapshot;
 pub mod store;

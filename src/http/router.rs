@@ -26,6 +26,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(server())
         .merge(sessions())
         .merge(history())
+        .merge(runs())
         .merge(asks())
         .merge(catalogue())
         .merge(surface())
@@ -80,6 +81,13 @@ fn history() -> OpenApiRouter<Shared> {
             message::part::update::update,
             message::part::delete::delete
         ))
+}
+
+/// What is run in a session beside prompts.
+fn runs() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::shell::shell))
+        .routes(routes!(session::summarize::summarize))
 }
 
 /// What agents ask the user.

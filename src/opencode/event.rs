@@ -59,6 +59,9 @@ pub enum EventPayload {
     /// The agent of a session was changed (OpenCode 2's event).
     #[serde(rename = "session.next.agent.switched")]
     AgentSwitched(AgentSwitched),
+    /// The conversation goes on from a summary.
+    #[serde(rename = "session.compacted")]
+    SessionCompacted(SessionCompacted),
     /// A message was made or has changed.
     #[serde(rename = "message.updated")]
     MessageUpdated(MessageEvent),
@@ -172,6 +175,14 @@ pub struct SessionDiff {
     pub session_id: SessionId,
     /// The changed files.
     pub diff: Vec<FileDiff>,
+}
+
+/// The conversation goes on from a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionCompacted {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
 }
 
 /// Something failed in a session.

@@ -26,6 +26,8 @@ use crate::store::{Change, MessageKey};
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Parts of one answer.
 pub const PARTS_MAX: usize = 20_000;
+/// The agent that OpenCode names for a summary.
+const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub const PLAN_TOOL: &str = "todowrite";
 
@@ -115,6 +117,13 @@ impl Answering {
         }
     }
 
+    /// Makes it the summary of a conversation, as OpenCode marks one.
+    pub fn becomes_summary(&mut self) {
+        self.message.summary = Some(true);
+        self.message.mode = COMPACTION.to_owned();
+        self.message.agent = COMPACTION.to_owned();
+    }
+
     /// The events of its beginning.
     pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
         self.cost_before = cost_before;
@@ -125,6 +134,25 @@ impl Answering {
             snapshot,
         });
         vec![self.message_event(), self.add(step)]
+    }
+
+    /// Puts in a part that was made elsewhere, or its next state.
+    pub fn show(&mut self, part: Part) -> EventPayload {
+        match self.parts.iter().position(|p| p.id() == part.id()) {
+            Some(at) => {
+                self.parts[at] = part;
+                self.changed(at)
+            }
+            None => self.add(part),
+        }
+    }
+
+    /// Ends an answer that no model has given.
+    pub fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
+        self.message.time.completed = Some(now_ms());
+        self.message.error = error;
+        self.message_unwritten = true;
+        self.message_event()
     }
 
     /// What the agent's session has cost by now.
@@ -499,7 +527,8 @@ impl Answering {
         part_event(&self.message.session_id, self.parts[at].clone())
     }
 
-    fn message_event(&self) -> EventPayload {
+    /// The event of the message as it stands.
+    pub fn message_event(&self) -> EventPayload {
         let info = Message::Assistant(self.message.clone());
         EventPayload::MessageUpdated(MessageEvent {
             session_id: self.message.session_id.clone(),

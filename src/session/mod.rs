@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod committing;
+mod compact;
 mod cut;
 mod edit;
 mod error;
@@ -23,6 +24,7 @@ mod report;
 mod request;
 mod revert;
 mod select;
+mod shell;
 mod state;
 mod tool;
 mod traces;
@@ -45,6 +47,7 @@ use crate::opencode::message::{AssistantMessage, Message, MessageError, MessageW
 use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::{Registry, Wish};
+use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::{Change, Store, StoreError};
 
@@ -54,6 +57,7 @@ use state::{Binding, Locked, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
+pub use shell::ShellLine;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -83,6 +87,8 @@ pub struct Deps {
     pub pool: Arc<Pool>,
     /// What working directories were like.
     pub snapshots: Arc<Snapshots>,
+    /// Runs the user's own commands.
+    pub shell: Shell,
     /// What can be set.
     pub settings: Settings,
 }
@@ -112,6 +118,7 @@ pub struct Sessions {
     registry: Arc<Registry>,
     pool: Arc<Pool>,
     snapshots: Arc<Snapshots>,
+    shell: Shell,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
     asks: Asks,
@@ -153,6 +160,7 @@ impl Sessions {
             registry,
             pool,
             snapshots,
+            shell,
             settings,
         } = deps;
         read::interrupt_open_messages(store.as_ref()).await?;
@@ -178,6 +186,7 @@ impl Sessions {
             registry,
             pool,
             snapshots,
+            shell,
             settings,
             all: RwLock::new(all),
             asks: Asks::default(),

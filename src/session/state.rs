@@ -93,6 +93,20 @@ pub struct Target {
     pub revision: u64,
 }
 
+/// What a turn does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Gives the prompt to the agent.
+    Prompt,
+    /// Runs this command line of the user.
+    Shell(String),
+    /// Has the conversation summarised.
+    Compact {
+        /// Goes on with the work afterwards.
+        auto: bool,
+    },
+}
+
 /// A prompt that waits for its turn. Its selection is a snapshot; nothing changes it any more.
 #[derive(Debug)]
 pub struct Queued {
@@ -100,6 +114,8 @@ pub struct Queued {
     pub message_id: MessageId,
     /// Its place in the session.
     pub turn: u64,
+    /// What is to be done.
+    pub work: Work,
     /// What it is answered by.
     pub target: Target,
     /// When it was admitted.
@@ -145,6 +161,8 @@ pub struct Runtime {
     pub switching: bool,
     /// The turn in flight.
     pub turn: Option<Turn>,
+    /// Since when the conversation is being summarised, in milliseconds since the Unix epoch.
+    pub compacting: Option<u64>,
     /// The answer that is being written.
     pub answering: Option<Answering>,
     /// Prompts that wait.
@@ -334,7 +352,10 @@ impl Locked {
             model: state.selection.as_ref().map(Selection::model_ref),
             version: state.version.clone(),
             metadata: state.metadata.clone(),
-            time: state.time,
+            time: SessionTime {
+                compacting: runtime.compacting,
+                ..state.time
+            },
             permission: (!state.permission.is_empty()).then(|| state.permission.clone()),
             revert: state.revert.clone(),
             revision: state.revision,

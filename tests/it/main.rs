@@ -7,6 +7,7 @@
 
 mod asks;
 mod client;
+mod compact;
 mod concurrency;
 mod durability;
 mod edits;
@@ -28,6 +29,7 @@ mod readme;
 mod recovery;
 mod revert;
 mod scripted;
+mod shell;
 mod surface;
 mod switch;
 mod turns;

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::error::Problem;
 use super::state::Shared;
-use crate::opencode::SessionId;
+use crate::opencode::{Message, MessageWithParts, SessionId};
 use crate::session::Answer;
 
 /// An answer that takes longer than this is preceded by white space at this interval: clients and
@@ -30,6 +30,14 @@ const BLANK_EVERY: Duration = Duration::from_secs(15);
 /// Marks a response that has to leave as it comes: compression would hold the blanks back.
 #[derive(Debug, Clone, Copy)]
 pub struct Uncompressed;
+
+/// An answer as OpenCode sends it.
+pub(super) fn with_parts(answer: Answer) -> MessageWithParts {
+    MessageWithParts {
+        info: Message::Assistant(answer.message),
+        parts: answer.parts,
+    }
+}
 
 /// Waits for an answer and shapes it.
 pub(super) async fn when_answered<T: Serialize + 'static>(
