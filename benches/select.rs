@@ -16,6 +16,7 @@ use baton::agent::spec;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
+use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
 use baton::store::{SqliteStore, Store};
@@ -69,11 +70,13 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         timeouts,
     };
     let bus = Arc::new(Bus::new(RingLimits::default()));
+    let projects = Projects::open(Arc::clone(&store)).await.expect("projects");
     let deps = Deps {
         store,
         bus,
         registry,
         pool: Arc::clone(&pool),
+        projects,
         settings,
     };
     (Sessions::open(deps).await.expect("sessions"), pool)

@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
+use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
@@ -71,6 +72,7 @@ struct Parts {
     store: Arc<SqliteStore>,
     pool: Arc<Pool>,
     registry: Arc<Registry>,
+    projects: Arc<Projects>,
     sessions: Arc<Sessions>,
     /// Held while the server lives.
     _lock: File,
@@ -116,6 +118,7 @@ impl App {
         let state = Arc::new(AppState {
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
+            projects: Arc::clone(&parts.projects),
             bus,
             settings: HttpSettings::of(&settings),
             stopping: stop.subscribe(),
@@ -221,11 +224,13 @@ impl Parts {
             settings.data_dir.join(SCRATCH_DIR),
         )
         .await;
+        let projects = Projects::open(Arc::clone(&shared_store)).await?;
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
+            projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
@@ -237,6 +242,7 @@ impl Parts {
             store,
             pool,
             registry,
+            projects,
             sessions,
             _lock: lock,
         })

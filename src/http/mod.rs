@@ -9,6 +9,7 @@ pub mod agent;
 pub mod auth;
 pub mod config;
 pub mod cors;
+pub mod directory;
 pub mod docs;
 pub mod error;
 pub mod event;

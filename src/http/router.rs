@@ -26,6 +26,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(sessions())
         .merge(asks())
         .merge(catalogue())
+        .merge(places())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -82,7 +83,16 @@ fn catalogue() -> OpenApiRouter<Shared> {
         .routes(routes!(config::get::get))
         .routes(routes!(agent::list))
         .routes(routes!(path::get))
-        .routes(routes!(project::current))
+}
+
+/// Where work is done: projects, files, version control.
+fn places() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(project::list::list))
+        .routes(routes!(project::current::current))
+        .routes(routes!(project::git_init::git_init))
+        .routes(routes!(project::update::update))
+        .routes(routes!(project::directories::directories))
 }
 
 /// OpenCode 2.

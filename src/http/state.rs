@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::config::{Password, Settings};
 use crate::event::Bus;
+use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::Sessions;
 
@@ -20,6 +21,8 @@ pub struct AppState {
     pub sessions: Arc<Sessions>,
     /// The backends.
     pub registry: Arc<Registry>,
+    /// What directories belong to.
+    pub projects: Arc<Projects>,
     /// The events.
     pub bus: Arc<Bus>,
     /// What was configured.

@@ -105,6 +105,13 @@ pub enum Change {
         /// What.
         body: String,
     },
+    /// Writes a project.
+    PutProject {
+        /// Which.
+        id: String,
+        /// The project.
+        body: String,
+    },
     /// Notes a running process.
     PutProcess(ProcessRow),
     /// Forgets a process.
@@ -203,6 +210,8 @@ pub trait Store: Send + Sync + 'static {
     fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
     /// What probes have found: backend and body.
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
+    /// Projects that were used: id and body.
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// Processes that were running when the last server ended.
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>>;
 }

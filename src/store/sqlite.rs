@@ -25,7 +25,10 @@ const CHECKPOINT_PAGES: u32 = 8_000;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_start.sql"),
+    include_str!("migrations/002_projects.sql"),
+];
 
 struct Job {
     batch: Vec<Change>,
@@ -319,6 +322,12 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![id, body],
             )?;
         }
+        Change::PutProject { id, body } => {
+            run(
+                "INSERT INTO project (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                params![id, body],
+            )?;
+        }
         Change::PutProcess(row) => {
             run(
                 "INSERT INTO process (pid, started_at_s, backend) VALUES (?1, ?2, ?3)
@@ -511,6 +520,10 @@ impl Store for SqliteStore {
 
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
         self.read(|db| read_pairs(db, "SELECT id, body FROM backend", &[]))
+    }
+
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.read(|db| read_pairs(db, "SELECT id, body FROM project", &[]))
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {

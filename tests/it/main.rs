@@ -18,6 +18,7 @@ mod ladder;
 mod messages;
 mod mock_agent;
 mod openapi;
+mod places;
 mod processes;
 mod prompts;
 mod quirks;
