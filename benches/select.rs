@@ -16,6 +16,7 @@ use baton::agent::spec;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
+use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
 use baton::shell::{Shell, ShellLimits};
@@ -77,6 +78,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         timeouts,
     };
     let bus = Arc::new(Bus::new(RingLimits::default()));
+    let projects = Projects::open(Arc::clone(&store)).await.expect("projects");
     let deps = Deps {
         store,
         bus,
@@ -84,6 +86,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         pool: Arc::clone(&pool),
         snapshots: Arc::new(Snapshots::new(folder, false)),
         shell,
+        projects,
         settings,
     };
     (Sessions::open(deps).await.expect("sessions"), pool)

@@ -21,6 +21,7 @@ use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
+use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
 use crate::shell::Shell;
@@ -74,6 +75,7 @@ struct Parts {
     store: Arc<SqliteStore>,
     pool: Arc<Pool>,
     registry: Arc<Registry>,
+    projects: Arc<Projects>,
     sessions: Arc<Sessions>,
     snapshots: Arc<Snapshots>,
     /// Held while the server lives.
@@ -121,6 +123,7 @@ impl App {
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
+            projects: Arc::clone(&parts.projects),
             bus,
             settings: HttpSettings::of(&settings),
             stopping: stop.subscribe(),
@@ -233,6 +236,7 @@ impl Parts {
         )
         .await;
         let snapshots = Arc::new(Snapshots::new(&settings.data_dir, settings.snapshot));
+        let projects = Projects::open(Arc::clone(&shared_store)).await?;
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
             bus,
@@ -240,6 +244,7 @@ impl Parts {
             pool: Arc::clone(&pool),
             snapshots: Arc::clone(&snapshots),
             shell,
+            projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
@@ -251,6 +256,7 @@ impl Parts {
             store,
             pool,
             registry,
+            projects,
             sessions,
             snapshots,
             _lock: lock,

@@ -8,6 +8,7 @@ pub mod git;
 pub mod http;
 pub mod listing;
 pub mod opencode;
+pub mod project;
 pub mod registry;
 pub mod session;
 pub mod shell;

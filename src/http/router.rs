@@ -32,6 +32,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(surface())
         .merge(experimental())
         .merge(tui())
+        .merge(places())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -108,7 +109,16 @@ fn catalogue() -> OpenApiRouter<Shared> {
         .routes(routes!(config::get::get, config::update::update))
         .routes(routes!(agent::list))
         .routes(routes!(path::get))
-        .routes(routes!(project::current))
+}
+
+/// Where work is done: projects, files, version control.
+fn places() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(project::list::list))
+        .routes(routes!(project::current::current))
+        .routes(routes!(project::git_init::git_init))
+        .routes(routes!(project::update::update))
+        .routes(routes!(project::directories::directories))
 }
 
 /// What else OpenCode's clients ask and tell a server.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
+use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
 use super::session::{FileDiff, ModelRef, Selection, Session};
 
@@ -95,6 +96,9 @@ pub enum EventPayload {
     /// The agent's plan has changed.
     #[serde(rename = "todo.updated")]
     TodoUpdated(TodoUpdated),
+    /// What clients set about a project has changed.
+    #[serde(rename = "project.updated")]
+    ProjectUpdated(Project),
     /// An agent has written a file.
     #[serde(rename = "file.edited")]
     FileEdited(FileEdited),

@@ -131,6 +131,8 @@ fn fresh(from: &SessionState) -> SessionState {
     SessionState {
         slug: prompt::slug(&id),
         directory: from.directory.clone(),
+        project_id: from.project_id.clone(),
+        path: from.path.clone(),
         parent_id: None,
         title: forked_title(&from.title),
         title_is_default: false,

@@ -46,6 +46,7 @@ use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::message::{AssistantMessage, Message, MessageError, MessageWithParts, Part};
 use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
+use crate::project::{Place, Projects};
 use crate::registry::{Registry, Wish};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
@@ -89,6 +90,8 @@ pub struct Deps {
     pub snapshots: Arc<Snapshots>,
     /// Runs the user's own commands.
     pub shell: Shell,
+    /// What directories belong to.
+    pub projects: Arc<Projects>,
     /// What can be set.
     pub settings: Settings,
 }
@@ -119,6 +122,7 @@ pub struct Sessions {
     pool: Arc<Pool>,
     snapshots: Arc<Snapshots>,
     shell: Shell,
+    projects: Arc<Projects>,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
     asks: Asks,
@@ -161,6 +165,7 @@ impl Sessions {
             pool,
             snapshots,
             shell,
+            projects,
             settings,
         } = deps;
         read::interrupt_open_messages(store.as_ref()).await?;
@@ -169,7 +174,11 @@ impl Sessions {
             let damaged = |error: serde_json::Error| {
                 StoreError::Database(format!("session {} is damaged: {error}", row.id))
             };
-            let state: SessionState = serde_json::from_str(&row.body).map_err(damaged)?;
+            let mut state: SessionState = serde_json::from_str(&row.body).map_err(damaged)?;
+            if state.project_id.is_empty() {
+                // A session from before there were projects.
+                state.belongs_to(&projects.locate(&state.directory).await);
+            }
             // A binding that cannot be read costs a handover of the transcript, no more.
             let bindings: BTreeMap<String, Binding> = row
                 .bindings
@@ -187,6 +196,7 @@ impl Sessions {
             pool,
             snapshots,
             shell,
+            projects,
             settings,
             all: RwLock::new(all),
             asks: Asks::default(),
@@ -249,11 +259,18 @@ impl Sessions {
         if !new.wish.is_empty() {
             self.prepare(None, &new.wish).await;
         }
+        let place = self.projects.locate(&new.directory).await;
+        self.projects.current(&place).await?;
         let this = Arc::clone(self);
-        detached(async move { this.create_now(new, &caller).await }).await
+        detached(async move { this.create_now(new, &place, &caller).await }).await
     }
 
-    async fn create_now(&self, new: NewSession, caller: &Caller) -> Result<SessionInfo, Error> {
+    async fn create_now(
+        &self,
+        new: NewSession,
+        place: &Place,
+        caller: &Caller,
+    ) -> Result<SessionInfo, Error> {
         let selection = match new.wish.is_empty() {
             true => None,
             false => Some(self.registry.snapshot().resolve(None, &new.wish)?.selection),
@@ -262,6 +279,8 @@ impl Sessions {
         let id = SessionId::new();
         let state = SessionState {
             slug: prompt::slug(&id),
+            project_id: place.project_id.clone(),
+            path: place.path(),
             directory: new.directory,
             parent_id: new.parent_id,
             title_is_default: new.title.is_none(),

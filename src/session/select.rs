@@ -281,6 +281,8 @@ mod tests {
             id: SessionId::new(),
             slug: "a-b".into(),
             directory: "/project".into(),
+            project_id: "global".into(),
+            path: "project".into(),
             parent_id: None,
             title: "t".into(),
             title_is_default: true,

@@ -18,7 +18,8 @@ use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::{
     PermissionRule, Revert, RuntimeStatus, SessionRuntime, SessionSummary, SessionTime, Tokens,
 };
-use crate::opencode::{MessageId, Selection, Session as SessionInfo, SessionId, project_id};
+use crate::opencode::{MessageId, Selection, Session as SessionInfo, SessionId};
+use crate::project::Place;
 use crate::store::Change;
 
 /// Outcomes of switches that are kept for those who wait for one.
@@ -33,6 +34,12 @@ pub struct SessionState {
     pub slug: String,
     /// The working directory of its agents.
     pub directory: String,
+    /// The project of that directory.
+    #[serde(default)]
+    pub project_id: String,
+    /// The directory relative to its worktree.
+    #[serde(default)]
+    pub path: String,
     /// The session that it belongs to.
     pub parent_id: Option<SessionId>,
     /// The title.
@@ -340,9 +347,9 @@ impl Locked {
         SessionInfo {
             id: state.id.clone(),
             slug: state.slug.clone(),
-            project_id: project_id(&state.directory),
+            project_id: state.project_id.clone(),
             directory: state.directory.clone(),
-            path: Some(String::new()),
+            path: Some(state.path.clone()),
             parent_id: state.parent_id.clone(),
             summary: Some(state.summary),
             cost: state.cost,
@@ -430,6 +437,12 @@ pub fn put_switch(session: &SessionId, entry: &ModelSwitch) -> Change {
 }
 
 impl SessionState {
+    /// Notes what its directory belongs to.
+    pub fn belongs_to(&mut self, place: &Place) {
+        self.project_id.clone_from(&place.project_id);
+        self.path = place.path();
+    }
+
     /// Adds what an answer has cost to the session and to its model.
     pub fn count(&mut self, answer: &AssistantMessage) {
         self.tokens.add(&answer.tokens);

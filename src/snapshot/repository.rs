@@ -67,7 +67,14 @@ impl Store {
 
 /// The folder for a working tree: always the same for the same one.
 fn name_of(root: &Path) -> String {
-    crate::opencode::project_id(&root.to_string_lossy())
+    // FNV-1a: a name, not a secret; it only has to be the same in every run and every version.
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let bytes = root.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
+    });
+    format!("{hash:016x}")
 }
 
 /// The state of a directory at a time.

@@ -22,6 +22,7 @@ mod ladder;
 mod messages;
 mod mock_agent;
 mod openapi;
+mod places;
 mod processes;
 mod prompts;
 mod quirks;
