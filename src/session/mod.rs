@@ -9,6 +9,7 @@ mod ask;
 mod committing;
 mod error;
 pub mod handoff;
+mod notice;
 mod outbox;
 mod outcome;
 mod permission;
@@ -249,6 +250,7 @@ impl Sessions {
             selection_revision: u64::from(selection.is_some()),
             selection,
             last_applied: None,
+            told: None,
             metadata: new.metadata,
             permission: new.permission,
             time: SessionTime {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use super::answer::{part_event, put_message, put_part};
+use super::notice::Told;
 use super::state::{Locked, Queued, Session, SessionState, Target, put};
 use super::{Admitted, Caller, Error, Prompt, Sessions, Update, detached, message_event, select};
 use crate::opencode::event::{EventPayload, SessionEvent, SessionStatus, SessionStatusEvent};
@@ -81,6 +82,7 @@ impl Sessions {
         let seq = locked.runtime.last_seq + 1;
         let message = user_message(session, &prompt, &selection);
         note_prompt(&mut next, &message.parts);
+        next.told = Some(Told::by_prompt(selection.clone()));
 
         let beside = changes(session, &message, seq);
         let mut events = match &mut planned {

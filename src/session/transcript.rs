@@ -113,6 +113,12 @@ pub fn hand_over(
     }
 }
 
+/// Whether a message has anything for a model. Notices to the user have not.
+pub fn is_for_models(message: &MessageWithParts) -> bool {
+    let ignored = |part: &Part| matches!(part, Part::Text(text) if text.ignored == Some(true));
+    !matches!(message.info, Message::User(_)) || !message.parts.iter().all(ignored)
+}
+
 struct Images {
     takes: bool,
     blocks: Vec<Value>,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::handoff::{applied, pair};
 use crate::harness::{Options, Server, answered, model, text_of};
+use crate::notice::notices;
 
 /// Timeouts that a test can wait for.
 const IMPATIENT: &str =
@@ -375,6 +376,7 @@ async fn a_switch_that_is_never_answered_fails_and_can_be_tried_again() {
         let back = events.until("session.model_changed", |_| true).await;
         assert_eq!(back.properties["source"], "revert");
         assert_eq!(server.say(&session, "model").await, "mock-fast");
+        assert_eq!(notices(&server, &session).await, Vec::<String>::new());
         // A prompt for it fails in the same way.
         let answer = server
             .prompt(&session, "echo two", model("second", "y"))

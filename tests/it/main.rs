@@ -17,6 +17,7 @@ mod http;
 mod ladder;
 mod messages;
 mod mock_agent;
+mod notice;
 mod openapi;
 mod processes;
 mod prompts;
