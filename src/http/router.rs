@@ -16,7 +16,7 @@ use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
     agent, auth, config, cors, docs, event, global, guard, message, path, permission, project,
-    provider, question, session, v2,
+    provider, pty, question, session, v2,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -26,6 +26,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(sessions())
         .merge(asks())
         .merge(catalogue())
+        .merge(terminals())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -83,6 +84,11 @@ fn catalogue() -> OpenApiRouter<Shared> {
         .routes(routes!(agent::list))
         .routes(routes!(path::get))
         .routes(routes!(project::current))
+}
+
+/// Terminals, of which Baton has none.
+fn terminals() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(pty::shells))
 }
 
 /// OpenCode 2.

@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod committing;
+mod diff;
 mod error;
 pub mod handoff;
 mod notice;
