@@ -333,8 +333,8 @@ async fn a_long_conversation_is_read_page_by_page() {
         .get(&format!("{path}?limit=1&before={}", all[2]))
         .await;
     assert_eq!(by_id, json!([everything[1]]));
-    let wrong = server.send(Method::GET, &format!("{path}?before=xx"), None);
-    let (status, error) = wrong.await;
+    let wrong = format!("{path}?before=xx");
+    let (status, error) = server.send(Method::GET, &wrong, None).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
     assert!(
         error["data"]["message"]
