@@ -2,21 +2,25 @@
 
 import { ADDED_EVENTS, withoutAdded } from "../../../agents/lib/shapes.mjs";
 import { outline, outlineChanges } from "./outline.mjs";
-import { storyOf } from "./story.mjs";
+import { Teller } from "./story.mjs";
 
 /**
  * The differences of a recording from the real server's, without repetition.
+ * @param {Object<string, string>} [tools] names of Baton's tools, and what the real server's are called
  * @returns {string[]}
  */
-export function differences(real, baton) {
+export function differences(real, recorded, tools = {}) {
+  const baton = renamed(recorded, tools);
   const lines = new Set();
+  const tellers = [new Teller(), new Teller()];
   for (const [at, expected] of real.entries()) {
     const actual = baton[at];
+    const stories = [expected, actual].map(({ events = [] }, which) => storiesOf(events, tellers[which]));
     if (actual.skipped) continue;
     compareAnswers(expected, actual, lines);
-    compareStories(expected, actual, lines);
+    compareStories(expected.step, stories, lines);
   }
-  compareEvents(real, baton, lines);
+  compareEvents(real.filter((_, at) => !baton[at].skipped), baton, lines);
   return [...lines];
 }
 
@@ -42,14 +46,20 @@ function nameOf({ body, type }) {
   return name ? ` ${name}` : type === "text/html" ? " (HTML)" : "";
 }
 
-function compareStories({ step, events }, actual, lines) {
-  const [expected, given] = [bySession(events), bySession(actual.events)];
+function compareStories(step, [expected, given], lines) {
+  const nothing = { inOrder: [], beside: [] };
   for (let at = 0; at < Math.max(expected.length, given.length); at += 1) {
-    const [a, b] = [storyOf(expected[at] ?? []), storyOf((given[at] ?? []).filter(({ type }) => !(type in ADDED_EVENTS)))];
+    const [a, b] = [expected[at] ?? nothing, given[at] ?? nothing];
     const where = at === 0 ? step : `${step} (session ${at + 1})`;
     for (const line of sequenceChanges(a.inOrder, b.inOrder)) lines.add(`${where}: story ${line}`);
     for (const line of changes(a.beside, b.beside)) lines.add(`${where}: beside ${line}`);
   }
+}
+
+/** A story for each session, in the order in which the sessions first occur. */
+function storiesOf(events, teller) {
+  const known = events.filter(({ type }) => !(type in ADDED_EVENTS));
+  return bySession(known).map((ofOne) => teller.story(ofOne));
 }
 
 /** The events of each session, in the order in which the sessions first occur; those of no session are left out. */
@@ -79,7 +89,9 @@ function eventOutlines(steps) {
     const { part, info, status } = event.properties ?? {};
     const kind = [event.type, info?.role, part?.type, part?.tool && part.state.status, status?.type].filter(Boolean).join(" ");
     if (!outlines.has(kind)) outlines.set(kind, new Set());
-    for (const line of outline(withoutAdded(event.properties))) outlines.get(kind).add(line);
+    // Whether a call is seen while it runs is chance (see story.mjs), and with it which tools are.
+    const lines = outline(withoutAdded(event.properties)).filter((line) => !/ running$/.test(kind) || !line.startsWith(".part.tool:"));
+    for (const line of lines) outlines.get(kind).add(line);
   }
   return outlines;
 }
@@ -111,4 +123,9 @@ function sequenceChanges(expected, given) {
 
 function after(list, at) {
   return at === 0 ? " at the beginning" : ` after "${list[at - 1]}"`;
+}
+
+function renamed(value, tools) {
+  const rename = (key, inner) => (key === "tool" && Object.hasOwn(tools, inner) ? tools[inner] : inner);
+  return JSON.parse(JSON.stringify(value), rename);
 }

@@ -62,6 +62,6 @@ function parentsOf(path) {
 
 /** The kind of an id, such as `ses_…`. */
 function idOf(text) {
-  const kind = /^(ses|msg|prt|per|que|evt|err)_?[0-9A-Za-z]+$/.exec(text)?.[1];
+  const kind = /^(ses|msg|prt|per|que|evt|err)_[0-9A-Za-z]+$/.exec(text)?.[1];
   return kind && `${kind}_…`;
 }

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { collectEvents } from "../../../agents/lib/sse.mjs";
 
-const REQUEST_TIMEOUT_MS = 60_000;
-const EVENT_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 90_000;
+const EVENT_TIMEOUT_MS = 60_000;
 
 /**
  * @typedef {{request: string, status: number, type: string, body: any}} Answer `request`: method and route

@@ -15,6 +15,7 @@ import { startStubLLM } from "../../../agents/stub-llm.mjs";
  * @property {string} work the folder that its sessions work in
  * @property {(name: "first" | "second" | "other") => {providerID: string, modelID: string}} model `second` has variants
  * @property {(want: string, text: string) => string} prompt
+ * @property {Object<string, string>} [tools] names of its tools, and what the real server's are called
  * @property {() => Promise<void>} [end]
  */
 
@@ -41,6 +42,9 @@ const MOCK_COMMANDS = {
   slow: (text) => `slow ${text}`,
 };
 
+/** Its tools have other names than opencode's. */
+const MOCK_TOOLS = { edit: "write", tool: "question" };
+
 /** The real `opencode serve` in a folder of the run's. */
 export async function realOpencode(folder) {
   const stub = await startStubLLM();
@@ -65,18 +69,24 @@ export async function realOpencode(folder) {
 /** A Baton with the real `opencode acp` behind it, and with the mock; two servers that are one process. */
 export async function batons() {
   const run = await startRun({ agents: { opencode: opencodeAgent } });
-  await run.client.connected("opencode");
-  const shared = { base: run.client.base, work: run.work, log: () => run.log() };
+  await run.client.connected("opencode").catch(async (error) => {
+    await run.discard();
+    throw error;
+  });
+  const shared = (name) => {
+    const work = path.join(run.work, name);
+    mkdirSync(work);
+    return { name, base: run.client.base, work, log: () => run.log() };
+  };
   return {
     acp: {
-      ...shared,
-      name: "acp",
+      ...shared("acp"),
       model: (name) => ({ providerID: "opencode", modelID: STUB_MODELS[name] }),
       prompt: (want, text) => STUB_COMMANDS[want](text),
     },
     mock: {
-      ...shared,
-      name: "mock",
+      ...shared("mock"),
+      tools: MOCK_TOOLS,
       model: (name) => ({ providerID: "mock", modelID: MOCK_MODELS[name] }),
       prompt: (want, text) => MOCK_COMMANDS[want](text),
     },
