@@ -16,7 +16,7 @@ use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
     agent, auth, config, cors, credential, docs, event, experimental, formatter, global, guard,
-    instance, log, lsp, mcp, message, path, permission, project, provider, question, session,
+    instance, log, lsp, mcp, message, path, permission, project, provider, pty, question, session,
     skill, tui, v2,
 };
 
@@ -33,6 +33,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(experimental())
         .merge(tui())
         .merge(places())
+        .merge(terminals())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -168,6 +169,11 @@ fn tui() -> OpenApiRouter<Shared> {
         .routes(routes!(tui::select_session::select_session))
         .routes(routes!(tui::control::next))
         .routes(routes!(tui::control::response))
+}
+
+/// Terminals, of which Baton has none.
+fn terminals() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(pty::shells))
 }
 
 /// OpenCode 2.

@@ -50,7 +50,7 @@ pub struct Model {
     pub name: String,
     /// What it can do, as far as the agent says.
     pub capabilities: ModelCapabilities,
-    /// Price per million tokens; zero, since agents bill by themselves.
+    /// Price per million tokens; zero or next to it, since agents bill by themselves.
     pub cost: ModelCost,
     /// Limits in tokens.
     pub limit: ModelLimit,

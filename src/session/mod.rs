@@ -9,10 +9,12 @@ mod ask;
 mod committing;
 mod compact;
 mod cut;
+mod diff;
 mod edit;
 mod error;
 mod fork;
 pub mod handoff;
+mod notice;
 mod outbox;
 mod outcome;
 mod permission;
@@ -288,6 +290,7 @@ impl Sessions {
             selection_revision: u64::from(selection.is_some()),
             selection,
             last_applied: None,
+            told: None,
             metadata: new.metadata,
             permission: new.permission,
             time: SessionTime {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use super::answer::{part_event, put_message, put_part};
+use super::notice::Told;
 use super::state::{Locked, Queued, Session, SessionState, Target, Work, put};
 use super::{Admitted, Caller, Error, Prompt, Sessions, Update, detached, message_event, select};
 use crate::opencode::event::{EventPayload, SessionEvent, SessionStatus, SessionStatusEvent};
@@ -89,6 +90,7 @@ impl Sessions {
         let message = user_message(session, &prompt, &selection);
         note_prompt(&mut next, &message.parts);
         let forgotten = self.forget_reverted(&locked, &mut next).await?;
+        next.told = Some(Told::by_prompt(selection.clone()));
 
         let mut beside = forgotten.changes.clone();
         beside.extend(changes(session, &message, seq));

@@ -375,7 +375,9 @@ impl Worker {
         let mut missed: Vec<Stored> = stored.map_err(|error| MessageError::UnknownError {
             message: error.to_string(),
         })?;
-        missed.retain(|m| before_turn.is_none_or(|turn| m.turn < turn));
+        missed.retain(|m| {
+            before_turn.is_none_or(|turn| m.turn < turn) && transcript::is_for_models(&m.message)
+        });
         let missed = {
             let locked = self.session.locked.lock().await;
             let state = &locked.state;

@@ -289,6 +289,7 @@ mod tests {
             selection: None,
             selection_revision: 0,
             last_applied: None,
+            told: None,
             metadata: None,
             permission: Vec::new(),
             time: SessionTime {

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify, oneshot, watch};
 
 use super::answer::Answering;
 use super::cut::Past;
+use super::notice::Told;
 use super::outbox::Outbox;
 use super::{Answer, Caller};
 use crate::opencode::event::Todo;
@@ -52,6 +53,9 @@ pub struct SessionState {
     pub selection_revision: u64,
     /// The last selection that an agent has confirmed: where a failed switch goes back to.
     pub last_applied: Option<Selection>,
+    /// What the user messages say is selected; `None` before the first one.
+    #[serde(default)]
+    pub told: Option<Told>,
     /// Free data of the client.
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules.

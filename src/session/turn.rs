@@ -478,13 +478,18 @@ impl Worker {
     pub(super) async fn end_turn(
         &self,
         locked: &mut super::state::Locked,
-        batch: Vec<Change>,
+        mut batch: Vec<Change>,
         mut events: Vec<EventPayload>,
         diff: Option<Vec<FileDiff>>,
         answer: Answer,
     ) {
         let turn = locked.runtime.turn.take();
         if !locked.runtime.deleted {
+            // The agent may have changed its model during the turn.
+            if let Some((changes, told)) = self.tell(locked) {
+                batch.extend(changes);
+                events.extend(told);
+            }
             self.write(batch).await;
             let info = locked.info();
             let session_id = self.session.id.clone();

@@ -76,12 +76,12 @@ class Run {
     writeFileSync(this.#configFile, entries.join("\n"));
   }
 
-  /** Starts the server, or starts it again on the same data. */
-  async startBaton() {
+  /** Starts the server, or starts it again on the same data; at a free port unless one is named. */
+  async startBaton({ port = 0 } = {}) {
     const program = process.env.BATON_BIN ?? BUILT;
     if (!existsSync(program)) throw new Error(`no baton at ${program}: build it (cargo build) or set BATON_BIN`);
     const data = path.join(this.folder, "data");
-    const args = ["serve", "--port", "0", "--data-dir", data, "--config", this.#configFile];
+    const args = ["serve", "--port", String(port), "--data-dir", data, "--config", this.#configFile];
     this.#baton = spawn(program, args, {
       cwd: this.work,
       env: this.#environment(),

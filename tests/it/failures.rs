@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::handoff::pair;
 use crate::harness::{answered, model, text_of};
+use crate::notice::notices;
 use crate::scripted::{
     IMPATIENT, kill_agent, message_of, scripted, set_faults, talking, try_select,
 };
@@ -64,6 +65,7 @@ async fn a_switch_that_is_never_answered_fails_and_can_be_tried_again() {
         let back = events.until("session.model_changed", |_| true).await;
         assert_eq!(back.properties["source"], "revert");
         assert_eq!(server.say(&session, "model").await, "mock-fast");
+        assert_eq!(notices(&server, &session).await, Vec::<String>::new());
         // A prompt for it fails in the same way.
         let answer = server
             .prompt(&session, "echo two", model("second", "y"))

@@ -21,6 +21,7 @@ mod http;
 mod ladder;
 mod messages;
 mod mock_agent;
+mod notice;
 mod openapi;
 mod places;
 mod processes;
