@@ -93,6 +93,7 @@ pub enum EventPayload {
 
 /// Which events are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerResync)]
 pub struct Resync {
     /// The last event that the subscriber had.
     #[serde(rename = "lastEventID")]
@@ -104,6 +105,7 @@ pub struct Resync {
 
 /// A session, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionChanged)]
 pub struct SessionEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -124,6 +126,7 @@ pub enum SessionStatus {
 
 /// A session became busy or idle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionStatusChanged)]
 pub struct SessionStatusEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -134,6 +137,7 @@ pub struct SessionStatusEvent {
 
 /// A session has nothing left to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionBecameIdle)]
 pub struct SessionIdleEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -142,6 +146,7 @@ pub struct SessionIdleEvent {
 
 /// Something failed in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionFailed)]
 pub struct SessionErrorEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -153,6 +158,7 @@ pub struct SessionErrorEvent {
 /// Who changed a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SwitchSource)]
 pub enum Source {
     /// A PATCH of the session, or OpenCode 2's model and agent routes.
     Patch,
@@ -173,6 +179,7 @@ pub enum Source {
 /// When a changed selection takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SwitchTiming)]
 pub enum Effective {
     /// The session is idle: its agent is being prepared now.
     Immediate,
@@ -308,6 +315,7 @@ pub struct AgentSwitched {
 
 /// A message was made or has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = MessageChanged)]
 pub struct MessageEvent {
     /// The session.
     #[serde(rename = "sessionID")]

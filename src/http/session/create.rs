@@ -65,7 +65,11 @@ pub struct SessionCreate {
     operation_id = "session.create",
     tag = "session",
     params(Directory, Client),
-    request_body(content = Option<SessionCreate>, description = "What the session begins with."),
+    request_body(
+        content = Option<SessionCreate>,
+        description = "What the session begins with.",
+        example = json!({"title": "Tidy up the parser"}),
+    ),
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::state::Shared;
 use crate::opencode::event::SessionStatus;
+
+/// The sessions that are busy, by id.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionStatuses(BTreeMap<String, SessionStatus>);
 
 /// Get the status of all sessions
 ///
@@ -16,8 +22,8 @@ use crate::opencode::event::SessionStatus;
     path = "/session/status",
     operation_id = "session.status",
     tag = "session",
-    responses((status = 200, description = "Busy sessions by id.", body = BTreeMap<String, SessionStatus>))
+    responses((status = 200, description = "Busy sessions by id.", body = SessionStatuses))
 )]
-pub async fn status(State(state): State<Shared>) -> Json<BTreeMap<String, SessionStatus>> {
-    Json(state.sessions.statuses().await)
+pub async fn status(State(state): State<Shared>) -> Json<SessionStatuses> {
+    Json(SessionStatuses(state.sessions.statuses().await))
 }
