@@ -4,6 +4,7 @@ pub mod agent;
 pub mod app;
 pub mod config;
 pub mod event;
+pub mod git;
 pub mod http;
 pub mod listing;
 pub mod opencode;

@@ -1,0 +1,399 @@
+//! Runs the `git` program: bounded in time and output, without prompts, and without leaving anything behind.
+//!
+//! What a repository or the user has configured must not make a call start other programs, wait for somebody,
+//! or take locks that the user's own git would stumble over.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::Semaphore;
+
+use crate::agent::process::signal_group;
+
+/// How long a call may take, unless it says otherwise. It begins when the call is made, so that it holds for
+/// the waiting for other calls, too.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+/// What a call may print, in bytes, unless it says otherwise.
+pub const OUTPUT_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Calls that run at the same time, in the whole process.
+const AT_ONCE: usize = 8;
+/// Of what git says on stderr, this much is kept for an error, in bytes.
+const STDERR_MAX_BYTES: usize = 4 * 1024;
+/// The program.
+const PROGRAM: &str = "git";
+
+/// Settings of every call. They stand on the command line, where they win over every file.
+const SETTINGS: [&str; 7] = [
+    // A program of the repository's choice, or a daemon that would outlive us.
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    // Output is for us and not for a terminal.
+    "core.quotePath=false",
+    "color.ui=false",
+    "core.pager=cat",
+];
+
+static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// Why a call of git has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no `git` on `PATH`.
+    #[error("git is not installed")]
+    NotInstalled,
+    /// It could not be started or spoken with; also when the directory is not there.
+    #[error("git cannot be run: {0}")]
+    Io(#[from] io::Error),
+    /// It took too long and was ended.
+    #[error("git {command} took longer than {timeout:?}")]
+    TimedOut {
+        /// The subcommand.
+        command: String,
+        /// How long it had.
+        timeout: Duration,
+    },
+    /// It printed too much and was ended.
+    #[error("git {command} printed more than {max_bytes} bytes")]
+    TooLarge {
+        /// The subcommand.
+        command: String,
+        /// How much it may print.
+        max_bytes: usize,
+    },
+    /// It ended with a status other than zero.
+    #[error("git {command} failed: {stderr}")]
+    Failed {
+        /// The subcommand.
+        command: String,
+        /// The exit status, where there was one.
+        code: Option<i32>,
+        /// The beginning of what it said.
+        stderr: String,
+    },
+}
+
+/// One call of git that is being put together.
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens before run()"]
+pub struct Git {
+    directory: PathBuf,
+    command: String,
+    globals: Vec<OsString>,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    input: Vec<u8>,
+    timeout: Duration,
+    output_max_bytes: usize,
+}
+
+impl Git {
+    /// `git COMMAND` in a directory.
+    pub fn new(directory: impl Into<PathBuf>, command: &str) -> Self {
+        Self {
+            directory: directory.into(),
+            command: command.to_owned(),
+            globals: Vec::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            input: Vec::new(),
+            timeout: TIMEOUT,
+            output_max_bytes: OUTPUT_MAX_BYTES,
+        }
+    }
+
+    /// Uses this git directory for this working tree, instead of looking for one.
+    pub fn repository(mut self, git_dir: &Path, work_tree: &Path) -> Self {
+        self.globals.extend([
+            "--git-dir".into(),
+            git_dir.into(),
+            "--work-tree".into(),
+            work_tree.into(),
+        ]);
+        self
+    }
+
+    /// A setting for this call: `key=value`.
+    pub fn setting(mut self, setting: &str) -> Self {
+        self.globals.extend(["-c".into(), setting.into()]);
+        self
+    }
+
+    /// Reads neither the user's nor the system's configuration. Otherwise they count, because they may
+    /// decide what is ignored, and which directories git may work in at all.
+    pub fn isolated(mut self) -> Self {
+        for (name, value) in [
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_ATTR_NOSYSTEM", "1"),
+        ] {
+            self.environment.push((name.into(), value.into()));
+        }
+        self
+    }
+
+    /// An environment variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.into(), value.as_ref().into()));
+        self
+    }
+
+    /// An argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().into());
+        self
+    }
+
+    /// Arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        let arguments = arguments.into_iter().map(|a| a.as_ref().to_owned());
+        self.arguments.extend(arguments);
+        self
+    }
+
+    /// What it reads from stdin.
+    pub fn input(mut self, input: Vec<u8>) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// How long it may take, the waiting for other calls included.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How much it may print, in bytes.
+    pub fn output_max_bytes(mut self, bytes: usize) -> Self {
+        self.output_max_bytes = bytes;
+        self
+    }
+
+    /// Runs it and returns what it printed. Dropped before its end, it ends the program and everything that
+    /// the program has started.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn run(self) -> Result<Vec<u8>, GitError> {
+        let (timeout, command) = (self.timeout, self.command.clone());
+        match tokio::time::timeout(timeout, self.run_unbounded()).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(GitError::TimedOut { command, timeout }),
+        }
+    }
+
+    /// The same, as text; what is no UTF-8 is replaced.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn text(self) -> Result<String, GitError> {
+        Ok(String::from_utf8_lossy(&self.run().await?).into_owned())
+    }
+
+    async fn run_unbounded(self) -> Result<Vec<u8>, GitError> {
+        // The semaphore is never closed.
+        let _permit = RUNNING.acquire().await.map_err(io::Error::other)?;
+        let mut child = self.spawn()?;
+        let mut group = Group(child.id());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
+            return Err(GitError::Io(io::Error::other("git has no pipes")));
+        };
+        let (printed, said, ()) = tokio::try_join!(
+            read_up_to(stdout, self.output_max_bytes),
+            read_beginning(stderr),
+            write_all(stdin, &self.input),
+        )?;
+        let Some(printed) = printed else {
+            return Err(GitError::TooLarge {
+                command: self.command,
+                max_bytes: self.output_max_bytes,
+            });
+        };
+        let status = child.wait().await?;
+        group.0 = None;
+        if status.success() {
+            return Ok(printed);
+        }
+        Err(GitError::Failed {
+            command: self.command,
+            code: status.code(),
+            stderr: String::from_utf8_lossy(&said).trim().to_owned(),
+        })
+    }
+
+    fn spawn(&self) -> Result<Child, GitError> {
+        let mut command = Command::new(PROGRAM);
+        // Variables of a git that has started us would lead into its repository.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"GIT_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg("--no-pager")
+            .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
+            .args(&self.globals)
+            .arg(&self.command)
+            .args(&self.arguments)
+            .current_dir(&self.directory)
+            .env("LC_ALL", "C")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "true")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command.spawn().map_err(|error| {
+            // A directory that is not there makes the same error as a program that is not.
+            if error.kind() == io::ErrorKind::NotFound && self.directory.is_dir() {
+                return GitError::NotInstalled;
+            }
+            GitError::Io(error)
+        })
+    }
+}
+
+/// Ends a process group unless that was disarmed.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            signal_group(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+/// All of a stream; `None` when it is longer.
+async fn read_up_to(
+    stream: impl AsyncRead + Unpin,
+    max_bytes: usize,
+) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    stream.take(limit).read_to_end(&mut bytes).await?;
+    Ok((bytes.len() <= max_bytes).then_some(bytes))
+}
+
+/// The beginning of a stream; the rest is read and dropped, so that nobody waits for us.
+async fn read_beginning(mut stream: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = STDERR_MAX_BYTES as u64;
+    (&mut stream).take(limit).read_to_end(&mut bytes).await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    Ok(bytes)
+}
+
+async fn write_all(mut stdin: ChildStdin, input: &[u8]) -> io::Result<()> {
+    match stdin.write_all(input).await {
+        // A program that has ended already says itself why.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let init = std::process::Command::new("git")
+            .args(["init", "--quiet", "--initial-branch", "trunk"])
+            .current_dir(folder.path())
+            .status();
+        assert!(init.expect("git").success());
+        folder
+    }
+
+    #[tokio::test]
+    async fn it_prints_reads_and_fails() {
+        let folder = repository();
+        let branch = Git::new(folder.path(), "symbolic-ref").args(["--short", "HEAD"]);
+        assert_eq!(branch.text().await.expect("a branch").trim(), "trunk");
+
+        let hash = Git::new(folder.path(), "hash-object")
+            .arg("--stdin")
+            .input(b"hello\n".to_vec());
+        assert_eq!(
+            hash.text().await.expect("a hash").trim(),
+            "ce013625030ba8dba906f756967f9e9ca394464a"
+        );
+
+        let failed = Git::new(folder.path(), "rev-parse").args(["--verify", "HEAD"]);
+        let failed = failed.run().await.expect_err("there is no commit");
+        assert!(
+            matches!(&failed, GitError::Failed { code: Some(128), stderr, .. } if stderr.contains("fatal")),
+            "{failed}"
+        );
+        let nowhere = Git::new("/does/not/exist", "status").run().await;
+        assert!(matches!(nowhere, Err(GitError::Io(_))));
+    }
+
+    #[tokio::test]
+    async fn output_and_time_are_bounded() {
+        let folder = repository();
+        std::fs::write(folder.path().join("large"), vec![b'x'; 100_000]).expect("a file");
+        let large = |max| {
+            Git::new(folder.path(), "diff")
+                .args(["--no-index", "--", "/dev/null", "large"])
+                .output_max_bytes(max)
+        };
+        let error = large(1000).run().await.expect_err("it is larger");
+        assert!(
+            matches!(
+                error,
+                GitError::TooLarge {
+                    max_bytes: 1000,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+
+        // An alias is the one way in which git itself starts another program here.
+        let slow = Git::new(folder.path(), "slow")
+            .setting("alias.slow=!sleep 1000 & sleep 1000")
+            .timeout(Duration::from_millis(300));
+        let error = slow.run().await.expect_err("it takes longer");
+        assert!(matches!(error, GitError::TimedOut { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_repository_configures_starts_nothing() {
+        let folder = repository();
+        let trace = folder.path().join("started");
+        let hook = folder.path().join("hook.sh");
+        std::fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", trace.display())).expect("a hook");
+        std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("executable");
+        let configure = Git::new(folder.path(), "config")
+            .arg("core.fsmonitor")
+            .arg(&hook);
+        configure.run().await.expect("configured");
+        let status = Git::new(folder.path(), "status").arg("--porcelain=v1");
+        assert!(
+            status
+                .text()
+                .await
+                .expect("a status")
+                .contains("?? hook.sh")
+        );
+        assert!(!trace.exists(), "the repository's program was started");
+    }
+}
