@@ -131,18 +131,58 @@ impl Worker {
     }
 }
 
-/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON.
+/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON:
+/// `usage` of the unstable schema, or where Gemini CLI has them, `_meta.quota.token_count`.
 fn tokens_of(reply: &Value) -> Tokens {
-    let usage = reply.get("usage");
-    let count = |key: &str| usage.and_then(|u| u.get(key)).and_then(Value::as_u64);
+    let count = |key: &str| reply.pointer(key).and_then(Value::as_u64);
+    let either = |usage: &str, quota: &str| count(usage).or_else(|| count(quota)).unwrap_or(0);
     Tokens {
-        total: count("totalTokens"),
-        input: count("inputTokens").unwrap_or(0),
-        output: count("outputTokens").unwrap_or(0),
-        reasoning: count("thoughtTokens").unwrap_or(0),
+        total: count("/usage/totalTokens"),
+        input: either(
+            "/usage/inputTokens",
+            "/_meta/quota/token_count/input_tokens",
+        ),
+        output: either(
+            "/usage/outputTokens",
+            "/_meta/quota/token_count/output_tokens",
+        ),
+        reasoning: count("/usage/thoughtTokens").unwrap_or(0),
         cache: CacheTokens {
-            read: count("cachedReadTokens").unwrap_or(0),
-            write: count("cachedWriteTokens").unwrap_or(0),
+            read: count("/usage/cachedReadTokens").unwrap_or(0),
+            write: count("/usage/cachedWriteTokens").unwrap_or(0),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_from_either_place() {
+        let usage = json!({"usage": {"inputTokens": 7, "outputTokens": 3, "thoughtTokens": 1, "totalTokens": 11}});
+        let told = tokens_of(&usage);
+        assert_eq!(
+            (told.input, told.output, told.reasoning, told.total),
+            (7, 3, 1, Some(11))
+        );
+
+        let quota =
+            json!({"_meta": {"quota": {"token_count": {"input_tokens": 5, "output_tokens": 2}}}});
+        let told = tokens_of(&quota);
+        assert_eq!((told.input, told.output, told.total), (5, 2, None));
+    }
+
+    #[test]
+    fn a_reply_without_tokens_counts_none() {
+        for reply in [
+            json!({}),
+            json!(null),
+            json!({"usage": {"inputTokens": -1}}),
+        ] {
+            assert_eq!(tokens_of(&reply), Tokens::default());
+        }
     }
 }

@@ -293,10 +293,13 @@ async fn a_slow_start_holds_up_no_patch() {
 #[tokio::test]
 async fn of_the_switches_that_wait_for_a_slow_one_only_the_last_is_made() {
     let server = scripted(&["second"], "").await;
-    set_faults(&server, "--fault slow-switch --delay-ms 2000");
+    let hold = server.folder.path().join("hold");
+    let faults = format!("--fault slow-switch --delay-while {}", hold.display());
+    set_faults(&server, &faults);
     let session = talking(&server, "second", "x").await;
     let mut events = server.events().await;
     let mut last = Value::Null;
+    std::fs::write(&hold, "").unwrap();
     for id in ["y", "x", "y", "z"] {
         let wish = json!({ "providerID": "second", "modelID": id });
         let (status, patched) = server.patch(&session, wish).await;
@@ -304,6 +307,7 @@ async fn of_the_switches_that_wait_for_a_slow_one_only_the_last_is_made() {
         assert_eq!(patched["runtime"]["applied"]["modelID"], "x");
         last = patched["revision"].clone();
     }
+    std::fs::remove_file(&hold).unwrap();
     events
         .until("session.model_applied", |p| p["revision"] == last)
         .await;

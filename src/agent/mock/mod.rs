@@ -39,6 +39,9 @@ const LAST_FLUSH_MS: u64 = 1_000;
 /// The exit status of a crash that was asked for.
 const CRASH_STATUS: i32 = 70;
 
+/// How often `--delay-while` looks whether its file is still there.
+const DELAY_POLL: Duration = Duration::from_millis(10);
+
 /// The built-in agent for trying Baton out and for testing it.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_long_help = commands::HELP)]
@@ -75,6 +78,10 @@ pub struct MockArgs {
     /// The delay of the faults slow-start and slow-switch, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     pub delay_ms: u64,
+
+    /// The faults slow-start and slow-switch last as long as this file exists, instead of --delay-ms.
+    #[arg(long, value_name = "FILE")]
+    pub delay_while: Option<PathBuf>,
 
     /// Exit with status 70 on receiving the N-th request, without answering it.
     #[arg(long, value_name = "N")]
@@ -247,11 +254,21 @@ impl Agent {
         if slow {
             let (agent, method) = (Arc::clone(self), method.to_owned());
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(agent.args.delay_ms)).await;
+                agent.delay().await;
                 agent.answer(&id, &method, &params).await;
             });
         } else {
             self.answer(&id, method, &params).await;
+        }
+    }
+
+    /// What makes `slow-start` and `slow-switch` slow.
+    async fn delay(&self) {
+        let Some(file) = &self.args.delay_while else {
+            return tokio::time::sleep(Duration::from_millis(self.args.delay_ms)).await;
+        };
+        while tokio::fs::try_exists(file).await.unwrap_or(false) {
+            tokio::time::sleep(DELAY_POLL).await;
         }
     }
 

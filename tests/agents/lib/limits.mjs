@@ -17,6 +17,5 @@ export const PLAN_LIMITS = {
 export const TOKEN_LIMITS = {
   "codex-zed": { why: "its reply to a prompt has no usage" },
   pi: { why: "its reply to a prompt has no usage" },
-  gemini: { why: "counts in a field of its own, outside the protocol" },
   qwen: { why: "its reply to a prompt has no usage" },
 };

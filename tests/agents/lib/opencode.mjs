@@ -65,12 +65,14 @@ function provider(stub, name, models) {
   return { npm: "@ai-sdk/openai-compatible", name, options, models };
 }
 
+/** Without these it looks for updates, models, language servers and plugins. */
+export const OFF_THE_NETWORK = {
+  OPENCODE_DISABLE_AUTOUPDATE: "1",
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+  OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
+};
+
 function environment(home) {
-  return {
-    ...homeOf(home),
-    OPENCODE_DISABLE_AUTOUPDATE: "1",
-    OPENCODE_DISABLE_MODELS_FETCH: "1",
-    OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
-    OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
-  };
+  return { ...homeOf(home), ...OFF_THE_NETWORK };
 }

@@ -1,5 +1,5 @@
 // Validates answers and events against the schemas of the real OpenCode. What Baton adds on purpose is in
-// ONE list, with the reason; everything else has to fit.
+// the lists below, with the reason; everything else has to fit.
 
 import { createRequire } from "node:module";
 import { installed } from "./packages.mjs";
@@ -18,23 +18,75 @@ export const ADDED_EVENTS = {
   "server.resync": "a subscriber was too late for the ring; OpenCode replays nothing at all",
 };
 
+/** Events that the real server sends, seen by running it, and its document lacks. */
+export const UNDOCUMENTED_EVENTS = ["server.heartbeat"];
+
+/** Routes that OpenCode does not have, and why Baton does. */
+export const ADDED_ROUTES = {
+  "GET /session/{sessionID}/model": "tokens and cost per model, and who changed the selection when",
+};
+
+/** Errors that OpenCode's document does not have (for the route, or at all), and why Baton sends them. */
+export const ADDED_ERRORS = {
+  "400 BadRequest": "real OpenCode sends it on nearly every route; its document names another body on half of them",
+  "400 InvalidRequestError": "the same in OpenCode 2's shape",
+  "400 ProviderModelNotFoundError": "a model that does not exist is refused before anything is stored; OpenCode answers 500 afterwards",
+  "400 ProviderNotConnectedError": "a backend can be known and not able to run; OpenCode's providers are always there",
+  "400 AgentNotFoundError": "an agent that does not exist is refused before anything is stored; OpenCode answers 500 afterwards",
+  "401 UnauthorizedError": "any route may be asked without the password; the document says so only for OpenCode 2's",
+  "403 ForbiddenError": "a page of a stranger's web site may not drive the agents; OpenCode lets it",
+  "404 NotFoundError": "a route that is not there answers with JSON: the web page that OpenCode sends instead ends its terminal UI",
+  "405 MethodNotAllowedError": "the same for a method",
+  "409 MessageExistsError": "a prompt that is sent again with its messageID is not run twice",
+  "409 SessionBusyError": "what cannot be done beside a running turn says so, on routes where OpenCode's document forgets it",
+  "412 RevisionConflictError": "If-Match of compare-and-set",
+  "413 BadRequest": "every body has a limit",
+  "413 InvalidRequestError": "every body has a limit",
+  "415 BadRequest": "OpenCode sends it as text, and its document lacks it",
+  "415 InvalidRequestError": "OpenCode sends it as text, and its document lacks it",
+  "429 QueueFullError": "the queue of prompts has a limit",
+  "500 UnknownError": "real OpenCode sends it on every route; its document has it on a few",
+  "502 ModelNotAppliedError": "PATCH …?wait=true tells when the agent could not apply the selection",
+  "503 ServiceUnavailableError": "the server is shutting down",
+};
+
 const ADDED_FIELDS = Object.keys(ADDED).map((name) => name.split(".")[1]);
+const METHODS = ["get", "post", "put", "patch", "delete"];
 
 export class Shapes {
   #ajv;
+  #name;
   #document;
   #events;
+  #unions = new Map();
+  #routes;
 
-  constructor(document) {
+  /** `name` tells the documents of several servers apart. */
+  constructor(document, name = "opencode") {
     const require = createRequire(installed("schema", "ajv/package.json"));
     const Ajv = require("ajv/dist/2020.js");
     this.#ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+    this.#name = name;
     this.#document = document;
-    this.#ajv.addSchema(document, "opencode");
+    this.#ajv.addSchema(document, name);
     // Every event schema that has a literal type, by that type.
     const schemas = Object.entries(document.components.schemas);
     const typed = schemas.filter(([name, schema]) => name.startsWith("Event") && schema.properties?.type?.enum);
     this.#events = new Map(typed.map(([name, schema]) => [schema.properties.type.enum[0], name]));
+    this.#routes = routesOf(document);
+  }
+
+  /** All routes of the document, as `METHOD /path/{as}/written`. */
+  routes() {
+    return this.#routes.map(({ method, template }) => `${method} ${template}`);
+  }
+
+  /** The path of the document that serves this request; undefined if there is none. */
+  template(method, path) {
+    const segments = path.split("/");
+    const fitting = this.#routes.filter((route) => route.method === method && fits(route.segments, segments));
+    // `/session/status` is not the session called "status".
+    return fitting.sort((a, b) => a.variables - b.variables)[0]?.template;
   }
 
   /** What is wrong with an answer of `METHOD /path`, path as in the document; an empty list if nothing is. */
@@ -44,31 +96,67 @@ export class Shapes {
     const content = Object.keys(response.content ?? {})[0];
     if (!content) return body === undefined ? [] : ["OpenCode sends no body here"];
     const pointer = ["paths", path, method.toLowerCase(), "responses", String(status), "content", content, "schema"];
-    return this.#check(`opencode#/${pointer.map(escape).join("/")}`, body);
+    return this.#check(`${this.#name}#/${pointer.map(escape).join("/")}`, body);
   }
 
-  /** What is wrong with an event; an empty list if nothing is. */
+  /** What is wrong with an event of `/event`; an empty list if nothing is. */
   event(event) {
-    if (event.type in ADDED_EVENTS) return [];
+    if (event.type in ADDED_EVENTS || UNDOCUMENTED_EVENTS.includes(event.type)) return [];
     const name = this.#events.get(event.type);
     if (!name) return [`OpenCode has no event ${event.type}`];
     return this.named(name, event);
   }
 
+  /** The same for a stream whose events are the members of a named union, such as `V2Event`. */
+  eventOf(union, event) {
+    if (event.type in ADDED_EVENTS || UNDOCUMENTED_EVENTS.includes(event.type)) return [];
+    const name = this.#membersOf(union).get(event.type);
+    if (!name) return [`OpenCode's ${union} has no ${event.type}`];
+    return this.named(name, event);
+  }
+
   /** What is wrong with a value of a named schema; an empty list if nothing is. */
   named(name, value) {
-    return this.#check(`opencode#/components/schemas/${escape(name)}`, value);
+    return this.#check(`${this.#name}#/components/schemas/${escape(name)}`, value);
+  }
+
+  #membersOf(union) {
+    if (!this.#unions.has(union)) {
+      const schemas = this.#document.components.schemas;
+      const names = schemas[union].anyOf.map(({ $ref }) => $ref.split("/").at(-1));
+      this.#unions.set(union, new Map(names.map((name) => [schemas[name].properties.type.enum[0], name])));
+    }
+    return this.#unions.get(union);
   }
 
   #check(ref, value) {
     const validate = this.#ajv.getSchema(ref) ?? this.#ajv.compile({ $ref: ref });
-    if (validate(withoutAdded(value))) return [];
+    if (validate(this.#name === "opencode" ? withoutAdded(value) : value)) return [];
     return validate.errors.map((error) => `${error.instancePath || "/"} ${error.message} ${JSON.stringify(error.params)}`);
   }
 }
 
+function routesOf(document) {
+  return Object.entries(document.paths).flatMap(([template, operations]) =>
+    METHODS.filter((method) => operations[method]).map((method) => {
+      const segments = template.split("/");
+      return { method: method.toUpperCase(), template, segments, variables: segments.filter(isVariable).length };
+    }),
+  );
+}
+
+function isVariable(segment) {
+  return segment.startsWith("{") || segment === "*";
+}
+
+function fits(template, path) {
+  // A star at the end is the rest of the path.
+  if (template.at(-1) === "*" && path.length >= template.length) path = path.slice(0, template.length);
+  return template.length === path.length && template.every((segment, at) => isVariable(segment) || segment === path[at]);
+}
+
 /** The value as it would be without Baton's additions to a session. */
-function withoutAdded(value) {
+export function withoutAdded(value) {
   if (Array.isArray(value)) return value.map(withoutAdded);
   if (value === null || typeof value !== "object") return value;
   const isSession = typeof value.id === "string" && value.id.startsWith("ses") && "slug" in value;

@@ -1,0 +1,205 @@
+// Where Baton is meant to differ from OpenCode, each with the reason. A difference that no line here explains
+// fails the run, and so does a line that explains nothing any more.
+
+const BOTH = ["acp", "mock"];
+const ACP = ["acp"];
+const MOCK = ["mock"];
+
+/**
+ * @typedef {object} Intended
+ * @property {RegExp} what the differences (see compare.mjs) that it explains
+ * @property {string} why
+ * @property {("acp" | "mock")[]} on the servers on which it has to occur
+ * @property {boolean} [sometimes] it depends on which of two things the real server does first
+ */
+
+/** @type {Intended[]} */
+export const INTENDED = [
+  // One selection: model, provider, agent and variant are changed in one operation.
+  {
+    what: /: beside has session\.next\.(model|agent)\.switched$/,
+    why: "every change of the selection is told, also one that comes with a message; OpenCode tells only its own route's",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: switch the (model|agent): beside has session\.updated$/,
+    why: "the session has changed, and clients that know nothing of OpenCode 2 learn it only from this event",
+    on: BOTH,
+  },
+  {
+    what: /(lacks .*\.model\.variant: "default"|event session\.next\.model\.switched has \.model\.variant: )/,
+    why: "a session has the variant that was selected, and none if none was; OpenCode writes \"default\" for none",
+    on: BOTH,
+  },
+  {
+    what: /^event session\.(deleted|updated|next\.agent\.switched) (lacks|has) \.(info\.)?agent: /,
+    why: "an agent selected on OpenCode 2's route is the session's agent; OpenCode 1's session keeps the old one",
+    on: BOTH,
+  },
+  {
+    what: /^event session\.next\.(model|agent)\.switched (lacks|has) \.timestamp: /,
+    why: "a number, as OpenCode's document and its clients' types have it; the real server sends a text here",
+    on: BOTH,
+  },
+  // An answer is what an agent makes of one prompt, over ACP.
+  {
+    what: /story lacks "(step-finish|assistant message ends|assistant message|step-start)" after "(tool \w+ completed|step-finish|assistant message ends|assistant message)"$/,
+    why: "a prompt has one answer, with its tool calls in it; ACP does not tell where one request to the model ends and the next begins",
+    on: BOTH,
+  },
+  {
+    what: /^a tool that writes a file: .* has \.parts\[tool\]: object$/,
+    why: "the same: OpenCode returns the last of several messages, Baton the one that has all of it",
+    on: BOTH,
+  },
+  {
+    what: /lacks .*(finish|reason): "tool-calls"$/,
+    why: "the same: no answer ends with a call of a tool",
+    on: BOTH,
+  },
+  {
+    what: /(has .*(finish|reason): "(error|aborted)"|^(abort|an error of the model's provider): .* has \.?.*\[step-(start|finish)\]: object|^(abort|an error of the model's provider): story has "step-(start|finish)")/,
+    why: "an answer that has failed or was stopped has its steps and its tokens, too, and says how it ended",
+    on: BOTH,
+  },
+  {
+    what: /^(abort|an error of the model's provider): story (lacks|has) "(session\.error|status idle|session\.idle|assistant message ends with \w+)"/,
+    why: "the answer is complete before the session is idle; OpenCode completes it afterwards",
+    on: BOTH,
+  },
+  {
+    what: /lacks \.(info\.)?error\.data\.(metadata|responseBody|responseHeaders|statusCode|isRetryable): /,
+    why: "ACP tells a failure as a text; there is no HTTP answer of the provider to show",
+    on: ACP,
+  },
+  {
+    what: /(GET \/permission 200 has \[\]|event permission\.asked has )\.metadata\.title: string$/,
+    why: "what the agent calls what it asks for; OpenCode's clients show it where there is no better",
+    on: BOTH,
+  },
+  {
+    what: /^event message\.part\.updated tool (running|error|completed|pending) has \.part\.state\.(title|metadata): /,
+    why: "the agent names the call when it begins",
+    on: BOTH,
+  },
+  // What is configured.
+  {
+    what: /^what clients ask at their start: GET \/config 200 lacks \./,
+    why: "providers, permissions and the like are each agent's own configuration, which Baton does not read",
+    on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET \/agent 200 lacks \[\]\.(permission\[\]|prompt|temperature): /,
+    why: "an agent's prompt, temperature and rules are its own; ACP does not tell them",
+    on: BOTH,
+  },
+  // Sessions.
+  {
+    what: /has (\[\])?\.(info\.)?summary: object$/,
+    why: "a session that has changed no file says so; OpenCode says nothing before the first turn",
+    on: BOTH,
+  },
+  {
+    what: /^abort when nothing runs: story lacks "(status idle|session\.idle)"/,
+    why: "nothing has happened, so nothing is told",
+    on: BOTH,
+  },
+  // Errors: Baton says what is wrong, and changes nothing.
+  {
+    what: / 404 has \.data\.(sessionID|requestID): /,
+    why: "the id that is not there, for programs",
+    on: BOTH,
+  },
+  {
+    what: /^no such request: .* 404 has \.(data: object|name: "NotFoundError")$/,
+    why: "OpenCode writes these two in its second shape; Baton writes both shapes, so that one reader of errors is enough",
+    on: BOTH,
+  },
+  {
+    what: /^no such session: (GET .*\/diff|POST .*\/abort): 404 NotFoundError instead of 200$|^no such session: story lacks "(status idle|session\.idle)"/,
+    why: "a session that is not there is not empty, and not idle",
+    on: BOTH,
+  },
+  {
+    what: /^no such message: (DELETE .*: 404 NotFoundError instead of 200|story lacks "message\.removed" at the beginning)$/,
+    why: "what is not there cannot be deleted, and nothing is told of it",
+    on: BOTH,
+  },
+  {
+    what: /^a malformed session id: GET .*: 400 BadRequest instead of 500 UnknownError$/,
+    why: "a client's mistake is no failure of the server",
+    on: BOTH,
+  },
+  {
+    what: /^a malformed session id: POST \/api\/.* 400 (lacks \.field: "sessionID"|lacks \.field: string|has \.kind: "Params")$/,
+    why: "the message names the field",
+    on: BOTH,
+  },
+  {
+    what: /^wrong types: POST \/session 400 (lacks \._tag: "BadRequest"|has \.data: object|has \.name: "BadRequest")$/,
+    why: "OpenCode sends no message here; Baton names the field as everywhere else",
+    on: BOTH,
+  },
+  {
+    what: /^empty parts: (POST .*: 400 BadRequest instead of 200|story lacks|beside lacks)/,
+    why: "a prompt that says nothing is a mistake of the client's; OpenCode asks the model all the same",
+    on: BOTH,
+  },
+  {
+    what: /^bad JSON: .*: 400 (BadRequest|InvalidRequestError) instead of 500 UnknownError$/,
+    why: "a client's mistake is no failure of the server",
+    on: BOTH,
+  },
+  {
+    what: /^wrong content type: .*(application\/json instead of text\/plain| 415 (lacks|has) )/,
+    why: "every answer is JSON",
+    on: BOTH,
+  },
+  {
+    what: /^event session\.error lacks \.error\.name: "UnknownError"$|^an unknown (model|agent): (POST .*: 400 (ProviderModelNotFoundError|AgentNotFoundError) instead of 500 UnknownError$|story lacks|beside lacks)/,
+    why: "a model or an agent that is not there is refused with what there is, and nothing is stored; OpenCode stores the message and fails afterwards",
+    on: BOTH,
+  },
+  {
+    what: /^a route that is not there: .*(404 NotFoundError instead of 200 \(HTML\))$/,
+    why: "OpenCode sends its web page, which ends its own terminal UI when that asks for what it knows and the server does not",
+    on: BOTH,
+  },
+  // What the servers do at the side, at a time of their own.
+  {
+    what: /: beside (lacks|has) (session\.(updated|diff)|tool \w+ running)$/,
+    why: "the real server sums up what a turn has changed while the next one may already run",
+    on: BOTH,
+    sometimes: true,
+  },
+  // Being built.
+  ...["fork", "fork at a message", "revert", "unrevert", "revert, and go on from there", "change a part", "delete a part",
+    "a shell command", "a slash command", "summarize", "share", "unshare", "OpenCode 2: read", "what clients ask at their start"].map((step) => ({
+    what: new RegExp(`^${step}: `),
+    why: "not yet",
+    on: BOTH,
+    sometimes: true,
+  })),
+  {
+    what: /^no such session: GET \/api|event session\.(created lacks \.info\.metadata|updated lacks \.info\.revert)|lacks (\[user\])?\.info\.summary|"compaction"|\.part\.synthetic|event message.updated assistant lacks .info.summary/,
+    why: "not yet",
+    on: BOTH,
+    sometimes: true,
+  },
+  // The mock agent does other things than the stub LLM behind OpenCode.
+  {
+    what: /^(a tool that writes a file|read the session after that|fork|fork at a message|revert|revert, and go on from there): .*("reasoning|\[reasoning\]|after "reasoning)/,
+    why: "the mock thinks before it calls its tool",
+    on: MOCK,
+  },
+  {
+    what: /^(permission rejected|a question rejected): story has "text/,
+    why: "the mock says a last word after a refusal; OpenCode's turn ends there",
+    on: MOCK,
+  },
+  {
+    what: /(GET \/question 200 has|event question\.asked has) .*\.custom: boolean$/,
+    why: "says whether an answer of one's own is possible, which ACP tells; left out, OpenCode means yes",
+    on: MOCK,
+  },
+];
