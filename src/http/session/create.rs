@@ -33,7 +33,7 @@ const FIELDS: &[&str] = &[
 
 /// A session to be made. Every field is optional, and so is the body.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SessionCreate {
+pub struct SessionCreateInput {
     /// The session that it belongs to.
     #[serde(rename = "parentID")]
     #[schema(nullable = false)]
@@ -66,7 +66,7 @@ pub struct SessionCreate {
     tag = "session",
     params(Directory, Client),
     request_body(
-        content = Option<SessionCreate>,
+        content = Option<SessionCreateInput>,
         description = "What the session begins with.",
         example = json!({"title": "Tidy up the parser"}),
     ),

@@ -17,7 +17,7 @@ use crate::opencode::session::ModelRef;
 
 /// The model to go on with.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SwitchModel {
+pub struct SwitchModelInput {
     /// The model.
     pub model: ModelRef,
 }
@@ -32,7 +32,7 @@ pub struct SwitchModel {
     tag = "session",
     params(SessionPath, Client),
     request_body(
-        content = SwitchModel,
+        content = SwitchModelInput,
         description = "The model to go on with.",
         example = json!({"model": {"providerID": "claude", "id": "opus", "variant": "high"}}),
     ),
