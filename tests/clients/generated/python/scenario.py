@@ -15,8 +15,8 @@ from baton_client.models import (
     PromptModel,
     ProviderModelNotFoundError,
     Session,
-    SessionCreate,
-    SessionUpdate,
+    SessionCreateInput,
+    SessionUpdateInput,
     TextPart,
     TextPartInput,
 )
@@ -28,13 +28,13 @@ def main(url: str) -> None:
         frames = stream.iter_lines()
         next(frames)
 
-        session = session_create.sync(client=client, body=SessionCreate(title="Generated"))
+        session = session_create.sync(client=client, body=SessionCreateInput(title="Generated"))
         assert isinstance(session, Session)
 
         mock = PromptModel(provider_id="mock", model_id="mock")
         print(f"first answer by {prompt(client, session.id, 'echo one', mock)}")
 
-        strong = SessionUpdate(provider_id="mock", model_id="mock-strong", variant="high")
+        strong = SessionUpdateInput(provider_id="mock", model_id="mock-strong", variant="high")
         updated = session_update.sync(session.id, client=client, body=strong, wait=True)
         assert isinstance(updated, Session) and updated.model
         print(f"selected {updated.model.id} ({updated.model.variant}), {updated.runtime.status}")
@@ -44,7 +44,7 @@ def main(url: str) -> None:
     knows = "knows" if "assistant [mock]: one" in history else "does not know"
     print(f"second answer by {model}, which {knows} the first")
 
-    wrong = SessionUpdate(provider_id="mock", model_id="mock-stong")
+    wrong = SessionUpdateInput(provider_id="mock", model_id="mock-stong")
     error = session_update.sync(session.id, client=client, body=wrong)
     # The type of the answer tells which of the errors it is, and with that what its data has.
     assert isinstance(error, ProviderModelNotFoundError)
