@@ -1,30 +1,17 @@
-//! generate DOCUMENT FOLDER: writes the client of an OpenAPI document into a folder, as openapi-to-rust's
-//! own program does; that one brings a TLS library, to fetch documents.
+//! generate CONFIG: writes a client of an OpenAPI document, as `openapi-to-rust generate --config CONFIG` does;
+//! that program brings a TLS library besides, to fetch documents.
 
 use std::error::Error;
+use std::path::Path;
 
-use openapi_to_rust::config::BuildersSection;
-use openapi_to_rust::{CodeGenerator, GeneratorConfig, SchemaAnalyzer};
+use openapi_to_rust::{CodeGenerator, ConfigFile, SchemaAnalyzer};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let [Some(document), Some(folder)] = [arguments.next(), arguments.next()] else {
-        return Err("usage: generate DOCUMENT FOLDER".into());
-    };
-    let text = std::fs::read_to_string(&document)?;
-    let mut analysis = SchemaAnalyzer::new(serde_json::from_str(&text)?)?.analyze()?;
-    let generator = CodeGenerator::new(GeneratorConfig {
-        spec_path: document.into(),
-        output_dir: folder.into(),
-        module_name: "baton".to_owned(),
-        tracing_enabled: false,
-        // A method for each optional value, in place of a row of `None`.
-        builders: BuildersSection {
-            enabled: true,
-            threshold: 0,
-        },
-        ..GeneratorConfig::default()
-    });
+    let path = std::env::args().nth(1).ok_or("usage: generate CONFIG")?;
+    let config = ConfigFile::load(Path::new(&path))?.into_generator_config();
+    let document = std::fs::read_to_string(&config.spec_path)?;
+    let mut analysis = SchemaAnalyzer::new(serde_json::from_str(&document)?)?.analyze()?;
+    let generator = CodeGenerator::new(config);
     let client = generator.generate_all(&mut analysis)?;
     generator.write_files(&client)?;
     Ok(())
