@@ -31,6 +31,7 @@ const REF_CHARS: usize = 12;
 
 /// What part of a request is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = BadRequestKind)]
 pub enum BadKind {
     /// The path.
     Params,
@@ -55,6 +56,7 @@ pub struct BadRequestData {
 
 /// Only a message.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ErrorMessage)]
 pub struct MessageData {
     /// What happened, and what to do.
     pub message: String,

@@ -124,6 +124,7 @@ pub enum EventPayload {
 
 /// Which events are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerResync)]
 pub struct Resync {
     /// The last event that the subscriber had.
     #[serde(rename = "lastEventID")]
@@ -135,6 +136,7 @@ pub struct Resync {
 
 /// A session, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionChanged)]
 pub struct SessionEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -155,6 +157,7 @@ pub enum SessionStatus {
 
 /// A session became busy or idle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionStatusChanged)]
 pub struct SessionStatusEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -165,6 +168,7 @@ pub struct SessionStatusEvent {
 
 /// A session has nothing left to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionBecameIdle)]
 pub struct SessionIdleEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -191,6 +195,7 @@ pub struct SessionCompacted {
 
 /// Something failed in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionFailed)]
 pub struct SessionErrorEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -202,6 +207,7 @@ pub struct SessionErrorEvent {
 /// Who changed a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SwitchSource)]
 pub enum Source {
     /// A PATCH of the session, or OpenCode 2's model and agent routes.
     Patch,
@@ -222,6 +228,7 @@ pub enum Source {
 /// When a changed selection takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SwitchTiming)]
 pub enum Effective {
     /// The session is idle: its agent is being prepared now.
     Immediate,
@@ -357,6 +364,7 @@ pub struct AgentSwitched {
 
 /// A message was made or has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = MessageChanged)]
 pub struct MessageEvent {
     /// The session.
     #[serde(rename = "sessionID")]
