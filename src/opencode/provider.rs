@@ -64,9 +64,9 @@ pub struct Model {
     pub headers: Map<String, Value>,
     /// Unknown to Baton, therefore empty.
     pub release_date: String,
-    /// Its reasoning efforts by name.
+    /// Its reasoning efforts by name, in the order in which the backend has them: clients show them in it.
     #[schema(value_type = Object)]
-    pub variants: BTreeMap<String, Map<String, Value>>,
+    pub variants: Map<String, Value>,
 }
 
 /// How a model is reached.

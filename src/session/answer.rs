@@ -329,18 +329,25 @@ impl Answering {
     /// before it has ended, and some give its arguments nowhere else.
     pub fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
         let mut folded = Folded::default();
-        let known = tool_call
-            .get("toolCallId")
-            .and_then(Value::as_str)
-            .and_then(|id| self.tools.get(id))
-            .is_some_and(|(_, call)| !call.input().is_empty());
-        let Some(call) = tool_call.as_object().filter(|_| !known) else {
+        let Some(id) = tool_call.get("toolCallId").and_then(Value::as_str) else {
             return folded;
         };
-        let mut call = call.clone();
+        let found = self.tools.get(id).map(|(_, call)| call);
+        let arguments_are_known = found.is_some_and(|call| !call.input().is_empty());
+        let mut call = match tool_call.as_object() {
+            Some(call) if !arguments_are_known => call.clone(),
+            _ => Map::from_iter([("toolCallId".to_owned(), json!(id))]),
+        };
         // What is shown beside the question is not what the tool has returned.
         call.remove("content");
         call.remove("status");
+        // As in OpenCode, whose terminal UI shows the arguments of a pending call to nobody: not even to the user
+        // who is asked whether it may run.
+        if found.is_none_or(ToolCall::is_pending) {
+            call.insert("status".to_owned(), json!("in_progress"));
+        } else if arguments_are_known {
+            return folded;
+        }
         self.fold_tool(&Value::Object(call), directory, &mut folded);
         folded
     }
