@@ -229,7 +229,7 @@ function otherTurns() {
     ["summarize", async (s) => {
       await s.call("POST", `${S}/summarize`, { values: s.at, body: s.model("first") });
       await s.ifDone(() => s.event("session.idle", s.session));
-      await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=3" });
+      await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=2" });
     }],
     ["share", (s) => s.call("POST", `${S}/share`, { values: s.at })],
     ["unshare", (s) => s.call("DELETE", `${S}/share`, { values: s.at })],
