@@ -23,5 +23,6 @@ mod prompts;
 mod quirks;
 mod readme;
 mod recovery;
+mod surface;
 mod switch;
 mod turns;
