@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 
 use super::state::to_json;
 use super::tool::ToolCall;
+use super::traces::Step;
 use crate::opencode::event::{
     EventPayload, FileEdited, MessageEvent, PartDelta, PartUpdated, Todo, TodoUpdated,
 };
 use crate::opencode::message::{
     AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
-    PartTime, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart, ToolState,
+    PartTime, PatchPart, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart,
+    ToolState,
 };
 use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
@@ -24,6 +26,8 @@ use crate::store::{Change, MessageKey};
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Parts of one answer.
 pub const PARTS_MAX: usize = 20_000;
+/// The agent that OpenCode names for a summary.
+const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub const PLAN_TOOL: &str = "todowrite";
 
@@ -113,15 +117,42 @@ impl Answering {
         }
     }
 
+    /// Makes it the summary of a conversation, as OpenCode marks one.
+    pub fn becomes_summary(&mut self) {
+        self.message.summary = Some(true);
+        self.message.mode = COMPACTION.to_owned();
+        self.message.agent = COMPACTION.to_owned();
+    }
+
     /// The events of its beginning.
-    pub fn begin(&mut self, cost_before: f64) -> Vec<EventPayload> {
+    pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
         self.cost_before = cost_before;
         let step = Part::StepStart(StepStartPart {
             id: PartId::new(),
             session_id: self.message.session_id.clone(),
             message_id: self.message.id.clone(),
+            snapshot,
         });
         vec![self.message_event(), self.add(step)]
+    }
+
+    /// Puts in a part that was made elsewhere, or its next state.
+    pub fn show(&mut self, part: Part) -> EventPayload {
+        match self.parts.iter().position(|p| p.id() == part.id()) {
+            Some(at) => {
+                self.parts[at] = part;
+                self.changed(at)
+            }
+            None => self.add(part),
+        }
+    }
+
+    /// Ends an answer that no model has given.
+    pub fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
+        self.message.time.completed = Some(now_ms());
+        self.message.error = error;
+        self.message_unwritten = true;
+        self.message_event()
     }
 
     /// What the agent's session has cost by now.
@@ -433,6 +464,7 @@ impl Answering {
         reason: &str,
         tokens: Tokens,
         error: Option<MessageError>,
+        step: Option<&Step>,
     ) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
@@ -448,9 +480,19 @@ impl Answering {
             session_id: self.message.session_id.clone(),
             message_id: self.message.id.clone(),
             reason: reason.to_owned(),
+            snapshot: step.map(|step| step.after.clone()),
             cost,
             tokens,
         })));
+        if let Some(step) = step.filter(|step| !step.files.is_empty()) {
+            events.push(self.add(Part::Patch(PatchPart {
+                id: PartId::new(),
+                session_id: self.message.session_id.clone(),
+                message_id: self.message.id.clone(),
+                hash: step.before.clone(),
+                files: step.files.clone(),
+            })));
+        }
         self.message.time.completed = Some(now_ms());
         self.message.finish = Some(reason.to_owned());
         self.message.tokens = tokens;
@@ -492,7 +534,8 @@ impl Answering {
         part_event(&self.message.session_id, self.parts[at].clone())
     }
 
-    fn message_event(&self) -> EventPayload {
+    /// The event of the message as it stands.
+    pub fn message_event(&self) -> EventPayload {
         let info = Message::Assistant(self.message.clone());
         EventPayload::MessageUpdated(MessageEvent {
             session_id: self.message.session_id.clone(),

@@ -5,6 +5,7 @@ use agent_client_protocol_schema::v1::{
 };
 use serde_json::{Map, Value};
 
+use super::diff::file_diff;
 use crate::opencode::message::{PartTime, ToolState};
 
 /// The longest title that is taken for a tool's name, in bytes.
@@ -35,6 +36,8 @@ pub struct ToolCall {
     output: String,
     output_is_cut: bool,
     diffs: Vec<Value>,
+    /// The first of them as OpenCode's edit tool has it, which knows no other.
+    file_diff: Option<Value>,
     files: Vec<String>,
     metadata: Map<String, Value>,
     start: u64,
@@ -54,6 +57,7 @@ impl ToolCall {
             output: String::new(),
             output_is_cut: false,
             diffs: Vec::new(),
+            file_diff: None,
             files: Vec::new(),
             metadata: Map::new(),
             start: now,
@@ -144,6 +148,7 @@ impl ToolCall {
     fn read_content(&mut self, content: &[ToolCallContent], room: usize) {
         let mut output = String::new();
         self.diffs.clear();
+        self.file_diff = None;
         for item in content {
             match item {
                 ToolCallContent::Content(content) => match &content.content {
@@ -158,6 +163,10 @@ impl ToolCall {
                 },
                 ToolCallContent::Diff(diff) => {
                     let path = diff.path.to_string_lossy().into_owned();
+                    if self.diffs.is_empty() {
+                        let old = diff.old_text.as_deref().unwrap_or_default();
+                        self.file_diff = file_diff(&path, old, &diff.new_text);
+                    }
                     self.diffs.push(serde_json::json!({ "path": path, "oldText": diff.old_text, "newText": diff.new_text }));
                     push_new(&mut self.files, path);
                 }
@@ -246,6 +255,10 @@ impl ToolCall {
         }
         if !self.diffs.is_empty() {
             metadata.insert("diffs".to_owned(), Value::Array(self.diffs.clone()));
+        }
+        if let Some(file_diff) = &self.file_diff {
+            metadata.insert("diff".to_owned(), file_diff["patch"].clone());
+            metadata.insert("filediff".to_owned(), file_diff.clone());
         }
         match self.status {
             ToolCallStatus::Completed => ToolState::Completed {

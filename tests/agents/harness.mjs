@@ -76,11 +76,11 @@ class Run {
     writeFileSync(this.#configFile, entries.join("\n"));
   }
 
-  /** Starts the server, or starts it again on the same data. */
-  async startBaton() {
+  /** Starts the server, or starts it again on the same data; at a free port unless one is named. */
+  async startBaton({ port = 0 } = {}) {
     const program = batonProgram();
     const data = path.join(this.folder, "data");
-    const args = ["serve", "--port", "0", "--data-dir", data, "--config", this.#configFile];
+    const args = ["serve", "--port", String(port), "--data-dir", data, "--config", this.#configFile];
     this.#baton = spawn(program, args, {
       cwd: this.work,
       env: this.#environment(),

@@ -191,7 +191,8 @@ async fn headers_parameters_and_ids_are_checked() {
             here.as_array().unwrap().len(),
             there.as_array().unwrap().len()
         ),
-        (1, 1)
+        // Both are in no repository, and therefore in one project.
+        (2, 1)
     );
     assert_eq!(there[0]["id"], made["id"]);
     server.stop().await;

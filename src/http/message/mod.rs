@@ -3,6 +3,7 @@
 pub mod delete;
 pub mod get;
 pub mod list;
+pub mod part;
 pub mod prompt;
 pub mod prompt_async;
 
@@ -21,7 +22,7 @@ use tokio::sync::oneshot;
 use super::error::Problem;
 use super::state::Shared;
 use crate::event::Bus;
-use crate::opencode::SessionId;
+use crate::opencode::{Message, MessageWithParts, SessionId};
 use crate::session::Answer;
 
 /// An answer that takes longer than this is preceded by white space at this interval: clients and
@@ -36,6 +37,14 @@ const EVENTS_AHEAD: Duration = Duration::from_millis(100);
 /// Marks a response that has to leave as it comes: compression would hold the blanks back.
 #[derive(Debug, Clone, Copy)]
 pub struct Uncompressed;
+
+/// An answer as OpenCode sends it.
+pub(super) fn with_parts(answer: Answer) -> MessageWithParts {
+    MessageWithParts {
+        info: Message::Assistant(answer.message),
+        parts: answer.parts,
+    }
+}
 
 /// Waits for an answer and shapes it.
 pub(super) async fn when_answered<T: Serialize + 'static>(

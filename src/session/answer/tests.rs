@@ -24,7 +24,7 @@ fn chunk(kind: &str, text: &str) -> Value {
 #[test]
 fn chunks_of_one_kind_grow_one_part() {
     let mut answer = answering();
-    answer.begin(0.0);
+    answer.begin(0.0, None);
     for (kind, text) in [
         ("agent_thought_chunk", "hm"),
         ("agent_message_chunk", "he"),
@@ -33,7 +33,7 @@ fn chunks_of_one_kind_grow_one_part() {
     ] {
         answer.fold(&chunk(kind, text), "/project");
     }
-    let events = answer.finish("stop", Tokens::default(), None);
+    let events = answer.finish("stop", Tokens::default(), None, None);
     assert!(matches!(
         events.last(),
         Some(EventPayload::MessageUpdated(_))
@@ -61,7 +61,7 @@ fn chunks_of_one_kind_grow_one_part() {
 #[test]
 fn the_deltas_of_a_part_add_up_to_its_text() {
     let mut answer = answering();
-    answer.begin(0.0);
+    answer.begin(0.0, None);
     let mut text = String::new();
     for n in 0..50 {
         for event in answer
@@ -85,9 +85,9 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
 #[test]
 fn a_tool_call_that_did_not_end_is_interrupted() {
     let mut answer = answering();
-    answer.begin(0.0);
+    answer.begin(0.0, None);
     answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/project");
-    answer.finish("error", Tokens::default(), None);
+    answer.finish("error", Tokens::default(), None, None);
     assert!(matches!(
         &answer.parts[1],
         Part::Tool(ToolPart {
