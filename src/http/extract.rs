@@ -182,6 +182,23 @@ impl Params {
         }
     }
 
+    /// One of several words.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let found = words.iter().find(|(word, _)| *word == text);
+        let expected = || {
+            let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            Self::refuse(name, &all.join(" | "), text)
+        };
+        let (_, meaning) = found.ok_or_else(expected)?;
+        Ok(Some(*meaning))
+    }
+
     /// An id.
     ///
     /// # Errors
@@ -247,6 +264,11 @@ fn tidy(path: &str) -> String {
 }
 
 impl Directory {
+    /// A directory that a request names elsewhere.
+    pub fn named(path: &str) -> Self {
+        Self(tidy(path))
+    }
+
     /// The directory, when agents can work in it.
     ///
     /// # Errors
@@ -438,6 +460,24 @@ path_ids! {
         session: SessionId = "sessionID",
         /// The permission request's id.
         permission: PermissionId = "permissionID",
+    }
+}
+path_ids! {
+    /// A permission request below its session, as OpenCode 2 names it.
+    V2PermissionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The permission request's id.
+        request: PermissionId = "requestID",
+    }
+}
+path_ids! {
+    /// A question below its session.
+    V2QuestionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The question's id.
+        request: QuestionId = "requestID",
     }
 }
 path_ids! {

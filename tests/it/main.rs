@@ -24,6 +24,7 @@ mod prompts;
 mod quirks;
 mod readme;
 mod recovery;
+mod second;
 mod surface;
 mod switch;
 mod turns;
