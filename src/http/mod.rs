@@ -10,6 +10,7 @@ pub mod auth;
 pub mod config;
 pub mod cors;
 pub mod credential;
+pub mod directory;
 pub mod docs;
 pub mod error;
 pub mod event;

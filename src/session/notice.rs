@@ -115,6 +115,7 @@ fn write(session: &Session, previous: &Selection, notice: &Notice, registry: &Sn
         time: UserTime {
             created: notice.created,
         },
+        summary: None,
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: None,

@@ -207,7 +207,10 @@ impl ToolCall {
         if let Some(name) = &self.name {
             return name;
         }
-        if let Some(title) = self.first_title.as_ref().filter(|title| is_name(title)) {
+        // A command of one word is no name either.
+        let command = self.input.get("command").and_then(Value::as_str);
+        let named = |title: &&String| is_name(title) && Some(title.as_str()) != command;
+        if let Some(title) = self.first_title.as_ref().filter(named) {
             return title;
         }
         match self.kind {
@@ -221,6 +224,11 @@ impl ToolCall {
             ToolKind::Think => "think",
             _ => "tool",
         }
+    }
+
+    /// Whether it waits for its arguments or for its turn.
+    pub fn is_pending(&self) -> bool {
+        self.status == ToolCallStatus::Pending
     }
 
     /// Its kind.
@@ -266,6 +274,8 @@ impl ToolCall {
                 } else {
                     self.output.clone()
                 };
+                // Clients show the error below the output: it would stand there twice.
+                metadata.remove("output");
                 ToolState::Error {
                     input,
                     error,
@@ -420,6 +430,39 @@ mod tests {
             ROOM,
         );
         assert_eq!(call.tool(), "Read");
+    }
+
+    #[test]
+    fn a_command_of_one_word_is_no_name_of_a_tool() {
+        let mut call = ToolCall::new(1);
+        let input = json!({"command": "ls"});
+        call.merge(
+            &json!({"title": "ls", "kind": "execute", "rawInput": input}),
+            1,
+            ROOM,
+        );
+        assert_eq!(call.tool(), "bash");
+    }
+
+    #[test]
+    fn what_a_failed_call_has_said_stands_there_once() {
+        let mut call = ToolCall::new(1);
+        call.merge(
+            &json!({"status": "failed", "rawOutput": {"error": "no such file", "metadata": {"exit": 2}}}),
+            1,
+            ROOM,
+        );
+        let ToolState::Error {
+            error, metadata, ..
+        } = call.state()
+        else {
+            panic!("{:?}", call.state())
+        };
+        assert_eq!(error, "no such file");
+        assert_eq!(
+            metadata,
+            Some(Map::from_iter([("exit".to_owned(), json!(2))]))
+        );
     }
 
     #[test]

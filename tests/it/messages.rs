@@ -57,6 +57,8 @@ async fn the_events_of_a_turn_come_in_order() {
         "text",
         "step-finish",
         "assistant ended",
+        "user",
+        "session.diff",
         "idle",
         "session.idle",
     ];

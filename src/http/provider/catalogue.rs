@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use crate::agent::spec::Origin;
 use crate::opencode::provider::{
@@ -104,7 +104,7 @@ fn model(provider: &str, catalogue: &Catalogue, info: &ModelInfo) -> Model {
         options: Map::new(),
         headers: Map::new(),
         release_date: String::new(),
-        variants: variants.iter().map(|v| (v.clone(), Map::new())).collect(),
+        variants: variants.iter().map(|v| (v.clone(), json!({}))).collect(),
     }
 }
 
