@@ -52,10 +52,14 @@ async fn a_fork_has_a_copy_and_goes_its_own_way() {
     assert_eq!((&info["permission"], info.get("parentID")), (&rules, None));
     let source = server.get(&format!("/opencode/session/{session}")).await;
     assert_eq!(info["directory"], source["directory"]);
-    events.until("session.created", |p| p["info"]["id"] == copy).await;
+    events
+        .until("session.created", |p| p["info"]["id"] == copy)
+        .await;
     let last = &original.last().unwrap()["parts"].as_array().unwrap().len();
     for _ in 0..*last {
-        events.until("message.part.updated", |p| p["sessionID"] == copy).await;
+        events
+            .until("message.part.updated", |p| p["sessionID"] == copy)
+            .await;
     }
 
     // All of it is there, under new ids, also after a crash right behind the answer.
@@ -71,10 +75,16 @@ async fn a_fork_has_a_copy_and_goes_its_own_way() {
             assert_eq!(message["info"]["parentID"], copied[at - 1]["info"]["id"]);
         }
         for part in message["parts"].as_array().unwrap() {
-            assert_eq!((&part["messageID"], &part["sessionID"]), (&message["info"]["id"], &json!(copy)));
+            assert_eq!(
+                (&part["messageID"], &part["sessionID"]),
+                (&message["info"]["id"], &json!(copy))
+            );
         }
     }
-    let ids: Vec<_> = copied.iter().map(|m| m["info"]["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> = copied
+        .iter()
+        .map(|m| m["info"]["id"].as_str().unwrap())
+        .collect();
     assert!(ids.is_sorted(), "clients sort by id: {ids:?}");
 
     // Its agent is handed the copied conversation; the original one knows nothing of it.
@@ -104,7 +114,10 @@ async fn a_fork_ends_before_a_message() {
     let (copy, _) = fork(&server, &session, json!({ "messageID": ids[2] })).await;
     assert_eq!(server.messages(&copy).await.len(), 4);
     let history = server.say(&copy, "history").await;
-    assert!(history.contains("echo two") && !history.contains("three"), "{history}");
+    assert!(
+        history.contains("echo two") && !history.contains("three"),
+        "{history}"
+    );
     // Before an answer: its prompt is copied.
     let answer = server.messages(&session).await[3]["info"]["id"].clone();
     let (copy, _) = fork(&server, &session, json!({ "messageID": answer })).await;
@@ -112,9 +125,17 @@ async fn a_fork_ends_before_a_message() {
     // What is reverted is no part of the conversation.
     revert(&server, &session, &ids[1]).await;
     let (copy, info) = fork(&server, &session, json!({})).await;
-    assert_eq!((server.messages(&copy).await.len(), info.get("revert")), (2, None));
+    assert_eq!(
+        (server.messages(&copy).await.len(), info.get("revert")),
+        (2, None)
+    );
 
-    let count = server.get("/opencode/session").await.as_array().unwrap().len();
+    let count = server
+        .get("/opencode/session")
+        .await
+        .as_array()
+        .unwrap()
+        .len();
     for (body, status) in [
         (Some(json!({ "messageID": "msg_none" })), 404),
         (Some(json!({ "messageID": 5 })), 400),
@@ -124,8 +145,16 @@ async fn a_fork_ends_before_a_message() {
         let (got, error) = try_fork(&server, &session, body).await;
         assert_eq!(got.as_u16(), status, "{error}");
     }
-    assert_eq!(try_fork(&server, "ses_none", None).await.0, StatusCode::NOT_FOUND);
-    let now = server.get("/opencode/session").await.as_array().unwrap().len();
+    assert_eq!(
+        try_fork(&server, "ses_none", None).await.0,
+        StatusCode::NOT_FOUND
+    );
+    let now = server
+        .get("/opencode/session")
+        .await
+        .as_array()
+        .unwrap()
+        .len();
     assert_eq!(now, count);
     assert_eq!(try_fork(&server, &session, None).await.0, StatusCode::OK);
     server.stop().await;
@@ -144,9 +173,15 @@ async fn a_busy_session_is_forked_as_far_as_it_is() {
     assert!(copied[1]["info"]["time"]["completed"].is_u64());
     assert!(!text_of(&copied[1]).is_empty());
     let history = server.say(&copy, "history").await;
-    assert!(history.contains("slow 60") && history.contains("interrupted"), "{history}");
+    assert!(
+        history.contains("slow 60") && history.contains("interrupted"),
+        "{history}"
+    );
     let status = server.get("/opencode/session/status").await;
-    assert_eq!((status.get(&copy), &status[&session]["type"]), (None, &json!("busy")));
+    assert_eq!(
+        (status.get(&copy), &status[&session]["type"]),
+        (None, &json!("busy"))
+    );
     server.abort(&session).await;
     answered(waiting).await;
     server.stop().await;
