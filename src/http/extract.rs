@@ -42,9 +42,14 @@ impl<const MERGE: bool> Body<MERGE> {
         Fields::of_body(self.0.as_ref(), known)
     }
 
-    /// The whole body, when there is one.
-    pub fn value(&self) -> Option<&Value> {
-        self.0.as_ref()
+    /// The body, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn required(&self) -> Result<&Value, Problem> {
+        self.0
+            .as_ref()
+            .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
     }
 
     /// The fields of the body, when there is one.

@@ -26,5 +26,6 @@ mod quirks;
 mod readme;
 mod recovery;
 mod revert;
+mod surface;
 mod switch;
 mod turns;
