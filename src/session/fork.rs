@@ -137,7 +137,7 @@ fn fresh(from: &SessionState) -> SessionState {
         selection: None,
         selection_revision: 0,
         last_applied: None,
-        metadata: None,
+        metadata: from.metadata.clone(),
         // A fork must not be allowed what its origin is not.
         permission: from.permission.clone(),
         time: SessionTime {

@@ -454,7 +454,7 @@ impl Worker {
         locked: &mut super::state::Locked,
         batch: Vec<Change>,
         mut events: Vec<EventPayload>,
-        diff: Vec<FileDiff>,
+        diff: Option<Vec<FileDiff>>,
         answer: Answer,
     ) {
         let turn = locked.runtime.turn.take();
@@ -468,10 +468,11 @@ impl Worker {
                     info,
                 },
             ));
-            events.push(EventPayload::SessionDiff(SessionDiff {
-                session_id: session_id.clone(),
-                diff,
-            }));
+            if let Some(diff) = diff {
+                let session_id = session_id.clone();
+                let diff = SessionDiff { session_id, diff };
+                events.push(EventPayload::SessionDiff(diff));
+            }
             if !locked.runtime.is_busy() {
                 let status = SessionStatus::Idle;
                 events.push(EventPayload::SessionStatus(SessionStatusEvent {
