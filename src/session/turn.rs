@@ -454,7 +454,7 @@ impl Worker {
             parts: answering.parts.clone(),
         };
         events.extend(error.map(|error| error_event(&self.session, error)));
-        let diff = Some(traces.session_diffs);
+        let diff = traces.session_diffs;
         self.end_turn(&mut locked, batch, events, diff, answer)
             .await;
         Some(answering.cost_total())
@@ -499,12 +499,11 @@ impl Worker {
                     info,
                 },
             ));
-            events.extend(diff.map(|diff| {
-                EventPayload::SessionDiff(SessionDiff {
-                    session_id: session_id.clone(),
-                    diff,
-                })
-            }));
+            if let Some(diff) = diff {
+                let session_id = session_id.clone();
+                let diff = SessionDiff { session_id, diff };
+                events.push(EventPayload::SessionDiff(diff));
+            }
             if !locked.runtime.is_busy() {
                 let status = SessionStatus::Idle;
                 events.push(EventPayload::SessionStatus(SessionStatusEvent {
