@@ -20,6 +20,7 @@ use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
+use crate::http::tui::queue::TuiQueue;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
 use crate::shell::Shell;
@@ -115,6 +116,7 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let stop = watch::Sender::new(false);
         let state = Arc::new(AppState {
+            tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
             bus,

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, SessionId};
-use crate::registry::SelectError;
+use crate::registry::{DefaultsError, SelectError};
 use crate::session;
 
 /// When a client shall try again after a full queue, in seconds.
@@ -465,6 +465,15 @@ impl From<session::Error> for Problem {
             }
             Error::Store(error) => Self::unforeseen(&error),
             Error::ShutDown => Self::shutting_down(),
+        }
+    }
+}
+
+impl From<DefaultsError> for Problem {
+    fn from(error: DefaultsError) -> Self {
+        match error {
+            DefaultsError::Select(error) => error.into(),
+            DefaultsError::Store(error) => session::Error::Store(error).into(),
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct GlobalEvent {
         (name = "config", description = "What OpenCode's clients ask before they start."),
         (name = "project", description = "Directories and paths."),
         (name = "global", description = "The server itself."),
+        (name = "tui", description = "Drives attached terminal UIs."),
+        (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
     components(schemas(ErrorBody, TaggedError)),
     modifiers(&Passwords),

@@ -105,6 +105,13 @@ pub enum Change {
         /// What.
         body: String,
     },
+    /// Writes what a client has set for the whole server.
+    PutSetting {
+        /// Its name.
+        name: String,
+        /// What was set.
+        body: String,
+    },
     /// Notes a running process.
     PutProcess(ProcessRow),
     /// Forgets a process.
@@ -203,6 +210,8 @@ pub trait Store: Send + Sync + 'static {
     fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
     /// What probes have found: backend and body.
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
+    /// What a client has set for the whole server.
+    fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
     /// Processes that were running when the last server ended.
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>>;
 }

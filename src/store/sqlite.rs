@@ -25,7 +25,10 @@ const CHECKPOINT_PAGES: u32 = 8_000;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_start.sql"),
+    include_str!("migrations/002_setting.sql"),
+];
 
 struct Job {
     batch: Vec<Change>,
@@ -319,6 +322,12 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![id, body],
             )?;
         }
+        Change::PutSetting { name, body } => {
+            run(
+                "INSERT INTO setting (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+                params![name, body],
+            )?;
+        }
         Change::PutProcess(row) => {
             run(
                 "INSERT INTO process (pid, started_at_s, backend) VALUES (?1, ?2, ?3)
@@ -511,6 +520,15 @@ impl Store for SqliteStore {
 
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
         self.read(|db| read_pairs(db, "SELECT id, body FROM backend", &[]))
+    }
+
+    fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        let name = name.to_owned();
+        self.read(move |db| {
+            let mut statement = db.prepare_cached("SELECT body FROM setting WHERE name = ?1")?;
+            let mut rows = statement.query(params![name])?;
+            Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        })
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {

@@ -25,5 +25,6 @@ mod quirks;
 mod readme;
 mod recovery;
 mod shell;
+mod surface;
 mod switch;
 mod turns;
