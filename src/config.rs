@@ -239,6 +239,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The user's home directory.
     pub home: PathBuf,
+    /// Whether snapshots of working directories are taken.
+    pub snapshot: bool,
     /// The backends.
     pub backends: BackendSettings,
     /// Bounds.
@@ -281,6 +283,7 @@ impl Settings {
                 .home
                 .clone()
                 .unwrap_or_else(|| places.directory.clone()),
+            snapshot: file.snapshot.unwrap_or(true),
             backends,
             limits: file.limits.resolve(&file.timeouts)?,
         })

@@ -23,6 +23,8 @@ const RESERVED_IDS: [&str; 2] = ["build", "plan"];
 pub(super) struct ConfigFile {
     /// `provider/model`.
     pub default_model: Option<String>,
+    /// Whether snapshots of working directories are taken; true if left out.
+    pub snapshot: Option<bool>,
     /// How to listen.
     pub server: ServerTable,
     /// Backends, changed or added.

@@ -78,7 +78,7 @@ impl Sessions {
         wish: Wish,
         auto: bool,
     ) -> Result<Option<oneshot::Receiver<Answer>>, Error> {
-        let mut locked = session.locked.lock().await;
+        let mut locked = session.at_rest().await;
         self.check_message(session, &locked, None).await?;
         self.check_queue(&locked)?;
         let current = locked.state.selection.as_ref();
@@ -133,6 +133,7 @@ fn user_message(
         id,
         session_id: session.id.clone(),
         time: UserTime { created: now_ms() },
+        summary: None,
         agent: agent.to_owned(),
         model: selection.message_model(),
         system: None,
@@ -155,7 +156,7 @@ impl Worker {
             () = raised(&mut stopping) => Err(Stop::ShutDown.error()),
             prepared = self.prepare_summary(&queued) => prepared,
         };
-        self.begin(&queued, 0.0).await;
+        self.begin(&queued, 0.0, None).await;
         let done = match prepared {
             Ok((live, blocks)) => self.write_summary(&queued, live, blocks, abort).await,
             Err(error) => {
@@ -262,7 +263,7 @@ impl Worker {
             return false;
         };
         let done = error.is_none();
-        let mut events = answering.finish(reason, tokens, error.clone());
+        let mut events = answering.finish(reason, tokens, error.clone(), None);
         let mut batch = answering.take_changes();
         locked.state.count(&answering.message);
         locked.state.time.updated = now_ms().max(locked.state.time.updated);
@@ -284,7 +285,8 @@ impl Worker {
             message: answering.message,
             parts: answering.parts,
         };
-        self.end_turn(&mut locked, batch, events, answer).await;
+        self.end_turn(&mut locked, batch, events, None, answer)
+            .await;
         done
     }
 

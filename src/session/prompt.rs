@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use super::answer::{part_event, put_message, put_part};
+use super::notice::Told;
 use super::state::{Locked, Queued, Session, SessionState, Target, Work, put};
 use super::{Admitted, Caller, Error, Prompt, Sessions, Update, detached, message_event, select};
 use crate::opencode::event::{EventPayload, SessionEvent, SessionStatus, SessionStatusEvent};
@@ -63,7 +64,10 @@ impl Sessions {
         prompt: Prompt,
         caller: &Caller,
     ) -> Result<Admitted, Error> {
-        let mut locked = session.locked.lock().await;
+        let mut locked = session.at_rest().await;
+        if *self.stopping.borrow() {
+            return Err(Error::ShutDown);
+        }
         self.check_admission(session, &locked, &prompt).await?;
         let registry = self.registry.snapshot();
         let wish = match &locked.state.selection {
@@ -85,9 +89,13 @@ impl Sessions {
         let seq = locked.runtime.last_seq + 1;
         let message = user_message(session, &prompt, &selection);
         note_prompt(&mut next, &message.parts);
+        let forgotten = self.forget_reverted(&locked, &mut next).await?;
+        next.told = Some(Told::by_prompt(selection.clone()));
 
-        let beside = changes(session, &message, seq);
-        let mut events = match &mut planned {
+        let mut beside = forgotten.changes.clone();
+        beside.extend(changes(session, &message, seq));
+        let mut events = forgotten.events.clone();
+        events.extend(match &mut planned {
             Some(planned) => {
                 *planned.next_mut() = next;
                 self.commit(session, &mut locked, planned.clone(), caller, beside)
@@ -107,7 +115,8 @@ impl Sessions {
                     info,
                 })]
             }
-        };
+        });
+        forgotten.let_go(&mut locked);
         locked.runtime.last_seq = seq;
         events.extend(message_events(session, &message));
         let id = message.info.id().clone();
@@ -164,7 +173,7 @@ impl Sessions {
     }
 
     /// Stores a message of the user that is no prompt and selects nothing, and puts what is to be done
-    /// about it into the queue. The caller holds the lock.
+    /// about it into the queue. The caller holds the lock, from [`Session::at_rest`].
     pub(super) async fn admit_work(
         self: &Arc<Self>,
         session: &Arc<Session>,
@@ -176,15 +185,18 @@ impl Sessions {
         let mut next = locked.state.clone();
         next.time.updated = now_ms().max(next.time.updated);
         let seq = locked.runtime.last_seq + 1;
+        let forgotten = self.forget_reverted(locked, &mut next).await?;
         let mut batch = vec![put(&next, Some(next.revision))];
+        batch.extend(forgotten.changes.clone());
         batch.extend(changes(session, &message, seq));
         if let Err(error) = self.store.commit(batch).await {
             self.reload(session, locked).await;
             return Err(error.into());
         }
         locked.state = next;
+        forgotten.let_go(locked);
         locked.runtime.last_seq = seq;
-        let mut events = Vec::new();
+        let mut events = forgotten.events.clone();
         let id = message.info.id().clone();
         let answer = enqueue(session, locked, id, seq, work, selection, &mut events);
         events.extend(message_events(session, &message));
@@ -298,6 +310,7 @@ fn user_message(session: &Session, prompt: &Prompt, selection: &Selection) -> Me
         id,
         session_id: session.id.clone(),
         time: UserTime { created: now_ms() },
+        summary: None,
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: prompt.system.clone(),

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::handoff;
 use super::state::{Binding, Target};
 use super::transcript::{self, Handover, Stored};
 use super::worker::Worker;
+use super::{cut, handoff};
 use crate::agent::client::{self, AUTH_REQUIRED, Opened, Reopen, SwitchError};
 use crate::agent::connection::{CallError, Inbound};
 use crate::agent::options::{Kind, Options};
@@ -375,7 +375,14 @@ impl Worker {
         let mut missed: Vec<Stored> = stored.map_err(|error| MessageError::UnknownError {
             message: error.to_string(),
         })?;
-        missed.retain(|m| before_turn.is_none_or(|turn| m.turn < turn));
+        missed.retain(|m| {
+            before_turn.is_none_or(|turn| m.turn < turn) && transcript::is_for_models(&m.message)
+        });
+        let missed = {
+            let locked = self.session.locked.lock().await;
+            let state = &locked.state;
+            cut::remaining(missed, state.past.cut.as_ref(), state.revert.as_ref())
+        };
         let missed = transcript::since_summary(missed);
         let snapshot = self.sessions.registry.snapshot();
         let context = snapshot

@@ -66,7 +66,7 @@ impl Sessions {
         session: &Arc<Session>,
         line: ShellLine,
     ) -> Result<oneshot::Receiver<Answer>, Error> {
-        let mut locked = session.locked.lock().await;
+        let mut locked = session.at_rest().await;
         if locked.runtime.is_busy() {
             return Err(Error::Busy(session.id.clone()));
         }
@@ -114,6 +114,7 @@ fn user_message(
         id,
         session_id: session.id.clone(),
         time: UserTime { created: now_ms() },
+        summary: None,
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: None,
@@ -333,7 +334,8 @@ impl Worker {
             message: answering.message,
             parts: answering.parts,
         };
-        self.end_turn(&mut locked, batch, events, answer).await;
+        self.end_turn(&mut locked, batch, events, None, answer)
+            .await;
     }
 }
 

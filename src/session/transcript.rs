@@ -143,6 +143,12 @@ fn belongs_to_compaction(message: &MessageWithParts) -> bool {
     }
 }
 
+/// Whether a message has anything for a model. Notices to the user have not.
+pub fn is_for_models(message: &MessageWithParts) -> bool {
+    let ignored = |part: &Part| matches!(part, Part::Text(text) if text.ignored == Some(true));
+    !matches!(message.info, Message::User(_)) || !message.parts.iter().all(ignored)
+}
+
 struct Images {
     takes: bool,
     blocks: Vec<Value>,
@@ -465,6 +471,7 @@ mod tests {
                 id: MessageId::new(),
                 session_id: SessionId::new(),
                 time: crate::opencode::message::UserTime { created: 0 },
+                summary: None,
                 agent: "build".into(),
                 model: crate::opencode::session::MessageModel {
                     provider_id: "p".into(),

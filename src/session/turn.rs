@@ -7,20 +7,24 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::answer::{Answering, Folded};
+use super::answer::{Answering, Folded, put_message};
 use super::outcome::{Ended, Outcome, Stop};
 use super::permission::WaitingPermission;
 use super::question::WaitingQuestion;
 use super::reconcile::Live;
 use super::report::read_options;
 use super::state::{Queued, Target, Work};
+use super::traces::{Pending, Traces};
 use super::worker::Worker;
-use super::{Answer, error_event, transcript};
+use super::{Answer, error_event, message_event, transcript};
 use crate::agent::connection::Inbound;
-use crate::opencode::event::{EventPayload, SessionIdleEvent, SessionStatus, SessionStatusEvent};
+use crate::opencode::event::{
+    EventPayload, SessionDiff, SessionIdleEvent, SessionStatus, SessionStatusEvent,
+};
 use crate::opencode::message::{Message, MessageError};
 use crate::opencode::request::PermissionReply;
-use crate::opencode::session::Tokens;
+use crate::opencode::session::{FileDiff, Tokens};
+use crate::snapshot::Snapshot;
 use crate::store::{Change, StoreError};
 
 /// Streamed text is written to the store at least this often.
@@ -49,6 +53,7 @@ impl Worker {
         let started = Instant::now();
         let mut abort = queued.abort.subscribe();
         let mut stopping = self.stopping.clone();
+        let snapshot = self.take_snapshot();
         let prepared = match self.failed_already(&queued).await {
             Some(error) => Err(error),
             None => {
@@ -71,7 +76,7 @@ impl Worker {
         match prepared {
             Ok((live, blocks, transfer)) => {
                 self.report_applied(&queued.target, transfer, started).await;
-                self.exchange(&queued, live, blocks, abort).await;
+                self.exchange(&queued, live, blocks, abort, snapshot).await;
             }
             Err(error) => self.fail(&queued, error).await,
         }
@@ -126,8 +131,10 @@ impl Worker {
         mut live: Live,
         blocks: Vec<Value>,
         abort: watch::Receiver<bool>,
+        snapshot: Pending,
     ) {
-        self.begin(queued, live.cost).await;
+        let before = self.snapshot_in_time(snapshot).await;
+        self.begin(queued, live.cost, before.as_ref()).await;
         let mut outcome = self.give(queued, &mut live, blocks, abort.clone()).await;
         if outcome.dead_on_arrival
             && let Ok((next, blocks, _)) = self.prepare(queued).await
@@ -142,10 +149,11 @@ impl Worker {
         if seen {
             live.has_seen(queued.turn);
         }
-        if let Some(cost) = self
-            .finish(&reason, tokens, error, seen.then_some((&provider, &live)))
-            .await
-        {
+        // A server that stops has no time for what has changed.
+        let before = before.filter(|_| outcome.stop != Some(Stop::ShutDown));
+        let traces = self.traces(queued, before).await;
+        let seen = seen.then_some((&provider, &live));
+        if let Some(cost) = self.finish(&reason, tokens, error, seen, traces).await {
             live.cost = cost;
         }
         match outcome.ended {
@@ -186,7 +194,7 @@ impl Worker {
     }
 
     /// Makes the answer's message.
-    pub(super) async fn begin(&self, queued: &Queued, cost: f64) {
+    pub(super) async fn begin(&self, queued: &Queued, cost: f64, before: Option<&Snapshot>) {
         let mut locked = self.session.locked.lock().await;
         if locked.runtime.deleted {
             return;
@@ -205,7 +213,7 @@ impl Worker {
         if matches!(queued.work, Work::Compact { .. }) {
             answering.becomes_summary();
         }
-        let events = answering.begin(cost);
+        let events = answering.begin(cost, before.map(|snapshot| snapshot.tree.clone()));
         let changes = answering.take_changes();
         locked.runtime.answering = Some(answering);
         self.write(changes).await;
@@ -420,11 +428,17 @@ impl Worker {
         tokens: Tokens,
         error: Option<MessageError>,
         seen: Option<(&String, &Live)>,
+        traces: Traces,
     ) -> Option<f64> {
         let mut locked = self.session.locked.lock().await;
         let mut answering = locked.runtime.answering.take()?;
-        let mut events = answering.finish(reason, tokens, error.clone());
+        let mut events = answering.finish(reason, tokens, error.clone(), traces.step.as_ref());
         let mut batch = answering.take_changes();
+        if let Some((prompt, key)) = &traces.prompt {
+            batch.push(put_message(prompt, &self.session.id, key));
+            events.push(message_event(&self.session, prompt.clone()));
+        }
+        traces.note(&mut locked.state);
         locked.state.count(&answering.message);
         locked.state.time.updated = crate::opencode::now_ms().max(locked.state.time.updated);
         batch.push(locked.put_state());
@@ -440,32 +454,42 @@ impl Worker {
             parts: answering.parts.clone(),
         };
         events.extend(error.map(|error| error_event(&self.session, error)));
-        self.end_turn(&mut locked, batch, events, answer).await;
+        let diff = Some(traces.session_diffs);
+        self.end_turn(&mut locked, batch, events, diff, answer)
+            .await;
         Some(answering.cost_total())
     }
 
     /// A turn whose prompt was not given to its model: an answer that only says why.
     async fn fail(&self, queued: &Queued, error: MessageError) {
-        self.begin(queued, 0.0).await;
+        self.begin(queued, 0.0, None).await;
         let reason = if matches!(error, MessageError::MessageAbortedError { .. }) {
             "aborted"
         } else {
             "error"
         };
-        self.finish(reason, Tokens::default(), Some(error), None)
+        let traces = Traces::default();
+        self.finish(reason, Tokens::default(), Some(error), None, traces)
             .await;
     }
 
-    /// Tells that a turn has ended, and answers those who wait for it.
+    /// Tells that a turn has ended, and answers those who wait for it. `diff` is what the session has changed
+    /// by now, where the turn may have changed it.
     pub(super) async fn end_turn(
         &self,
         locked: &mut super::state::Locked,
-        batch: Vec<Change>,
+        mut batch: Vec<Change>,
         mut events: Vec<EventPayload>,
+        diff: Option<Vec<FileDiff>>,
         answer: Answer,
     ) {
         let turn = locked.runtime.turn.take();
         if !locked.runtime.deleted {
+            // The agent may have changed its model during the turn.
+            if let Some((changes, told)) = self.tell(locked) {
+                batch.extend(changes);
+                events.extend(told);
+            }
             self.write(batch).await;
             let info = locked.info();
             let session_id = self.session.id.clone();
@@ -475,6 +499,12 @@ impl Worker {
                     info,
                 },
             ));
+            events.extend(diff.map(|diff| {
+                EventPayload::SessionDiff(SessionDiff {
+                    session_id: session_id.clone(),
+                    diff,
+                })
+            }));
             if !locked.runtime.is_busy() {
                 let status = SessionStatus::Idle;
                 events.push(EventPayload::SessionStatus(SessionStatusEvent {

@@ -90,7 +90,14 @@ pub struct PromptInput {
     operation_id = "session.prompt",
     tag = "message",
     params(SessionPath, Client),
-    request_body(content = PromptInput, description = "The prompt."),
+    request_body(
+        content = PromptInput,
+        description = "The prompt.",
+        example = json!({
+            "model": {"providerID": "claude", "modelID": "opus"},
+            "parts": [{"type": "text", "text": "Explain the last change."}],
+        }),
+    ),
     responses(
         (status = 200, description = "The answer, which may carry an error; with `noReply`, the stored prompt.", body = MessageWithParts),
         Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
