@@ -1,4 +1,4 @@
-//! `GET /api/location`, and the location that requests of OpenCode 2 are about.
+//! `GET /api/location`, and the location that answers of OpenCode 2 are about.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -6,17 +6,13 @@ use axum::http::request::Parts;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
+use crate::http::directory;
 use crate::http::error::Problem;
-use crate::http::extract::{Directory, Params, text_parameter};
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
-use crate::opencode::project_id;
-use crate::opencode::v2::info::{LocationInfo, LocationProject};
+use crate::opencode::project::LocationInfo;
 
-/// The query parameter that names the directory.
-const DIRECTORY: &str = "location[directory]";
-
-/// The location that a request is about: `?location[directory]=`, or what the first version takes.
+/// The location that a request is about, as its answer names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location(pub LocationInfo);
 
@@ -24,30 +20,14 @@ impl FromRequestParts<Shared> for Location {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let params = Params::from_request_parts(parts, state).await?;
-        let directory = match params.text(DIRECTORY) {
-            Some(named) => Directory::named(named),
-            None => Directory::from_request_parts(parts, state).await?,
-        };
-        Ok(Self(info(directory.0)))
-    }
-}
-
-/// What there is to say about a directory.
-pub fn info(directory: String) -> LocationInfo {
-    LocationInfo {
-        project: LocationProject {
-            id: project_id(&directory),
-            directory: directory.clone(),
-        },
-        directory,
+        let directory = directory::Location::from_request_parts(parts, state).await?;
+        Ok(Self(state.projects.locate(&directory.0).await.location()))
     }
 }
 
 impl IntoParams for Location {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let text = "The working directory, as an absolute path on the server's machine; the server's own when there is none.";
-        vec![text_parameter(DIRECTORY, ParameterIn::Query, text)]
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        directory::Location::into_params(place)
     }
 }
 

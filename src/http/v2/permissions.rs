@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::location::Location;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
-use crate::opencode::v2::info::{LocationInfo, V2Permission};
+use crate::opencode::project::LocationInfo;
+use crate::opencode::v2::info::V2Permission;
 
 /// The permission requests at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -58,14 +59,8 @@ pub async fn list(
     State(state): State<Shared>,
     Location(location): Location,
 ) -> Json<V2Permissions> {
-    let mut data = Vec::new();
-    for request in state.sessions.permissions().await {
-        let session = state.sessions.info(&request.session_id).await;
-        // A session that was deleted in this moment takes its requests along.
-        if session.is_ok_and(|session| session.directory == location.directory) {
-            data.push(request.into());
-        }
-    }
+    let waiting = state.sessions.permissions(Some(&location.directory));
+    let data = waiting.into_iter().map(V2Permission::from).collect();
     Json(V2Permissions { location, data })
 }
 

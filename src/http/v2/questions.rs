@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::location::Location;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
+use crate::opencode::project::LocationInfo;
 use crate::opencode::request::QuestionRequest;
-use crate::opencode::v2::info::LocationInfo;
 
 /// The questions at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -35,13 +35,6 @@ pub struct V2Questions {
     )
 )]
 pub async fn list(State(state): State<Shared>, Location(location): Location) -> Json<V2Questions> {
-    let mut data = Vec::new();
-    for request in state.sessions.questions().await {
-        let session = state.sessions.info(&request.session_id).await;
-        // A session that was deleted in this moment takes its questions along.
-        if session.is_ok_and(|session| session.directory == location.directory) {
-            data.push(request);
-        }
-    }
+    let data = state.sessions.questions(Some(&location.directory));
     Json(V2Questions { location, data })
 }

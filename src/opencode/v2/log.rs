@@ -178,7 +178,9 @@ impl Log<'_> {
         answer: &AssistantMessage,
         stored: &MessageWithParts,
     ) -> bool {
-        let said = self.teller(answer.time.created).compaction_started(answer);
+        let said = self
+            .teller(answer.time.created)
+            .compaction_started(&answer.id);
         self.push(base, said);
         let Some(completed) = answer.time.completed else {
             return false;
@@ -186,7 +188,7 @@ impl Log<'_> {
         if let Some(SessionMessage::Compaction(made)) = message(stored) {
             let said = self
                 .teller(completed)
-                .compaction_ended(answer, &made.summary);
+                .compaction_ended(&answer.id, &made.summary);
             self.push(base + END, said);
         }
         true

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::V2SessionAnswer;
+use crate::http::directory::Directory;
 use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, Directory};
+use crate::http::extract::{Body, Client};
 use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
 use crate::http::selection;
 use crate::http::state::Shared;
@@ -66,7 +67,10 @@ pub async fn create(
     let agent = fields.string("agent")?.map(str::to_owned);
     let location = fields.object("location", &["directory", "workspaceID"])?;
     let directory = match location {
-        Some(location) => Directory::named(location.required_string("directory")?),
+        Some(location) => {
+            let given = location.required_string("directory")?;
+            Directory::in_body(&state, given, &location.at("directory")).await?
+        }
         None => directory,
     };
     let new = NewSession {

@@ -116,7 +116,7 @@ pub async fn reply(
 
 async fn of(state: &Shared, session: &SessionId) -> Result<Vec<V2Permission>, Problem> {
     state.sessions.info(session).await?;
-    let all = state.sessions.permissions().await.into_iter();
+    let all = state.sessions.permissions(None).into_iter();
     let own = all.filter(|request| request.session_id == *session);
     Ok(own.map(V2Permission::from).collect())
 }

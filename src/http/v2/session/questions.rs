@@ -100,7 +100,7 @@ pub async fn reject(
 
 async fn of(state: &Shared, session: &SessionId) -> Result<Vec<QuestionRequest>, Problem> {
     state.sessions.info(session).await?;
-    let all = state.sessions.questions().await.into_iter();
+    let all = state.sessions.questions(None).into_iter();
     Ok(all
         .filter(|request| request.session_id == *session)
         .collect())
