@@ -47,6 +47,15 @@ impl FromRequestParts<Shared> for Location {
     }
 }
 
+/// A directory that a body names.
+///
+/// # Errors
+/// When it cannot be a path; `field` is where it stands.
+pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory, Problem> {
+    let given = Some(given.to_owned()).filter(|g| !g.is_empty());
+    Ok(Directory(spelled(state, given, field).await?))
+}
+
 async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
     let given = match Params::of(parts)?.text(query) {
         // OpenCode decodes the parameter once more, and some clients encode it twice.
@@ -55,8 +64,11 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
             .map(|text| decoded(text).ok_or_else(not_utf8))
             .transpose()?,
     };
+    spelled(state, given.filter(|g| !g.is_empty()), query).await
+}
+
+async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
     let base = state.settings.directory.clone();
-    let given = given.filter(|g| !g.is_empty());
     let shown = given.clone();
     let task = tokio::task::spawn_blocking(move || match given {
         Some(given) => canonical(&base, &given),
@@ -69,7 +81,7 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
         let got = Value::from(shown);
         Problem::bad(
             BadKind::Query,
-            format!("Expected a directory, got {got}: {error}\n  at [\"{query}\"]"),
+            format!("Expected a directory, got {got}: {error}\n  at [\"{field}\"]"),
         )
     })
 }
@@ -108,34 +120,6 @@ impl Directory {
     /// When there is no such directory.
     pub async fn existing(self) -> Result<String, Problem> {
         existing(self.0, QUERY).await
-    }
-
-    /// A directory that stands in a field of a body.
-    ///
-    /// # Errors
-    /// When there is no such directory; the error names the field, as `["location"]["directory"]`.
-    pub async fn in_body(state: &Shared, given: &str, field: &str) -> Result<Self, Problem> {
-        let (base, path) = (state.settings.directory.clone(), given.to_owned());
-        let task = tokio::task::spawn_blocking(move || canonical(&base, &path));
-        let directory = task
-            .await
-            .unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        let is_there = match &directory {
-            Ok(directory) => tokio::fs::metadata(directory)
-                .await
-                .is_ok_and(|m| m.is_dir()),
-            Err(_) => false,
-        };
-        match directory {
-            Ok(directory) if is_there => Ok(Self(directory)),
-            _ => {
-                let got = Value::from(given);
-                let message = format!(
-                    "Expected a directory that exists on the server, got {got}\n  at {field}"
-                );
-                Err(Problem::bad(BadKind::Payload, message))
-            }
-        }
     }
 
     /// The directory with its project.

@@ -1,4 +1,4 @@
-//! `GET /api/location`, and the location that answers of OpenCode 2 are about.
+//! `GET /api/location`, and the location that requests of OpenCode 2 are about.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -12,7 +12,7 @@ use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
 use crate::opencode::project::LocationInfo;
 
-/// The location that a request is about, as its answer names it.
+/// The location that a request is about: `?location[directory]=`, or what the first version takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location(pub LocationInfo);
 
@@ -20,8 +20,8 @@ impl FromRequestParts<Shared> for Location {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let directory = directory::Location::from_request_parts(parts, state).await?;
-        Ok(Self(state.projects.locate(&directory.0).await.location()))
+        let named = directory::Location::from_request_parts(parts, state).await?;
+        Ok(Self(state.projects.locate(&named.0).await.location()))
     }
 }
 

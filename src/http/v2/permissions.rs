@@ -60,7 +60,7 @@ pub async fn list(
     Location(location): Location,
 ) -> Json<V2Permissions> {
     let waiting = state.sessions.permissions(Some(&location.directory));
-    let data = waiting.into_iter().map(V2Permission::from).collect();
+    let data = waiting.into_iter().map(Into::into).collect();
     Json(V2Permissions { location, data })
 }
 

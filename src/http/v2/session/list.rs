@@ -49,12 +49,14 @@ pub async fn list(
 ) -> Result<Json<V2Sessions>, Problem> {
     let page = Page::of(&params)?;
     let filter = ListFilter {
-        project_id: params.text("project").map(str::to_owned),
         directory: params.text("directory").map(str::to_owned),
         search: params.text("search").map(str::to_owned),
         ..ListFilter::default()
     };
     let mut sessions = state.sessions.list(filter).await;
+    if let Some(project) = params.text("project") {
+        sessions.retain(|session| session.project_id == project);
+    }
     // Ids of sessions descend, so the older one of two has the higher id.
     sessions.sort_by(|a, b| (a.time.created, &b.id).cmp(&(b.time.created, &a.id)));
     let (sessions, cursor) = page.cut(sessions, |session| session.id.to_string())?;
