@@ -28,6 +28,8 @@ use crate::store::StoreError;
 const QUEUE_RETRY_AFTER_S: u64 = 5;
 /// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
+/// What OpenCode 2 calls a cursor that leads nowhere.
+const INVALID_CURSOR: &str = "InvalidCursorError";
 
 /// What part of a request is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -272,8 +274,7 @@ impl Problem {
 
     /// 400 for a cursor that leads nowhere.
     pub fn cursor(message: &str) -> Self {
-        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]"))
-            .tagged("InvalidCursorError")
+        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]")).tagged(INVALID_CURSOR)
     }
 
     fn in_both_shapes(mut self) -> Self {
@@ -420,6 +421,10 @@ impl Problem {
             flat.extend(data.clone());
         }
         flat.extend(self.0.tagged.clone());
+        if tag == INVALID_CURSOR {
+            // OpenCode's shape of this one has nothing but its message.
+            flat.remove("kind");
+        }
         flat
     }
 }

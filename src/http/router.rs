@@ -213,6 +213,7 @@ fn v2_sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::prompt::prompt))
         .routes(routes!(session::interrupt::interrupt))
         .routes(routes!(session::wait::wait))
+        .routes(routes!(session::compact::compact))
         .routes(routes!(session::history::history))
         .routes(routes!(session::event::events))
         .routes(routes!(session::permissions::list))
