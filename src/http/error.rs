@@ -17,10 +17,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::git::GitError;
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, SessionId};
 use crate::registry::{DefaultsError, SelectError};
 use crate::session;
+use crate::store::StoreError;
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
@@ -114,6 +116,10 @@ pub struct NotFoundData {
     #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub request_id: Option<String>,
+    /// The project that is not there.
+    #[serde(rename = "projectID", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub project_id: Option<String>,
 }
 
 /// A session that has moved on since it was read.
@@ -320,6 +326,25 @@ impl Problem {
         )
     }
 
+    /// 500 for a failure that the client can be told about.
+    fn failed(message: String) -> Self {
+        let mut problem = Self::unforeseen(&message);
+        if let ErrorBody::UnknownError(data) = &mut problem.0.body {
+            data.message = message;
+        }
+        problem
+    }
+
+    /// 404 for a project that was never used.
+    pub fn no_project(id: &str) -> Self {
+        let data = NotFoundData {
+            message: format!("Project not found: {id}"),
+            project_id: Some(id.to_owned()),
+            ..NotFoundData::default()
+        };
+        Self::not_found(data, "ProjectNotFoundError").in_both_shapes()
+    }
+
     fn not_found(data: NotFoundData, tag: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorBody::NotFoundError(data)).tagged(tag)
     }
@@ -416,12 +441,14 @@ impl From<session::Error> for Problem {
             message: message.clone(),
             session_id,
             request_id,
+            project_id: None,
         };
         match error {
             Error::NotFound(id) => Self::not_found(missing(None, Some(id)), "SessionNotFoundError"),
             Error::MessageNotFound(_) => {
                 Self::not_found(missing(None, None), "MessageNotFoundError")
             }
+            Error::PartNotFound(_) => Self::not_found(missing(None, None), "PartNotFoundError"),
             Error::PermissionNotFound(id) => Self::not_found(
                 missing(Some(id.to_string()), None),
                 "PermissionNotFoundError",
@@ -465,6 +492,7 @@ impl From<session::Error> for Problem {
                 let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
                 Self::new(StatusCode::BAD_GATEWAY, body)
             }
+            Error::NotRestored(_) => Self::failed(message),
             Error::Store(error) => Self::unforeseen(&error),
             Error::ShutDown => Self::shutting_down(),
         }
@@ -476,6 +504,24 @@ impl From<DefaultsError> for Problem {
         match error {
             DefaultsError::Select(error) => error.into(),
             DefaultsError::Store(error) => session::Error::Store(error).into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::unforeseen(&error)
+    }
+}
+
+impl From<GitError> for Problem {
+    fn from(error: GitError) -> Self {
+        match error {
+            // What git says is about the user's own repository, and what he has to know.
+            GitError::NotInstalled | GitError::Failed { .. } | GitError::TooLarge { .. } => {
+                Self::bad(BadKind::Query, error.to_string())
+            }
+            GitError::Io(_) | GitError::TimedOut { .. } => Self::unforeseen(&error),
         }
     }
 }

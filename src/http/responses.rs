@@ -72,6 +72,7 @@ responses! {
     NotThere = "404", "There is no such session, message or request.", ["NotFoundError"];
     Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"];
     MessageExists = "409", "There is a message with this id already.", ["MessageExistsError"];
+    BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"];
     Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"],
         header "ETag": "The session's revision now.";
     TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"];

@@ -22,7 +22,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use super::error::{BadKind, Problem};
 use super::extract::{Params, text_parameter};
 use super::state::Shared;
-use crate::event::{Bus, Next, Published, render};
+use crate::event::{Attendance, Bus, Next, Published, render};
 use crate::opencode::event::EventPayload;
 
 /// Time between two heartbeats.
@@ -101,6 +101,7 @@ enum Wake {
 
 struct EventStream {
     bus: Arc<Bus>,
+    _attendance: Attendance,
     view: View,
     cursor: u64,
     greeted: bool,
@@ -118,6 +119,7 @@ impl EventStream {
     ) -> Self {
         let cursor = bus.subscribe(after.0).cursor();
         Self {
+            _attendance: bus.attend(),
             bus,
             view,
             cursor,
