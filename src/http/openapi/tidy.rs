@@ -26,6 +26,7 @@ pub fn tidy(document: &mut Value) {
     }
     name_unions_of_responses(document);
     write_primitives_as_json(document);
+    name_maps_of_responses(document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         give_events_their_id(schemas);
         name_variants(schemas);
@@ -123,6 +124,34 @@ fn name_unions_of_responses(document: &mut Value) {
     }
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.extend(unions);
+    }
+}
+
+/// An answer that is a map is a schema of its own, named after its operation.
+fn name_maps_of_responses(document: &mut Value) {
+    let mut maps = Map::new();
+    for operation in operations(document) {
+        let name = format!(
+            "{}Map",
+            pascal_case(operation["operationId"].as_str().unwrap_or_default())
+        );
+        let Some(response) = operation.pointer_mut("/responses/200") else {
+            continue;
+        };
+        let description = response["description"].clone();
+        let Some(schema) = response.pointer_mut("/content/application~1json/schema") else {
+            continue;
+        };
+        if !schema["additionalProperties"].is_object() {
+            continue;
+        }
+        let reference = json!({ "$ref": format!("{SCHEMAS}{name}") });
+        let mut map = std::mem::replace(schema, reference);
+        map["description"] = description;
+        maps.insert(name, map);
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(maps);
     }
 }
 

@@ -108,6 +108,29 @@ fn what_is_json_is_called_json() {
 }
 
 #[test]
+fn whatever_an_operation_takes_or_answers_has_a_name() {
+    let mut document = made();
+    for operation in operations(&mut document) {
+        let id = operation["operationId"].clone();
+        let request = operation["requestBody"]["content"].as_object();
+        let responses = operation["responses"].as_object().expect("responses");
+        let responses = responses.values().filter_map(|r| r["content"].as_object());
+        for (kind, content) in request.into_iter().chain(responses).flatten() {
+            for made_up in [
+                "oneOf",
+                "anyOf",
+                "allOf",
+                "properties",
+                "additionalProperties",
+            ] {
+                let schema = &content["schema"][made_up];
+                assert!(schema.is_null(), "{id}: {kind}: {made_up}: {schema}");
+            }
+        }
+    }
+}
+
+#[test]
 fn unions_have_named_variants() {
     let document = made();
     let schemas = &document["components"]["schemas"];
