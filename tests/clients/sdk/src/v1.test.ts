@@ -214,5 +214,6 @@ test("providers, agents, configuration, paths", SCENARIO, async () => {
   assert.ok(agents.some(({ name, mode }) => name === "build" && mode === "primary"));
   ok(await client.config.get());
   assert.equal(ok(await client.path.get()).directory, run.work);
-  assert.equal(ok(await client.project.current()).worktree, run.work);
+  // Outside of a repository there is one project for everything.
+  assert.equal(ok(await client.project.current()).worktree, "/");
 });
