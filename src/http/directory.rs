@@ -47,6 +47,15 @@ impl FromRequestParts<Shared> for Location {
     }
 }
 
+/// A directory that a body names.
+///
+/// # Errors
+/// When it cannot be a path; `field` is where it stands.
+pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory, Problem> {
+    let given = Some(given.to_owned()).filter(|g| !g.is_empty());
+    Ok(Directory(spelled(state, given, field).await?))
+}
+
 async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
     let given = match Params::of(parts)?.text(query) {
         // OpenCode decodes the parameter once more, and some clients encode it twice.
@@ -55,8 +64,11 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
             .map(|text| decoded(text).ok_or_else(not_utf8))
             .transpose()?,
     };
+    spelled(state, given.filter(|g| !g.is_empty()), query).await
+}
+
+async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
     let base = state.settings.directory.clone();
-    let given = given.filter(|g| !g.is_empty());
     let shown = given.clone();
     let task = tokio::task::spawn_blocking(move || match given {
         Some(given) => canonical(&base, &given),
@@ -69,7 +81,7 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
         let got = Value::from(shown);
         Problem::bad(
             BadKind::Query,
-            format!("Expected a directory, got {got}: {error}\n  at [\"{query}\"]"),
+            format!("Expected a directory, got {got}: {error}\n  at [\"{field}\"]"),
         )
     })
 }

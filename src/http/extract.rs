@@ -440,6 +440,24 @@ path_ids! {
     }
 }
 path_ids! {
+    /// A permission request below its session, as OpenCode 2 names it.
+    V2PermissionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The permission request's id.
+        request: PermissionId = "requestID",
+    }
+}
+path_ids! {
+    /// A question below its session.
+    V2QuestionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The question's id.
+        request: QuestionId = "requestID",
+    }
+}
+path_ids! {
     /// A question in the path.
     QuestionPath {
         /// The question's id.
