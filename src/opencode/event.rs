@@ -180,6 +180,7 @@ pub struct SessionIdleEvent {
 
 /// What a session has changed in its working directory; while it is reverted, what was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionDiffChanged)]
 pub struct SessionDiff {
     /// The session.
     #[serde(rename = "sessionID")]
