@@ -94,9 +94,15 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^what clients ask at their start: GET (\/skill|\/experimental\/tool\/ids) 200 lacks \[\]: /,
-    why: "skills and tools are each agent's own; ACP does not tell them",
+    what: /^what clients ask at their start: GET (\/skill 200 lacks \[\]|\/experimental\/tool\/ids 200 lacks \[\]|\/api\/(skill|integration) 200 lacks \.data\[\]): /,
+    why: "skills, tools and integrations are each agent's own; ACP does not tell them",
     on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET \/api\/agent 200 has \.data\[\]: object$/,
+    why: "OpenCode 2 lists its agents only after a while; Baton has them at once",
+    on: BOTH,
+    sometimes: true,
   },
   // Prompts.
   {
@@ -109,7 +115,48 @@ export const INTENDED = [
     why: "the session is busy as soon as it can do nothing else",
     on: BOTH,
   },
+  // OpenCode 2 is another view of the same sessions.
+  {
+    what: /^OpenCode 2: create a session and prompt: (story has "|beside lacks session\.next\.(prompt|step|text))/,
+    why: "there is one history: a turn is told by the events of messages and parts, which all clients read, whichever route has begun it",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: read: GET \/api\/session\/\{sessionID\}\/(message|context) 200 has \.data\[(assistant|user|agent-switched|model-switched)\]/,
+    why: "the same: OpenCode 2 does not see the messages and switches that came by OpenCode 1's routes",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: create a session and prompt: GET .*\.content\[text\]\.id: /,
+    why: "the same: a text has the id of its part",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: create a session and prompt: POST \/api\/session 200 has \.data\.agent: /,
+    why: "a selection has an agent",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: .* 200 lacks \.cursor\.(next|previous): string$/,
+    why: "a cursor leads to a page that there is; OpenCode gives one also where nothing follows",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: .* 200 lacks \.data(\[\])?\.subpath: string$/,
+    why: "where a session works is its location; OpenCode repeats it below the project's folder",
+    on: BOTH,
+  },
   // Sessions.
+  {
+    what: /^(fork|fork at a message): POST .* 200 has \.(agent|model): |^event session\.created has \.info\.(agent|model): /,
+    why: "a fork goes on with what is selected; OpenCode's has nothing selected",
+    on: BOTH,
+  },
+  {
+    what: /^share: POST .*: 400 BadRequest instead of 500 UnknownError$/,
+    why: "says that Baton shares nothing; OpenCode, when it may not, fails",
+    on: BOTH,
+  },
   {
     what: /has (\[\])?\.(info\.)?summary: object$/,
     why: "a session that has changed no file says so; OpenCode says nothing before the first turn",
@@ -204,12 +251,12 @@ export const INTENDED = [
   },
   // The mock agent does other things than the stub LLM behind OpenCode.
   {
-    what: /^(a tool that writes a file|read the session after that|fork|fork at a message|revert|revert, and go on from there): .*("reasoning|\[reasoning\]|after "reasoning)/,
+    what: /^(a tool that writes a file|read the session after that|fork|fork at a message|revert|revert, and go on from there|OpenCode 2: read): .*("reasoning|\[reasoning\]|after "reasoning)/,
     why: "the mock thinks before it calls its tool",
     on: MOCK,
   },
   {
-    what: /^(permission rejected|a question rejected): story has "text/,
+    what: /^(permission rejected|a question rejected): story has "text|^fork: story has "(text ends" after "tool bash error|step-finish" after "text ends)"$/,
     why: "the mock says a last word after a refusal; OpenCode's turn ends there",
     on: MOCK,
   },
