@@ -106,13 +106,28 @@ export const INTENDED = [
   },
   // Prompts.
   {
-    what: /^a prompt with a file: story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
+    what: /^(a prompt with a file|fork): story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
     why: "the agent gets the file as ACP has it and reads it by itself; OpenCode writes what it has read into the user's message",
     on: BOTH,
   },
   {
     what: /^summarize: story (has "status busy" at the beginning|lacks "status busy" after "compaction")$/,
     why: "the session is busy as soon as it can do nothing else",
+    on: BOTH,
+  },
+  {
+    what: /^summarize: GET .* lacks \[user\]\.info\.summary: object$/,
+    why: "a summary changes no file; OpenCode tells that it has changed none",
+    on: BOTH,
+  },
+  {
+    what: /^event session\.updated has \.info\.time\.compacting: number$/,
+    why: "a session that is being summed up says so in the field that OpenCode's document has for it",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: switch the (model|agent): story has "(user message|text)"|^event message\.part\.updated text has \.part\.(ignored: boolean|metadata: object)$/,
+    why: "a switch stands in the transcript, as a line that no model is given: clients look at the last message to tell what is selected",
     on: BOTH,
   },
   // OpenCode 2 is another view of the same sessions.
