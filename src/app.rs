@@ -16,13 +16,16 @@ use tokio::task::JoinHandle;
 
 use crate::agent::pool::{Ledger, Pool};
 use crate::agent::process::end_orphan;
-use crate::config::Settings;
+use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
+use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
+use crate::shell::Shell;
+use crate::snapshot::Snapshots;
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
 /// The store's file in the data directory.
@@ -72,7 +75,9 @@ struct Parts {
     store: Arc<SqliteStore>,
     pool: Arc<Pool>,
     registry: Arc<Registry>,
+    projects: Arc<Projects>,
     sessions: Arc<Sessions>,
+    snapshots: Arc<Snapshots>,
     /// Held while the server lives.
     _lock: File,
 }
@@ -118,6 +123,7 @@ impl App {
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
+            projects: Arc::clone(&parts.projects),
             bus,
             settings: HttpSettings::of(&settings),
             stopping: stop.subscribe(),
@@ -214,6 +220,12 @@ impl Parts {
             settings.directory.clone(),
             ledger.clone(),
         );
+        let shell = Shell::new(
+            settings.limits.shell,
+            backends.timeouts.end,
+            vec![PASSWORD_VARIABLE.to_owned()],
+            ledger.clone(),
+        );
         let registry = Registry::open(
             backends.agents.clone(),
             backends.default_model.clone(),
@@ -223,11 +235,16 @@ impl Parts {
             settings.data_dir.join(SCRATCH_DIR),
         )
         .await;
+        let snapshots = Arc::new(Snapshots::new(&settings.data_dir, settings.snapshot));
+        let projects = Projects::open(Arc::clone(&shared_store)).await?;
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
+            snapshots: Arc::clone(&snapshots),
+            shell,
+            projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
@@ -239,16 +256,21 @@ impl Parts {
             store,
             pool,
             registry,
+            projects,
             sessions,
+            snapshots,
             _lock: lock,
         })
     }
 
-    fn background(&self) -> [JoinHandle<()>; 2] {
+    fn background(&self) -> [JoinHandle<()>; 4] {
         let registry = Arc::clone(&self.registry);
         let probes = tokio::spawn(async move { registry.probe_all().await });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
-        [probes, evictions]
+        let sessions = Arc::clone(&self.sessions);
+        let restoring = tokio::spawn(async move { sessions.finish_restoring().await });
+        let old_snapshots = tokio::spawn(Arc::clone(&self.snapshots).throw_away_old());
+        [probes, evictions, restoring, old_snapshots]
     }
 
     async fn close(self) {

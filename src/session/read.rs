@@ -8,8 +8,7 @@ use super::state::{Locked, Session};
 use super::transcript;
 use super::{Error, ListFilter, Sessions, detached};
 use crate::opencode::event::{
-    EventPayload, MessageRemoved, PermissionReplied, QuestionRejected, QuestionReplied,
-    SessionStatus, Todo,
+    EventPayload, PermissionReplied, QuestionRejected, QuestionReplied, SessionStatus, Todo,
 };
 use crate::opencode::history::ModelHistory;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
@@ -17,7 +16,7 @@ use crate::opencode::request::{PermissionReply, PermissionRequest, QuestionReque
 use crate::opencode::{
     MessageId, PermissionId, QuestionId, Session as SessionInfo, SessionId, now_ms,
 };
-use crate::store::{Change, MessageRange, Store, StoreError};
+use crate::store::{MessageRange, Store, StoreError};
 
 /// Why an answer of an earlier server is not whole.
 const RESTARTED: &str = "Baton was restarted while this answer was being written.";
@@ -49,7 +48,7 @@ pub(super) async fn interrupt_open_messages(store: &dyn Store) -> Result<(), Sto
 }
 
 /// The message that is being written, in place of what the store has of it.
-fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
+pub(super) fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
     match &locked.runtime.answering {
         Some(answering) if answering.message.id == *message.info.id() => answering.snapshot(),
         _ => message,
@@ -57,7 +56,7 @@ fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
 }
 
 /// False for an answer that was still being written when it was read, and has ended since.
-fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
+pub(super) fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
     match &message.info {
         Message::Assistant(m) if m.time.completed.is_none() => locked
             .runtime
@@ -66,6 +65,14 @@ fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
             .is_some_and(|a| a.message.id == m.id),
         _ => true,
     }
+}
+
+/// Whether a path is another one or lies below it.
+fn is_below(path: &str, above: &str) -> bool {
+    above.is_empty()
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Sessions {
@@ -85,10 +92,15 @@ impl Sessions {
         for session in self.every() {
             let locked = session.locked.lock().await;
             let state = &locked.state;
-            let wanted = filter
-                .directory
-                .as_deref()
-                .is_none_or(|d| d == state.directory)
+            let is = |wanted: &Option<String>, have: &str| {
+                wanted.as_deref().is_none_or(|wanted| wanted == have)
+            };
+            let wanted = is(&filter.project_id, &state.project_id)
+                && is(&filter.directory, &state.directory)
+                && filter
+                    .path
+                    .as_deref()
+                    .is_none_or(|path| is_below(&state.path, path))
                 && (!filter.roots || state.parent_id.is_none())
                 && filter.start.is_none_or(|start| state.time.updated >= start)
                 && search
@@ -156,11 +168,13 @@ impl Sessions {
         })
     }
 
-    /// The sessions that are busy, as OpenCode lists them.
-    pub async fn statuses(&self) -> BTreeMap<String, SessionStatus> {
+    /// The sessions of a directory, or of all, that are busy, as OpenCode lists them.
+    pub async fn statuses(&self, directory: Option<&str>) -> BTreeMap<String, SessionStatus> {
         let mut busy = BTreeMap::new();
         for session in self.every() {
-            if session.locked.lock().await.runtime.is_busy() {
+            if directory.is_none_or(|d| d == &*session.directory)
+                && session.locked.lock().await.runtime.is_busy()
+            {
                 busy.insert(session.id.to_string(), SessionStatus::Busy);
             }
         }
@@ -228,58 +242,25 @@ impl Sessions {
         }
     }
 
-    /// Deletes a message with its parts. Agents that have seen it are given the conversation anew.
-    ///
-    /// # Errors
-    /// No such session or message, a busy session, or a failing store.
-    pub async fn delete_message(
-        self: &Arc<Self>,
-        id: &SessionId,
-        message: &MessageId,
-    ) -> Result<(), Error> {
-        let session = self.find(id)?;
-        let (this, message) = (Arc::clone(self), message.clone());
-        detached(async move { this.delete_message_now(&session, message).await }).await
+    /// The permission requests that wait, of the sessions of a directory or of all.
+    pub fn permissions(&self, directory: Option<&str>) -> Vec<PermissionRequest> {
+        let mut waiting = self.asks.permissions();
+        waiting.retain(|request| self.is_in(&request.session_id, directory));
+        waiting
     }
 
-    async fn delete_message_now(&self, session: &Session, message: MessageId) -> Result<(), Error> {
-        let mut locked = session.locked.lock().await;
-        if self.store.message(&session.id, &message).await?.is_none() {
-            return Err(Error::MessageNotFound(message));
-        }
-        if locked.runtime.is_busy() {
-            return Err(Error::Busy(session.id.clone()));
-        }
-        let delete = Change::DeleteMessage {
-            session: session.id.clone(),
-            id: message.clone(),
+    /// The questions that wait, of the sessions of a directory or of all.
+    pub fn questions(&self, directory: Option<&str>) -> Vec<QuestionRequest> {
+        let mut waiting = self.asks.questions();
+        waiting.retain(|request| self.is_in(&request.session_id, directory));
+        waiting
+    }
+
+    fn is_in(&self, id: &SessionId, directory: Option<&str>) -> bool {
+        let Some(directory) = directory else {
+            return true;
         };
-        self.store
-            .commit(vec![
-                delete,
-                Change::DeleteBindings {
-                    session: session.id.clone(),
-                },
-            ])
-            .await?;
-        locked.runtime.bindings.clear();
-        locked.runtime.bindings_epoch += 1;
-        let removed = MessageRemoved {
-            session_id: session.id.clone(),
-            message_id: message,
-        };
-        self.publish(session, &[EventPayload::MessageRemoved(removed)]);
-        Ok(())
-    }
-
-    /// The permission requests that wait.
-    pub async fn permissions(&self) -> Vec<PermissionRequest> {
-        self.asks.permissions()
-    }
-
-    /// The questions that wait.
-    pub async fn questions(&self) -> Vec<QuestionRequest> {
-        self.asks.questions()
+        self.find(id).is_ok_and(|s| *s.directory == *directory)
     }
 
     /// Answers a permission request. `Always` is remembered for the session and this backend, and
