@@ -20,7 +20,7 @@ const VARIANT_MODELS_MAX: usize = 64;
 /// Time for that.
 const VARIANTS_AT_MOST: Duration = Duration::from_secs(20);
 /// How long to wait for an agent's list of commands, once everything else is known.
-const COMMANDS_AT_MOST: Duration = Duration::from_millis(500);
+const COMMANDS_AT_MOST: Duration = Duration::from_millis(1_500);
 /// The model of a backend that advertises none and is configured with none.
 pub const ONLY_MODEL: &str = "default";
 
