@@ -16,8 +16,10 @@ use baton::agent::spec;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
+use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
+use baton::shell::{Shell, ShellLimits};
 use baton::snapshot::Snapshots;
 use baton::store::{SqliteStore, Store};
 use criterion::{
@@ -63,6 +65,12 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     )
     .await;
     registry.probe_all().await;
+    let shell = Shell::new(
+        ShellLimits::default(),
+        timeouts.end,
+        Vec::new(),
+        Arc::clone(&ledger),
+    );
     let pool = Pool::new(PoolLimits::default(), timeouts, folder.to_owned(), ledger);
     let settings = Settings {
         queue_prompts: 32,
@@ -70,12 +78,15 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         timeouts,
     };
     let bus = Arc::new(Bus::new(RingLimits::default()));
+    let projects = Projects::open(Arc::clone(&store)).await.expect("projects");
     let deps = Deps {
         store,
         bus,
         registry,
         pool: Arc::clone(&pool),
         snapshots: Arc::new(Snapshots::new(folder, false)),
+        shell,
+        projects,
         settings,
     };
     (Sessions::open(deps).await.expect("sessions"), pool)

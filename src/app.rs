@@ -16,13 +16,15 @@ use tokio::task::JoinHandle;
 
 use crate::agent::pool::{Ledger, Pool};
 use crate::agent::process::end_orphan;
-use crate::config::Settings;
+use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
+use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
+use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
@@ -73,6 +75,7 @@ struct Parts {
     store: Arc<SqliteStore>,
     pool: Arc<Pool>,
     registry: Arc<Registry>,
+    projects: Arc<Projects>,
     sessions: Arc<Sessions>,
     snapshots: Arc<Snapshots>,
     /// Held while the server lives.
@@ -120,6 +123,7 @@ impl App {
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
+            projects: Arc::clone(&parts.projects),
             bus,
             settings: HttpSettings::of(&settings),
             stopping: stop.subscribe(),
@@ -216,6 +220,12 @@ impl Parts {
             settings.directory.clone(),
             ledger.clone(),
         );
+        let shell = Shell::new(
+            settings.limits.shell,
+            backends.timeouts.end,
+            vec![PASSWORD_VARIABLE.to_owned()],
+            ledger.clone(),
+        );
         let registry = Registry::open(
             backends.agents.clone(),
             backends.default_model.clone(),
@@ -226,12 +236,15 @@ impl Parts {
         )
         .await;
         let snapshots = Arc::new(Snapshots::new(&settings.data_dir, settings.snapshot));
+        let projects = Projects::open(Arc::clone(&shared_store)).await?;
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
             snapshots: Arc::clone(&snapshots),
+            shell,
+            projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
                 budget: settings.limits.handoff,
@@ -243,6 +256,7 @@ impl Parts {
             store,
             pool,
             registry,
+            projects,
             sessions,
             snapshots,
             _lock: lock,

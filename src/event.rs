@@ -44,6 +44,8 @@ pub struct Published {
     pub directory: Arc<str>,
     /// `{"id", "type", "properties"}`.
     pub json: String,
+    /// The events that were published together with it are over.
+    pub last: bool,
 }
 
 /// The bus.
@@ -103,7 +105,8 @@ impl Bus {
     pub fn publish(&self, directory: &Arc<str>, payloads: &[EventPayload]) {
         let rendered: Vec<String> = payloads.iter().map(render).collect();
         let mut ring = self.ring();
-        for json in rendered {
+        let count = rendered.len();
+        for (index, json) in rendered.into_iter().enumerate() {
             ring.last += 1;
             ring.bytes += json.len();
             let sequence = ring.last;
@@ -111,6 +114,7 @@ impl Bus {
                 sequence,
                 directory: Arc::clone(directory),
                 json,
+                last: index + 1 == count,
             };
             ring.events.push_back(Arc::new(event));
         }
@@ -122,6 +126,18 @@ impl Bus {
         }
         // Under the lock, so that the head never runs backwards.
         self.head.send_replace(ring.last);
+    }
+
+    /// Marks somebody as a reader for as long as it is kept, also between two readings.
+    pub fn attend(&self) -> Attendance {
+        Attendance {
+            _counted: self.head.subscribe(),
+        }
+    }
+
+    /// Whether anybody reads.
+    pub fn is_attended(&self) -> bool {
+        self.head.receiver_count() > 0
     }
 
     /// Starts reading: after the given number, or from now on.
@@ -136,6 +152,12 @@ impl Bus {
             cursor,
         }
     }
+}
+
+/// Somebody reads; see [`Bus::attend`].
+#[derive(Debug)]
+pub struct Attendance {
+    _counted: watch::Receiver<u64>,
 }
 
 /// What a subscriber reads.
@@ -218,6 +240,16 @@ mod tests {
         assert_eq!(json["type"], "server.heartbeat");
         assert_eq!(json["properties"], serde_json::json!({}));
         assert!(json["id"].as_str().is_some_and(|id| id.starts_with("evt_")));
+    }
+
+    #[test]
+    fn a_bus_knows_whether_anybody_reads() {
+        let bus = Bus::new(limits(1));
+        assert!(!bus.is_attended());
+        let attendance = bus.attend();
+        assert!(bus.is_attended());
+        drop(attendance);
+        assert!(!bus.is_attended());
     }
 
     #[tokio::test]

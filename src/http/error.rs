@@ -17,10 +17,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::git::GitError;
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, SessionId};
 use crate::registry::{DefaultsError, SelectError};
 use crate::session;
+use crate::store::StoreError;
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
@@ -29,6 +31,7 @@ const REF_CHARS: usize = 12;
 
 /// What part of a request is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = BadRequestKind)]
 pub enum BadKind {
     /// The path.
     Params,
@@ -53,6 +56,7 @@ pub struct BadRequestData {
 
 /// Only a message.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ErrorMessage)]
 pub struct MessageData {
     /// What happened, and what to do.
     pub message: String,
@@ -112,6 +116,10 @@ pub struct NotFoundData {
     #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub request_id: Option<String>,
+    /// The project that is not there.
+    #[serde(rename = "projectID", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub project_id: Option<String>,
 }
 
 /// A session that has moved on since it was read.
@@ -210,6 +218,8 @@ struct Inner {
     body: ErrorBody,
     /// The name in OpenCode 2's shape, where it is not that of the body.
     tag: Option<&'static str>,
+    /// Further fields in OpenCode 2's shape.
+    tagged: Map<String, Value>,
     /// OpenCode writes this error in its second shape on its first routes, too.
     both: bool,
     header: Option<(HeaderName, HeaderValue)>,
@@ -221,6 +231,7 @@ impl Problem {
             status,
             body,
             tag: None,
+            tagged: Map::new(),
             both: false,
             header: None,
         }))
@@ -229,6 +240,27 @@ impl Problem {
     fn tagged(mut self, tag: &'static str) -> Self {
         self.0.tag = Some(tag);
         self
+    }
+
+    /// Adds a field in OpenCode 2's shape.
+    pub fn with_tagged_field(mut self, name: &str, value: &str) -> Self {
+        self.0.tagged.insert(name.to_owned(), Value::from(value));
+        self
+    }
+
+    /// 404 for something with an error of its own in OpenCode 2's shape.
+    pub fn missing(message: String, tag: &'static str) -> Self {
+        let data = NotFoundData {
+            message,
+            ..NotFoundData::default()
+        };
+        Self::not_found(data, tag)
+    }
+
+    /// 400 for a cursor that leads nowhere.
+    pub fn cursor(message: &str) -> Self {
+        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]"))
+            .tagged("InvalidCursorError")
     }
 
     fn in_both_shapes(mut self) -> Self {
@@ -327,6 +359,16 @@ impl Problem {
         problem
     }
 
+    /// 404 for a project that was never used.
+    pub fn no_project(id: &str) -> Self {
+        let data = NotFoundData {
+            message: format!("Project not found: {id}"),
+            project_id: Some(id.to_owned()),
+            ..NotFoundData::default()
+        };
+        Self::not_found(data, "ProjectNotFoundError").in_both_shapes()
+    }
+
     fn not_found(data: NotFoundData, tag: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorBody::NotFoundError(data)).tagged(tag)
     }
@@ -364,6 +406,7 @@ impl Problem {
         if let Some(data) = body["data"].as_object() {
             flat.extend(data.clone());
         }
+        flat.extend(self.0.tagged.clone());
         flat
     }
 }
@@ -423,6 +466,7 @@ impl From<session::Error> for Problem {
             message: message.clone(),
             session_id,
             request_id,
+            project_id: None,
         };
         match error {
             Error::NotFound(id) => Self::not_found(missing(None, Some(id)), "SessionNotFoundError"),
@@ -467,7 +511,7 @@ impl From<session::Error> for Problem {
             Error::Invalid { .. } => Self::bad(BadKind::Payload, message),
             Error::DuplicateMessage(_) => {
                 let body = ErrorBody::MessageExistsError(message_data(message));
-                Self::new(StatusCode::CONFLICT, body)
+                Self::new(StatusCode::CONFLICT, body).tagged("ConflictError")
             }
             Error::NotApplied(error) => {
                 let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
@@ -485,6 +529,24 @@ impl From<DefaultsError> for Problem {
         match error {
             DefaultsError::Select(error) => error.into(),
             DefaultsError::Store(error) => session::Error::Store(error).into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::unforeseen(&error)
+    }
+}
+
+impl From<GitError> for Problem {
+    fn from(error: GitError) -> Self {
+        match error {
+            // What git says is about the user's own repository, and what he has to know.
+            GitError::NotInstalled | GitError::Failed { .. } | GitError::TooLarge { .. } => {
+                Self::bad(BadKind::Query, error.to_string())
+            }
+            GitError::Io(_) | GitError::TimedOut { .. } => Self::unforeseen(&error),
         }
     }
 }

@@ -1,17 +1,19 @@
 //! What handlers take from a request. Each refusal is a [`Problem`] in JSON.
 
+use std::ops::RangeInclusive;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::{IntoParams, PartialSchema};
 
+pub use super::directory::{DIRECTORY_HEADER, Directory};
 use super::error::{BadKind, Problem};
 use super::fields::Fields;
 use super::state::Shared;
@@ -22,8 +24,6 @@ use crate::session::Caller;
 
 /// The longest `x-client-id`, in bytes.
 const CLIENT_MAX_BYTES: usize = 256;
-/// Names the working directory, percent-encoded.
-pub const DIRECTORY_HEADER: &str = "x-opencode-directory";
 /// Names the client in the events that its request causes.
 pub const CLIENT_HEADER: &str = "x-client-id";
 const JSON: &str = "application/json";
@@ -50,6 +50,11 @@ impl<const MERGE: bool> Body<MERGE> {
         self.0
             .as_ref()
             .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
+    }
+
+    /// The whole body, when there is one.
+    pub fn value(&self) -> Option<&Value> {
+        self.0.as_ref()
     }
 
     /// The fields of the body, when there is one.
@@ -116,7 +121,10 @@ fn check_content_type(content_type: Option<&str>, merge: bool) -> Result<(), Pro
 }
 
 /// A header as text; the first one when there are several.
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+pub(super) fn header_text<'a>(
+    headers: &'a HeaderMap,
+    name: &str,
+) -> Result<Option<&'a str>, Problem> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
@@ -134,7 +142,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    fn of(parts: &Parts) -> Result<Self, Problem> {
+    pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
         let Query(pairs) = Query::try_from_uri(&parts.uri)
             .map_err(|_| Problem::bad(BadKind::Query, "The query cannot be read"))?;
         Ok(Self(pairs))
@@ -146,6 +154,57 @@ impl Params {
         found
             .map(|(_, value)| value.as_str())
             .filter(|v| !v.is_empty())
+    }
+
+    /// A parameter's text, which may be empty.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn required(&self, name: &str) -> Result<&str, Problem> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        let missing = || Problem::bad(BadKind::Query, format!("Missing key\n  at [\"{name}\"]"));
+        found.map(|(_, value)| value.as_str()).ok_or_else(missing)
+    }
+
+    /// One of a few words.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(*value));
+        }
+        let expected: Vec<_> = words
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
+        Err(Self::refuse(name, &expected.join(" | "), text))
+    }
+
+    /// A whole number between two bounds.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn between(
+        &self,
+        name: &str,
+        bounds: RangeInclusive<usize>,
+    ) -> Result<Option<usize>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let number = text.parse().ok().filter(|n| bounds.contains(n));
+        let (from, to) = bounds.into_inner();
+        let expected = match to {
+            usize::MAX => format!("a whole number of at least {from}"),
+            _ => format!("a whole number from {from} to {to}"),
+        };
+        number
+            .map(Some)
+            .ok_or_else(|| Self::refuse(name, &expected, text))
     }
 
     fn refuse(name: &str, expected: &str, got: &str) -> Problem {
@@ -206,77 +265,6 @@ impl FromRequestParts<Shared> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
         Self::of(parts)
-    }
-}
-
-/// The directory that a request is about: `?directory=`, the header `x-opencode-directory`, or the
-/// server's own working directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directory(pub String);
-
-impl FromRequestParts<Shared> for Directory {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let given = match Params::of(parts)?.text("directory") {
-            Some(text) => Some(text.to_owned()),
-            None => header_text(&parts.headers, DIRECTORY_HEADER)?
-                .map(decoded)
-                .transpose()?,
-        };
-        let given = given.filter(|g| !g.is_empty());
-        let directory = given.as_deref().unwrap_or(&state.settings.directory);
-        Ok(Self(tidy(directory)))
-    }
-}
-
-fn decoded(header: &str) -> Result<String, Problem> {
-    let text = percent_decode_str(header).decode_utf8().map_err(|_| {
-        Problem::bad(
-            BadKind::Headers,
-            format!("Expected percent-encoded UTF-8\n  at [\"{DIRECTORY_HEADER}\"]"),
-        )
-    })?;
-    Ok(text.into_owned())
-}
-
-/// A path without what makes two spellings of one: doubled slashes, `.`, a slash at the end.
-fn tidy(path: &str) -> String {
-    let tidy: std::path::PathBuf = std::path::Path::new(path).components().collect();
-    tidy.to_string_lossy().into_owned()
-}
-
-impl Directory {
-    /// The directory, when agents can work in it.
-    ///
-    /// # Errors
-    /// When it is not absolute, or is no directory.
-    pub async fn existing(self) -> Result<String, Problem> {
-        let refuse = |reason: &str| {
-            let got = Value::from(self.0.as_str());
-            Err(Problem::bad(
-                BadKind::Query,
-                format!("Expected {reason}, got {got}\n  at [\"directory\"]"),
-            ))
-        };
-        if !std::path::Path::new(&self.0).is_absolute() {
-            return refuse("an absolute path");
-        }
-        match tokio::fs::metadata(&self.0).await {
-            Ok(metadata) if metadata.is_dir() => Ok(self.0),
-            _ => refuse("a directory that exists on the server"),
-        }
-    }
-}
-
-impl IntoParams for Directory {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let query = "The working directory, as an absolute path on the server's machine; the server's own when there is none.";
-        let header = "The same, percent-encoded. The query parameter goes first.";
-        vec![
-            text_parameter("directory", ParameterIn::Query, query),
-            text_parameter(DIRECTORY_HEADER, ParameterIn::Header, header),
-        ]
     }
 }
 
@@ -452,6 +440,24 @@ path_ids! {
     }
 }
 path_ids! {
+    /// A permission request below its session, as OpenCode 2 names it.
+    V2PermissionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The permission request's id.
+        request: PermissionId = "requestID",
+    }
+}
+path_ids! {
+    /// A question below its session.
+    V2QuestionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The question's id.
+        request: QuestionId = "requestID",
+    }
+}
+path_ids! {
     /// A question in the path.
     QuestionPath {
         /// The question's id.
@@ -489,14 +495,6 @@ mod tests {
         ] {
             assert_eq!(IfMatch::parse(garbage), None, "{garbage}");
         }
-    }
-
-    #[test]
-    fn a_directory_has_one_spelling() {
-        assert_eq!(tidy("/a//b/./c/"), "/a/b/c");
-        assert_eq!(tidy("/"), "/");
-        assert_eq!(decoded("/a%20b/%C3%A9").expect("UTF-8"), "/a b/é");
-        assert!(decoded("/%FF").is_err());
     }
 
     #[test]

@@ -27,15 +27,16 @@ use crate::opencode::provider::Paths;
 )]
 pub async fn get(
     State(state): State<Shared>,
-    Directory(directory): Directory,
+    directory: Directory,
 ) -> Result<Json<Paths>, Problem> {
     let settings = &state.settings;
+    let place = directory.place(&state).await;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     Ok(Json(Paths {
         home: text(&settings.home),
         state: text(&settings.data_dir),
         config: text(&settings.config_dir),
-        worktree: directory.clone(),
-        directory,
+        worktree: place.worktree,
+        directory: place.directory,
     }))
 }

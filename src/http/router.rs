@@ -16,7 +16,7 @@ use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
     agent, auth, config, cors, credential, docs, event, experimental, formatter, global, guard,
-    instance, log, lsp, mcp, message, path, permission, project, provider, question, session,
+    instance, log, lsp, mcp, message, path, permission, project, provider, pty, question, session,
     skill, tui, v2,
 };
 
@@ -26,11 +26,14 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(server())
         .merge(sessions())
         .merge(history())
+        .merge(runs())
         .merge(asks())
         .merge(catalogue())
         .merge(surface())
         .merge(experimental())
         .merge(tui())
+        .merge(places())
+        .merge(terminals())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -82,6 +85,13 @@ fn history() -> OpenApiRouter<Shared> {
         ))
 }
 
+/// What is run in a session beside prompts.
+fn runs() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::shell::shell))
+        .routes(routes!(session::summarize::summarize))
+}
+
 /// What agents ask the user.
 fn asks() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
@@ -100,7 +110,16 @@ fn catalogue() -> OpenApiRouter<Shared> {
         .routes(routes!(config::get::get, config::update::update))
         .routes(routes!(agent::list))
         .routes(routes!(path::get))
-        .routes(routes!(project::current))
+}
+
+/// Where work is done: projects, files, version control.
+fn places() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(project::list::list))
+        .routes(routes!(project::current::current))
+        .routes(routes!(project::git_init::git_init))
+        .routes(routes!(project::update::update))
+        .routes(routes!(project::directories::directories))
 }
 
 /// What else OpenCode's clients ask and tell a server.
@@ -152,11 +171,54 @@ fn tui() -> OpenApiRouter<Shared> {
         .routes(routes!(tui::control::response))
 }
 
+/// Terminals, of which Baton has none.
+fn terminals() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(pty::shells))
+}
+
 /// OpenCode 2.
 fn v2() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
+        .routes(routes!(v2::location::get))
+        .routes(routes!(v2::agents::list))
+        .routes(routes!(v2::models::list))
+        .routes(routes!(v2::models::default))
+        .routes(routes!(v2::providers::list))
+        .routes(routes!(v2::providers::get))
+        .routes(routes!(v2::integrations::list))
+        .routes(routes!(v2::integrations::get))
+        .routes(routes!(v2::references::list))
+        .routes(routes!(v2::skills::list))
+        .routes(routes!(v2::permissions::list))
+        .routes(routes!(v2::permissions::saved))
+        .routes(routes!(v2::questions::list))
+        .routes(routes!(v2::events::subscribe))
+        .merge(v2_sessions())
+}
+
+/// The sessions of OpenCode 2.
+fn v2_sessions() -> OpenApiRouter<Shared> {
+    use v2::session;
+    OpenApiRouter::default()
         .routes(routes!(v2::model::model))
         .routes(routes!(v2::agent::agent))
+        .routes(routes!(session::list::list, session::create::create))
+        .routes(routes!(session::active::active))
+        .routes(routes!(session::get::get))
+        .routes(routes!(session::messages::list))
+        .routes(routes!(session::message::get))
+        .routes(routes!(session::context::get))
+        .routes(routes!(session::prompt::prompt))
+        .routes(routes!(session::interrupt::interrupt))
+        .routes(routes!(session::wait::wait))
+        .routes(routes!(session::history::history))
+        .routes(routes!(session::event::events))
+        .routes(routes!(session::permissions::list))
+        .routes(routes!(session::permissions::get))
+        .routes(routes!(session::permissions::reply))
+        .routes(routes!(session::questions::list))
+        .routes(routes!(session::questions::reply))
+        .routes(routes!(session::questions::reject))
 }
 
 /// The whole server.

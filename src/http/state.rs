@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::tui::queue::TuiQueue;
 use crate::config::{Password, Settings};
 use crate::event::Bus;
+use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::Sessions;
 
@@ -21,6 +22,8 @@ pub struct AppState {
     pub sessions: Arc<Sessions>,
     /// The backends.
     pub registry: Arc<Registry>,
+    /// What directories belong to.
+    pub projects: Arc<Projects>,
     /// The events.
     pub bus: Arc<Bus>,
     /// Commands for terminal UIs that poll.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
+use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
 use super::session::{FileDiff, ModelRef, Selection, Session};
 
@@ -59,6 +60,9 @@ pub enum EventPayload {
     /// The agent of a session was changed (OpenCode 2's event).
     #[serde(rename = "session.next.agent.switched")]
     AgentSwitched(AgentSwitched),
+    /// The conversation goes on from a summary.
+    #[serde(rename = "session.compacted")]
+    SessionCompacted(SessionCompacted),
     /// A message was made or has changed.
     #[serde(rename = "message.updated")]
     MessageUpdated(MessageEvent),
@@ -92,6 +96,9 @@ pub enum EventPayload {
     /// The agent's plan has changed.
     #[serde(rename = "todo.updated")]
     TodoUpdated(TodoUpdated),
+    /// What clients set about a project has changed.
+    #[serde(rename = "project.updated")]
+    ProjectUpdated(Project),
     /// An agent has written a file.
     #[serde(rename = "file.edited")]
     FileEdited(FileEdited),
@@ -117,6 +124,7 @@ pub enum EventPayload {
 
 /// Which events are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerResync)]
 pub struct Resync {
     /// The last event that the subscriber had.
     #[serde(rename = "lastEventID")]
@@ -128,6 +136,7 @@ pub struct Resync {
 
 /// A session, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionChanged)]
 pub struct SessionEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -148,6 +157,7 @@ pub enum SessionStatus {
 
 /// A session became busy or idle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionStatusChanged)]
 pub struct SessionStatusEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -158,6 +168,7 @@ pub struct SessionStatusEvent {
 
 /// A session has nothing left to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionBecameIdle)]
 pub struct SessionIdleEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -174,8 +185,17 @@ pub struct SessionDiff {
     pub diff: Vec<FileDiff>,
 }
 
+/// The conversation goes on from a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionCompacted {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+}
+
 /// Something failed in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionFailed)]
 pub struct SessionErrorEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -187,6 +207,7 @@ pub struct SessionErrorEvent {
 /// Who changed a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SwitchSource)]
 pub enum Source {
     /// A PATCH of the session, or OpenCode 2's model and agent routes.
     Patch,
@@ -207,6 +228,7 @@ pub enum Source {
 /// When a changed selection takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SwitchTiming)]
 pub enum Effective {
     /// The session is idle: its agent is being prepared now.
     Immediate,
@@ -342,6 +364,7 @@ pub struct AgentSwitched {
 
 /// A message was made or has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = MessageChanged)]
 pub struct MessageEvent {
     /// The session.
     #[serde(rename = "sessionID")]

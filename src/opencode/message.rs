@@ -231,6 +231,8 @@ pub enum Part {
     Agent(AgentPart),
     /// A task for a sub-agent.
     Subtask(SubtaskPart),
+    /// The wish for a summary of the conversation.
+    Compaction(CompactionPart),
 }
 
 macro_rules! part_accessor {
@@ -245,6 +247,7 @@ macro_rules! part_accessor {
             Self::Patch($part) => $body,
             Self::Agent($part) => $body,
             Self::Subtask($part) => $body,
+            Self::Compaction($part) => $body,
         }
     };
 }
@@ -520,4 +523,19 @@ pub struct SubtaskPart {
     pub description: String,
     /// Who is to do it.
     pub agent: String,
+}
+
+/// The wish for a summary of the conversation; the answer to it is the summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CompactionPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The work goes on by itself afterwards.
+    pub auto: bool,
 }

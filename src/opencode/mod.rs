@@ -8,10 +8,12 @@ pub mod event;
 pub mod history;
 pub mod id;
 pub mod message;
+pub mod project;
 pub mod prompt;
 pub mod provider;
 pub mod request;
 pub mod session;
+pub mod v2;
 
 pub use event::EventPayload;
 pub use id::{EventId, MessageId, PartId, PermissionId, QuestionId, SessionId};
@@ -25,15 +27,4 @@ pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     // A clock before 1970 is a broken clock; zero keeps the server running with it.
     since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// The id of the project at a directory: the same directory always has the same.
-pub fn project_id(directory: &str) -> String {
-    // FNV-1a: an id, not a secret; it only has to be the same in every run and every version.
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let hash = directory.bytes().fold(OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    });
-    format!("prj_{hash:016x}")
 }

@@ -50,7 +50,7 @@ pub struct Model {
     pub name: String,
     /// What it can do, as far as the agent says.
     pub capabilities: ModelCapabilities,
-    /// Price per million tokens; zero, since agents bill by themselves.
+    /// Price per million tokens; zero or next to it, since agents bill by themselves.
     pub cost: ModelCost,
     /// Limits in tokens.
     pub limit: ModelLimit,
@@ -64,9 +64,9 @@ pub struct Model {
     pub headers: Map<String, Value>,
     /// Unknown to Baton, therefore empty.
     pub release_date: String,
-    /// Its reasoning efforts by name.
+    /// Its reasoning efforts by name, in the order in which the backend has them: clients show them in it.
     #[schema(value_type = Object)]
-    pub variants: BTreeMap<String, Map<String, Value>>,
+    pub variants: Map<String, Value>,
 }
 
 /// How a model is reached.
@@ -181,30 +181,4 @@ pub struct Paths {
     pub worktree: String,
     /// The working directory.
     pub directory: String,
-}
-
-/// When a project was first and last used, in milliseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ProjectTime {
-    /// First.
-    pub created: u64,
-    /// Last.
-    pub updated: u64,
-}
-
-/// A project: a working directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Project {
-    /// Derived from the root directory.
-    pub id: String,
-    /// The root directory.
-    pub worktree: String,
-    /// `git`, where there is a repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub vcs: Option<String>,
-    /// When it was used.
-    pub time: ProjectTime,
-    /// Further directories; Baton has none.
-    pub sandboxes: Vec<String>,
 }

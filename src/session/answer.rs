@@ -26,6 +26,8 @@ use crate::store::{Change, MessageKey};
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Parts of one answer.
 pub const PARTS_MAX: usize = 20_000;
+/// The agent that OpenCode names for a summary.
+const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub const PLAN_TOOL: &str = "todowrite";
 
@@ -115,6 +117,13 @@ impl Answering {
         }
     }
 
+    /// Makes it the summary of a conversation, as OpenCode marks one.
+    pub fn becomes_summary(&mut self) {
+        self.message.summary = Some(true);
+        self.message.mode = COMPACTION.to_owned();
+        self.message.agent = COMPACTION.to_owned();
+    }
+
     /// The events of its beginning.
     pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
         self.cost_before = cost_before;
@@ -125,6 +134,25 @@ impl Answering {
             snapshot,
         });
         vec![self.message_event(), self.add(step)]
+    }
+
+    /// Puts in a part that was made elsewhere, or its next state.
+    pub fn show(&mut self, part: Part) -> EventPayload {
+        match self.parts.iter().position(|p| p.id() == part.id()) {
+            Some(at) => {
+                self.parts[at] = part;
+                self.changed(at)
+            }
+            None => self.add(part),
+        }
+    }
+
+    /// Ends an answer that no model has given.
+    pub fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
+        self.message.time.completed = Some(now_ms());
+        self.message.error = error;
+        self.message_unwritten = true;
+        self.message_event()
     }
 
     /// What the agent's session has cost by now.
@@ -301,18 +329,25 @@ impl Answering {
     /// before it has ended, and some give its arguments nowhere else.
     pub fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
         let mut folded = Folded::default();
-        let known = tool_call
-            .get("toolCallId")
-            .and_then(Value::as_str)
-            .and_then(|id| self.tools.get(id))
-            .is_some_and(|(_, call)| !call.input().is_empty());
-        let Some(call) = tool_call.as_object().filter(|_| !known) else {
+        let Some(id) = tool_call.get("toolCallId").and_then(Value::as_str) else {
             return folded;
         };
-        let mut call = call.clone();
+        let found = self.tools.get(id).map(|(_, call)| call);
+        let arguments_are_known = found.is_some_and(|call| !call.input().is_empty());
+        let mut call = match tool_call.as_object() {
+            Some(call) if !arguments_are_known => call.clone(),
+            _ => Map::from_iter([("toolCallId".to_owned(), json!(id))]),
+        };
         // What is shown beside the question is not what the tool has returned.
         call.remove("content");
         call.remove("status");
+        // As in OpenCode, whose terminal UI shows the arguments of a pending call to nobody: not even to the user
+        // who is asked whether it may run.
+        if found.is_none_or(ToolCall::is_pending) {
+            call.insert("status".to_owned(), json!("in_progress"));
+        } else if arguments_are_known {
+            return folded;
+        }
         self.fold_tool(&Value::Object(call), directory, &mut folded);
         folded
     }
@@ -499,7 +534,8 @@ impl Answering {
         part_event(&self.message.session_id, self.parts[at].clone())
     }
 
-    fn message_event(&self) -> EventPayload {
+    /// The event of the message as it stands.
+    pub fn message_event(&self) -> EventPayload {
         let info = Message::Assistant(self.message.clone());
         EventPayload::MessageUpdated(MessageEvent {
             session_id: self.message.session_id.clone(),

@@ -183,6 +183,8 @@ impl Sessions {
 fn is_handed_over(part: &Part) -> bool {
     match part {
         Part::Text(_) | Part::Tool(_) | Part::File(_) | Part::Agent(_) | Part::Subtask(_) => true,
+        // Where it stands, a handover begins.
+        Part::Compaction(_) => true,
         Part::Reasoning(_) | Part::StepStart(_) | Part::StepFinish(_) | Part::Patch(_) => false,
     }
 }

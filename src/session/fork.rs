@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::answer::{interrupt, part_event, put_message, put_part};
 use super::cut::{self, Cut, Past};
+use super::notice::Told;
 use super::state::{self, Session, SessionState, put};
 use super::transcript::{self, Stored};
 use super::{Caller, Error, Sessions, Update, detached, message_event, prompt, select};
@@ -131,12 +132,15 @@ fn fresh(from: &SessionState) -> SessionState {
     SessionState {
         slug: prompt::slug(&id),
         directory: from.directory.clone(),
+        project_id: from.project_id.clone(),
+        path: from.path.clone(),
         parent_id: None,
         title: forked_title(&from.title),
         title_is_default: false,
         selection: None,
         selection_revision: 0,
         last_applied: None,
+        told: from.selection.clone().map(Told::by_prompt),
         metadata: from.metadata.clone(),
         // A fork must not be allowed what its origin is not.
         permission: from.permission.clone(),

@@ -7,11 +7,14 @@
 mod answer;
 mod ask;
 mod committing;
+mod compact;
 mod cut;
+mod diff;
 mod edit;
 mod error;
 mod fork;
 pub mod handoff;
+mod notice;
 mod outbox;
 mod outcome;
 mod permission;
@@ -19,10 +22,12 @@ mod prompt;
 mod question;
 mod read;
 mod reconcile;
+mod recorded;
 mod report;
 mod request;
 mod revert;
 mod select;
+mod shell;
 mod state;
 mod tool;
 mod traces;
@@ -44,7 +49,9 @@ use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::message::{AssistantMessage, Message, MessageError, MessageWithParts, Part};
 use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
+use crate::project::{Place, Projects};
 use crate::registry::{Registry, Wish};
+use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::{Change, Store, StoreError};
 
@@ -54,6 +61,7 @@ use state::{Binding, Locked, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
+pub use shell::ShellLine;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -83,6 +91,10 @@ pub struct Deps {
     pub pool: Arc<Pool>,
     /// What working directories were like.
     pub snapshots: Arc<Snapshots>,
+    /// Runs the user's own commands.
+    pub shell: Shell,
+    /// What directories belong to.
+    pub projects: Arc<Projects>,
     /// What can be set.
     pub settings: Settings,
 }
@@ -101,6 +113,8 @@ pub struct Answer {
 pub struct Admitted {
     /// The stored prompt.
     pub message: MessageWithParts,
+    /// Its place in the conversation.
+    pub turn: u64,
     /// Comes when it is answered; `None` for a prompt that wants no answer.
     pub answer: Option<oneshot::Receiver<Answer>>,
 }
@@ -112,6 +126,8 @@ pub struct Sessions {
     registry: Arc<Registry>,
     pool: Arc<Pool>,
     snapshots: Arc<Snapshots>,
+    shell: Shell,
+    projects: Arc<Projects>,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
     asks: Asks,
@@ -153,6 +169,8 @@ impl Sessions {
             registry,
             pool,
             snapshots,
+            shell,
+            projects,
             settings,
         } = deps;
         read::interrupt_open_messages(store.as_ref()).await?;
@@ -161,7 +179,11 @@ impl Sessions {
             let damaged = |error: serde_json::Error| {
                 StoreError::Database(format!("session {} is damaged: {error}", row.id))
             };
-            let state: SessionState = serde_json::from_str(&row.body).map_err(damaged)?;
+            let mut state: SessionState = serde_json::from_str(&row.body).map_err(damaged)?;
+            if state.project_id.is_empty() {
+                // A session from before there were projects.
+                state.belongs_to(&projects.locate(&state.directory).await);
+            }
             // A binding that cannot be read costs a handover of the transcript, no more.
             let bindings: BTreeMap<String, Binding> = row
                 .bindings
@@ -178,6 +200,8 @@ impl Sessions {
             registry,
             pool,
             snapshots,
+            shell,
+            projects,
             settings,
             all: RwLock::new(all),
             asks: Asks::default(),
@@ -240,11 +264,18 @@ impl Sessions {
         if !new.wish.is_empty() {
             self.prepare(None, &new.wish).await;
         }
+        let place = self.projects.locate(&new.directory).await;
+        self.projects.current(&place).await?;
         let this = Arc::clone(self);
-        detached(async move { this.create_now(new, &caller).await }).await
+        detached(async move { this.create_now(new, &place, &caller).await }).await
     }
 
-    async fn create_now(&self, new: NewSession, caller: &Caller) -> Result<SessionInfo, Error> {
+    async fn create_now(
+        &self,
+        new: NewSession,
+        place: &Place,
+        caller: &Caller,
+    ) -> Result<SessionInfo, Error> {
         let selection = match new.wish.is_empty() {
             true => None,
             false => Some(self.registry.snapshot().resolve(None, &new.wish)?.selection),
@@ -253,6 +284,8 @@ impl Sessions {
         let id = SessionId::new();
         let state = SessionState {
             slug: prompt::slug(&id),
+            project_id: place.project_id.clone(),
+            path: place.path(),
             directory: new.directory,
             parent_id: new.parent_id,
             title_is_default: new.title.is_none(),
@@ -260,6 +293,7 @@ impl Sessions {
             selection_revision: u64::from(selection.is_some()),
             selection,
             last_applied: None,
+            told: None,
             metadata: new.metadata,
             permission: new.permission,
             time: SessionTime {

@@ -48,7 +48,7 @@ pub(super) async fn interrupt_open_messages(store: &dyn Store) -> Result<(), Sto
 }
 
 /// The message that is being written, in place of what the store has of it.
-fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
+pub(super) fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
     match &locked.runtime.answering {
         Some(answering) if answering.message.id == *message.info.id() => answering.snapshot(),
         _ => message,
@@ -56,7 +56,7 @@ fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
 }
 
 /// False for an answer that was still being written when it was read, and has ended since.
-fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
+pub(super) fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
     match &message.info {
         Message::Assistant(m) if m.time.completed.is_none() => locked
             .runtime
@@ -65,6 +65,14 @@ fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
             .is_some_and(|a| a.message.id == m.id),
         _ => true,
     }
+}
+
+/// Whether a path is another one or lies below it.
+fn is_below(path: &str, above: &str) -> bool {
+    above.is_empty()
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Sessions {
@@ -84,10 +92,15 @@ impl Sessions {
         for session in self.every() {
             let locked = session.locked.lock().await;
             let state = &locked.state;
-            let wanted = filter
-                .directory
-                .as_deref()
-                .is_none_or(|d| d == state.directory)
+            let is = |wanted: &Option<String>, have: &str| {
+                wanted.as_deref().is_none_or(|wanted| wanted == have)
+            };
+            let wanted = is(&filter.project_id, &state.project_id)
+                && is(&filter.directory, &state.directory)
+                && filter
+                    .path
+                    .as_deref()
+                    .is_none_or(|path| is_below(&state.path, path))
                 && (!filter.roots || state.parent_id.is_none())
                 && filter.start.is_none_or(|start| state.time.updated >= start)
                 && search
@@ -155,11 +168,13 @@ impl Sessions {
         })
     }
 
-    /// The sessions that are busy, as OpenCode lists them.
-    pub async fn statuses(&self) -> BTreeMap<String, SessionStatus> {
+    /// The sessions of a directory, or of all, that are busy, as OpenCode lists them.
+    pub async fn statuses(&self, directory: Option<&str>) -> BTreeMap<String, SessionStatus> {
         let mut busy = BTreeMap::new();
         for session in self.every() {
-            if session.locked.lock().await.runtime.is_busy() {
+            if directory.is_none_or(|d| d == &*session.directory)
+                && session.locked.lock().await.runtime.is_busy()
+            {
                 busy.insert(session.id.to_string(), SessionStatus::Busy);
             }
         }
@@ -227,14 +242,25 @@ impl Sessions {
         }
     }
 
-    /// The permission requests that wait.
-    pub async fn permissions(&self) -> Vec<PermissionRequest> {
-        self.asks.permissions()
+    /// The permission requests that wait, of the sessions of a directory or of all.
+    pub fn permissions(&self, directory: Option<&str>) -> Vec<PermissionRequest> {
+        let mut waiting = self.asks.permissions();
+        waiting.retain(|request| self.is_in(&request.session_id, directory));
+        waiting
     }
 
-    /// The questions that wait.
-    pub async fn questions(&self) -> Vec<QuestionRequest> {
-        self.asks.questions()
+    /// The questions that wait, of the sessions of a directory or of all.
+    pub fn questions(&self, directory: Option<&str>) -> Vec<QuestionRequest> {
+        let mut waiting = self.asks.questions();
+        waiting.retain(|request| self.is_in(&request.session_id, directory));
+        waiting
+    }
+
+    fn is_in(&self, id: &SessionId, directory: Option<&str>) -> bool {
+        let Some(directory) = directory else {
+            return true;
+        };
+        self.find(id).is_ok_and(|s| *s.directory == *directory)
     }
 
     /// Answers a permission request. `Always` is remembered for the session and this backend, and

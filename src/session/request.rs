@@ -66,11 +66,15 @@ pub struct Prompt {
     pub system: Option<String>,
 }
 
-/// Which sessions to list, newest first.
+/// Which sessions to list, the one used last first.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
+    /// Only of this project.
+    pub project_id: Option<String>,
     /// Only of this directory.
     pub directory: Option<String>,
+    /// Only of this directory of the worktree and of those below it; empty for all.
+    pub path: Option<String>,
     /// Only those without a parent.
     pub roots: bool,
     /// Only those used since then, in milliseconds since the Unix epoch.

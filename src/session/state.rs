@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify, oneshot, watch};
 
 use super::answer::Answering;
 use super::cut::Past;
+use super::notice::Told;
 use super::outbox::Outbox;
 use super::{Answer, Caller};
 use crate::opencode::event::Todo;
@@ -18,7 +19,8 @@ use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::{
     PermissionRule, Revert, RuntimeStatus, SessionRuntime, SessionSummary, SessionTime, Tokens,
 };
-use crate::opencode::{MessageId, Selection, Session as SessionInfo, SessionId, project_id};
+use crate::opencode::{MessageId, Selection, Session as SessionInfo, SessionId};
+use crate::project::Place;
 use crate::store::Change;
 
 /// Outcomes of switches that are kept for those who wait for one.
@@ -33,6 +35,12 @@ pub struct SessionState {
     pub slug: String,
     /// The working directory of its agents.
     pub directory: String,
+    /// The project of that directory.
+    #[serde(default)]
+    pub project_id: String,
+    /// The directory relative to its worktree.
+    #[serde(default)]
+    pub path: String,
     /// The session that it belongs to.
     pub parent_id: Option<SessionId>,
     /// The title.
@@ -45,6 +53,9 @@ pub struct SessionState {
     pub selection_revision: u64,
     /// The last selection that an agent has confirmed: where a failed switch goes back to.
     pub last_applied: Option<Selection>,
+    /// What the user messages say is selected; `None` before the first one.
+    #[serde(default)]
+    pub told: Option<Told>,
     /// Free data of the client.
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules.
@@ -93,6 +104,20 @@ pub struct Target {
     pub revision: u64,
 }
 
+/// What a turn does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Gives the prompt to the agent.
+    Prompt,
+    /// Runs this command line of the user.
+    Shell(String),
+    /// Has the conversation summarised.
+    Compact {
+        /// Goes on with the work afterwards.
+        auto: bool,
+    },
+}
+
 /// A prompt that waits for its turn. Its selection is a snapshot; nothing changes it any more.
 #[derive(Debug)]
 pub struct Queued {
@@ -100,6 +125,8 @@ pub struct Queued {
     pub message_id: MessageId,
     /// Its place in the session.
     pub turn: u64,
+    /// What is to be done.
+    pub work: Work,
     /// What it is answered by.
     pub target: Target,
     /// When it was admitted.
@@ -145,6 +172,8 @@ pub struct Runtime {
     pub switching: bool,
     /// The turn in flight.
     pub turn: Option<Turn>,
+    /// Since when the conversation is being summarised, in milliseconds since the Unix epoch.
+    pub compacting: Option<u64>,
     /// The answer that is being written.
     pub answering: Option<Answering>,
     /// Prompts that wait.
@@ -322,9 +351,9 @@ impl Locked {
         SessionInfo {
             id: state.id.clone(),
             slug: state.slug.clone(),
-            project_id: project_id(&state.directory),
+            project_id: state.project_id.clone(),
             directory: state.directory.clone(),
-            path: Some(String::new()),
+            path: Some(state.path.clone()),
             parent_id: state.parent_id.clone(),
             summary: Some(state.summary),
             cost: state.cost,
@@ -334,7 +363,10 @@ impl Locked {
             model: state.selection.as_ref().map(Selection::model_ref),
             version: state.version.clone(),
             metadata: state.metadata.clone(),
-            time: state.time,
+            time: SessionTime {
+                compacting: runtime.compacting,
+                ..state.time
+            },
             permission: (!state.permission.is_empty()).then(|| state.permission.clone()),
             revert: state.revert.clone(),
             revision: state.revision,
@@ -409,6 +441,12 @@ pub fn put_switch(session: &SessionId, entry: &ModelSwitch) -> Change {
 }
 
 impl SessionState {
+    /// Notes what its directory belongs to.
+    pub fn belongs_to(&mut self, place: &Place) {
+        self.project_id.clone_from(&place.project_id);
+        self.path = place.path();
+    }
+
     /// Adds what an answer has cost to the session and to its model.
     pub fn count(&mut self, answer: &AssistantMessage) {
         self.tokens.add(&answer.tokens);

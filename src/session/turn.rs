@@ -13,7 +13,7 @@ use super::permission::WaitingPermission;
 use super::question::WaitingQuestion;
 use super::reconcile::Live;
 use super::report::read_options;
-use super::state::{Queued, Target};
+use super::state::{Queued, Target, Work};
 use super::traces::{Pending, Traces};
 use super::worker::Worker;
 use super::{Answer, error_event, message_event, transcript};
@@ -22,6 +22,7 @@ use crate::opencode::event::{
     EventPayload, SessionDiff, SessionIdleEvent, SessionStatus, SessionStatusEvent,
 };
 use crate::opencode::message::{Message, MessageError};
+use crate::opencode::request::PermissionReply;
 use crate::opencode::session::{FileDiff, Tokens};
 use crate::snapshot::Snapshot;
 use crate::store::{Change, StoreError};
@@ -39,7 +40,16 @@ const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
 const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
 
 impl Worker {
+    /// Does what waits in the queue.
     pub(super) async fn turn(&mut self, queued: Queued) {
+        match queued.work.clone() {
+            Work::Prompt => self.prompt(queued).await,
+            Work::Shell(command) => self.shell(queued, command).await,
+            Work::Compact { auto } => self.compact(queued, auto).await,
+        }
+    }
+
+    async fn prompt(&mut self, queued: Queued) {
         let started = Instant::now();
         let mut abort = queued.abort.subscribe();
         let mut stopping = self.stopping.clone();
@@ -160,7 +170,7 @@ impl Worker {
     }
 
     /// Gives the agent the prompt, and reads until its end.
-    async fn give(
+    pub(super) async fn give(
         &mut self,
         queued: &Queued,
         live: &mut Live,
@@ -184,7 +194,7 @@ impl Worker {
     }
 
     /// Makes the answer's message.
-    async fn begin(&self, queued: &Queued, cost: f64, before: Option<&Snapshot>) {
+    pub(super) async fn begin(&self, queued: &Queued, cost: f64, before: Option<&Snapshot>) {
         let mut locked = self.session.locked.lock().await;
         if locked.runtime.deleted {
             return;
@@ -200,6 +210,9 @@ impl Worker {
             selection,
             &self.session.directory,
         );
+        if matches!(queued.work, Work::Compact { .. }) {
+            answering.becomes_summary();
+        }
         let events = answering.begin(cost, before.map(|snapshot| snapshot.tree.clone()));
         let changes = answering.take_changes();
         locked.runtime.answering = Some(answering);
@@ -268,7 +281,12 @@ impl Worker {
     }
 
     async fn said(&self, live: &mut Live, queued: &Queued, update: &Value) {
+        let is_prompt = queued.work == Work::Prompt;
         if read_options(&mut live.options, update) {
+            // What another native session has selected is not the session's selection.
+            if !is_prompt {
+                return;
+            }
             return self
                 .agent_has_switched(&queued.target.selection.provider_id, &live.options)
                 .await;
@@ -293,7 +311,9 @@ impl Worker {
             } else {
                 Vec::new()
             };
-            let title = title.filter(|t| locked.state.title_is_default && !t.is_empty());
+            let todos = todos.filter(|_| is_prompt);
+            let title =
+                title.filter(|t| is_prompt && locked.state.title_is_default && !t.is_empty());
             if todos.is_some() || title.is_some() {
                 locked.state.todos =
                     todos.unwrap_or_else(|| std::mem::take(&mut locked.state.todos));
@@ -369,7 +389,10 @@ impl Worker {
                 let _gone = connection.respond(id, nobody).await;
                 return;
             };
-            if let Some(reply) = waiting.decided(&locked.state.permission, &locked.state.always) {
+            // A summary needs no tools, and nobody expects to be asked about one.
+            let refused = (queued.work != Work::Prompt).then_some(PermissionReply::Reject);
+            let decided = waiting.decided(&locked.state.permission, &locked.state.always);
+            if let Some(reply) = refused.or(decided) {
                 drop(locked);
                 return waiting.answer(reply).await;
             }
@@ -378,13 +401,14 @@ impl Worker {
             self.sessions.publish(&self.session, &[asked]);
             return;
         }
-        match WaitingQuestion::read(
+        let question = WaitingQuestion::read(
             &self.session.id,
             &message_id,
             connection,
             id.clone(),
             params,
-        ) {
+        );
+        match question.filter(|_| queued.work == Work::Prompt) {
             Some(waiting) => {
                 let asked = EventPayload::QuestionAsked(waiting.request.clone());
                 self.sessions.asks.add_question(waiting);
@@ -449,16 +473,23 @@ impl Worker {
             .await;
     }
 
-    async fn end_turn(
+    /// Tells that a turn has ended, and answers those who wait for it. `diff` is what the session has changed
+    /// by now, where the turn may have changed it.
+    pub(super) async fn end_turn(
         &self,
         locked: &mut super::state::Locked,
-        batch: Vec<Change>,
+        mut batch: Vec<Change>,
         mut events: Vec<EventPayload>,
         diff: Option<Vec<FileDiff>>,
         answer: Answer,
     ) {
         let turn = locked.runtime.turn.take();
         if !locked.runtime.deleted {
+            // The agent may have changed its model during the turn.
+            if let Some((changes, told)) = self.tell(locked) {
+                batch.extend(changes);
+                events.extend(told);
+            }
             self.write(batch).await;
             let info = locked.info();
             let session_id = self.session.id.clone();
@@ -491,7 +522,7 @@ impl Worker {
 }
 
 /// Waits until a flag is raised.
-async fn raised(flag: &mut watch::Receiver<bool>) {
+pub(super) async fn raised(flag: &mut watch::Receiver<bool>) {
     // An error means that nobody is left who could raise it, which is as good as raised.
     let _raised = flag.wait_for(|raised| *raised).await;
 }

@@ -139,6 +139,13 @@ pub enum Change {
         /// What was set.
         body: String,
     },
+    /// Writes a project.
+    PutProject {
+        /// Which.
+        id: String,
+        /// The project.
+        body: String,
+    },
     /// Notes a running process.
     PutProcess(ProcessRow),
     /// Forgets a process.
@@ -239,6 +246,8 @@ pub trait Store: Send + Sync + 'static {
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// What a client has set for the whole server.
     fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
+    /// Projects that were used: id and body.
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// Processes that were running when the last server ended.
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>>;
 }

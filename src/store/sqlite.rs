@@ -28,6 +28,7 @@ const STATEMENTS: usize = 64;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_start.sql"),
     include_str!("migrations/002_setting.sql"),
+    include_str!("migrations/003_projects.sql"),
 ];
 
 struct Job {
@@ -362,6 +363,12 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![name, body],
             )?;
         }
+        Change::PutProject { id, body } => {
+            run(
+                "INSERT INTO project (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                params![id, body],
+            )?;
+        }
         Change::PutProcess(row) => {
             run(
                 "INSERT INTO process (pid, started_at_s, backend) VALUES (?1, ?2, ?3)
@@ -563,6 +570,10 @@ impl Store for SqliteStore {
             let mut rows = statement.query(params![name])?;
             Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
         })
+    }
+
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.read(|db| read_pairs(db, "SELECT id, body FROM project", &[]))
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {

@@ -191,7 +191,8 @@ async fn headers_parameters_and_ids_are_checked() {
             here.as_array().unwrap().len(),
             there.as_array().unwrap().len()
         ),
-        (1, 1)
+        // Both are in no repository, and therefore in one project.
+        (2, 1)
     );
     assert_eq!(there[0]["id"], made["id"]);
     server.stop().await;
@@ -455,7 +456,9 @@ async fn the_catalogue_is_what_opencodes_clients_expect() {
         (&json!("mock-strong"), &json!("mock"))
     );
     assert!(strong["limit"]["context"].as_u64() > Some(0));
-    assert!(strong["variants"]["high"].is_object());
+    let variants = strong["variants"].as_object().unwrap();
+    let names: Vec<_> = variants.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["low", "medium", "high"], "in the agent's own order");
     let agents = server.get("/opencode/agent").await;
     let names: Vec<_> = agents
         .as_array()

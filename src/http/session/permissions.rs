@@ -44,7 +44,7 @@ pub async fn respond(
     let reply = body
         .fields(&["response"])?
         .required_word("response", REPLIES)?;
-    let waiting = state.sessions.permissions().await;
+    let waiting = state.sessions.permissions(None);
     let belongs = |r: &crate::opencode::request::PermissionRequest| {
         r.id == path.permission && r.session_id == path.session
     };

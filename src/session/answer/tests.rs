@@ -134,6 +134,24 @@ fn nonsense_is_ignored() {
 }
 
 #[test]
+fn a_pending_call_runs_from_the_moment_that_its_permission_is_asked_for() {
+    let mut answer = answering();
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "touch a", "kind": "execute",
+        "status": "pending", "rawInput": {"command": "touch a"}});
+    answer.fold(&call, "/project");
+    let asked = json!({"toolCallId": "c", "status": "pending", "rawInput": {"command": "x"}});
+    assert_eq!(answer.announce(&asked, "/project").events.len(), 1);
+    let Some(Part::Tool(tool)) = answer.parts.last() else {
+        panic!("no tool")
+    };
+    let ToolState::Running { input, .. } = &tool.state else {
+        panic!("{:?}", tool.state)
+    };
+    assert_eq!(input["command"], "touch a");
+    assert!(answer.announce(&asked, "/project").events.is_empty());
+}
+
+#[test]
 fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments() {
     let mut answer = answering();
     let shown = json!([{"type": "content", "content": {"type": "text", "text": "in /work"}}]);
@@ -145,7 +163,7 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
         Some(Part::Tool(tool)) => tool.state.clone(),
         other => panic!("no tool: {other:?}"),
     };
-    let ToolState::Pending { input, .. } = tool(&answer) else {
+    let ToolState::Running { input, .. } = tool(&answer) else {
         panic!("{:?}", tool(&answer))
     };
     assert_eq!(input["command"], "touch a");

@@ -1,0 +1,162 @@
+//! Where a request takes place: `?directory=`, `location[directory]`, or the header `x-opencode-directory`.
+
+use std::io;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use super::error::{BadKind, Problem};
+use super::extract::{Params, header_text, text_parameter};
+use super::state::Shared;
+use crate::project::{Place, canonical};
+
+/// Names the working directory, percent-encoded.
+pub const DIRECTORY_HEADER: &str = "x-opencode-directory";
+/// The query parameter of OpenCode.
+const QUERY: &str = "directory";
+/// The query parameter of OpenCode 2.
+const LOCATION_QUERY: &str = "location[directory]";
+
+/// The directory that a request is about: `?directory=`, the header `x-opencode-directory`, or the server's
+/// own working directory. It is in its one spelling, and need not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory(pub String);
+
+/// The same for OpenCode 2, which names the directory `location[directory]` in the query. It exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location(pub String);
+
+impl FromRequestParts<Shared> for Directory {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        Ok(Self(directory_of(parts, state, QUERY).await?))
+    }
+}
+
+impl FromRequestParts<Shared> for Location {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let directory = directory_of(parts, state, LOCATION_QUERY).await?;
+        Ok(Self(existing(directory, LOCATION_QUERY).await?))
+    }
+}
+
+/// A directory that a body names.
+///
+/// # Errors
+/// When it cannot be a path; `field` is where it stands.
+pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory, Problem> {
+    let given = Some(given.to_owned()).filter(|g| !g.is_empty());
+    Ok(Directory(spelled(state, given, field).await?))
+}
+
+async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
+    let given = match Params::of(parts)?.text(query) {
+        // OpenCode decodes the parameter once more, and some clients encode it twice.
+        Some(text) => Some(decoded(text).unwrap_or_else(|| text.to_owned())),
+        None => header_text(&parts.headers, DIRECTORY_HEADER)?
+            .map(|text| decoded(text).ok_or_else(not_utf8))
+            .transpose()?,
+    };
+    spelled(state, given.filter(|g| !g.is_empty()), query).await
+}
+
+async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
+    let base = state.settings.directory.clone();
+    let shown = given.clone();
+    let task = tokio::task::spawn_blocking(move || match given {
+        Some(given) => canonical(&base, &given),
+        None => canonical("/", &base),
+    });
+    let result = task
+        .await
+        .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    result.map_err(|error| {
+        let got = Value::from(shown);
+        Problem::bad(
+            BadKind::Query,
+            format!("Expected a directory, got {got}: {error}\n  at [\"{field}\"]"),
+        )
+    })
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let text = percent_decode_str(text).decode_utf8().ok()?;
+    Some(text.into_owned())
+}
+
+fn not_utf8() -> Problem {
+    Problem::bad(
+        BadKind::Headers,
+        format!("Expected percent-encoded UTF-8\n  at [\"{DIRECTORY_HEADER}\"]"),
+    )
+}
+
+async fn existing(directory: String, query: &str) -> Result<String, Problem> {
+    match tokio::fs::metadata(&directory).await {
+        Ok(metadata) if metadata.is_dir() => Ok(directory),
+        _ => {
+            let got = Value::from(directory);
+            Err(Problem::bad(
+                BadKind::Query,
+                format!(
+                    "Expected a directory that exists on the server, got {got}\n  at [\"{query}\"]"
+                ),
+            ))
+        }
+    }
+}
+
+impl Directory {
+    /// The directory, when agents can work in it.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub async fn existing(self) -> Result<String, Problem> {
+        existing(self.0, QUERY).await
+    }
+
+    /// The directory with its project.
+    pub async fn place(&self, state: &Shared) -> Place {
+        state.projects.locate(&self.0).await
+    }
+}
+
+impl IntoParams for Directory {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(QUERY)
+    }
+}
+
+impl IntoParams for Location {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(LOCATION_QUERY)
+    }
+}
+
+fn parameters(query: &str) -> Vec<Parameter> {
+    let text = "The working directory, as a path on the server's machine; the server's own when there is none.";
+    let header = "The same, percent-encoded. The query parameter goes first.";
+    vec![
+        text_parameter(query, ParameterIn::Query, text),
+        text_parameter(DIRECTORY_HEADER, ParameterIn::Header, header),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_percent_encoded_utf8() {
+        assert_eq!(decoded("/a%20b/%C3%A9").as_deref(), Some("/a b/é"));
+        assert_eq!(decoded("/a%zz").as_deref(), Some("/a%zz"));
+        assert_eq!(decoded("/%FF"), None);
+    }
+}

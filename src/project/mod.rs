@@ -1,0 +1,309 @@
+//! Projects: which one a directory belongs to, and what clients have set about each.
+//!
+//! As in OpenCode, a project is a git repository, known by its first commit, with all its worktrees; all
+//! directories that are in no repository share the project `global`. Finding the worktree takes a few `stat`
+//! calls and is done each time; the first commit is asked of git once per repository.
+
+mod place;
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::git::{Git, GitError};
+use crate::opencode::now_ms;
+use crate::opencode::project::{
+    GLOBAL_PROJECT, Project, ProjectCommands, ProjectDirectory, ProjectIcon, ProjectTime,
+};
+use crate::store::{Change, Store, StoreError};
+
+pub use place::{Place, canonical, without_dots, worktree_root};
+
+/// A repository without a commit may get one at any moment: it is looked at again after this time.
+const UNBORN_FOR: Duration = Duration::from_secs(2);
+/// Walking to the first commit of a very large repository takes longer than other calls of git.
+const FIRST_COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Repositories whose first commit is kept in memory.
+const REPOSITORIES_MAX: usize = 1_000;
+
+/// What a client changes about a project; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectUpdate {
+    /// A name.
+    pub name: Option<String>,
+    /// How it is shown.
+    pub icon: Option<ProjectIcon>,
+    /// Commands.
+    pub commands: Option<ProjectCommands>,
+}
+
+/// A repository that was asked before.
+#[derive(Debug, Clone)]
+struct Repository {
+    /// Device and inode of its `.git`: another one is another repository.
+    identity: (u64, u64),
+    project_id: String,
+    main_worktree: String,
+    /// When to ask again.
+    until: Option<Instant>,
+}
+
+/// All projects.
+pub struct Projects {
+    store: Arc<dyn Store>,
+    repositories: Mutex<HashMap<PathBuf, Repository>>,
+    known: Mutex<BTreeMap<String, Project>>,
+    /// One repository is asked at a time, so that a burst of requests asks it once.
+    asking: tokio::sync::Mutex<()>,
+    /// Changes of a project are stored in the order in which they are made.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Projects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Projects").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Maps are valid between any two steps, and nothing that can panic runs under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Projects {
+    /// Reads the projects that are known from earlier runs.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, StoreError> {
+        let mut known = BTreeMap::new();
+        for (id, body) in store.projects().await? {
+            let damaged = |error| StoreError::Database(format!("project {id} is damaged: {error}"));
+            let project: Project = serde_json::from_str(&body).map_err(damaged)?;
+            known.insert(id, project);
+        }
+        Ok(Arc::new(Self {
+            store,
+            repositories: Mutex::default(),
+            known: Mutex::new(known),
+            asking: tokio::sync::Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Where a directory is. It has to be in its one spelling (see [`canonical`]); it need not exist.
+    pub async fn locate(&self, directory: &str) -> Place {
+        let path = PathBuf::from(directory);
+        let found = tokio::task::spawn_blocking(move || {
+            let root = worktree_root(&path)?;
+            let metadata = root.join(".git").symlink_metadata().ok()?;
+            Some((root, (metadata.dev(), metadata.ino())))
+        });
+        let Ok(Some((root, identity))) = found.await else {
+            return Place::outside_of_git(directory);
+        };
+        let Some(worktree) = root.to_str().map(str::to_owned) else {
+            return Place::outside_of_git(directory);
+        };
+        let repository = self.repository(root, identity).await;
+        Place {
+            directory: directory.to_owned(),
+            worktree,
+            main_worktree: repository.main_worktree,
+            project_id: repository.project_id,
+            git: true,
+        }
+    }
+
+    fn remembered(&self, root: &Path, identity: (u64, u64)) -> Option<Repository> {
+        let found = lock(&self.repositories).get(root).cloned()?;
+        let fresh = found.until.is_none_or(|until| Instant::now() < until);
+        (fresh && found.identity == identity).then_some(found)
+    }
+
+    async fn repository(&self, root: PathBuf, identity: (u64, u64)) -> Repository {
+        if let Some(found) = self.remembered(&root, identity) {
+            return found;
+        }
+        let _one_at_a_time = self.asking.lock().await;
+        if let Some(found) = self.remembered(&root, identity) {
+            return found;
+        }
+        let first = first_commit(&root).await;
+        let until = match &first {
+            // A repository that is too large, or that git refuses, stays so: asking again would cost each
+            // request the same.
+            Ok(Some(_)) | Err(_) => None,
+            Ok(None) => Some(Instant::now() + UNBORN_FOR),
+        };
+        let project_id = first.unwrap_or_else(|error| {
+            tracing::warn!("the project of {} is not known: {error}", root.display());
+            None
+        });
+        let repository = Repository {
+            identity,
+            project_id: project_id.unwrap_or_else(|| GLOBAL_PROJECT.to_owned()),
+            main_worktree: main_worktree(&root).await,
+            until,
+        };
+        let mut repositories = lock(&self.repositories);
+        if repositories.len() >= REPOSITORIES_MAX {
+            repositories.clear();
+        }
+        repositories.insert(root, repository.clone());
+        repository
+    }
+
+    /// The project of a place. A project, or a worktree of it, that was not known is noted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn current(&self, place: &Place) -> Result<Project, StoreError> {
+        let _in_order = self.changing.lock().await;
+        let known = lock(&self.known).get(&place.project_id).cloned();
+        let now = now_ms();
+        let mut project = known.clone().unwrap_or_else(|| Project {
+            id: place.project_id.clone(),
+            worktree: place.main_worktree.clone(),
+            vcs: place.git.then(|| "git".to_owned()),
+            name: None,
+            icon: None,
+            commands: None,
+            time: ProjectTime {
+                created: now,
+                updated: now,
+            },
+            sandboxes: Vec::new(),
+        });
+        let global = place.project_id == GLOBAL_PROJECT;
+        if global {
+            // What `global` stands for is the same for everybody, whoever comes first.
+            (project.worktree, project.vcs) = ("/".to_owned(), None);
+        } else {
+            // A repository may have been moved, and its worktrees removed, since it was noted.
+            project.worktree.clone_from(&place.main_worktree);
+            let linked = place.worktree != place.main_worktree;
+            if linked && !project.sandboxes.contains(&place.worktree) {
+                project.sandboxes.push(place.worktree.clone());
+            }
+        }
+        if known.as_ref() != Some(&project) {
+            self.keep(&project).await?;
+        }
+        if global && place.git {
+            project.worktree.clone_from(&place.worktree);
+            project.vcs = Some("git".to_owned());
+        }
+        Ok(project)
+    }
+
+    /// All projects that were used, the one noted first first.
+    pub fn list(&self) -> Vec<Project> {
+        let mut all: Vec<_> = lock(&self.known).values().cloned().collect();
+        all.sort_by(|a, b| (a.time.created, &a.id).cmp(&(b.time.created, &b.id)));
+        all
+    }
+
+    /// A project that was used.
+    pub fn find(&self, id: &str) -> Option<Project> {
+        lock(&self.known).get(id).cloned()
+    }
+
+    /// The roots of a project; none for one that is not known.
+    pub fn directories(&self, id: &str) -> Vec<ProjectDirectory> {
+        let Some(project) = self.find(id).filter(|p| p.id != GLOBAL_PROJECT) else {
+            return Vec::new();
+        };
+        let linked = project
+            .sandboxes
+            .into_iter()
+            .map(|directory| ProjectDirectory {
+                directory,
+                strategy: Some("git_worktree".to_owned()),
+            });
+        let main = ProjectDirectory {
+            directory: project.worktree,
+            strategy: None,
+        };
+        linked.chain([main]).collect()
+    }
+
+    /// Changes a project; `None` when there is no such one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn update(
+        &self,
+        id: &str,
+        update: ProjectUpdate,
+    ) -> Result<Option<Project>, StoreError> {
+        let _in_order = self.changing.lock().await;
+        let Some(mut project) = self.find(id) else {
+            return Ok(None);
+        };
+        let before = project.clone();
+        let ProjectUpdate {
+            name,
+            icon,
+            commands,
+        } = update;
+        project.name = name.or(project.name);
+        project.icon = icon.or(project.icon);
+        project.commands = commands.or(project.commands);
+        if project != before {
+            project.time.updated = now_ms().max(project.time.updated);
+            self.keep(&project).await?;
+        }
+        Ok(Some(project))
+    }
+
+    /// Stores a project, and shows it once that is committed.
+    async fn keep(&self, project: &Project) -> Result<(), StoreError> {
+        let put = Change::PutProject {
+            id: project.id.clone(),
+            // A tree of strings and numbers always serialises.
+            body: serde_json::to_string(project).unwrap_or_default(),
+        };
+        self.store.commit(vec![put]).await?;
+        lock(&self.known).insert(project.id.clone(), project.clone());
+        Ok(())
+    }
+
+    /// Forgets what is known about the repository at a root: somebody has just made one there.
+    pub fn forget(&self, root: &str) {
+        lock(&self.repositories).remove(Path::new(root));
+    }
+}
+
+/// The hash of a repository's first commit; of several, the smallest. `None` without a commit.
+async fn first_commit(root: &Path) -> Result<Option<String>, GitError> {
+    let git = Git::new(root, "rev-list").args(["--max-parents=0", "HEAD"]);
+    let hashes = match git.timeout(FIRST_COMMIT_TIMEOUT).text().await {
+        Ok(hashes) => hashes,
+        Err(GitError::Failed { stderr, .. }) if is_unborn(&stderr) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(hashes.split_whitespace().min().map(str::to_owned))
+}
+
+/// Whether git complains that HEAD names no commit.
+fn is_unborn(stderr: &str) -> bool {
+    stderr.contains("ambiguous argument 'HEAD'") || stderr.contains("bad revision 'HEAD'")
+}
+
+/// The root of the main worktree of the repository that a worktree belongs to.
+async fn main_worktree(root: &Path) -> String {
+    let common = Git::new(root, "rev-parse").args(["--path-format=absolute", "--git-common-dir"]);
+    let common = common.text().await.unwrap_or_default();
+    let main = match common.trim_end_matches('\n').strip_suffix("/.git") {
+        Some(main) if !main.is_empty() => main.to_owned(),
+        // A bare repository, or a git that does not know: this worktree stands for itself.
+        _ => root.to_string_lossy().into_owned(),
+    };
+    main
+}
+
+#[cfg(test)]
+mod tests;
