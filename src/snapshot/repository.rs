@@ -28,6 +28,8 @@ const FILES_TIMEOUT: Duration = Duration::from_secs(120);
 const ATTRIBUTES: &str = "* -text -eol -filter -ident -working-tree-encoding\n";
 /// Where the snapshots of a day are kept from being thrown away: `refs/baton/DAY/TREE`.
 pub(super) const REFS: &str = "refs/baton";
+/// The length of a hash, in characters: the git directories are Baton's own, all of one format.
+const HASH_CHARS: usize = 40;
 /// A day, in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -158,7 +160,19 @@ impl Repository {
         let listed = list.timeout(FILES_TIMEOUT).run().await?;
         let root = self.store.root.clone();
         let chosen = tokio::task::spawn_blocking(move || choose(&root, &listed)).await;
-        let Chosen { input, left_out } = chosen.map_err(io::Error::other)??;
+        let Chosen {
+            gone,
+            input,
+            left_out,
+        } = chosen.map_err(io::Error::other)??;
+        if !gone.is_empty() {
+            // A name may be a folder now; git would stumble over it if it were asked to look.
+            let remove = self
+                .git_at_root("update-index")
+                .args(["-z", "--index-info"])
+                .input(gone);
+            remove.run().await?;
+        }
         if !input.is_empty() {
             let update = self.git_at_root("update-index").args([
                 "-z",
@@ -273,8 +287,7 @@ impl Repository {
         for path in paths.into_iter().filter(fits) {
             match entry(path) {
                 Some((_, entry)) => index.extend(entry.as_bytes()),
-                // What was not there is to be gone; the hash counts for nothing here.
-                None => index.extend(format!("0 {}", "0".repeat(step.tree.len())).as_bytes()),
+                None => index.extend(no_entry().as_bytes()),
             }
             index.push(b'\t');
             index.extend(path.as_bytes());
@@ -333,7 +346,7 @@ fn git(store: &Store, directory: &Path, command: &str) -> Git {
 
 /// Names come back from parts, which clients can edit.
 pub(super) fn check_name(tree: &str) -> Result<(), SnapshotError> {
-    let is_hash = matches!(tree.len(), 40 | 64) && tree.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_hash = tree.len() == HASH_CHARS && tree.bytes().all(|b| b.is_ascii_hexdigit());
     if is_hash {
         return Ok(());
     }
@@ -350,7 +363,7 @@ async fn prepare(store: &Store) -> Result<(), SnapshotError> {
     }
     tokio::fs::create_dir_all(&store.git_dir).await?;
     git(store, &store.root, "init")
-        .args(["--quiet", "--template="])
+        .args(["--quiet", "--template=", "--object-format=sha1"])
         .run()
         .await?;
     let info = store.git_dir.join("info");
@@ -407,14 +420,31 @@ fn escaped(path: &[u8]) -> Vec<u8> {
 
 /// What a snapshot takes in.
 struct Chosen {
-    /// Names, each ended by a zero byte.
+    /// Entries of files that are no more, as `update-index --index-info` reads them.
+    gone: Vec<u8>,
+    /// Names of files that are new or have changed, each ended by a zero byte.
     input: Vec<u8>,
     left_out: BTreeSet<String>,
+}
+
+impl Chosen {
+    fn remove(&mut self, name: &[u8]) {
+        self.gone.extend(no_entry().as_bytes());
+        self.gone.push(b'\t');
+        self.gone.extend(name);
+        self.gone.push(0);
+    }
+}
+
+/// Stands for a file that is not to be there.
+fn no_entry() -> String {
+    format!("0 {}", "0".repeat(HASH_CHARS))
 }
 
 /// Goes through a list of `ls-files -t -z`: which files are taken in, and which are too large.
 fn choose(root: &Path, listed: &[u8]) -> Result<Chosen, SnapshotError> {
     let mut chosen = Chosen {
+        gone: Vec::new(),
         input: Vec::new(),
         left_out: BTreeSet::new(),
     };
@@ -444,10 +474,21 @@ fn choose(root: &Path, listed: &[u8]) -> Result<Chosen, SnapshotError> {
                 }
                 added += file.len();
             }
+            Ok(file) if file.is_dir() => {
+                chosen.remove(name);
+                continue;
+            }
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // A part of the path is a file now.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            // The latter: a part of the path is a file now.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                chosen.remove(name);
+                continue;
+            }
             Err(_) => continue,
         }
         chosen.input.extend(name);

@@ -266,6 +266,25 @@ async fn batons_own_data_is_in_no_snapshot() {
     assert_eq!(place.take().await, before);
 }
 
+#[tokio::test]
+async fn a_file_may_become_a_folder_and_a_folder_a_file() {
+    let place = Place::new().await;
+    place.write("a", "file");
+    place.write("b/deep", "folder");
+    let before = place.take().await;
+    fs::remove_file(place.path("a")).expect("removed");
+    fs::remove_dir_all(place.path("b")).expect("removed");
+    place.write("a/deep", "folder");
+    place.write("b", "file");
+    let after = place.take().await;
+    assert_ne!(before, after);
+    let paths = ["a", "a/deep", "b", "b/deep"];
+    place.back(&before.tree, &paths).await.expect("restored");
+    assert_eq!(place.take().await, before);
+    place.back(&after.tree, &paths).await.expect("restored");
+    assert_eq!(place.take().await, after);
+}
+
 /// Any handful of files; a name may be a folder in one state and a file in the next.
 fn any_state() -> impl Strategy<Value = BTreeMap<String, String>> {
     let name = prop::sample::select(vec![
