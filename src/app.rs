@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
+use crate::http::tui::queue::TuiQueue;
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
@@ -116,6 +117,7 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let stop = watch::Sender::new(false);
         let state = Arc::new(AppState {
+            tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
             projects: Arc::clone(&parts.projects),

@@ -361,6 +361,23 @@ impl Pool {
         }
     }
 
+    /// Ends the processes that are not at work, however recently they were.
+    pub fn end_idle(&self) {
+        let mut slots = self.slots();
+        let idle = |slot: &Slot| match &*slot.state.borrow() {
+            Some(Ok(agent)) => agent.idle_since().is_some(),
+            _ => false,
+        };
+        let launches: Vec<_> = slots
+            .iter()
+            .filter(|(_, slot)| idle(slot))
+            .map(|(launch, _)| launch.clone())
+            .collect();
+        for launch in launches {
+            remove(&mut slots, &launch);
+        }
+    }
+
     /// Process ids that are running now, by backend.
     pub fn running(&self) -> Vec<(String, u32)> {
         let pid = |slot: &Slot| match &*slot.state.borrow() {

@@ -33,7 +33,9 @@ fn agents(snapshot: &Snapshot) -> Vec<Agent> {
         ),
         ("plan", "Plans: reads and thinks, and changes nothing."),
     ];
-    let modes = modes.map(|(name, description)| agent(name, description.to_owned(), None));
+    let mut modes = modes.map(|(name, description)| agent(name, description.to_owned(), None));
+    // OpenCode's clients start with the first one.
+    modes.sort_by_key(|mode| mode.name != snapshot.default_agent());
     let connected = snapshot.backends.iter().filter(|b| b.connected().is_some());
     let backends = connected.map(|backend| {
         let spec = &backend.spec;

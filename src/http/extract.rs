@@ -42,6 +42,16 @@ impl<const MERGE: bool> Body<MERGE> {
         Fields::of_body(self.0.as_ref(), known)
     }
 
+    /// The body, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn required(&self) -> Result<&Value, Problem> {
+        self.0
+            .as_ref()
+            .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
+    }
+
     /// The fields of the body, when there is one.
     ///
     /// # Errors

@@ -15,8 +15,9 @@ use super::error::{self, Problem};
 use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
-    agent, auth, config, cors, docs, event, global, guard, message, path, permission, project,
-    provider, question, session, v2,
+    agent, auth, config, cors, credential, docs, event, experimental, file, find, formatter,
+    global, guard, instance, log, lsp, mcp, message, path, permission, project, provider, question,
+    session, skill, tui, v2, vcs,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -27,6 +28,9 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(asks())
         .merge(catalogue())
         .merge(places())
+        .merge(surface())
+        .merge(experimental())
+        .merge(tui())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -80,7 +84,7 @@ fn catalogue() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(provider::list::list))
         .routes(routes!(config::providers::providers))
-        .routes(routes!(config::get::get))
+        .routes(routes!(config::get::get, config::update::update))
         .routes(routes!(agent::list))
         .routes(routes!(path::get))
 }
@@ -93,6 +97,69 @@ fn places() -> OpenApiRouter<Shared> {
         .routes(routes!(project::git_init::git_init))
         .routes(routes!(project::update::update))
         .routes(routes!(project::directories::directories))
+        .routes(routes!(file::list::list))
+        .routes(routes!(file::content::content))
+        .routes(routes!(file::status::status))
+        .routes(routes!(find::text::text))
+        .routes(routes!(find::file::file))
+        .routes(routes!(find::symbol::symbol))
+        .routes(routes!(vcs::get::get))
+        .routes(routes!(vcs::status::status))
+        .routes(routes!(vcs::diff::diff))
+        .routes(routes!(vcs::diff_raw::diff_raw))
+        .routes(routes!(vcs::apply::apply))
+        .routes(routes!(v2::fs::list::list))
+        .routes(routes!(v2::fs::find::find))
+        .routes(routes!(v2::fs::read::read))
+}
+
+/// What else OpenCode's clients ask and tell a server.
+fn surface() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(global::config::get, global::config::update))
+        .routes(routes!(global::dispose::dispose))
+        .routes(routes!(instance::dispose::dispose))
+        .routes(routes!(provider::auth::auth))
+        .routes(routes!(credential::set::set, credential::remove::remove))
+        .routes(routes!(mcp::status))
+        .routes(routes!(lsp::status))
+        .routes(routes!(formatter::status))
+        .routes(routes!(skill::list))
+        .routes(routes!(log::log))
+}
+
+/// Features of OpenCode that Baton does not have.
+fn experimental() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(experimental::capabilities::get))
+        .routes(routes!(experimental::console::get))
+        .routes(routes!(experimental::console::orgs))
+        .routes(routes!(experimental::resource::list))
+        .routes(routes!(experimental::session::list))
+        .routes(routes!(experimental::tool::list))
+        .routes(routes!(experimental::tool::ids))
+        .routes(routes!(experimental::workspace::list))
+        .routes(routes!(experimental::workspace::status))
+        .routes(routes!(experimental::workspace::adapters))
+        .routes(routes!(experimental::worktree::list))
+}
+
+/// The terminal UIs that are attached.
+fn tui() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(tui::append_prompt::append_prompt))
+        .routes(routes!(tui::open_help::open_help))
+        .routes(routes!(tui::open_sessions::open_sessions))
+        .routes(routes!(tui::open_themes::open_themes))
+        .routes(routes!(tui::open_models::open_models))
+        .routes(routes!(tui::submit_prompt::submit_prompt))
+        .routes(routes!(tui::clear_prompt::clear_prompt))
+        .routes(routes!(tui::execute_command::execute_command))
+        .routes(routes!(tui::show_toast::show_toast))
+        .routes(routes!(tui::publish::publish))
+        .routes(routes!(tui::select_session::select_session))
+        .routes(routes!(tui::control::next))
+        .routes(routes!(tui::control::response))
 }
 
 /// OpenCode 2.

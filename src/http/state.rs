@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::tui::queue::TuiQueue;
 use crate::config::{Password, Settings};
 use crate::event::Bus;
 use crate::project::Projects;
@@ -25,6 +26,8 @@ pub struct AppState {
     pub projects: Arc<Projects>,
     /// The events.
     pub bus: Arc<Bus>,
+    /// Commands for terminal UIs that poll.
+    pub tui: TuiQueue,
     /// What was configured.
     pub settings: HttpSettings,
     /// Becomes true when the server stops: streams that have no end of their own end then.

@@ -93,6 +93,24 @@ pub enum EventPayload {
     /// An agent has written a file.
     #[serde(rename = "file.edited")]
     FileEdited(FileEdited),
+    /// What was cached for a directory is gone: clients read everything again.
+    #[serde(rename = "server.instance.disposed")]
+    InstanceDisposed(InstanceDisposed),
+    /// What was cached for all directories is gone: clients read everything again.
+    #[serde(rename = "global.disposed")]
+    GlobalDisposed {},
+    /// For terminal UIs: append to the prompt.
+    #[serde(rename = "tui.prompt.append")]
+    TuiPromptAppend(TuiPromptAppend),
+    /// For terminal UIs: execute a command.
+    #[serde(rename = "tui.command.execute")]
+    TuiCommandExecute(TuiCommandExecute),
+    /// For terminal UIs: show a notification.
+    #[serde(rename = "tui.toast.show")]
+    TuiToastShow(TuiToastShow),
+    /// For terminal UIs: show a session.
+    #[serde(rename = "tui.session.select")]
+    TuiSessionSelect(TuiSessionSelect),
 }
 
 /// Which events are gone.
@@ -424,4 +442,64 @@ pub struct TodoUpdated {
 pub struct FileEdited {
     /// The file's path.
     pub file: String,
+}
+
+/// What was cached for a directory is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct InstanceDisposed {
+    /// The directory.
+    pub directory: String,
+}
+
+/// For terminal UIs: append to the prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TuiPromptAppend {
+    /// The text.
+    pub text: String,
+}
+
+/// For terminal UIs: execute a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TuiCommandExecute {
+    /// The terminal UI's name of it, such as `session.new`.
+    pub command: String,
+}
+
+/// How a notification looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToastVariant {
+    /// Good to know.
+    Info,
+    /// It went well.
+    Success,
+    /// Something may be wrong.
+    Warning,
+    /// Something is wrong.
+    Error,
+}
+
+/// For terminal UIs: show a notification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TuiToastShow {
+    /// Its title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub title: Option<String>,
+    /// What it says.
+    pub message: String,
+    /// How it looks.
+    pub variant: ToastVariant,
+    /// How long it stands, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub duration: Option<u64>,
+}
+
+/// For terminal UIs: show a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TuiSessionSelect {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
 }

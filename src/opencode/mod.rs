@@ -5,6 +5,7 @@
 //! do not know them ignore them.
 
 pub mod event;
+pub mod file;
 pub mod history;
 pub mod id;
 pub mod message;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Catalogue, ModelInfo, Snapshot, Status, SwitchMethod};
+use super::{Backend, Catalogue, Defaults, ModelInfo, Snapshot, Status, SwitchMethod};
 use crate::agent::client::AgentInfo;
 use crate::agent::options::ChoiceValue;
 use crate::agent::spec::AgentSpec;
@@ -73,6 +73,6 @@ pub fn snapshot() -> Snapshot {
     ];
     Snapshot {
         backends,
-        default_model: None,
+        defaults: Defaults::default(),
     }
 }

@@ -4,6 +4,7 @@
 //! from one start to the next. [`resolve`](Snapshot::resolve) is the validation that the locked
 //! operation runs; it needs no I/O and no lock.
 
+mod defaults;
 pub mod probe;
 mod resolve;
 
@@ -22,7 +23,8 @@ use crate::agent::pool::Ledger;
 use crate::agent::spec::AgentSpec;
 use crate::store::{Change, Store};
 
-pub use resolve::{ModelWish, Resolved, SelectError, VariantWish, Wish};
+pub use defaults::{Defaults, DefaultsError};
+pub use resolve::{BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish};
 
 /// A backend that could not run, or that lacks a wanted model, is probed again when it is asked for,
 /// but not more often than this.
@@ -123,8 +125,8 @@ impl Backend {
 pub struct Snapshot {
     /// The backends.
     pub backends: Vec<Arc<Backend>>,
-    /// The configured default: provider and model.
-    pub default_model: Option<ModelWish>,
+    /// What a session starts with when its client names nothing.
+    pub defaults: Defaults,
 }
 
 impl Snapshot {
@@ -153,6 +155,9 @@ pub struct Registry {
     ledger: Arc<dyn Ledger>,
     timeouts: Timeouts,
     scratch: PathBuf,
+    /// The default model of the configuration.
+    configured_model: Option<ModelWish>,
+    setting_defaults: Mutex<()>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -182,7 +187,7 @@ impl Registry {
             .into_iter()
             .filter_map(|(id, body)| Some((id, serde_json::from_str(&body).ok()?)))
             .collect();
-        let probes = specs
+        let probes: HashMap<_, _> = specs
             .iter()
             .map(|s| (s.id.clone(), Mutex::new(None)))
             .collect();
@@ -190,10 +195,9 @@ impl Registry {
             .into_iter()
             .map(|spec| Arc::new(with_stored(spec, &stored)))
             .collect();
-        let snapshot = watch::Sender::new(Arc::new(Snapshot {
-            backends,
-            default_model,
-        }));
+        let ids: Vec<_> = probes.keys().map(String::as_str).collect();
+        let defaults = defaults::load(store.as_ref(), default_model.as_ref(), &ids).await;
+        let snapshot = watch::Sender::new(Arc::new(Snapshot { backends, defaults }));
         Arc::new(Self {
             snapshot,
             probes,
@@ -201,6 +205,8 @@ impl Registry {
             ledger,
             timeouts,
             scratch,
+            configured_model: default_model,
+            setting_defaults: Mutex::new(()),
         })
     }
 
@@ -228,6 +234,14 @@ impl Registry {
             .iter()
             .map(|b| self.probe(b.spec.id.clone(), None));
         futures_util::future::join_all(probes).await;
+    }
+
+    /// Probes every backend that was not probed just now, in the background.
+    pub fn refresh(self: &Arc<Self>) {
+        for backend in &self.snapshot().backends {
+            let (registry, id) = (Arc::clone(self), backend.spec.id.clone());
+            tokio::spawn(async move { registry.probe(id, Some(PROBE_AGAIN_AFTER)).await });
+        }
     }
 
     /// Makes sure that what is known about a backend is good enough to judge this wish: waits for a

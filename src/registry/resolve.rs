@@ -1,5 +1,7 @@
 //! From what a request wishes for to a selection, or to an error that says what there is.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Backend, Catalogue, Snapshot, Status};
 use crate::opencode::Selection;
 
@@ -15,7 +17,7 @@ pub const PLAN: &str = "plan";
 const DEFAULT_VARIANT: &str = "default";
 
 /// A wished model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelWish {
     /// The backend.
     pub provider_id: String,
@@ -199,7 +201,7 @@ impl Snapshot {
         let agent = agent_of(
             catalogue,
             &model.provider_id,
-            current,
+            current.map_or(self.default_agent(), |c| &c.agent),
             wish,
             by_agent.is_some(),
         )?;
@@ -297,7 +299,7 @@ impl Snapshot {
     /// # Errors
     /// When no backend runs.
     pub fn default_selection(&self) -> Result<ModelWish, SelectError> {
-        if let Some(model) = &self.default_model {
+        if let Some(model) = &self.defaults.model {
             return Ok(model.clone());
         }
         let first = self.backends.iter().find(|b| b.connected().is_some());
@@ -380,16 +382,15 @@ pub fn agents_of(catalogue: &Catalogue, provider: &str) -> Vec<String> {
 fn agent_of(
     catalogue: &Catalogue,
     provider: &str,
-    current: Option<&Selection>,
+    kept: &str,
     wish: &Wish,
     names_backend: bool,
 ) -> Result<String, SelectError> {
-    let kept = current.map(|c| c.agent.as_str());
     let agent = match wish.agent.as_deref() {
         // The backend's own name selects no mode.
-        Some(_) if names_backend => kept.unwrap_or(BUILD),
+        Some(_) if names_backend => kept,
         Some(agent) => agent,
-        None => kept.unwrap_or(BUILD),
+        None => kept,
     };
     let offered = match agent {
         BUILD => true,
@@ -564,7 +565,7 @@ mod tests {
             registry.default_selection().expect("one runs").provider_id,
             "claude"
         );
-        registry.default_model = model("fast", "small");
+        registry.defaults.model = model("fast", "small");
         assert_eq!(registry.default_selection().ok(), model("fast", "small"));
         let none = Snapshot::default().resolve(None, &wish(None, Some("build")));
         assert_eq!(none, Err(SelectError::NothingToSelect));

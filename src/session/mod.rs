@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod attach;
 mod committing;
 mod error;
 pub mod handoff;
@@ -217,7 +218,7 @@ impl Sessions {
             Some(session) => session.locked.lock().await.state.selection.clone(),
             None => None,
         };
-        match (current, &snapshot.default_model) {
+        match (current, &snapshot.defaults.model) {
             (Some(current), _) => self.registry.prepare(&current.provider_id, None).await,
             (None, Some(default)) => {
                 let model = Some(default.model_id.as_str());
@@ -355,6 +356,13 @@ impl Sessions {
         };
         committing.finish().await?;
         Ok(info)
+    }
+
+    /// Ends the agents that are not at work and probes the backends anew, so that they see a changed configuration.
+    /// Sessions start them again with their next prompt.
+    pub fn refresh_agents(&self) {
+        self.pool.end_idle();
+        self.registry.refresh();
     }
 
     /// A session as it is committed.

@@ -112,6 +112,13 @@ pub enum Change {
         /// The project.
         body: String,
     },
+    /// Writes what a client has set for the whole server.
+    PutSetting {
+        /// Its name.
+        name: String,
+        /// What was set.
+        body: String,
+    },
     /// Notes a running process.
     PutProcess(ProcessRow),
     /// Forgets a process.
@@ -212,6 +219,8 @@ pub trait Store: Send + Sync + 'static {
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// Projects that were used: id and body.
     fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
+    /// What a client has set for the whole server.
+    fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
     /// Processes that were running when the last server ended.
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>>;
 }

@@ -27,7 +27,8 @@ const STATEMENTS: usize = 64;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_start.sql"),
-    include_str!("migrations/002_projects.sql"),
+    include_str!("migrations/002_setting.sql"),
+    include_str!("migrations/003_projects.sql"),
 ];
 
 struct Job {
@@ -328,6 +329,12 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![id, body],
             )?;
         }
+        Change::PutSetting { name, body } => {
+            run(
+                "INSERT INTO setting (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+                params![name, body],
+            )?;
+        }
         Change::PutProcess(row) => {
             run(
                 "INSERT INTO process (pid, started_at_s, backend) VALUES (?1, ?2, ?3)
@@ -524,6 +531,15 @@ impl Store for SqliteStore {
 
     fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
         self.read(|db| read_pairs(db, "SELECT id, body FROM project", &[]))
+    }
+
+    fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        let name = name.to_owned();
+        self.read(move |db| {
+            let mut statement = db.prepare_cached("SELECT body FROM setting WHERE name = ?1")?;
+            let mut rows = statement.query(params![name])?;
+            Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        })
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {

@@ -84,6 +84,12 @@ impl Server {
         (self.child, self.url) = (child, url);
     }
 
+    /// Starts it again on the same data with other arguments.
+    pub async fn restart_with(&mut self, arguments: Vec<String>) {
+        self.arguments = arguments;
+        self.restart().await;
+    }
+
     /// Ends the server with SIGTERM and checks that nothing is left of it.
     pub async fn stop(mut self) {
         self.terminate().await;

@@ -472,7 +472,7 @@ async fn the_catalogue_is_what_opencodes_clients_expect() {
             (&json!("mock"), true)
         ]
     );
-    assert_eq!(server.get("/opencode/config").await["model"], "mock/mock");
+    assert_eq!(server.get("/opencode/config").await["share"], "disabled");
     let project = server.get("/opencode/project/current").await;
     let session = server
         .get(&format!("/opencode/session/{}", server.create().await))

@@ -12,10 +12,14 @@ use crate::http::state::Shared;
 /// The part of OpenCode's configuration that its clients look at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Config {
-    /// The model of a session that names none, as `provider/model`; absent when no backend can run.
+    /// The model of a session that names none, as `provider/model`; absent when none was set. A client takes a model
+    /// that stands here as a wish, and goes on with the one that its user picked last when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "opencode/anthropic/claude-opus-4")]
     pub model: Option<String>,
+    /// The agent of a session that names none.
+    #[schema(example = "build")]
+    pub default_agent: String,
     /// Agents; Baton's stand in `GET /agent`.
     #[schema(value_type = Object)]
     pub agent: Map<String, Value>,
@@ -44,10 +48,17 @@ pub struct Config {
     responses((status = 200, description = "The configuration.", body = Config))
 )]
 pub async fn get(State(state): State<Shared>) -> Json<Config> {
-    let model = settled(&state).await.default_selection().ok();
-    Json(Config {
+    Json(current(&state).await)
+}
+
+/// The configuration as it is now.
+pub(in crate::http) async fn current(state: &Shared) -> Config {
+    let snapshot = settled(state).await;
+    let model = snapshot.defaults.model.as_ref();
+    Config {
         model: model.map(|m| format!("{}/{}", m.provider_id, m.model_id)),
+        default_agent: snapshot.default_agent().to_owned(),
         share: "disabled".to_owned(),
         ..Config::default()
-    })
+    }
 }

@@ -1,4 +1,6 @@
 //! What concerns the whole server: its health, and all events.
 
+pub mod config;
+pub mod dispose;
 pub mod event;
 pub mod health;

@@ -28,7 +28,7 @@ pub fn connected(snapshot: &Snapshot) -> Vec<Provider> {
 
 /// The model that each backend that can run starts with.
 pub fn defaults(snapshot: &Snapshot) -> BTreeMap<String, String> {
-    let configured = snapshot.default_model.as_ref();
+    let configured = snapshot.defaults.model.as_ref();
     let default = |backend: &Backend| {
         let id = &backend.spec.id;
         let chosen = configured

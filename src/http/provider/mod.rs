@@ -1,5 +1,6 @@
 //! `/provider`: the backends, as OpenCode's clients see them.
 
+pub mod auth;
 mod catalogue;
 pub mod list;
 

@@ -1,6 +1,7 @@
 //! OpenCode 2's routes, below `/api`. Their errors have a shape of their own: `{"_tag", "message", …}`.
 
 pub mod agent;
+pub mod fs;
 pub mod model;
 
 use axum::http::StatusCode;

@@ -1,0 +1,22 @@
+//! `PUT /auth/{providerID}`.
+
+use axum::extract::Path;
+
+use super::refusal;
+use crate::http::error::Problem;
+use crate::http::responses::Invalid;
+
+/// Set credentials
+///
+/// Always refused with a 400 that says what to do instead: Baton keeps no credentials, agents sign in themselves.
+#[utoipa::path(
+    put,
+    path = "/auth/{providerID}",
+    operation_id = "auth.set",
+    tag = "provider",
+    params(("providerID" = String, Path, description = "The provider.")),
+    responses(Invalid)
+)]
+pub async fn set(Path(provider): Path<String>) -> Problem {
+    refusal(&provider)
+}

@@ -1,0 +1,3 @@
+//! `/instance`: what runs for a directory.
+
+pub mod dispose;

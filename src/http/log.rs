@@ -1,0 +1,105 @@
+//! `POST /log`.
+
+use axum::Json;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::error::Problem;
+use super::extract::Body;
+use super::responses::{Invalid, NotJson, TooLarge};
+
+/// What of one text goes into the log, in characters.
+const TEXT_MAX_CHARS: usize = 2_000;
+/// What of the name of a service goes into the log, in characters.
+const SERVICE_MAX_CHARS: usize = 100;
+
+/// How much a log entry matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For whoever looks for a mistake.
+    Debug,
+    /// Good to know.
+    Info,
+    /// Something may be wrong.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+const LEVELS: &[(&str, LogLevel)] = &[
+    ("debug", LogLevel::Debug),
+    ("info", LogLevel::Info),
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+];
+
+/// An entry of a client for the log.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LogEntry {
+    /// What writes it.
+    pub service: String,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// What happened.
+    pub message: String,
+    /// Further data.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub extra: Option<Map<String, Value>>,
+}
+
+/// Write a log entry
+///
+/// Writes an entry of a client into the server's log, under the target `baton::client`. Long texts are cut off.
+#[utoipa::path(
+    post,
+    path = "/log",
+    operation_id = "app.log",
+    tag = "global",
+    request_body(content = LogEntry, description = "The entry."),
+    responses(
+        (status = 200, description = "`true`: it was given to the log, which may be set to leave its level out.", body = bool),
+        Invalid, TooLarge, NotJson,
+    )
+)]
+pub async fn log(body: Body) -> Result<Json<bool>, Problem> {
+    let fields = body.fields(&["service", "level", "message", "extra"])?;
+    let service = cut(fields.required_string("service")?, SERVICE_MAX_CHARS);
+    let level = fields.required_word("level", LEVELS)?;
+    let message = cut(fields.required_string("message")?, TEXT_MAX_CHARS);
+    let extra = fields
+        .data("extra")?
+        .map(|data| Value::from(data).to_string());
+    let extra = cut(extra.as_deref().unwrap_or_default(), TEXT_MAX_CHARS);
+    // As debug output: a line break in a client's text must not look like an entry of our own.
+    match level {
+        LogLevel::Debug => {
+            tracing::debug!(target: "baton::client", ?service, ?extra, "{message:?}")
+        }
+        LogLevel::Info => tracing::info!(target: "baton::client", ?service, ?extra, "{message:?}"),
+        LogLevel::Warn => tracing::warn!(target: "baton::client", ?service, ?extra, "{message:?}"),
+        LogLevel::Error => {
+            tracing::error!(target: "baton::client", ?service, ?extra, "{message:?}")
+        }
+    }
+    Ok(Json(true))
+}
+
+fn cut(text: &str, at_most_chars: usize) -> String {
+    match text.char_indices().nth(at_most_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöü", 2), "äö…");
+    }
+}

@@ -1,0 +1,56 @@
+//! `GET /tui/control/next` and `POST /tui/control/response`.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::queue::TuiRequest;
+use crate::http::error::Problem;
+use crate::http::extract::Body;
+use crate::http::responses::{Invalid, NotJson, Stopping, TooLarge};
+use crate::http::state::Shared;
+
+/// Get the next command
+///
+/// Waits for the next `/tui` request and answers with it: a long poll for clients without an event stream. Each
+/// request is handed out once; 64 of them wait, then the oldest is given up. OpenCode 1.18 has the route too, and
+/// hands out nothing there.
+#[utoipa::path(
+    get,
+    path = "/tui/control/next",
+    operation_id = "tui.control.next",
+    tag = "tui",
+    responses(
+        (status = 200, description = "The request.", body = TuiRequest),
+        Stopping,
+    )
+)]
+pub async fn next(State(state): State<Shared>) -> Result<Json<TuiRequest>, Problem> {
+    let mut stopping = state.stopping.clone();
+    tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stopping| *stopping) => Err(Problem::shutting_down()),
+        request = state.tui.next() => Ok(Json(request)),
+    }
+}
+
+/// Answer a command
+///
+/// Takes what a terminal UI says about a command that it got from `tui.control.next`.
+///
+/// Stub: nobody waits for it, since every `/tui` request was answered when it was published. Only a missing body is
+/// refused.
+#[utoipa::path(
+    post,
+    path = "/tui/control/response",
+    operation_id = "tui.control.response",
+    tag = "tui",
+    request_body(content = serde_json::Value, description = "Anything.", content_type = "application/json"),
+    responses(
+        (status = 200, description = "`true`.", body = bool),
+        Invalid, TooLarge, NotJson,
+    )
+)]
+pub async fn response(body: Body) -> Result<Json<bool>, Problem> {
+    body.required()?;
+    Ok(Json(true))
+}

@@ -1,0 +1,115 @@
+//! `POST /tui/execute-command`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::tell;
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Directory};
+use crate::http::responses::{Invalid, NotJson, TooLarge};
+use crate::http::state::Shared;
+use crate::opencode::event::{EventPayload, TuiCommandExecute};
+
+/// The longest name of a command, in bytes.
+const COMMAND_MAX_BYTES: usize = 100;
+
+/// The names that this route has for some commands, and those that the terminal UI has.
+const NAMES: &[(&str, &str)] = &[
+    ("session_new", "session.new"),
+    ("session_share", "session.share"),
+    ("session_interrupt", "session.interrupt"),
+    ("session_compact", "session.compact"),
+    ("messages_page_up", "session.page.up"),
+    ("messages_page_down", "session.page.down"),
+    ("messages_line_up", "session.line.up"),
+    ("messages_line_down", "session.line.down"),
+    ("messages_half_page_up", "session.half.page.up"),
+    ("messages_half_page_down", "session.half.page.down"),
+    ("messages_first", "session.first"),
+    ("messages_last", "session.last"),
+    ("agent_cycle", "agent.cycle"),
+];
+
+/// A command of the terminal UI.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ExecuteCommand {
+    /// `session_new`, `agent_cycle` and so on, or the terminal UI's own name, such as `session.new`.
+    #[schema(example = "agent_cycle")]
+    pub command: String,
+}
+
+/// Execute a command
+///
+/// Executes a command in the terminal UIs of the directory, with the event `tui.command.execute`.
+#[utoipa::path(
+    post,
+    path = "/tui/execute-command",
+    operation_id = "tui.executeCommand",
+    tag = "tui",
+    params(Directory),
+    request_body(content = ExecuteCommand, description = "The command."),
+    responses(
+        (status = 200, description = "`true`: the event was published.", body = bool),
+        Invalid, TooLarge, NotJson,
+    )
+)]
+pub async fn execute_command(
+    State(state): State<Shared>,
+    Directory(directory): Directory,
+    body: Body,
+) -> Result<Json<bool>, Problem> {
+    let fields = body.fields(&["command"])?;
+    let asked = fields.required_string("command")?;
+    let Some(command) = name_of(asked) else {
+        let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+        let message = format!(
+            "Unknown command. Send one of {}, or the terminal UI's own name of a command, such as \"session.new\"",
+            names.join(", ")
+        );
+        return Err(fields.refuse("command", &message));
+    };
+    let request = json!({ "command": asked });
+    let command = command.to_owned();
+    let event = EventPayload::TuiCommandExecute(TuiCommandExecute { command });
+    Ok(tell(
+        &state,
+        directory,
+        "/tui/execute-command",
+        request,
+        event,
+    ))
+}
+
+/// The terminal UI's name of a command. One with a dot is its own already: it has more of them than these, and which
+/// ones depends on its version.
+fn name_of(asked: &str) -> Option<&str> {
+    let known = NAMES.iter().find(|(name, _)| *name == asked);
+    let own = |name: &&str| is_name(name) && name.contains('.');
+    known.map(|(_, own)| *own).or(Some(asked).filter(own))
+}
+
+/// Whether a text can be the terminal UI's name of a command.
+pub(super) fn is_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !text.is_empty() && text.len() <= COMMAND_MAX_BYTES && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_of;
+
+    #[test]
+    fn commands_have_two_names() {
+        assert_eq!(
+            name_of("messages_half_page_up"),
+            Some("session.half.page.up")
+        );
+        assert_eq!(name_of("theme.switch"), Some("theme.switch"));
+        for bad in ["", "nonsense", "a b.c", "session.new\n", &"a.".repeat(80)] {
+            assert_eq!(name_of(bad), None, "{bad}");
+        }
+    }
+}
