@@ -19,6 +19,8 @@ use baton::opencode::event::Source;
 use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
+use baton::shell::{Shell, ShellLimits};
+use baton::snapshot::Snapshots;
 use baton::store::{SqliteStore, Store};
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
@@ -63,6 +65,12 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     )
     .await;
     registry.probe_all().await;
+    let shell = Shell::new(
+        ShellLimits::default(),
+        timeouts.end,
+        Vec::new(),
+        Arc::clone(&ledger),
+    );
     let pool = Pool::new(PoolLimits::default(), timeouts, folder.to_owned(), ledger);
     let settings = Settings {
         queue_prompts: 32,
@@ -76,6 +84,8 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         bus,
         registry,
         pool: Arc::clone(&pool),
+        snapshots: Arc::new(Snapshots::new(folder, false)),
+        shell,
         projects,
         settings,
     };

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::agent::pool::{Ledger, Pool};
 use crate::agent::process::end_orphan;
-use crate::config::Settings;
+use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
@@ -24,6 +24,8 @@ use crate::http::tui::queue::TuiQueue;
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
+use crate::shell::Shell;
+use crate::snapshot::Snapshots;
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
 /// The store's file in the data directory.
@@ -75,6 +77,7 @@ struct Parts {
     registry: Arc<Registry>,
     projects: Arc<Projects>,
     sessions: Arc<Sessions>,
+    snapshots: Arc<Snapshots>,
     /// Held while the server lives.
     _lock: File,
 }
@@ -217,6 +220,12 @@ impl Parts {
             settings.directory.clone(),
             ledger.clone(),
         );
+        let shell = Shell::new(
+            settings.limits.shell,
+            backends.timeouts.end,
+            vec![PASSWORD_VARIABLE.to_owned()],
+            ledger.clone(),
+        );
         let registry = Registry::open(
             backends.agents.clone(),
             backends.default_model.clone(),
@@ -226,12 +235,15 @@ impl Parts {
             settings.data_dir.join(SCRATCH_DIR),
         )
         .await;
+        let snapshots = Arc::new(Snapshots::new(&settings.data_dir, settings.snapshot));
         let projects = Projects::open(Arc::clone(&shared_store)).await?;
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
+            snapshots: Arc::clone(&snapshots),
+            shell,
             projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
@@ -246,15 +258,19 @@ impl Parts {
             registry,
             projects,
             sessions,
+            snapshots,
             _lock: lock,
         })
     }
 
-    fn background(&self) -> [JoinHandle<()>; 2] {
+    fn background(&self) -> [JoinHandle<()>; 4] {
         let registry = Arc::clone(&self.registry);
         let probes = tokio::spawn(async move { registry.probe_all().await });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
-        [probes, evictions]
+        let sessions = Arc::clone(&self.sessions);
+        let restoring = tokio::spawn(async move { sessions.finish_restoring().await });
+        let old_snapshots = tokio::spawn(Arc::clone(&self.snapshots).throw_away_old());
+        [probes, evictions, restoring, old_snapshots]
     }
 
     async fn close(self) {

@@ -18,11 +18,12 @@ use crate::agent::spec::{AgentSpec, builtins};
 use crate::event::RingLimits;
 use crate::registry::ModelWish;
 use crate::session::handoff::Budget;
+use crate::shell::ShellLimits;
 
 use file::ConfigFile;
 
 /// Holds the password.
-const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
+pub const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
 /// The host that is listened on unless another is given.
 const DEFAULT_HOST: &str = "127.0.0.1";
 /// The port that is listened on unless another is given.
@@ -175,6 +176,8 @@ pub struct Limits {
     pub pool: PoolLimits,
     /// How much of a conversation is handed over.
     pub handoff: Budget,
+    /// How long the user's own commands may run, and what is kept of their output.
+    pub shell: ShellLimits,
 }
 
 /// The backends and how to deal with them.
@@ -236,6 +239,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The user's home directory.
     pub home: PathBuf,
+    /// Whether snapshots of working directories are taken.
+    pub snapshot: bool,
     /// The backends.
     pub backends: BackendSettings,
     /// Bounds.
@@ -278,8 +283,9 @@ impl Settings {
                 .home
                 .clone()
                 .unwrap_or_else(|| places.directory.clone()),
+            snapshot: file.snapshot.unwrap_or(true),
             backends,
-            limits: file.limits.resolve()?,
+            limits: file.limits.resolve(&file.timeouts)?,
         })
     }
 }

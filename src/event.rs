@@ -124,6 +124,18 @@ impl Bus {
         self.head.send_replace(ring.last);
     }
 
+    /// Marks somebody as a reader for as long as it is kept, also between two readings.
+    pub fn attend(&self) -> Attendance {
+        Attendance {
+            _counted: self.head.subscribe(),
+        }
+    }
+
+    /// Whether anybody reads.
+    pub fn is_attended(&self) -> bool {
+        self.head.receiver_count() > 0
+    }
+
     /// Starts reading: after the given number, or from now on.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription<'_> {
         let head = self.head.subscribe();
@@ -136,6 +148,12 @@ impl Bus {
             cursor,
         }
     }
+}
+
+/// Somebody reads; see [`Bus::attend`].
+#[derive(Debug)]
+pub struct Attendance {
+    _counted: watch::Receiver<u64>,
 }
 
 /// What a subscriber reads.
@@ -218,6 +236,16 @@ mod tests {
         assert_eq!(json["type"], "server.heartbeat");
         assert_eq!(json["properties"], serde_json::json!({}));
         assert!(json["id"].as_str().is_some_and(|id| id.starts_with("evt_")));
+    }
+
+    #[test]
+    fn a_bus_knows_whether_anybody_reads() {
+        let bus = Bus::new(limits(1));
+        assert!(!bus.is_attended());
+        let attendance = bus.attend();
+        assert!(bus.is_attended());
+        drop(attendance);
+        assert!(!bus.is_attended());
     }
 
     #[tokio::test]

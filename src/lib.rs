@@ -12,5 +12,7 @@ pub mod opencode;
 pub mod project;
 pub mod registry;
 pub mod session;
+pub mod shell;
+pub mod snapshot;
 pub mod store;
 pub mod vcs;

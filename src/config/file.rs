@@ -12,6 +12,7 @@ use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;
 use crate::event::RingLimits;
 use crate::session::handoff::Budget;
+use crate::shell::ShellLimits;
 
 /// Ids that no backend may have: they name agent modes.
 const RESERVED_IDS: [&str; 2] = ["build", "plan"];
@@ -22,6 +23,8 @@ const RESERVED_IDS: [&str; 2] = ["build", "plan"];
 pub(super) struct ConfigFile {
     /// `provider/model`.
     pub default_model: Option<String>,
+    /// Whether snapshots of working directories are taken; true if left out.
+    pub snapshot: Option<bool>,
     /// How to listen.
     pub server: ServerTable,
     /// Backends, changed or added.
@@ -64,6 +67,7 @@ pub(super) struct LimitsTable {
     agent_idle_s: Option<u64>,
     transcript_bytes: Option<usize>,
     tool_output_bytes: Option<usize>,
+    shell_output_bytes: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,6 +78,7 @@ pub(super) struct TimeoutsTable {
     switch_s: Option<u64>,
     cancel_s: Option<u64>,
     end_ms: Option<u64>,
+    shell_s: Option<u64>,
 }
 
 /// A backend, and whether it is used when `--agents` does not say which are.
@@ -189,10 +194,11 @@ fn at_least_one<T: PartialEq + From<u8>>(
 }
 
 impl LimitsTable {
-    pub fn resolve(&self) -> Result<Limits, ConfigError> {
+    pub fn resolve(&self, timeouts: &TimeoutsTable) -> Result<Limits, ConfigError> {
         let ring = RingLimits::default();
         let pool = PoolLimits::default();
         let handoff = Budget::default();
+        let shell = ShellLimits::default();
         let limit =
             |key: &str, given, default| at_least_one(&format!("limits.{key}"), given, default);
         let idle_s = at_least_one(
@@ -223,11 +229,24 @@ impl LimitsTable {
                     handoff.tool_output_bytes,
                 )?,
             },
+            shell: ShellLimits {
+                timeout: timeouts.shell(shell.timeout)?,
+                output_bytes: limit(
+                    "shell_output_bytes",
+                    self.shell_output_bytes,
+                    shell.output_bytes,
+                )?,
+            },
         })
     }
 }
 
 impl TimeoutsTable {
+    /// How long the user's own commands may run.
+    fn shell(&self, default: Duration) -> Result<Duration, ConfigError> {
+        at_least_one("timeouts.shell_s", self.shell_s, default.as_secs()).map(Duration::from_secs)
+    }
+
     pub fn resolve(&self) -> Result<Timeouts, ConfigError> {
         let default = Timeouts::default();
         let seconds = |key: &str, given, default: Duration| {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::header::{ETAG, RETRY_AFTER};
+use axum::http::header::{ETAG, LINK, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use super::message::list::NEXT_CURSOR;
 use super::state::Shared;
 use crate::config::is_loopback;
 
@@ -53,7 +54,7 @@ pub fn layer(state: &Shared) -> CorsLayer {
             Method::DELETE,
         ])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(ExposeHeaders::list([ETAG, RETRY_AFTER]))
+        .expose_headers(ExposeHeaders::list([ETAG, RETRY_AFTER, LINK, NEXT_CURSOR]))
         .max_age(PREFLIGHT_MAX_AGE)
 }
 

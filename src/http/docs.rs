@@ -3,10 +3,19 @@
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::openapi::document;
 use super::state::Shared;
+
+/// An OpenAPI 3.1 document.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub struct OpenApiDocument(pub Map<String, Value>);
 
 /// Get this document
 ///
@@ -16,7 +25,7 @@ use super::state::Shared;
     path = "/openapi.json",
     operation_id = "openapi.get",
     tag = "global",
-    responses((status = 200, description = "The document.", body = Object))
+    responses((status = 200, description = "The document.", body = OpenApiDocument))
 )]
 pub async fn openapi() -> Response {
     ([(CONTENT_TYPE, "application/json")], document()).into_response()

@@ -34,6 +34,7 @@ const REF_CHARS: usize = 12;
 
 /// What part of a request is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = BadRequestKind)]
 pub enum BadKind {
     /// The path.
     Params,
@@ -58,6 +59,7 @@ pub struct BadRequestData {
 
 /// Only a message.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ErrorMessage)]
 pub struct MessageData {
     /// What happened, and what to do.
     pub message: String,
@@ -348,6 +350,15 @@ impl Problem {
         )
     }
 
+    /// 500 for a failure that the client can be told about.
+    fn failed(message: String) -> Self {
+        let mut problem = Self::unforeseen(&message);
+        if let ErrorBody::UnknownError(data) = &mut problem.0.body {
+            data.message = message;
+        }
+        problem
+    }
+
     /// 404 for a project that was never used.
     pub fn no_project(id: &str) -> Self {
         let data = NotFoundData {
@@ -461,6 +472,7 @@ impl From<session::Error> for Problem {
             Error::MessageNotFound(_) => {
                 Self::not_found(missing(None, None), "MessageNotFoundError")
             }
+            Error::PartNotFound(_) => Self::not_found(missing(None, None), "PartNotFoundError"),
             Error::PermissionNotFound(id) => Self::not_found(
                 missing(Some(id.to_string()), None),
                 "PermissionNotFoundError",
@@ -504,8 +516,18 @@ impl From<session::Error> for Problem {
                 let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
                 Self::new(StatusCode::BAD_GATEWAY, body)
             }
+            Error::NotRestored(_) => Self::failed(message),
             Error::Store(error) => Self::unforeseen(&error),
             Error::ShutDown => Self::shutting_down(),
+        }
+    }
+}
+
+impl From<DefaultsError> for Problem {
+    fn from(error: DefaultsError) -> Self {
+        match error {
+            DefaultsError::Select(error) => error.into(),
+            DefaultsError::Store(error) => session::Error::Store(error).into(),
         }
     }
 }
@@ -557,15 +579,6 @@ impl From<ApplyError> for Problem {
         };
         let body = ErrorBody::VcsApplyError(VcsApplyData { message, reason });
         Self::new(StatusCode::BAD_REQUEST, body)
-    }
-}
-
-impl From<DefaultsError> for Problem {
-    fn from(error: DefaultsError) -> Self {
-        match error {
-            DefaultsError::Select(error) => error.into(),
-            DefaultsError::Store(error) => session::Error::Store(error).into(),
-        }
     }
 }
 

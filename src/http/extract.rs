@@ -19,7 +19,7 @@ use super::fields::Fields;
 use super::state::Shared;
 use crate::opencode::event::Source;
 use crate::opencode::id::InvalidId;
-use crate::opencode::{MessageId, PermissionId, QuestionId, SessionId};
+use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use crate::session::Caller;
 
 /// The longest `x-client-id`, in bytes.
@@ -50,6 +50,11 @@ impl<const MERGE: bool> Body<MERGE> {
         self.0
             .as_ref()
             .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
+    }
+
+    /// The whole body, when there is one.
+    pub fn value(&self) -> Option<&Value> {
+        self.0.as_ref()
     }
 
     /// The fields of the body, when there is one.
@@ -405,6 +410,17 @@ path_ids! {
         session: SessionId = "sessionID",
         /// The message's id.
         message: MessageId = "messageID",
+    }
+}
+path_ids! {
+    /// A part of a message in the path.
+    PartPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The message's id.
+        message: MessageId = "messageID",
+        /// The part's id.
+        part: PartId = "partID",
     }
 }
 path_ids! {

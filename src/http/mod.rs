@@ -32,6 +32,7 @@ pub mod path;
 pub mod permission;
 pub mod project;
 pub mod provider;
+pub mod pty;
 pub mod question;
 pub mod responses;
 pub mod router;

@@ -9,20 +9,29 @@ use utoipa::IntoResponses;
 use utoipa::openapi::schema::{OneOfBuilder, Schema};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
 
-fn schema_of(bodies: &[&str]) -> RefOr<Schema> {
+/// A union gets the name of its group as its title, under which the document has it as a schema.
+fn schema_of(group: &str, description: &str, bodies: &[&str]) -> RefOr<Schema> {
     if let [only] = bodies {
         return RefOr::Ref(Ref::from_schema_name(*only));
     }
-    let one_of = bodies.iter().fold(OneOfBuilder::new(), |one_of, body| {
-        one_of.item(Ref::from_schema_name(*body))
+    let union = OneOfBuilder::new()
+        .title(Some(format!("{group}Error")))
+        .description(Some(description));
+    let union = bodies.iter().fold(union, |union, body| {
+        union.item(Ref::from_schema_name(*body))
     });
-    one_of.into()
+    union.into()
 }
 
 /// One error response.
-fn response(description: &str, bodies: &[&str], header: Option<(&str, &str)>) -> Response {
+fn response(
+    group: &str,
+    description: &str,
+    bodies: &[&str],
+    header: Option<(&str, &str)>,
+) -> Response {
     let content = ContentBuilder::new()
-        .schema(Some(schema_of(bodies)))
+        .schema(Some(schema_of(group, description, bodies)))
         .build();
     let mut response = ResponseBuilder::new()
         .description(description)
@@ -48,7 +57,7 @@ macro_rules! responses {
             impl IntoResponses for $name {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
                     let header: &[(&str, &str)] = &[$(($header, $text))?];
-                    let response = response($description, &[$($body),+], header.first().copied());
+                    let response = response(stringify!($name), $description, &[$($body),+], header.first().copied());
                     BTreeMap::from([($status.to_owned(), RefOr::T(response))])
                 }
             }
@@ -64,6 +73,7 @@ responses! {
     NotThere = "404", "There is no such session, message or request.", ["NotFoundError"];
     Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"];
     MessageExists = "409", "There is a message with this id already.", ["MessageExistsError"];
+    BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"];
     Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"],
         header "ETag": "The session's revision now.";
     TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"];
@@ -123,7 +133,7 @@ fn everywhere([unauthorized, forbidden, unknown]: [&str; 3]) -> BTreeMap<String,
     let all = all.map(|(status, description, body, header)| {
         (
             status.to_owned(),
-            RefOr::T(response(description, &[body], header)),
+            RefOr::T(response("Everywhere", description, &[body], header)),
         )
     });
     BTreeMap::from(all)

@@ -16,8 +16,8 @@ use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
     agent, auth, config, cors, credential, docs, event, experimental, file, find, formatter,
-    global, guard, instance, log, lsp, mcp, message, path, permission, project, provider, question,
-    session, skill, tui, v2, vcs,
+    global, guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty,
+    question, session, skill, tui, v2, vcs,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -25,12 +25,15 @@ pub fn routes() -> OpenApiRouter<Shared> {
     let opencode = OpenApiRouter::default()
         .merge(server())
         .merge(sessions())
+        .merge(history())
+        .merge(runs())
         .merge(asks())
         .merge(catalogue())
-        .merge(places())
         .merge(surface())
         .merge(experimental())
         .merge(tui())
+        .merge(places())
+        .merge(terminals())
         .merge(v2());
     OpenApiRouter::default()
         .nest("/opencode", opencode)
@@ -65,8 +68,28 @@ fn sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::init::init))
         .routes(routes!(session::children::children))
         .routes(routes!(session::todo::todo))
-        .routes(routes!(session::diff::diff))
         .routes(routes!(session::permissions::respond))
+}
+
+/// What was said and done: going back, copying, editing.
+fn history() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::diff::diff))
+        .routes(routes!(session::revert::revert))
+        .routes(routes!(session::unrevert::unrevert))
+        .routes(routes!(session::fork::fork))
+        .routes(routes!(session::share::share, session::share::unshare))
+        .routes(routes!(
+            message::part::update::update,
+            message::part::delete::delete
+        ))
+}
+
+/// What is run in a session beside prompts.
+fn runs() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::shell::shell))
+        .routes(routes!(session::summarize::summarize))
 }
 
 /// What agents ask the user.
@@ -160,6 +183,11 @@ fn tui() -> OpenApiRouter<Shared> {
         .routes(routes!(tui::select_session::select_session))
         .routes(routes!(tui::control::next))
         .routes(routes!(tui::control::response))
+}
+
+/// Terminals, of which Baton has none.
+fn terminals() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(pty::shells))
 }
 
 /// OpenCode 2.

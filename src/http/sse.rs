@@ -22,7 +22,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use super::error::{BadKind, Problem};
 use super::extract::{Params, text_parameter};
 use super::state::Shared;
-use crate::event::{Bus, Next, Published, render};
+use crate::event::{Attendance, Bus, Next, Published, render};
 use crate::opencode::event::EventPayload;
 
 /// Time between two heartbeats.
@@ -49,13 +49,10 @@ pub struct After(pub Option<u64>);
 
 impl IntoParams for After {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let header =
-            "The number of the event that the client had last: what came after it is sent again.";
-        let query = "The same, for clients that cannot set headers. It goes first.";
-        vec![
-            text_parameter("Last-Event-ID", ParameterIn::Header, header),
-            text_parameter("lastEventID", ParameterIn::Query, query),
-        ]
+        // A parameter of its own for the query would give generated clients the same name twice.
+        let header = "The number of the event that the client had last: what came after it is sent again. \
+                      Clients that cannot set headers send it in the query, as `lastEventID`.";
+        vec![text_parameter("Last-Event-ID", ParameterIn::Header, header)]
     }
 }
 
@@ -104,6 +101,7 @@ enum Wake {
 
 struct EventStream {
     bus: Arc<Bus>,
+    _attendance: Attendance,
     view: View,
     cursor: u64,
     greeted: bool,
@@ -121,6 +119,7 @@ impl EventStream {
     ) -> Self {
         let cursor = bus.subscribe(after.0).cursor();
         Self {
+            _attendance: bus.attend(),
             bus,
             view,
             cursor,

@@ -7,7 +7,7 @@ use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
 use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
-use super::session::{ModelRef, Selection, Session};
+use super::session::{FileDiff, ModelRef, Selection, Session};
 
 /// Everything that an event can say; `type` names it and `properties` carries it.
 ///
@@ -39,6 +39,9 @@ pub enum EventPayload {
     /// A session has nothing left to do.
     #[serde(rename = "session.idle")]
     SessionIdle(SessionIdleEvent),
+    /// What a session has changed in its working directory.
+    #[serde(rename = "session.diff")]
+    SessionDiff(SessionDiff),
     /// Something failed.
     #[serde(rename = "session.error")]
     SessionError(SessionErrorEvent),
@@ -57,6 +60,9 @@ pub enum EventPayload {
     /// The agent of a session was changed (OpenCode 2's event).
     #[serde(rename = "session.next.agent.switched")]
     AgentSwitched(AgentSwitched),
+    /// The conversation goes on from a summary.
+    #[serde(rename = "session.compacted")]
+    SessionCompacted(SessionCompacted),
     /// A message was made or has changed.
     #[serde(rename = "message.updated")]
     MessageUpdated(MessageEvent),
@@ -66,6 +72,9 @@ pub enum EventPayload {
     /// A part was made or has changed.
     #[serde(rename = "message.part.updated")]
     PartUpdated(PartUpdated),
+    /// A part was deleted.
+    #[serde(rename = "message.part.removed")]
+    PartRemoved(PartRemoved),
     /// Text was added to a part.
     #[serde(rename = "message.part.delta")]
     PartDelta(PartDelta),
@@ -115,6 +124,7 @@ pub enum EventPayload {
 
 /// Which events are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerResync)]
 pub struct Resync {
     /// The last event that the subscriber had.
     #[serde(rename = "lastEventID")]
@@ -126,6 +136,7 @@ pub struct Resync {
 
 /// A session, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionChanged)]
 pub struct SessionEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -146,6 +157,7 @@ pub enum SessionStatus {
 
 /// A session became busy or idle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionStatusChanged)]
 pub struct SessionStatusEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -156,7 +168,26 @@ pub struct SessionStatusEvent {
 
 /// A session has nothing left to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionBecameIdle)]
 pub struct SessionIdleEvent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+}
+
+/// What a session has changed in its working directory; while it is reverted, what was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionDiff {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The changed files.
+    pub diff: Vec<FileDiff>,
+}
+
+/// The conversation goes on from a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionCompacted {
     /// The session.
     #[serde(rename = "sessionID")]
     pub session_id: SessionId,
@@ -164,6 +195,7 @@ pub struct SessionIdleEvent {
 
 /// Something failed in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = SessionFailed)]
 pub struct SessionErrorEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -175,6 +207,7 @@ pub struct SessionErrorEvent {
 /// Who changed a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SwitchSource)]
 pub enum Source {
     /// A PATCH of the session, or OpenCode 2's model and agent routes.
     Patch,
@@ -195,6 +228,7 @@ pub enum Source {
 /// When a changed selection takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SwitchTiming)]
 pub enum Effective {
     /// The session is idle: its agent is being prepared now.
     Immediate,
@@ -330,6 +364,7 @@ pub struct AgentSwitched {
 
 /// A message was made or has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = MessageChanged)]
 pub struct MessageEvent {
     /// The session.
     #[serde(rename = "sessionID")]
@@ -359,6 +394,20 @@ pub struct PartUpdated {
     pub part: Part,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
+}
+
+/// A part was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartRemoved {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The part.
+    #[serde(rename = "partID")]
+    pub part_id: PartId,
 }
 
 /// Text was added to a part.

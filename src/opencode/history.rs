@@ -32,20 +32,25 @@ pub struct ModelSwitch {
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
     /// The selection before; null for a session's first.
+    #[schema(required)]
     pub previous: Option<Selection>,
     /// The selection after.
     pub current: Selection,
     /// Who changed it.
     pub source: Source,
     /// The `x-client-id` of the request, or null.
+    #[schema(required)]
     pub client: Option<String>,
     /// How the conversation reached the agent; null while that is open, and for a change that was passed
     /// over or has failed.
+    #[schema(required)]
     pub transfer: Option<Transfer>,
     /// How long it took until the agent had confirmed or refused it.
+    #[schema(required)]
     #[serde(rename = "durationMs")]
     pub duration_ms: Option<u64>,
     /// Why it could not be applied, or null.
+    #[schema(required)]
     pub failure: Option<MessageError>,
 }
 
@@ -55,8 +60,10 @@ pub struct ModelHistory {
     /// The session's revision.
     pub revision: u64,
     /// What is selected; null before the first choice.
+    #[schema(required)]
     pub selected: Option<Selection>,
     /// What the running agent has confirmed; null when none was started.
+    #[schema(required)]
     pub applied: Option<Selection>,
     /// What each model has answered, the first one used first.
     pub usage: Vec<ModelUsage>,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::id::{MessageId, PartId, SessionId};
-use super::session::{MessageModel, Tokens};
+use super::session::{FileDiff, MessageModel, Tokens};
 
 /// A message: what the user said, or what a model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -38,6 +38,13 @@ pub struct UserTime {
     pub created: u64,
 }
 
+/// What came of a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PromptSummary {
+    /// What was changed in the working directory while it was answered.
+    pub diffs: Vec<FileDiff>,
+}
+
 /// A prompt of the user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UserMessage {
@@ -48,6 +55,10 @@ pub struct UserMessage {
     pub session_id: SessionId,
     /// When it was made.
     pub time: UserTime,
+    /// What came of it; absent before it is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub summary: Option<PromptSummary>,
     /// The agent that was selected when it was admitted.
     pub agent: String,
     /// The model that was selected when it was admitted: the one that answers it.
@@ -220,6 +231,8 @@ pub enum Part {
     Agent(AgentPart),
     /// A task for a sub-agent.
     Subtask(SubtaskPart),
+    /// The wish for a summary of the conversation.
+    Compaction(CompactionPart),
 }
 
 macro_rules! part_accessor {
@@ -234,6 +247,7 @@ macro_rules! part_accessor {
             Self::Patch($part) => $body,
             Self::Agent($part) => $body,
             Self::Subtask($part) => $body,
+            Self::Compaction($part) => $body,
         }
     };
 }
@@ -247,6 +261,20 @@ impl Part {
     /// The message that the part belongs to.
     pub fn message_id(&self) -> &MessageId {
         part_accessor!(self, p => &p.message_id)
+    }
+
+    /// The session that the part belongs to.
+    pub fn session_id(&self) -> &SessionId {
+        part_accessor!(self, p => &p.session_id)
+    }
+
+    /// Makes it a part of another message, under another id.
+    pub fn belong_to(&mut self, id: PartId, session: &SessionId, message: &MessageId) {
+        part_accessor!(self, p => {
+            p.id = id;
+            p.session_id = session.clone();
+            p.message_id = message.clone();
+        });
     }
 }
 
@@ -413,6 +441,10 @@ pub struct StepStartPart {
     /// The message.
     #[serde(rename = "messageID")]
     pub message_id: MessageId,
+    /// Names the state of the working directory before the step; absent where no snapshots are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub snapshot: Option<String>,
 }
 
 /// A step of an answer has ended.
@@ -428,6 +460,10 @@ pub struct StepFinishPart {
     pub message_id: MessageId,
     /// Why: `stop`, `length`, …
     pub reason: String,
+    /// Names the state of the working directory after the step; absent where no snapshots are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub snapshot: Option<String>,
     /// Cost, in US dollars where the agent says so.
     pub cost: f64,
     /// Tokens spent.
@@ -445,9 +481,9 @@ pub struct PatchPart {
     /// The message.
     #[serde(rename = "messageID")]
     pub message_id: MessageId,
-    /// Names the state before.
+    /// Names the state of the working directory before.
     pub hash: String,
-    /// The files.
+    /// The files, as absolute paths.
     pub files: Vec<String>,
 }
 
@@ -487,4 +523,19 @@ pub struct SubtaskPart {
     pub description: String,
     /// Who is to do it.
     pub agent: String,
+}
+
+/// The wish for a summary of the conversation; the answer to it is the summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CompactionPart {
+    /// The part's id.
+    pub id: PartId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The message.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// The work goes on by itself afterwards.
+    pub auto: bool,
 }

@@ -50,7 +50,7 @@ pub struct Model {
     pub name: String,
     /// What it can do, as far as the agent says.
     pub capabilities: ModelCapabilities,
-    /// Price per million tokens; zero, since agents bill by themselves.
+    /// Price per million tokens; zero or next to it, since agents bill by themselves.
     pub cost: ModelCost,
     /// Limits in tokens.
     pub limit: ModelLimit,
@@ -64,9 +64,9 @@ pub struct Model {
     pub headers: Map<String, Value>,
     /// Unknown to Baton, therefore empty.
     pub release_date: String,
-    /// Its reasoning efforts by name.
+    /// Its reasoning efforts by name, in the order in which the backend has them: clients show them in it.
     #[schema(value_type = Object)]
-    pub variants: BTreeMap<String, Map<String, Value>>,
+    pub variants: Map<String, Value>,
 }
 
 /// How a model is reached.

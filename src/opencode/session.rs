@@ -145,6 +145,33 @@ pub struct SessionSummary {
     pub files: u64,
 }
 
+/// What was done to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileStatus {
+    /// It was made.
+    Added,
+    /// It was deleted.
+    Deleted,
+    /// Its contents were changed.
+    Modified,
+}
+
+/// What was changed in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileDiff {
+    /// The file, below the root of its repository.
+    pub file: String,
+    /// The change as a unified diff; empty for a file that is not text, and where it would be too large.
+    pub patch: String,
+    /// Lines added.
+    pub additions: u64,
+    /// Lines removed.
+    pub deletions: u64,
+    /// What was done to it.
+    pub status: FileStatus,
+}
+
 /// What to do when a permission rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -170,6 +197,7 @@ pub struct PermissionRule {
 
 /// The message that a session was reverted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SessionRevert)]
 pub struct Revert {
     /// This message and all later ones are out of the conversation.
     #[serde(rename = "messageID")]
@@ -178,6 +206,15 @@ pub struct Revert {
     #[serde(rename = "partID", default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub part_id: Option<PartId>,
+    /// Names the state of the working directory before; absent where no snapshots are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub snapshot: Option<String>,
+    /// What reverting has changed in the working directory, as a unified diff; absent where no snapshots
+    /// are taken, and where it would be too large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub diff: Option<String>,
 }
 
 /// What is running for a session (Baton's addition).

@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 
 use super::state::to_json;
 use super::tool::ToolCall;
+use super::traces::Step;
 use crate::opencode::event::{
     EventPayload, FileEdited, MessageEvent, PartDelta, PartUpdated, Todo, TodoUpdated,
 };
 use crate::opencode::message::{
     AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
-    PartTime, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart, ToolState,
+    PartTime, PatchPart, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolPart,
+    ToolState,
 };
 use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
@@ -24,6 +26,8 @@ use crate::store::{Change, MessageKey};
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Parts of one answer.
 pub const PARTS_MAX: usize = 20_000;
+/// The agent that OpenCode names for a summary.
+const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub const PLAN_TOOL: &str = "todowrite";
 
@@ -113,15 +117,42 @@ impl Answering {
         }
     }
 
+    /// Makes it the summary of a conversation, as OpenCode marks one.
+    pub fn becomes_summary(&mut self) {
+        self.message.summary = Some(true);
+        self.message.mode = COMPACTION.to_owned();
+        self.message.agent = COMPACTION.to_owned();
+    }
+
     /// The events of its beginning.
-    pub fn begin(&mut self, cost_before: f64) -> Vec<EventPayload> {
+    pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
         self.cost_before = cost_before;
         let step = Part::StepStart(StepStartPart {
             id: PartId::new(),
             session_id: self.message.session_id.clone(),
             message_id: self.message.id.clone(),
+            snapshot,
         });
         vec![self.message_event(), self.add(step)]
+    }
+
+    /// Puts in a part that was made elsewhere, or its next state.
+    pub fn show(&mut self, part: Part) -> EventPayload {
+        match self.parts.iter().position(|p| p.id() == part.id()) {
+            Some(at) => {
+                self.parts[at] = part;
+                self.changed(at)
+            }
+            None => self.add(part),
+        }
+    }
+
+    /// Ends an answer that no model has given.
+    pub fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
+        self.message.time.completed = Some(now_ms());
+        self.message.error = error;
+        self.message_unwritten = true;
+        self.message_event()
     }
 
     /// What the agent's session has cost by now.
@@ -298,18 +329,25 @@ impl Answering {
     /// before it has ended, and some give its arguments nowhere else.
     pub fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
         let mut folded = Folded::default();
-        let known = tool_call
-            .get("toolCallId")
-            .and_then(Value::as_str)
-            .and_then(|id| self.tools.get(id))
-            .is_some_and(|(_, call)| !call.input().is_empty());
-        let Some(call) = tool_call.as_object().filter(|_| !known) else {
+        let Some(id) = tool_call.get("toolCallId").and_then(Value::as_str) else {
             return folded;
         };
-        let mut call = call.clone();
+        let found = self.tools.get(id).map(|(_, call)| call);
+        let arguments_are_known = found.is_some_and(|call| !call.input().is_empty());
+        let mut call = match tool_call.as_object() {
+            Some(call) if !arguments_are_known => call.clone(),
+            _ => Map::from_iter([("toolCallId".to_owned(), json!(id))]),
+        };
         // What is shown beside the question is not what the tool has returned.
         call.remove("content");
         call.remove("status");
+        // As in OpenCode, whose terminal UI shows the arguments of a pending call to nobody: not even to the user
+        // who is asked whether it may run.
+        if found.is_none_or(ToolCall::is_pending) {
+            call.insert("status".to_owned(), json!("in_progress"));
+        } else if arguments_are_known {
+            return folded;
+        }
         self.fold_tool(&Value::Object(call), directory, &mut folded);
         folded
     }
@@ -426,6 +464,7 @@ impl Answering {
         reason: &str,
         tokens: Tokens,
         error: Option<MessageError>,
+        step: Option<&Step>,
     ) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
@@ -441,9 +480,19 @@ impl Answering {
             session_id: self.message.session_id.clone(),
             message_id: self.message.id.clone(),
             reason: reason.to_owned(),
+            snapshot: step.map(|step| step.after.clone()),
             cost,
             tokens,
         })));
+        if let Some(step) = step.filter(|step| !step.files.is_empty()) {
+            events.push(self.add(Part::Patch(PatchPart {
+                id: PartId::new(),
+                session_id: self.message.session_id.clone(),
+                message_id: self.message.id.clone(),
+                hash: step.before.clone(),
+                files: step.files.clone(),
+            })));
+        }
         self.message.time.completed = Some(now_ms());
         self.message.finish = Some(reason.to_owned());
         self.message.tokens = tokens;
@@ -485,7 +534,8 @@ impl Answering {
         part_event(&self.message.session_id, self.parts[at].clone())
     }
 
-    fn message_event(&self) -> EventPayload {
+    /// The event of the message as it stands.
+    pub fn message_event(&self) -> EventPayload {
         let info = Message::Assistant(self.message.clone());
         EventPayload::MessageUpdated(MessageEvent {
             session_id: self.message.session_id.clone(),

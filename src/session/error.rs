@@ -1,7 +1,7 @@
 //! What can go wrong with a session. These errors know no HTTP.
 
 use crate::opencode::message::MessageError;
-use crate::opencode::{MessageId, PermissionId, QuestionId, Selection, SessionId};
+use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, Selection, SessionId};
 use crate::registry::SelectError;
 use crate::store::StoreError;
 
@@ -14,6 +14,9 @@ pub enum Error {
     /// No such message in the session.
     #[error("Message not found: {0}")]
     MessageNotFound(MessageId),
+    /// No such part in the message.
+    #[error("Part not found: {0}")]
+    PartNotFound(PartId),
     /// No such permission request is waiting for an answer.
     #[error("Permission request not found: {0}. It may have been answered already.")]
     PermissionNotFound(PermissionId),
@@ -58,6 +61,9 @@ pub enum Error {
     /// The selection was taken back because the agent could not apply it.
     #[error("{}", .0.message())]
     NotApplied(MessageError),
+    /// Files of the working directory could not be brought to an earlier state.
+    #[error("The files could not be restored: {0}. Nothing was changed.")]
+    NotRestored(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -8,8 +8,14 @@ mod answer;
 mod ask;
 mod attach;
 mod committing;
+mod compact;
+mod cut;
+mod diff;
+mod edit;
 mod error;
+mod fork;
 pub mod handoff;
+mod notice;
 mod outbox;
 mod outcome;
 mod permission;
@@ -19,9 +25,12 @@ mod read;
 mod reconcile;
 mod report;
 mod request;
+mod revert;
 mod select;
+mod shell;
 mod state;
 mod tool;
+mod traces;
 mod transcript;
 mod turn;
 mod worker;
@@ -42,6 +51,8 @@ use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::project::{Place, Projects};
 use crate::registry::{Registry, Wish};
+use crate::shell::Shell;
+use crate::snapshot::Snapshots;
 use crate::store::{Change, Store, StoreError};
 
 use ask::Asks;
@@ -50,6 +61,7 @@ use state::{Binding, Locked, Session, SessionState, put};
 
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
+pub use shell::ShellLine;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -77,6 +89,10 @@ pub struct Deps {
     pub registry: Arc<Registry>,
     /// The agents.
     pub pool: Arc<Pool>,
+    /// What working directories were like.
+    pub snapshots: Arc<Snapshots>,
+    /// Runs the user's own commands.
+    pub shell: Shell,
     /// What directories belong to.
     pub projects: Arc<Projects>,
     /// What can be set.
@@ -107,6 +123,8 @@ pub struct Sessions {
     bus: Arc<Bus>,
     registry: Arc<Registry>,
     pool: Arc<Pool>,
+    snapshots: Arc<Snapshots>,
+    shell: Shell,
     projects: Arc<Projects>,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
@@ -148,6 +166,8 @@ impl Sessions {
             bus,
             registry,
             pool,
+            snapshots,
+            shell,
             projects,
             settings,
         } = deps;
@@ -177,6 +197,8 @@ impl Sessions {
             bus,
             registry,
             pool,
+            snapshots,
+            shell,
             projects,
             settings,
             all: RwLock::new(all),
@@ -269,6 +291,7 @@ impl Sessions {
             selection_revision: u64::from(selection.is_some()),
             selection,
             last_applied: None,
+            told: None,
             metadata: new.metadata,
             permission: new.permission,
             time: SessionTime {
@@ -282,6 +305,7 @@ impl Sessions {
             usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
+            past: Default::default(),
             todos: Vec::new(),
             always: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,7 +6,8 @@ use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use super::answer::{part_event, put_message, put_part};
-use super::state::{Locked, Queued, Session, SessionState, Target, put};
+use super::notice::Told;
+use super::state::{Locked, Queued, Session, SessionState, Target, Work, put};
 use super::{
     Admitted, Caller, Error, Prompt, Sessions, Update, attach, detached, message_event, select,
 };
@@ -15,10 +16,17 @@ use crate::opencode::message::{
     AgentPart, FilePart, Message, MessageWithParts, Part, SubtaskPart, TextPart, UserMessage,
     UserTime,
 };
-use crate::opencode::prompt::PartInput;
+use crate::opencode::prompt::{PartInput, TextPartInput};
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
 use crate::registry::{SelectError, Wish};
 use crate::store::{Change, MessageKey};
+
+/// What the model is told after a summary that was not asked for by the user himself.
+const GO_ON: &str = "\
+Go on with what is open according to the summary. If nothing is, or if it is not clear how to go on, say so \
+and wait.";
+/// Marks such a prompt, as OpenCode does.
+const GO_ON_MARK: &str = "compaction_continue";
 
 /// A title made from a prompt has at most this many characters.
 const TITLE_CHARS: usize = 80;
@@ -63,7 +71,7 @@ impl Sessions {
         prompt: Prompt,
         caller: &Caller,
     ) -> Result<Admitted, Error> {
-        let mut locked = session.locked.lock().await;
+        let mut locked = session.at_rest().await;
         if *self.stopping.borrow() {
             return Err(Error::ShutDown);
         }
@@ -88,9 +96,13 @@ impl Sessions {
         let seq = locked.runtime.last_seq + 1;
         let message = user_message(session, &prompt, &selection);
         note_prompt(&mut next, &message.parts);
+        let forgotten = self.forget_reverted(&locked, &mut next).await?;
+        next.told = Some(Told::by_prompt(selection.clone()));
 
-        let beside = changes(session, &message, seq);
-        let mut events = match &mut planned {
+        let mut beside = forgotten.changes.clone();
+        beside.extend(changes(session, &message, seq));
+        let mut events = forgotten.events.clone();
+        events.extend(match &mut planned {
             Some(planned) => {
                 *planned.next_mut() = next;
                 self.commit(session, &mut locked, planned.clone(), caller, beside)
@@ -110,17 +122,14 @@ impl Sessions {
                     info,
                 })]
             }
-        };
+        });
+        forgotten.let_go(&mut locked);
         locked.runtime.last_seq = seq;
-        events.push(message_event(session, message.info.clone()));
-        events.extend(
-            message
-                .parts
-                .iter()
-                .map(|part| part_event(&session.id, part.clone())),
-        );
+        events.extend(message_events(session, &message));
+        let id = message.info.id().clone();
+        let work = Work::Prompt;
         let answer = (!prompt.no_reply)
-            .then(|| enqueue(session, &mut locked, &message, seq, selection, &mut events));
+            .then(|| enqueue(session, &mut locked, id, seq, work, selection, &mut events));
         self.publish(session, &events);
         self.ensure_worker(session, &mut locked);
         session.wake.notify_one();
@@ -133,27 +142,84 @@ impl Sessions {
         locked: &Locked,
         prompt: &Prompt,
     ) -> Result<(), Error> {
+        if !prompt.no_reply {
+            self.check_queue(locked)?;
+        }
+        let given = prompt.message_id.as_ref();
+        self.check_message(session, locked, given).await
+    }
+
+    /// Whether the queue takes one more.
+    pub(super) fn check_queue(&self, locked: &Locked) -> Result<(), Error> {
+        let limit = self.settings.queue_prompts;
+        if locked.runtime.queue.len() >= limit {
+            return Err(Error::QueueFull { limit });
+        }
+        Ok(())
+    }
+
+    /// Whether a message can be stored now, under this id if there is one.
+    pub(super) async fn check_message(
+        &self,
+        session: &Session,
+        locked: &Locked,
+        given: Option<&MessageId>,
+    ) -> Result<(), Error> {
+        if *self.stopping.borrow() {
+            return Err(Error::ShutDown);
+        }
         if locked.runtime.deleted {
             return Err(Error::NotFound(session.id.clone()));
         }
-        let limit = self.settings.queue_prompts;
-        if !prompt.no_reply && locked.runtime.queue.len() >= limit {
-            return Err(Error::QueueFull { limit });
-        }
-        if let Some(id) = &prompt.message_id
+        if let Some(id) = given
             && self.store.message(&session.id, id).await?.is_some()
         {
             return Err(Error::DuplicateMessage(id.clone()));
         }
         Ok(())
     }
+
+    /// Stores a message of the user that is no prompt and selects nothing, and puts what is to be done
+    /// about it into the queue. The caller holds the lock, from [`Session::at_rest`].
+    pub(super) async fn admit_work(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        locked: &mut Locked,
+        message: MessageWithParts,
+        work: Work,
+        selection: Selection,
+    ) -> Result<oneshot::Receiver<super::Answer>, Error> {
+        let mut next = locked.state.clone();
+        next.time.updated = now_ms().max(next.time.updated);
+        let seq = locked.runtime.last_seq + 1;
+        let forgotten = self.forget_reverted(locked, &mut next).await?;
+        let mut batch = vec![put(&next, Some(next.revision))];
+        batch.extend(forgotten.changes.clone());
+        batch.extend(changes(session, &message, seq));
+        if let Err(error) = self.store.commit(batch).await {
+            self.reload(session, locked).await;
+            return Err(error.into());
+        }
+        locked.state = next;
+        forgotten.let_go(locked);
+        locked.runtime.last_seq = seq;
+        let mut events = forgotten.events.clone();
+        let id = message.info.id().clone();
+        let answer = enqueue(session, locked, id, seq, work, selection, &mut events);
+        events.extend(message_events(session, &message));
+        self.publish(session, &events);
+        self.ensure_worker(session, locked);
+        session.wake.notify_one();
+        Ok(answer)
+    }
 }
 
 fn enqueue(
     session: &Session,
     locked: &mut Locked,
-    message: &MessageWithParts,
+    message_id: MessageId,
     turn: u64,
+    work: Work,
     selection: Selection,
     events: &mut Vec<EventPayload>,
 ) -> oneshot::Receiver<super::Answer> {
@@ -166,8 +232,9 @@ fn enqueue(
     }
     let (sender, receiver) = oneshot::channel();
     locked.runtime.queue.push_back(Queued {
-        message_id: message.info.id().clone(),
+        message_id,
         turn,
+        work,
         target: Target {
             selection,
             revision: locked.state.selection_revision,
@@ -177,6 +244,49 @@ fn enqueue(
         answers: vec![sender],
     });
     receiver
+}
+
+/// The prompt that follows a summary which was not asked for by the user himself.
+pub(super) fn continue_prompt() -> Prompt {
+    let mark = serde_json::Map::from_iter([(GO_ON_MARK.to_owned(), true.into())]);
+    let text = PartInput::Text(TextPartInput {
+        id: None,
+        text: GO_ON.to_owned(),
+        synthetic: Some(true),
+        ignored: None,
+        metadata: Some(mark),
+    });
+    Prompt {
+        parts: vec![text],
+        ..Prompt::default()
+    }
+}
+
+fn message_events(session: &Session, message: &MessageWithParts) -> Vec<EventPayload> {
+    let parts = message.parts.iter();
+    let parts = parts.map(|part| part_event(&session.id, part.clone()));
+    let mut events = vec![message_event(session, message.info.clone())];
+    events.extend(parts);
+    events
+}
+
+/// A text of the user's, or one that Baton says for him.
+pub(super) fn text_part(
+    session: &SessionId,
+    message: &MessageId,
+    text: &str,
+    synthetic: bool,
+) -> Part {
+    Part::Text(TextPart {
+        id: PartId::new(),
+        session_id: session.clone(),
+        message_id: message.clone(),
+        text: text.to_owned(),
+        synthetic: synthetic.then_some(true),
+        ignored: None,
+        time: None,
+        metadata: None,
+    })
 }
 
 fn changes(session: &Session, message: &MessageWithParts, seq: u64) -> Vec<Change> {
@@ -207,6 +317,7 @@ fn user_message(session: &Session, prompt: &Prompt, selection: &Selection) -> Me
         id,
         session_id: session.id.clone(),
         time: UserTime { created: now_ms() },
+        summary: None,
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: prompt.system.clone(),

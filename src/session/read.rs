@@ -8,8 +8,7 @@ use super::state::{Locked, Session};
 use super::transcript;
 use super::{Error, ListFilter, Sessions, detached};
 use crate::opencode::event::{
-    EventPayload, MessageRemoved, PermissionReplied, QuestionRejected, QuestionReplied,
-    SessionStatus, Todo,
+    EventPayload, PermissionReplied, QuestionRejected, QuestionReplied, SessionStatus, Todo,
 };
 use crate::opencode::history::ModelHistory;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
@@ -17,7 +16,7 @@ use crate::opencode::request::{PermissionReply, PermissionRequest, QuestionReque
 use crate::opencode::{
     MessageId, PermissionId, QuestionId, Session as SessionInfo, SessionId, now_ms,
 };
-use crate::store::{Change, MessageRange, Store, StoreError};
+use crate::store::{MessageRange, Store, StoreError};
 
 /// Why an answer of an earlier server is not whole.
 const RESTARTED: &str = "Baton was restarted while this answer was being written.";
@@ -241,50 +240,6 @@ impl Sessions {
                 return Ok(with_live(&locked, stored.message));
             }
         }
-    }
-
-    /// Deletes a message with its parts. Agents that have seen it are given the conversation anew.
-    ///
-    /// # Errors
-    /// No such session or message, a busy session, or a failing store.
-    pub async fn delete_message(
-        self: &Arc<Self>,
-        id: &SessionId,
-        message: &MessageId,
-    ) -> Result<(), Error> {
-        let session = self.find(id)?;
-        let (this, message) = (Arc::clone(self), message.clone());
-        detached(async move { this.delete_message_now(&session, message).await }).await
-    }
-
-    async fn delete_message_now(&self, session: &Session, message: MessageId) -> Result<(), Error> {
-        let mut locked = session.locked.lock().await;
-        if self.store.message(&session.id, &message).await?.is_none() {
-            return Err(Error::MessageNotFound(message));
-        }
-        if locked.runtime.is_busy() {
-            return Err(Error::Busy(session.id.clone()));
-        }
-        let delete = Change::DeleteMessage {
-            session: session.id.clone(),
-            id: message.clone(),
-        };
-        self.store
-            .commit(vec![
-                delete,
-                Change::DeleteBindings {
-                    session: session.id.clone(),
-                },
-            ])
-            .await?;
-        locked.runtime.bindings.clear();
-        locked.runtime.bindings_epoch += 1;
-        let removed = MessageRemoved {
-            session_id: session.id.clone(),
-            message_id: message,
-        };
-        self.publish(session, &[EventPayload::MessageRemoved(removed)]);
-        Ok(())
     }
 
     /// The permission requests that wait, of the sessions of a directory or of all.

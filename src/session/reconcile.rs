@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::handoff;
 use super::state::{Binding, Target};
 use super::transcript::{self, Handover, Stored};
 use super::worker::Worker;
+use super::{cut, handoff};
 use crate::agent::client::{self, AUTH_REQUIRED, Opened, Reopen, SwitchError};
 use crate::agent::connection::{CallError, Inbound};
 use crate::agent::options::{Kind, Options};
@@ -152,7 +152,11 @@ impl Worker {
     }
 
     /// The last rung of the context ladder: it is handed the whole conversation.
-    async fn open_new(&self, agent: Arc<Agent>, provider: &str) -> Result<Live, MessageError> {
+    pub(super) async fn open_new(
+        &self,
+        agent: Arc<Agent>,
+        provider: &str,
+    ) -> Result<Live, MessageError> {
         let timeout = self.sessions.settings.timeouts.session;
         let cwd = std::path::Path::new(&*self.session.directory);
         match client::new_session(&agent.connection, cwd, timeout).await {
@@ -261,7 +265,11 @@ impl Worker {
 
     /// Sets mode, model and variant, after every new, load and resume; what is set already costs
     /// nothing.
-    async fn apply(&self, live: &mut Live, selection: &Selection) -> Result<(), MessageError> {
+    pub(super) async fn apply(
+        &self,
+        live: &mut Live,
+        selection: &Selection,
+    ) -> Result<(), MessageError> {
         let snapshot = self.sessions.registry.snapshot();
         let Some(catalogue) = snapshot.catalogue(&selection.provider_id) else {
             let message = format!("Backend \"{}\" has not been probed.", selection.provider_id);
@@ -367,7 +375,15 @@ impl Worker {
         let mut missed: Vec<Stored> = stored.map_err(|error| MessageError::UnknownError {
             message: error.to_string(),
         })?;
-        missed.retain(|m| before_turn.is_none_or(|turn| m.turn < turn));
+        missed.retain(|m| {
+            before_turn.is_none_or(|turn| m.turn < turn) && transcript::is_for_models(&m.message)
+        });
+        let missed = {
+            let locked = self.session.locked.lock().await;
+            let state = &locked.state;
+            cut::remaining(missed, state.past.cut.as_ref(), state.revert.as_ref())
+        };
+        let missed = transcript::since_summary(missed);
         let snapshot = self.sessions.registry.snapshot();
         let context = snapshot
             .catalogue(&selection.provider_id)

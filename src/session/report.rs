@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::reconcile::mode_id;
 use super::state::{Locked, Target, put_switch};
 use super::worker::Worker;
-use super::{Caller, Update, select};
+use super::{Caller, Update, notice, select};
 use crate::agent::options::{Kind, Options};
 use crate::opencode::event::{
     EventPayload, ModelApplied, ModelFailed, Source, Transfer, TransferKind,
@@ -56,8 +56,21 @@ impl Worker {
                 })],
             );
         }
-        self.write_later(batch);
+        match self.tell(&mut locked) {
+            Some((changes, events)) => {
+                batch.extend(changes);
+                self.write(batch).await;
+                self.sessions.publish(&self.session, &events);
+            }
+            None => self.write_later(batch),
+        }
         self.session.settled.send_modify(|n| *n += 1);
+    }
+
+    /// Brings the transcript after the selection; see [`notice`].
+    pub(super) fn tell(&self, locked: &mut Locked) -> Option<notice::Telling> {
+        let registry = self.sessions.registry.snapshot();
+        notice::tell(&self.session, locked, &registry)
     }
 
     /// Tells that a selection could not be applied, and goes back to the last one that could.

@@ -289,6 +289,7 @@ mod tests {
             selection: None,
             selection_revision: 0,
             last_applied: None,
+            told: None,
             metadata: None,
             permission: Vec::new(),
             time: SessionTime {
@@ -302,6 +303,7 @@ mod tests {
             usage: Vec::new(),
             summary: SessionSummary::default(),
             revert: None,
+            past: Default::default(),
             todos: Vec::new(),
             always: Vec::new(),
             version: "0".into(),

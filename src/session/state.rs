@@ -1,14 +1,16 @@
 //! `SessionState` and `Runtime`, under one lock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, Notify, oneshot, watch};
+use tokio::sync::{Mutex, MutexGuard, Notify, oneshot, watch};
 
 use super::answer::Answering;
+use super::cut::Past;
+use super::notice::Told;
 use super::outbox::Outbox;
 use super::{Answer, Caller};
 use crate::opencode::event::Todo;
@@ -51,6 +53,9 @@ pub struct SessionState {
     pub selection_revision: u64,
     /// The last selection that an agent has confirmed: where a failed switch goes back to.
     pub last_applied: Option<Selection>,
+    /// What the user messages say is selected; `None` before the first one.
+    #[serde(default)]
+    pub told: Option<Told>,
     /// Free data of the client.
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules.
@@ -68,6 +73,9 @@ pub struct SessionState {
     pub summary: SessionSummary,
     /// Set while the session is reverted.
     pub revert: Option<Revert>,
+    /// Where the conversation is cut, and what its working directory was like.
+    #[serde(default)]
+    pub past: Past,
     /// The agent's plan.
     pub todos: Vec<Todo>,
     /// Permissions given for good.
@@ -96,6 +104,20 @@ pub struct Target {
     pub revision: u64,
 }
 
+/// What a turn does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Gives the prompt to the agent.
+    Prompt,
+    /// Runs this command line of the user.
+    Shell(String),
+    /// Has the conversation summarised.
+    Compact {
+        /// Goes on with the work afterwards.
+        auto: bool,
+    },
+}
+
 /// A prompt that waits for its turn. Its selection is a snapshot; nothing changes it any more.
 #[derive(Debug)]
 pub struct Queued {
@@ -103,6 +125,8 @@ pub struct Queued {
     pub message_id: MessageId,
     /// Its place in the session.
     pub turn: u64,
+    /// What is to be done.
+    pub work: Work,
     /// What it is answered by.
     pub target: Target,
     /// When it was admitted.
@@ -148,6 +172,8 @@ pub struct Runtime {
     pub switching: bool,
     /// The turn in flight.
     pub turn: Option<Turn>,
+    /// Since when the conversation is being summarised, in milliseconds since the Unix epoch.
+    pub compacting: Option<u64>,
     /// The answer that is being written.
     pub answering: Option<Answering>,
     /// Prompts that wait.
@@ -178,6 +204,26 @@ impl Runtime {
     /// Whether a turn is in flight or waits.
     pub fn is_busy(&self) -> bool {
         self.turn.is_some() || !self.queue.is_empty()
+    }
+
+    /// The backends whose native sessions know a turn, or may know it: one that failed in it has seen the
+    /// prompt all the same.
+    pub fn bindings_that_know(&self, turn: u64, asked: &BTreeSet<&str>) -> Vec<String> {
+        let knows = |(backend, binding): &(&String, &Binding)| {
+            binding.seen_turn >= turn || asked.contains(backend.as_str())
+        };
+        let known = self.bindings.iter().filter(knows);
+        known.map(|(backend, _)| backend.clone()).collect()
+    }
+
+    /// Lets go of native sessions: the next turn of these backends is given the conversation anew.
+    pub fn unbind(&mut self, backends: &[String]) {
+        for backend in backends {
+            self.bindings.remove(backend);
+        }
+        if !backends.is_empty() {
+            self.bindings_epoch += 1;
+        }
     }
 
     /// Notes how a switch ended; false when that was known already.
@@ -218,6 +264,18 @@ pub struct Session {
     pub outbox: Outbox,
     /// Changes when a switch has ended.
     pub settled: watch::Sender<u64>,
+    /// The working directory is being brought to another state.
+    restoring: watch::Sender<bool>,
+}
+
+/// Held while a session's working directory is being brought to another state.
+#[derive(Debug)]
+pub struct Restoring(Arc<Session>);
+
+impl Drop for Restoring {
+    fn drop(&mut self) {
+        self.0.restoring.send_replace(false);
+    }
 }
 
 impl Session {
@@ -235,6 +293,7 @@ impl Session {
         // start of Baton does not start an agent for every session it knows.
         let settled_revision = state.selection_revision;
         let directory: Arc<str> = state.directory.as_str().into();
+        let is_restoring = state.past.restoring.is_some();
         Arc::new(Self {
             id: state.id.clone(),
             locked: Mutex::new(Locked {
@@ -251,7 +310,28 @@ impl Session {
             directory,
             wake: Notify::new(),
             settled: watch::Sender::new(0),
+            restoring: watch::Sender::new(is_restoring),
         })
+    }
+
+    /// THE lock, once no revert is under way: for everything that begins a turn or changes messages.
+    pub async fn at_rest(&self) -> MutexGuard<'_, Locked> {
+        let mut restoring = self.restoring.subscribe();
+        loop {
+            // The sender lives as long as this session, so there is no error.
+            drop(restoring.wait_for(|restoring| !restoring).await);
+            let locked = self.locked.lock().await;
+            if !*self.restoring.borrow() {
+                return locked;
+            }
+        }
+    }
+
+    /// Keeps turns and other changes of messages away until the guard is dropped. The caller has got the
+    /// lock from [`Session::at_rest`], so that there is only one.
+    pub fn begin_restoring(self: &Arc<Self>, _at_rest: &Locked) -> Restoring {
+        self.restoring.send_replace(true);
+        Restoring(Arc::clone(self))
     }
 }
 
@@ -283,7 +363,10 @@ impl Locked {
             model: state.selection.as_ref().map(Selection::model_ref),
             version: state.version.clone(),
             metadata: state.metadata.clone(),
-            time: state.time,
+            time: SessionTime {
+                compacting: runtime.compacting,
+                ..state.time
+            },
             permission: (!state.permission.is_empty()).then(|| state.permission.clone()),
             revert: state.revert.clone(),
             revision: state.revision,

@@ -5,6 +5,7 @@ use agent_client_protocol_schema::v1::{
 };
 use serde_json::{Map, Value};
 
+use super::diff::file_diff;
 use crate::opencode::message::{PartTime, ToolState};
 
 /// The longest title that is taken for a tool's name, in bytes.
@@ -35,6 +36,8 @@ pub struct ToolCall {
     output: String,
     output_is_cut: bool,
     diffs: Vec<Value>,
+    /// The first of them as OpenCode's edit tool has it, which knows no other.
+    file_diff: Option<Value>,
     files: Vec<String>,
     metadata: Map<String, Value>,
     start: u64,
@@ -54,6 +57,7 @@ impl ToolCall {
             output: String::new(),
             output_is_cut: false,
             diffs: Vec::new(),
+            file_diff: None,
             files: Vec::new(),
             metadata: Map::new(),
             start: now,
@@ -144,6 +148,7 @@ impl ToolCall {
     fn read_content(&mut self, content: &[ToolCallContent], room: usize) {
         let mut output = String::new();
         self.diffs.clear();
+        self.file_diff = None;
         for item in content {
             match item {
                 ToolCallContent::Content(content) => match &content.content {
@@ -158,6 +163,10 @@ impl ToolCall {
                 },
                 ToolCallContent::Diff(diff) => {
                     let path = diff.path.to_string_lossy().into_owned();
+                    if self.diffs.is_empty() {
+                        let old = diff.old_text.as_deref().unwrap_or_default();
+                        self.file_diff = file_diff(&path, old, &diff.new_text);
+                    }
                     self.diffs.push(serde_json::json!({ "path": path, "oldText": diff.old_text, "newText": diff.new_text }));
                     push_new(&mut self.files, path);
                 }
@@ -198,7 +207,10 @@ impl ToolCall {
         if let Some(name) = &self.name {
             return name;
         }
-        if let Some(title) = self.first_title.as_ref().filter(|title| is_name(title)) {
+        // A command of one word is no name either.
+        let command = self.input.get("command").and_then(Value::as_str);
+        let named = |title: &&String| is_name(title) && Some(title.as_str()) != command;
+        if let Some(title) = self.first_title.as_ref().filter(named) {
             return title;
         }
         match self.kind {
@@ -212,6 +224,11 @@ impl ToolCall {
             ToolKind::Think => "think",
             _ => "tool",
         }
+    }
+
+    /// Whether it waits for its arguments or for its turn.
+    pub fn is_pending(&self) -> bool {
+        self.status == ToolCallStatus::Pending
     }
 
     /// Its kind.
@@ -239,6 +256,10 @@ impl ToolCall {
         if !self.diffs.is_empty() {
             metadata.insert("diffs".to_owned(), Value::Array(self.diffs.clone()));
         }
+        if let Some(file_diff) = &self.file_diff {
+            metadata.insert("diff".to_owned(), file_diff["patch"].clone());
+            metadata.insert("filediff".to_owned(), file_diff.clone());
+        }
         match self.status {
             ToolCallStatus::Completed => ToolState::Completed {
                 input,
@@ -253,6 +274,8 @@ impl ToolCall {
                 } else {
                     self.output.clone()
                 };
+                // Clients show the error below the output: it would stand there twice.
+                metadata.remove("output");
                 ToolState::Error {
                     input,
                     error,
@@ -407,6 +430,39 @@ mod tests {
             ROOM,
         );
         assert_eq!(call.tool(), "Read");
+    }
+
+    #[test]
+    fn a_command_of_one_word_is_no_name_of_a_tool() {
+        let mut call = ToolCall::new(1);
+        let input = json!({"command": "ls"});
+        call.merge(
+            &json!({"title": "ls", "kind": "execute", "rawInput": input}),
+            1,
+            ROOM,
+        );
+        assert_eq!(call.tool(), "bash");
+    }
+
+    #[test]
+    fn what_a_failed_call_has_said_stands_there_once() {
+        let mut call = ToolCall::new(1);
+        call.merge(
+            &json!({"status": "failed", "rawOutput": {"error": "no such file", "metadata": {"exit": 2}}}),
+            1,
+            ROOM,
+        );
+        let ToolState::Error {
+            error, metadata, ..
+        } = call.state()
+        else {
+            panic!("{:?}", call.state())
+        };
+        assert_eq!(error, "no such file");
+        assert_eq!(
+            metadata,
+            Some(Map::from_iter([("exit".to_owned(), json!(2))]))
+        );
     }
 
     #[test]

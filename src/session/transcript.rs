@@ -13,6 +13,9 @@ use crate::opencode::message::{
 };
 use crate::store::{MessageRow, StoreError};
 
+/// Stands above a summary.
+const SUMMARY_NOTE: &str =
+    "this is a summary of everything that was said before; the messages themselves are left out";
 /// Pictures of the conversation that travel beside a handoff, at most.
 const IMAGES_MAX: usize = 8;
 /// A picture larger than this is named and counted, not sent; bytes of its base64.
@@ -114,6 +117,39 @@ pub fn hand_over(
     }
 }
 
+/// The part of a conversation that is handed over: from its last summary on. Wishes for a summary, and
+/// what came of those that failed, are no part of it.
+pub fn since_summary(mut messages: Vec<Stored>) -> Vec<Stored> {
+    messages.sort_by_key(|m| (m.turn, m.seq));
+    let whole = |message: &Message| {
+        matches!(message, Message::Assistant(m) if m.summary == Some(true)
+            && m.error.is_none() && m.time.completed.is_some())
+    };
+    let start = messages.iter().rposition(|m| whole(&m.message.info));
+    messages.drain(..start.unwrap_or(0));
+    let mut at = 0;
+    messages.retain(|m| {
+        let is_start = start.is_some() && at == 0;
+        at += 1;
+        is_start || !belongs_to_compaction(&m.message)
+    });
+    messages
+}
+
+fn belongs_to_compaction(message: &MessageWithParts) -> bool {
+    let asks = |part: &Part| matches!(part, Part::Compaction(_));
+    match &message.info {
+        Message::User(_) => message.parts.iter().any(asks),
+        Message::Assistant(m) => m.summary == Some(true),
+    }
+}
+
+/// Whether a message has anything for a model. Notices to the user have not.
+pub fn is_for_models(message: &MessageWithParts) -> bool {
+    let ignored = |part: &Part| matches!(part, Part::Text(text) if text.ignored == Some(true));
+    !matches!(message.info, Message::User(_)) || !message.parts.iter().all(ignored)
+}
+
 struct Images {
     takes: bool,
     blocks: Vec<Value>,
@@ -138,11 +174,15 @@ fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
             (Speaker::Assistant { model }, m.error.as_ref())
         }
     };
-    let mut items: Vec<Item> = message
-        .parts
-        .iter()
-        .filter_map(|part| item(part, images))
+    let summary = matches!(&message.info, Message::Assistant(m) if m.summary == Some(true));
+    let mut items: Vec<Item> = summary
+        .then(|| Item::Note(SUMMARY_NOTE.to_owned()))
+        .into_iter()
         .collect();
+    // Of a summary only the text counts, whatever else the model has done to get there.
+    let parts = message.parts.iter();
+    let parts = parts.filter(|part| !summary || matches!(part, Part::Text(_)));
+    items.extend(parts.filter_map(|part| item(part, images)));
     items.extend(error.map(|error| Item::Note(note(error))));
     Entry { speaker, items }
 }
@@ -165,7 +205,12 @@ fn item(part: &Part, images: &mut Images) -> Option<Item> {
         Part::Agent(agent) => Some(Item::Note(format!("mentions the agent {}", agent.name))),
         Part::Subtask(task) => Some(Item::Text(task.prompt.clone())),
         // Hidden reasoning of one vendor is nothing to another; steps and patches are bookkeeping.
-        Part::Reasoning(_) | Part::StepStart(_) | Part::StepFinish(_) | Part::Patch(_) => None,
+        // The wish for a summary is no part of what is summarised.
+        Part::Reasoning(_)
+        | Part::StepStart(_)
+        | Part::StepFinish(_)
+        | Part::Patch(_)
+        | Part::Compaction(_) => None,
     }
 }
 
@@ -194,7 +239,7 @@ fn tool_item(tool: &ToolPart) -> Item {
             ToolStatus::Completed,
             title,
             input,
-            &with_diffs(output, metadata),
+            &with_exit(with_diffs(output, metadata), metadata),
         ),
         ToolState::Error { input, error, .. } => named(ToolStatus::Failed, "", input, error),
         ToolState::Pending { input, .. } => named(ToolStatus::Interrupted, "", input, ""),
@@ -251,6 +296,18 @@ fn with_diffs(output: &str, metadata: &Map<String, Value>) -> String {
         }
     }
     all
+}
+
+/// A command that has failed says so; one that prints nothing would look like one that has not.
+fn with_exit(mut output: String, metadata: &Map<String, Value>) -> String {
+    let exit = metadata.get("exit").filter(|exit| **exit != json!(0));
+    if let Some(exit) = exit.filter(|exit| exit.is_number() || exit.is_string()) {
+        if !output.is_empty() && !output.ends_with('\n') {
+            output.push('\n');
+        }
+        output.push_str(&format!("(exit status {exit})"));
+    }
+    output
 }
 
 fn file_item(file: &FilePart, images: &mut Images) -> Item {
@@ -428,6 +485,7 @@ mod tests {
                 id: MessageId::new(),
                 session_id: SessionId::new(),
                 time: crate::opencode::message::UserTime { created: 0 },
+                summary: None,
                 agent: "build".into(),
                 model: crate::opencode::session::MessageModel {
                     provider_id: "p".into(),

@@ -7,19 +7,24 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::answer::{Answering, Folded};
+use super::answer::{Answering, Folded, put_message};
 use super::outcome::{Ended, Outcome, Stop};
 use super::permission::WaitingPermission;
 use super::question::WaitingQuestion;
 use super::reconcile::Live;
 use super::report::read_options;
-use super::state::{Queued, Target};
+use super::state::{Queued, Target, Work};
+use super::traces::{Pending, Traces};
 use super::worker::Worker;
-use super::{Answer, error_event, transcript};
+use super::{Answer, error_event, message_event, transcript};
 use crate::agent::connection::Inbound;
-use crate::opencode::event::{EventPayload, SessionIdleEvent, SessionStatus, SessionStatusEvent};
+use crate::opencode::event::{
+    EventPayload, SessionDiff, SessionIdleEvent, SessionStatus, SessionStatusEvent,
+};
 use crate::opencode::message::{Message, MessageError};
-use crate::opencode::session::Tokens;
+use crate::opencode::request::PermissionReply;
+use crate::opencode::session::{FileDiff, Tokens};
+use crate::snapshot::Snapshot;
 use crate::store::{Change, StoreError};
 
 /// Streamed text is written to the store at least this often.
@@ -35,10 +40,20 @@ const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
 const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
 
 impl Worker {
+    /// Does what waits in the queue.
     pub(super) async fn turn(&mut self, queued: Queued) {
+        match queued.work.clone() {
+            Work::Prompt => self.prompt(queued).await,
+            Work::Shell(command) => self.shell(queued, command).await,
+            Work::Compact { auto } => self.compact(queued, auto).await,
+        }
+    }
+
+    async fn prompt(&mut self, queued: Queued) {
         let started = Instant::now();
         let mut abort = queued.abort.subscribe();
         let mut stopping = self.stopping.clone();
+        let snapshot = self.take_snapshot();
         let prepared = match self.failed_already(&queued).await {
             Some(error) => Err(error),
             None => {
@@ -61,7 +76,7 @@ impl Worker {
         match prepared {
             Ok((live, blocks, transfer)) => {
                 self.report_applied(&queued.target, transfer, started).await;
-                self.exchange(&queued, live, blocks, abort).await;
+                self.exchange(&queued, live, blocks, abort, snapshot).await;
             }
             Err(error) => self.fail(&queued, error).await,
         }
@@ -116,8 +131,10 @@ impl Worker {
         mut live: Live,
         blocks: Vec<Value>,
         abort: watch::Receiver<bool>,
+        snapshot: Pending,
     ) {
-        self.begin(queued, live.cost).await;
+        let before = self.snapshot_in_time(snapshot).await;
+        self.begin(queued, live.cost, before.as_ref()).await;
         let mut outcome = self.give(queued, &mut live, blocks, abort.clone()).await;
         if outcome.dead_on_arrival
             && let Ok((next, blocks, _)) = self.prepare(queued).await
@@ -132,10 +149,11 @@ impl Worker {
         if seen {
             live.has_seen(queued.turn);
         }
-        if let Some(cost) = self
-            .finish(&reason, tokens, error, seen.then_some((&provider, &live)))
-            .await
-        {
+        // A server that stops has no time for what has changed.
+        let before = before.filter(|_| outcome.stop != Some(Stop::ShutDown));
+        let traces = self.traces(queued, before).await;
+        let seen = seen.then_some((&provider, &live));
+        if let Some(cost) = self.finish(&reason, tokens, error, seen, traces).await {
             live.cost = cost;
         }
         match outcome.ended {
@@ -152,7 +170,7 @@ impl Worker {
     }
 
     /// Gives the agent the prompt, and reads until its end.
-    async fn give(
+    pub(super) async fn give(
         &mut self,
         queued: &Queued,
         live: &mut Live,
@@ -176,7 +194,7 @@ impl Worker {
     }
 
     /// Makes the answer's message.
-    async fn begin(&self, queued: &Queued, cost: f64) {
+    pub(super) async fn begin(&self, queued: &Queued, cost: f64, before: Option<&Snapshot>) {
         let mut locked = self.session.locked.lock().await;
         if locked.runtime.deleted {
             return;
@@ -192,7 +210,10 @@ impl Worker {
             selection,
             &self.session.directory,
         );
-        let events = answering.begin(cost);
+        if matches!(queued.work, Work::Compact { .. }) {
+            answering.becomes_summary();
+        }
+        let events = answering.begin(cost, before.map(|snapshot| snapshot.tree.clone()));
         let changes = answering.take_changes();
         locked.runtime.answering = Some(answering);
         self.write(changes).await;
@@ -260,7 +281,12 @@ impl Worker {
     }
 
     async fn said(&self, live: &mut Live, queued: &Queued, update: &Value) {
+        let is_prompt = queued.work == Work::Prompt;
         if read_options(&mut live.options, update) {
+            // What another native session has selected is not the session's selection.
+            if !is_prompt {
+                return;
+            }
             return self
                 .agent_has_switched(&queued.target.selection.provider_id, &live.options)
                 .await;
@@ -285,7 +311,9 @@ impl Worker {
             } else {
                 Vec::new()
             };
-            let title = title.filter(|t| locked.state.title_is_default && !t.is_empty());
+            let todos = todos.filter(|_| is_prompt);
+            let title =
+                title.filter(|t| is_prompt && locked.state.title_is_default && !t.is_empty());
             if todos.is_some() || title.is_some() {
                 locked.state.todos =
                     todos.unwrap_or_else(|| std::mem::take(&mut locked.state.todos));
@@ -361,7 +389,10 @@ impl Worker {
                 let _gone = connection.respond(id, nobody).await;
                 return;
             };
-            if let Some(reply) = waiting.decided(&locked.state.permission, &locked.state.always) {
+            // A summary needs no tools, and nobody expects to be asked about one.
+            let refused = (queued.work != Work::Prompt).then_some(PermissionReply::Reject);
+            let decided = waiting.decided(&locked.state.permission, &locked.state.always);
+            if let Some(reply) = refused.or(decided) {
                 drop(locked);
                 return waiting.answer(reply).await;
             }
@@ -370,13 +401,14 @@ impl Worker {
             self.sessions.publish(&self.session, &[asked]);
             return;
         }
-        match WaitingQuestion::read(
+        let question = WaitingQuestion::read(
             &self.session.id,
             &message_id,
             connection,
             id.clone(),
             params,
-        ) {
+        );
+        match question.filter(|_| queued.work == Work::Prompt) {
             Some(waiting) => {
                 let asked = EventPayload::QuestionAsked(waiting.request.clone());
                 self.sessions.asks.add_question(waiting);
@@ -396,11 +428,17 @@ impl Worker {
         tokens: Tokens,
         error: Option<MessageError>,
         seen: Option<(&String, &Live)>,
+        traces: Traces,
     ) -> Option<f64> {
         let mut locked = self.session.locked.lock().await;
         let mut answering = locked.runtime.answering.take()?;
-        let mut events = answering.finish(reason, tokens, error.clone());
+        let mut events = answering.finish(reason, tokens, error.clone(), traces.step.as_ref());
         let mut batch = answering.take_changes();
+        if let Some((prompt, key)) = &traces.prompt {
+            batch.push(put_message(prompt, &self.session.id, key));
+            events.push(message_event(&self.session, prompt.clone()));
+        }
+        traces.note(&mut locked.state);
         locked.state.count(&answering.message);
         locked.state.time.updated = crate::opencode::now_ms().max(locked.state.time.updated);
         batch.push(locked.put_state());
@@ -416,31 +454,42 @@ impl Worker {
             parts: answering.parts.clone(),
         };
         events.extend(error.map(|error| error_event(&self.session, error)));
-        self.end_turn(&mut locked, batch, events, answer).await;
+        let diff = Some(traces.session_diffs);
+        self.end_turn(&mut locked, batch, events, diff, answer)
+            .await;
         Some(answering.cost_total())
     }
 
     /// A turn whose prompt was not given to its model: an answer that only says why.
     async fn fail(&self, queued: &Queued, error: MessageError) {
-        self.begin(queued, 0.0).await;
+        self.begin(queued, 0.0, None).await;
         let reason = if matches!(error, MessageError::MessageAbortedError { .. }) {
             "aborted"
         } else {
             "error"
         };
-        self.finish(reason, Tokens::default(), Some(error), None)
+        let traces = Traces::default();
+        self.finish(reason, Tokens::default(), Some(error), None, traces)
             .await;
     }
 
-    async fn end_turn(
+    /// Tells that a turn has ended, and answers those who wait for it. `diff` is what the session has changed
+    /// by now, where the turn may have changed it.
+    pub(super) async fn end_turn(
         &self,
         locked: &mut super::state::Locked,
-        batch: Vec<Change>,
+        mut batch: Vec<Change>,
         mut events: Vec<EventPayload>,
+        diff: Option<Vec<FileDiff>>,
         answer: Answer,
     ) {
         let turn = locked.runtime.turn.take();
         if !locked.runtime.deleted {
+            // The agent may have changed its model during the turn.
+            if let Some((changes, told)) = self.tell(locked) {
+                batch.extend(changes);
+                events.extend(told);
+            }
             self.write(batch).await;
             let info = locked.info();
             let session_id = self.session.id.clone();
@@ -450,6 +499,12 @@ impl Worker {
                     info,
                 },
             ));
+            events.extend(diff.map(|diff| {
+                EventPayload::SessionDiff(SessionDiff {
+                    session_id: session_id.clone(),
+                    diff,
+                })
+            }));
             if !locked.runtime.is_busy() {
                 let status = SessionStatus::Idle;
                 events.push(EventPayload::SessionStatus(SessionStatusEvent {
@@ -468,7 +523,7 @@ impl Worker {
 }
 
 /// Waits until a flag is raised.
-async fn raised(flag: &mut watch::Receiver<bool>) {
+pub(super) async fn raised(flag: &mut watch::Receiver<bool>) {
     // An error means that nobody is left who could raise it, which is as good as raised.
     let _raised = flag.wait_for(|raised| *raised).await;
 }

@@ -75,6 +75,26 @@ pub enum Change {
         /// The part.
         body: String,
     },
+    /// Writes a part over the one with its id, or behind all others of its message.
+    SavePart {
+        /// Whose.
+        session: SessionId,
+        /// The message.
+        message: MessageId,
+        /// The part's id.
+        id: PartId,
+        /// The part.
+        body: String,
+    },
+    /// Deletes a part.
+    DeletePart {
+        /// Whose.
+        session: SessionId,
+        /// The message.
+        message: MessageId,
+        /// Which.
+        id: PartId,
+    },
     /// Writes a binding.
     PutBinding {
         /// Whose.
@@ -83,6 +103,13 @@ pub enum Change {
         backend: String,
         /// The binding.
         body: String,
+    },
+    /// Forgets one binding of a session.
+    DeleteBinding {
+        /// Whose.
+        session: SessionId,
+        /// To which backend.
+        backend: String,
     },
     /// Forgets all bindings of a session.
     DeleteBindings {
@@ -105,18 +132,18 @@ pub enum Change {
         /// What.
         body: String,
     },
-    /// Writes a project.
-    PutProject {
-        /// Which.
-        id: String,
-        /// The project.
-        body: String,
-    },
     /// Writes what a client has set for the whole server.
     PutSetting {
         /// Its name.
         name: String,
         /// What was set.
+        body: String,
+    },
+    /// Writes a project.
+    PutProject {
+        /// Which.
+        id: String,
+        /// The project.
         body: String,
     },
     /// Notes a running process.
@@ -217,10 +244,10 @@ pub trait Store: Send + Sync + 'static {
     fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
     /// What probes have found: backend and body.
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
-    /// Projects that were used: id and body.
-    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// What a client has set for the whole server.
     fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
+    /// Projects that were used: id and body.
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// Processes that were running when the last server ended.
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>>;
 }

@@ -289,6 +289,34 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![session.as_str(), message.as_str(), place, id.as_str(), body],
             )?;
         }
+        Change::SavePart {
+            session,
+            message,
+            id,
+            body,
+        } => {
+            let written = run(
+                "UPDATE part SET body = ?4 WHERE session = ?1 AND message = ?2 AND id = ?3",
+                params![session.as_str(), message.as_str(), id.as_str(), body],
+            )?;
+            if written == 0 {
+                run(
+                    "INSERT INTO part (session, message, place, id, body)
+                     SELECT ?1, ?2, coalesce(max(place) + 1, 0), ?3, ?4 FROM part WHERE session = ?1 AND message = ?2",
+                    params![session.as_str(), message.as_str(), id.as_str(), body],
+                )?;
+            }
+        }
+        Change::DeletePart {
+            session,
+            message,
+            id,
+        } => {
+            run(
+                "DELETE FROM part WHERE session = ?1 AND message = ?2 AND id = ?3",
+                params![session.as_str(), message.as_str(), id.as_str()],
+            )?;
+        }
         Change::PutBinding {
             session,
             backend,
@@ -298,6 +326,12 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 "INSERT INTO binding (session, backend, body) VALUES (?1, ?2, ?3)
                  ON CONFLICT (session, backend) DO UPDATE SET body = excluded.body",
                 params![session.as_str(), backend, body],
+            )?;
+        }
+        Change::DeleteBinding { session, backend } => {
+            run(
+                "DELETE FROM binding WHERE session = ?1 AND backend = ?2",
+                params![session.as_str(), backend],
             )?;
         }
         Change::DeleteBindings { session } => {
@@ -323,16 +357,16 @@ fn write_change(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 params![id, body],
             )?;
         }
-        Change::PutProject { id, body } => {
-            run(
-                "INSERT INTO project (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-                params![id, body],
-            )?;
-        }
         Change::PutSetting { name, body } => {
             run(
                 "INSERT INTO setting (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
                 params![name, body],
+            )?;
+        }
+        Change::PutProject { id, body } => {
+            run(
+                "INSERT INTO project (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                params![id, body],
             )?;
         }
         Change::PutProcess(row) => {
@@ -529,10 +563,6 @@ impl Store for SqliteStore {
         self.read(|db| read_pairs(db, "SELECT id, body FROM backend", &[]))
     }
 
-    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
-        self.read(|db| read_pairs(db, "SELECT id, body FROM project", &[]))
-    }
-
     fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
         let name = name.to_owned();
         self.read(move |db| {
@@ -540,6 +570,10 @@ impl Store for SqliteStore {
             let mut rows = statement.query(params![name])?;
             Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
         })
+    }
+
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.read(|db| read_pairs(db, "SELECT id, body FROM project", &[]))
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {

@@ -76,12 +76,11 @@ class Run {
     writeFileSync(this.#configFile, entries.join("\n"));
   }
 
-  /** Starts the server, or starts it again on the same data. */
-  async startBaton() {
-    const program = process.env.BATON_BIN ?? BUILT;
-    if (!existsSync(program)) throw new Error(`no baton at ${program}: build it (cargo build) or set BATON_BIN`);
+  /** Starts the server, or starts it again on the same data; at a free port unless one is named. */
+  async startBaton({ port = 0 } = {}) {
+    const program = batonProgram();
     const data = path.join(this.folder, "data");
-    const args = ["serve", "--port", "0", "--data-dir", data, "--config", this.#configFile];
+    const args = ["serve", "--port", String(port), "--data-dir", data, "--config", this.#configFile];
     this.#baton = spawn(program, args, {
       cwd: this.work,
       env: this.#environment(),
@@ -192,6 +191,13 @@ class Run {
     assert.ok(match, `baton's first line is not its address: ${first}`);
     return match[1];
   }
+}
+
+/** The server's program: `BATON_BIN`, or the one that `cargo build` makes. */
+export function batonProgram() {
+  const program = process.env.BATON_BIN ?? BUILT;
+  if (!existsSync(program)) throw new Error(`no baton at ${program}: build it (cargo build) or set BATON_BIN`);
+  return program;
 }
 
 /** A table of strings, lists of strings and one level of sub-tables; JSON's strings are TOML's, too. */

@@ -456,7 +456,9 @@ async fn the_catalogue_is_what_opencodes_clients_expect() {
         (&json!("mock-strong"), &json!("mock"))
     );
     assert!(strong["limit"]["context"].as_u64() > Some(0));
-    assert!(strong["variants"]["high"].is_object());
+    let variants = strong["variants"].as_object().unwrap();
+    let names: Vec<_> = variants.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["low", "medium", "high"], "in the agent's own order");
     let agents = server.get("/opencode/agent").await;
     let names: Vec<_> = agents
         .as_array()

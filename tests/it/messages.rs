@@ -57,6 +57,8 @@ async fn the_events_of_a_turn_come_in_order() {
         "text",
         "step-finish",
         "assistant ended",
+        "user",
+        "session.diff",
         "idle",
         "session.idle",
     ];
@@ -286,5 +288,82 @@ async fn a_deleted_message_is_forgotten_by_the_agent_too() {
     assert!(history.contains("| echo pear"), "{history}");
     assert!(!history.contains("apple"), "{history}");
     assert_ne!(server.say(&session, "session").await, native);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_read_page_by_page() {
+    let server = Server::start().await;
+    let session = server.create().await;
+    for text in ["echo one", "echo two", "echo three"] {
+        server.prompt(&session, text, json!({})).await;
+    }
+    let path = format!("/opencode/session/{session}/message");
+    let everything = server.messages(&session).await;
+    let all = ids(&everything);
+    assert_eq!(
+        server.get(&format!("{path}?limit=0")).await,
+        json!(everything)
+    );
+
+    let mut pages = Vec::new();
+    let mut query = "?limit=4".to_owned();
+    loop {
+        let address = format!("{path}{query}");
+        let answer = server.request(Method::GET, &address, None, &[]).await;
+        let next = answer.headers().get("x-next-cursor").cloned();
+        let link = answer.headers().get("link").cloned();
+        let page: Vec<Value> = answer.json().await.unwrap();
+        pages.push(
+            ids(&page)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        );
+        let Some(next) = next else {
+            assert_eq!(link, None);
+            break;
+        };
+        let next = next.to_str().unwrap();
+        query = format!("?limit=4&before={next}");
+        let expected = format!("<{path}{query}>; rel=\"next\"");
+        assert_eq!(link.unwrap().to_str().unwrap(), expected);
+    }
+    assert_eq!(pages, [all[2..].to_vec(), all[..2].to_vec()]);
+
+    let by_id = server
+        .get(&format!("{path}?limit=1&before={}", all[2]))
+        .await;
+    assert_eq!(by_id, json!([everything[1]]));
+    let wrong = format!("{path}?before=xx");
+    let (status, error) = server.send(Method::GET, &wrong, None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
+    assert!(
+        error["data"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("before")
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_edit_has_its_patch() {
+    let server = Server::start().await;
+    let session = server.create().await;
+    for (lines, before) in [(1, ""), (2, "edited by mock-fast\n")] {
+        let answer = server
+            .prompt(&session, "tool a.txt", model("mock", "mock-fast"))
+            .await;
+        let metadata = &parts_of(&answer, "tool")[0]["state"]["metadata"];
+        let diff = &metadata["filediff"];
+        assert!(diff["file"].as_str().unwrap().ends_with("/a.txt"));
+        assert_eq!(diff["additions"], 1, "{lines}: {diff}");
+        assert_eq!(diff["deletions"], 0, "{lines}: {diff}");
+        let patch = diff["patch"].as_str().unwrap();
+        assert!(patch.ends_with("+edited by mock-fast\n"), "{patch}");
+        assert_eq!(patch.contains(" edited by mock-fast\n"), !before.is_empty());
+        assert_eq!(metadata["diff"], patch);
+    }
     server.stop().await;
 }

@@ -79,6 +79,10 @@ pub struct MockArgs {
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     pub delay_ms: u64,
 
+    /// Think this long before each answer, in milliseconds, as a model does.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub think_ms: u64,
+
     /// The faults slow-start and slow-switch last as long as this file exists, instead of --delay-ms.
     #[arg(long, value_name = "FILE")]
     pub delay_while: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -128,6 +129,7 @@ impl Turn {
     /// Carries the command out and answers the prompt.
     async fn serve(mut self, id: Value, command: Command, mut cancelled: watch::Receiver<bool>) {
         let silent = self.agent.has(Fault::SilentEndTurn);
+        let thought = Duration::from_millis(self.agent.args.think_ms);
         if self.agent.has(Fault::Greets) && self.command_at == 0 {
             let content = json!({"type": "text", "text": GREETING});
             self.update(json!({"sessionUpdate": "agent_message_chunk", "content": content}))
@@ -138,6 +140,9 @@ impl Turn {
             // An error means that the session was closed, which cancels too.
             _ = cancelled.wait_for(|cancelled| *cancelled) => None,
             end = async {
+                if !thought.is_zero() {
+                    tokio::time::sleep(thought).await;
+                }
                 if silent { End::Silent } else { commands::run(&mut self, command).await }
             } => Some(end),
         };

@@ -64,6 +64,8 @@ pub async fn list(
     let limit = limit.map_or(PAGE, |l| usize::try_from(l).unwrap_or(usize::MAX));
     let (before, archived) = (params.unsigned("cursor")?, params.flag("archived")?);
     let filter = ListFilter {
+        project_id: None,
+        path: None,
         directory: params.text("directory").map(str::to_owned),
         roots: params.flag("roots")?,
         start: params.unsigned("start")?,
@@ -79,7 +81,10 @@ pub async fn list(
     let page = sessions.filter(wanted).take(limit).map(|session| {
         let project = ProjectSummary {
             id: session.project_id.clone(),
-            worktree: session.directory.clone(),
+            worktree: state
+                .projects
+                .find(&session.project_id)
+                .map_or_else(|| session.directory.clone(), |project| project.worktree),
         };
         GlobalSession { session, project }
     });

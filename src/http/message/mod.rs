@@ -3,10 +3,12 @@
 pub mod delete;
 pub mod get;
 pub mod list;
+pub mod part;
 pub mod prompt;
 pub mod prompt_async;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -19,16 +21,30 @@ use tokio::sync::oneshot;
 
 use super::error::Problem;
 use super::state::Shared;
-use crate::opencode::SessionId;
+use crate::event::Bus;
+use crate::opencode::{Message, MessageWithParts, SessionId};
 use crate::session::Answer;
 
 /// An answer that takes longer than this is preceded by white space at this interval: clients and
 /// proxies give up a response of which they see nothing for minutes, and JSON may begin with blanks.
 const BLANK_EVERY: Duration = Duration::from_secs(15);
 
+/// The events of an answer are this much ahead of the response that ends it, where anybody reads events.
+/// `opencode run --attach` prints what came on the one connection until the response is there on the other, and
+/// ends: with both at once it would now and then print nothing.
+const EVENTS_AHEAD: Duration = Duration::from_millis(100);
+
 /// Marks a response that has to leave as it comes: compression would hold the blanks back.
 #[derive(Debug, Clone, Copy)]
 pub struct Uncompressed;
+
+/// An answer as OpenCode sends it.
+pub(super) fn with_parts(answer: Answer) -> MessageWithParts {
+    MessageWithParts {
+        info: Message::Assistant(answer.message),
+        parts: answer.parts,
+    }
+}
 
 /// Waits for an answer and shapes it.
 pub(super) async fn when_answered<T: Serialize + 'static>(
@@ -38,7 +54,10 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
     shape: fn(Answer) -> T,
 ) -> Result<Response, Problem> {
     match tokio::time::timeout(BLANK_EVERY, &mut answer).await {
-        Ok(Ok(answer)) => Ok(Json(shape(answer)).into_response()),
+        Ok(Ok(answer)) => {
+            let_events_ahead(&state.bus).await;
+            Ok(Json(shape(answer)).into_response())
+        }
         Ok(Err(_)) if *state.stopping.borrow() => Err(Problem::shutting_down()),
         Ok(Err(_)) => {
             // A session that was deleted takes its prompts along.
@@ -48,7 +67,8 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
             ))
         }
         Err(_) => {
-            let body = Body::from_stream(with_blanks(answer, shape, BLANK_EVERY));
+            let bus = Arc::clone(&state.bus);
+            let body = Body::from_stream(with_blanks(bus, answer, shape, BLANK_EVERY));
             let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
             response.extensions_mut().insert(Uncompressed);
             Ok(response)
@@ -56,7 +76,14 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
     }
 }
 
+async fn let_events_ahead(bus: &Bus) {
+    if bus.is_attended() {
+        tokio::time::sleep(EVENTS_AHEAD).await;
+    }
+}
+
 fn with_blanks<T: Serialize + 'static>(
+    bus: Arc<Bus>,
     answer: oneshot::Receiver<Answer>,
     shape: fn(Answer) -> T,
     every: Duration,
@@ -65,6 +92,7 @@ fn with_blanks<T: Serialize + 'static>(
     let blank = Bytes::from_static(b" ");
     stream::unfold((Some(answer), true), move |(answer, first)| {
         let blank = blank.clone();
+        let bus = Arc::clone(&bus);
         async move {
             let mut answer = answer?;
             if first {
@@ -73,6 +101,7 @@ fn with_blanks<T: Serialize + 'static>(
             match tokio::time::timeout(every, &mut answer).await {
                 Err(_) => Some((Ok(blank), (Some(answer), false))),
                 Ok(Ok(answer)) => {
+                    let_events_ahead(&bus).await;
                     let json = serde_json::to_vec(&shape(answer));
                     Some((
                         json.map(Bytes::from).map_err(io::Error::other),
@@ -91,9 +120,25 @@ mod tests {
     use futures_util::StreamExt;
 
     use super::*;
+    use crate::event::RingLimits;
     use crate::opencode::message::{AssistantMessage, AssistantTime, MessagePath};
     use crate::opencode::session::Tokens;
     use crate::opencode::{MessageId, SessionId};
+
+    fn a_bus() -> Arc<Bus> {
+        Arc::new(Bus::new(RingLimits::default()))
+    }
+
+    #[tokio::test]
+    async fn events_are_ahead_of_the_response_where_anybody_reads_them() {
+        let bus = a_bus();
+        let start = tokio::time::Instant::now();
+        let_events_ahead(&bus).await;
+        assert!(start.elapsed() < EVENTS_AHEAD, "nobody waits for it");
+        let _attendance = bus.attend();
+        let_events_ahead(&bus).await;
+        assert!(start.elapsed() >= EVENTS_AHEAD);
+    }
 
     fn an_answer() -> Answer {
         let message = AssistantMessage {
@@ -129,7 +174,12 @@ mod tests {
     async fn a_late_answer_comes_behind_blanks_and_is_json_all_the_same() {
         let (sender, answer) = oneshot::channel();
         let every = Duration::from_millis(5);
-        let mut stream = Box::pin(with_blanks(answer, |answer| answer.message.model_id, every));
+        let mut stream = Box::pin(with_blanks(
+            a_bus(),
+            answer,
+            |answer| answer.message.model_id,
+            every,
+        ));
         let mut body = Vec::new();
         for _ in 0..3 {
             body.extend(stream.next().await.expect("a blank").expect("no error"));
@@ -147,7 +197,7 @@ mod tests {
     async fn a_late_answer_that_never_comes_breaks_the_body_off() {
         let (sender, answer) = oneshot::channel::<Answer>();
         let every = Duration::from_secs(60);
-        let mut stream = Box::pin(with_blanks(answer, |_| true, every));
+        let mut stream = Box::pin(with_blanks(a_bus(), answer, |_| true, every));
         assert!(stream.next().await.expect("a blank").is_ok());
         drop(sender);
         assert!(stream.next().await.expect("the end").is_err());

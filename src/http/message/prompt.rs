@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::when_answered;
+use super::{when_answered, with_parts};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
@@ -19,8 +19,8 @@ use crate::opencode::event::Source;
 use crate::opencode::prompt::{
     AgentPartInput, FilePartInput, PartInput, SubtaskPartInput, TextPartInput,
 };
-use crate::opencode::{Message, MessageId, MessageWithParts, PartId};
-use crate::session::{Answer, Prompt};
+use crate::opencode::{MessageId, MessageWithParts, PartId};
+use crate::session::Prompt;
 
 /// Parts of a prompt.
 const PARTS_MAX: usize = 1_000;
@@ -90,7 +90,14 @@ pub struct PromptInput {
     operation_id = "session.prompt",
     tag = "message",
     params(SessionPath, Client),
-    request_body(content = PromptInput, description = "The prompt."),
+    request_body(
+        content = PromptInput,
+        description = "The prompt.",
+        example = json!({
+            "model": {"providerID": "claude", "modelID": "opus"},
+            "parts": [{"type": "text", "text": "Explain the last change."}],
+        }),
+    ),
     responses(
         (status = 200, description = "The answer, which may carry an error; with `noReply`, the stored prompt.", body = MessageWithParts),
         Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
@@ -110,13 +117,6 @@ pub async fn prompt(
     match admitted.answer {
         Some(answer) => when_answered(&state, &path.session, answer, with_parts).await,
         None => Ok(Json(admitted.message).into_response()),
-    }
-}
-
-fn with_parts(answer: Answer) -> MessageWithParts {
-    MessageWithParts {
-        info: Message::Assistant(answer.message),
-        parts: answer.parts,
     }
 }
 

@@ -21,7 +21,14 @@ use crate::opencode::event::Source;
     operation_id = "session.prompt_async",
     tag = "message",
     params(SessionPath, Client),
-    request_body(content = PromptInput, description = "The prompt."),
+    request_body(
+        content = PromptInput,
+        description = "The prompt.",
+        example = json!({
+            "model": {"providerID": "claude", "modelID": "opus"},
+            "parts": [{"type": "text", "text": "Explain the last change."}],
+        }),
+    ),
     responses(
         (status = 204, description = "The prompt is stored."),
         Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,

@@ -25,13 +25,16 @@ pub fn tidy(document: &mut Value) {
     for operation in operations(document) {
         drop_null_of_inputs(operation);
     }
+    name_unions_of_responses(document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         give_events_their_id(schemas);
         name_variants(schemas);
         // Its variants are what operations refer to.
         schemas.remove(ERRORS);
+        tell_variants_apart(schemas);
         schemas.sort_keys();
     }
+    write_tags_as_constants(document);
     unwrap_descriptions(document);
 }
 
@@ -107,6 +110,50 @@ fn drop_null_of_schema(holder: &mut Value) {
     }
 }
 
+/// A union that a response has in place is a schema of its own, under its title: a generator would
+/// otherwise make up a name for it in every operation.
+fn name_unions_of_responses(document: &mut Value) {
+    let mut unions = Map::new();
+    for operation in operations(document) {
+        let responses = operation["responses"].as_object_mut();
+        for response in responses.into_iter().flat_map(Map::values_mut) {
+            let Some(schema) = response.pointer_mut("/content/application~1json/schema") else {
+                continue;
+            };
+            let Some(name) = schema["title"].as_str().map(str::to_owned) else {
+                continue;
+            };
+            let reference = json!({ "$ref": format!("{SCHEMAS}{name}") });
+            let mut union = std::mem::replace(schema, reference);
+            union.as_object_mut().map(|union| union.remove("title"));
+            unions.insert(name, union);
+        }
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(unions);
+    }
+}
+
+/// A property with one possible value is a constant: generators make an enum of one variant of it
+/// otherwise.
+fn write_tags_as_constants(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let only = match map.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
+                Some([only @ Value::String(_)]) => Some(only.clone()),
+                _ => None,
+            };
+            if let Some(only) = only {
+                map.remove("enum");
+                map.insert("const".to_owned(), only);
+            }
+            map.values_mut().for_each(write_tags_as_constants);
+        }
+        Value::Array(list) => list.iter_mut().for_each(write_tags_as_constants),
+        _ => {}
+    }
+}
+
 /// `Event` is the union of events with their ids, in place of a union and an id beside it.
 fn give_events_their_id(schemas: &mut Map<String, Value>) {
     let Some(mut payload) = schemas.remove(PAYLOAD) else {
@@ -164,6 +211,44 @@ fn name_variants(schemas: &mut Map<String, Value>) {
         schemas[&union]["oneOf"] = Value::Array(references);
         schemas[&union]["discriminator"] = json!({ "propertyName": property, "mapping": mapping });
     }
+}
+
+/// A union of schemas that have names of their own says, too, how they are told apart.
+fn tell_variants_apart(schemas: &mut Map<String, Value>) {
+    let mut discriminators = Vec::new();
+    for (union, schema) in schemas.iter() {
+        let variants = schema["oneOf"].as_array().map_or(&[][..], Vec::as_slice);
+        if variants.is_empty() || schema["discriminator"].is_object() {
+            continue;
+        }
+        let tagged: Option<Vec<_>> = variants
+            .iter()
+            .map(|v| tag_of_reference(schemas, v))
+            .collect();
+        let Some([(property, _, _), ..]) = tagged.as_deref() else {
+            continue;
+        };
+        let mapping: Map<_, _> = tagged
+            .iter()
+            .flatten()
+            .map(|(_, tag, to)| (tag.clone(), to.clone()))
+            .collect();
+        let discriminator = json!({ "propertyName": property, "mapping": mapping });
+        discriminators.push((union.clone(), discriminator));
+    }
+    for (union, discriminator) in discriminators {
+        schemas[&union]["discriminator"] = discriminator;
+    }
+}
+
+/// The tag of the schema that a variant refers to, and the reference.
+fn tag_of_reference(
+    schemas: &Map<String, Value>,
+    variant: &Value,
+) -> Option<(String, String, Value)> {
+    let reference = variant["$ref"].as_str()?;
+    let (property, tag) = tag_of(schemas.get(reference.strip_prefix(SCHEMAS)?)?)?;
+    Some((property, tag, Value::from(reference)))
 }
 
 /// The property with one possible value, and that value.
@@ -303,7 +388,7 @@ mod tests {
             assert!(described, "{name} has no description");
             let properties = schema["properties"].as_object();
             for (property, schema) in properties.into_iter().flatten() {
-                let tag = schema["enum"].as_array().is_some_and(|e| e.len() == 1);
+                let tag = schema["const"].is_string();
                 let described = schema["description"].is_string() || schema["$ref"].is_string();
                 assert!(
                     tag || described || schema["oneOf"].is_array(),
@@ -362,8 +447,8 @@ mod tests {
             format!("{SCHEMAS}UserMessage")
         );
         assert_eq!(
-            schemas["UserMessage"]["properties"]["role"]["enum"],
-            json!(["user"])
+            schemas["UserMessage"]["properties"]["role"]["const"],
+            "user"
         );
         assert_eq!(schemas["UserMessage"]["required"][0], "role");
         let mapping = &schemas["Event"]["discriminator"]["mapping"];
@@ -386,6 +471,8 @@ mod tests {
         ] {
             assert!(schemas[name].is_object(), "{name}");
         }
+        let mapping = &schemas["UnselectableError"]["discriminator"]["mapping"];
+        assert_eq!(mapping["BadRequest"], format!("{SCHEMAS}BadRequestError"));
         for gone in [ERRORS, PAYLOAD] {
             assert!(schemas[gone].is_null(), "{gone}");
         }

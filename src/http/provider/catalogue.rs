@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use crate::agent::spec::Origin;
 use crate::opencode::provider::{
@@ -15,6 +15,11 @@ use crate::registry::{Backend, Catalogue, ModelInfo, Snapshot};
 const UNKNOWN_CONTEXT_TOKENS: u64 = 200_000;
 /// The output limit that is shown, in tokens; no agent tells it.
 const UNKNOWN_OUTPUT_TOKENS: u64 = 32_000;
+/// The provider under which OpenCode's clients sell models of their own: one that costs nothing there is
+/// "free" to them. What the models of the agent of that name cost is not known.
+const OPENCODE_ZEN: &str = "opencode";
+/// A price that is not zero, and that no sum will ever show.
+const UNKNOWN_PRICE: f64 = f64::MIN_POSITIVE;
 /// How a model is reached, where OpenCode names an npm package.
 const PROTOCOL: &str = "acp";
 
@@ -90,7 +95,7 @@ fn model(provider: &str, catalogue: &Catalogue, info: &ModelInfo) -> Model {
             output: text,
             interleaved: false,
         },
-        cost: ModelCost::default(),
+        cost: cost(provider),
         limit: ModelLimit {
             context: info.context_tokens.unwrap_or(UNKNOWN_CONTEXT_TOKENS),
             output: UNKNOWN_OUTPUT_TOKENS,
@@ -99,6 +104,19 @@ fn model(provider: &str, catalogue: &Catalogue, info: &ModelInfo) -> Model {
         options: Map::new(),
         headers: Map::new(),
         release_date: String::new(),
-        variants: variants.iter().map(|v| (v.clone(), Map::new())).collect(),
+        variants: variants.iter().map(|v| (v.clone(), json!({}))).collect(),
+    }
+}
+
+/// No price, since agents bill by themselves.
+fn cost(provider: &str) -> ModelCost {
+    let input = if provider == OPENCODE_ZEN {
+        UNKNOWN_PRICE
+    } else {
+        0.0
+    };
+    ModelCost {
+        input,
+        ..ModelCost::default()
     }
 }

@@ -33,7 +33,7 @@ const FIELDS: &[&str] = &[
 
 /// A session to be made. Every field is optional, and so is the body.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SessionCreate {
+pub struct SessionCreateInput {
     /// The session that it belongs to.
     #[serde(rename = "parentID")]
     #[schema(nullable = false)]
@@ -65,7 +65,11 @@ pub struct SessionCreate {
     operation_id = "session.create",
     tag = "session",
     params(Directory, Client),
-    request_body(content = Option<SessionCreate>, description = "What the session begins with."),
+    request_body(
+        content = Option<SessionCreateInput>,
+        description = "What the session begins with.",
+        example = json!({"title": "Tidy up the parser"}),
+    ),
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),

@@ -2,46 +2,45 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::IntoParams;
 
 use crate::http::error::Problem;
-use crate::http::extract::SessionPath;
+use crate::http::extract::{Params, SessionPath};
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
+use crate::opencode::MessageId;
+use crate::opencode::session::FileDiff;
 
-/// What a session has changed in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FileDiff {
-    /// The file.
-    pub file: String,
-    /// The change, as a unified diff.
-    pub patch: String,
-    /// Lines added.
-    pub additions: u64,
-    /// Lines removed.
-    pub deletions: u64,
+/// Whose changes.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DiffQuery {
+    /// A prompt: only what was changed while it was answered.
+    #[param(rename = "messageID", required = false)]
+    pub message_id: Option<MessageId>,
 }
 
 /// Get a session's file changes
 ///
-/// Always empty: Baton takes no snapshots of the working directory; what an agent has edited is in
-/// the tool parts of its messages. OpenCode's clients ask for it when they open a session.
+/// What was changed in the working directory since the session's first turn, or by the answer to one prompt.
+/// Empty where no snapshots are taken: outside of git repositories, and with `snapshot = false`.
 #[utoipa::path(
     get,
     path = "/session/{sessionID}/diff",
     operation_id = "session.diff",
     tag = "session",
-    params(SessionPath),
+    params(SessionPath, DiffQuery),
     responses(
-        (status = 200, description = "An empty list.", body = Vec<FileDiff>),
+        (status = 200, description = "The changed files.", body = Vec<FileDiff>),
         Invalid, NotThere,
     )
 )]
 pub async fn diff(
     State(state): State<Shared>,
     path: SessionPath,
+    query: Params,
 ) -> Result<Json<Vec<FileDiff>>, Problem> {
-    state.sessions.info(&path.session).await?;
-    Ok(Json(Vec::new()))
+    let message = query.id("messageID", MessageId::parse)?;
+    let diffs = state.sessions.diff(&path.session, message.as_ref());
+    Ok(Json(diffs.await?))
 }

@@ -31,7 +31,7 @@ take over rules from .cursor/rules, .cursorrules or .github/copilot-instructions
 
 /// Who is to write AGENTS.md.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SessionInit {
+pub struct SessionInitInput {
     /// The backend; `modelID` has to come with it. Left out, the session's model is asked.
     #[serde(rename = "providerID")]
     #[schema(nullable = false, example = "claude")]
@@ -56,7 +56,7 @@ pub struct SessionInit {
     operation_id = "session.init",
     tag = "session",
     params(SessionPath, Client),
-    request_body(content = SessionInit, description = "Who is to write it."),
+    request_body(content = SessionInitInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the model has answered.", body = bool),
         Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::Directory;
 use crate::http::responses::Invalid;
 use crate::http::state::Shared;
 use crate::opencode::event::SessionStatus;
+
+/// The sessions that are busy, by id.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionStatuses(BTreeMap<String, SessionStatus>);
 
 /// Get the status of a directory's sessions
 ///
@@ -21,13 +27,14 @@ use crate::opencode::event::SessionStatus;
     tag = "session",
     params(Directory),
     responses(
-        (status = 200, description = "Busy sessions by id.", body = BTreeMap<String, SessionStatus>),
+        (status = 200, description = "Busy sessions by id.", body = SessionStatuses),
         Invalid,
     )
 )]
 pub async fn status(
     State(state): State<Shared>,
     Directory(directory): Directory,
-) -> Result<Json<BTreeMap<String, SessionStatus>>, Problem> {
-    Ok(Json(state.sessions.statuses(Some(&directory)).await))
+) -> Result<Json<SessionStatuses>, Problem> {
+    let busy = state.sessions.statuses(Some(&directory)).await;
+    Ok(Json(SessionStatuses(busy)))
 }

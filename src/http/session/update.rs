@@ -35,7 +35,7 @@ const FIELDS: &[&str] = &[
 
 /// Changes of a session. Every field is optional; what is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SessionUpdate {
+pub struct SessionUpdateInput {
     /// The backend to go on with; `modelID` has to come with it.
     #[serde(rename = "providerID")]
     #[schema(nullable = false, example = "claude")]
@@ -94,11 +94,10 @@ pub struct SessionTimeUpdate {
         Client,
     ),
     request_body(
-        description = "What to change.",
-        content(
-            (SessionUpdate = "application/json"),
-            (SessionUpdate = "application/merge-patch+json"),
-        )
+        // `application/merge-patch+json` is the same; generators would make a second body of it.
+        content = SessionUpdateInput,
+        description = "What to change, as `application/json` or `application/merge-patch+json`.",
+        example = json!({"providerID": "claude", "modelID": "opus", "variant": "high", "agent": "plan"}),
     ),
     responses(
         (status = 200, description = "The session as it is now.", body = Session,

@@ -16,7 +16,7 @@ use crate::registry::Wish;
 
 /// The agent to go on with.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SwitchAgent {
+pub struct SwitchAgentInput {
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
     #[schema(example = "plan")]
     pub agent: String,
@@ -31,7 +31,7 @@ pub struct SwitchAgent {
     operation_id = "v2.session.switchAgent",
     tag = "session",
     params(SessionPath, Client),
-    request_body(content = SwitchAgent, description = "The agent to go on with."),
+    request_body(content = SwitchAgentInput, description = "The agent to go on with."),
     responses(
         (status = 204, description = "It is selected."),
         TaggedInvalid, TaggedNotThere, TaggedTooLarge, TaggedNotJson, TaggedStopping,

@@ -17,7 +17,7 @@ use crate::opencode::session::ModelRef;
 
 /// The model to go on with.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct SwitchModel {
+pub struct SwitchModelInput {
     /// The model.
     pub model: ModelRef,
 }
@@ -31,7 +31,11 @@ pub struct SwitchModel {
     operation_id = "v2.session.switchModel",
     tag = "session",
     params(SessionPath, Client),
-    request_body(content = SwitchModel, description = "The model to go on with."),
+    request_body(
+        content = SwitchModelInput,
+        description = "The model to go on with.",
+        example = json!({"model": {"providerID": "claude", "id": "opus", "variant": "high"}}),
+    ),
     responses(
         (status = 204, description = "It is selected."),
         TaggedInvalid, TaggedNotThere, TaggedTooLarge, TaggedNotJson, TaggedStopping,

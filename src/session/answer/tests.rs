@@ -24,7 +24,7 @@ fn chunk(kind: &str, text: &str) -> Value {
 #[test]
 fn chunks_of_one_kind_grow_one_part() {
     let mut answer = answering();
-    answer.begin(0.0);
+    answer.begin(0.0, None);
     for (kind, text) in [
         ("agent_thought_chunk", "hm"),
         ("agent_message_chunk", "he"),
@@ -33,7 +33,7 @@ fn chunks_of_one_kind_grow_one_part() {
     ] {
         answer.fold(&chunk(kind, text), "/project");
     }
-    let events = answer.finish("stop", Tokens::default(), None);
+    let events = answer.finish("stop", Tokens::default(), None, None);
     assert!(matches!(
         events.last(),
         Some(EventPayload::MessageUpdated(_))
@@ -61,7 +61,7 @@ fn chunks_of_one_kind_grow_one_part() {
 #[test]
 fn the_deltas_of_a_part_add_up_to_its_text() {
     let mut answer = answering();
-    answer.begin(0.0);
+    answer.begin(0.0, None);
     let mut text = String::new();
     for n in 0..50 {
         for event in answer
@@ -85,9 +85,9 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
 #[test]
 fn a_tool_call_that_did_not_end_is_interrupted() {
     let mut answer = answering();
-    answer.begin(0.0);
+    answer.begin(0.0, None);
     answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/project");
-    answer.finish("error", Tokens::default(), None);
+    answer.finish("error", Tokens::default(), None, None);
     assert!(matches!(
         &answer.parts[1],
         Part::Tool(ToolPart {
@@ -134,6 +134,24 @@ fn nonsense_is_ignored() {
 }
 
 #[test]
+fn a_pending_call_runs_from_the_moment_that_its_permission_is_asked_for() {
+    let mut answer = answering();
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "touch a", "kind": "execute",
+        "status": "pending", "rawInput": {"command": "touch a"}});
+    answer.fold(&call, "/project");
+    let asked = json!({"toolCallId": "c", "status": "pending", "rawInput": {"command": "x"}});
+    assert_eq!(answer.announce(&asked, "/project").events.len(), 1);
+    let Some(Part::Tool(tool)) = answer.parts.last() else {
+        panic!("no tool")
+    };
+    let ToolState::Running { input, .. } = &tool.state else {
+        panic!("{:?}", tool.state)
+    };
+    assert_eq!(input["command"], "touch a");
+    assert!(answer.announce(&asked, "/project").events.is_empty());
+}
+
+#[test]
 fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments() {
     let mut answer = answering();
     let shown = json!([{"type": "content", "content": {"type": "text", "text": "in /work"}}]);
@@ -145,7 +163,7 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
         Some(Part::Tool(tool)) => tool.state.clone(),
         other => panic!("no tool: {other:?}"),
     };
-    let ToolState::Pending { input, .. } = tool(&answer) else {
+    let ToolState::Running { input, .. } = tool(&answer) else {
         panic!("{:?}", tool(&answer))
     };
     assert_eq!(input["command"], "touch a");

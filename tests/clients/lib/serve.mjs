@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // A Baton with agents and a stub LLM behind them, for clients that are not written in JavaScript:
 //
-//   serve.mjs [--password WORD] [--git] [agent …]     opencode, claude … (tests/agents/lib/agents.mjs); the
-//                                                     mock is always there
+//   serve.mjs [--password WORD] [--git] [--think-ms N] [agent …]
+//
+// Agents are opencode, claude … (tests/agents/lib/agents.mjs). The mock is always there; with --think-ms it takes
+// some time to answer, as a model does, for clients that are not ready for an answer within a millisecond.
 //
 // Starts the run, waits until each agent can be used, and prints one line of JSON:
 //
@@ -22,12 +24,16 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { startRun } from "../../agents/harness.mjs";
+import { batonProgram, startRun } from "../../agents/harness.mjs";
 import { AGENTS } from "../../agents/lib/agents.mjs";
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
-  options: { password: { type: "string" }, git: { type: "boolean", default: false } },
+  options: {
+    password: { type: "string" },
+    git: { type: "boolean", default: false },
+    "think-ms": { type: "string" },
+  },
 });
 
 const ANSWERS = {
@@ -36,8 +42,12 @@ const ANSWERS = {
   log: (run) => run.log(),
 };
 
+const agents = Object.fromEntries(names.map((name) => [name, entryOf(name)]));
+if (options["think-ms"]) {
+  agents.mock = () => ({ command: [batonProgram(), "mock-agent", "--think-ms", options["think-ms"]], env: {} });
+}
 const run = await startRun({
-  agents: Object.fromEntries(names.map((name) => [name, entryOf(name)])),
+  agents,
   password: options.password,
 });
 try {

@@ -58,12 +58,12 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /(has .*(finish|reason): "(error|aborted)"|^(abort|an error of the model's provider): .* has \.?.*\[step-(start|finish)\]: object|^(abort|an error of the model's provider): story has "step-(start|finish)")/,
+    what: /(has .*(finish|reason): "(error|aborted)"|^(abort|while a turn runs|an error of the model's provider): .* has \.?.*\[step-(start|finish)\]: object|^(abort|while a turn runs|an error of the model's provider): story has "step-(start|finish)")/,
     why: "an answer that has failed or was stopped has its steps and its tokens, too, and says how it ended",
     on: BOTH,
   },
   {
-    what: /^(abort|an error of the model's provider): story (lacks|has) "(session\.error|status idle|session\.idle|assistant message ends with \w+)"/,
+    what: /^(abort|while a turn runs|an error of the model's provider): story (lacks|has) "(session\.error|status idle|session\.idle|assistant message ends with \w+)"/,
     why: "the answer is complete before the session is idle; OpenCode completes it afterwards",
     on: BOTH,
   },
@@ -84,13 +84,29 @@ export const INTENDED = [
   },
   // What is configured.
   {
-    what: /^what clients ask at their start: GET \/config 200 lacks \./,
-    why: "providers, permissions and the like are each agent's own configuration, which Baton does not read",
+    what: /^what clients ask at their start: GET \/(global\/)?config 200 (lacks|has) \./,
+    why: "providers, permissions and the like are each agent's own configuration, which Baton does not read; it has one configuration, not a global and a merged one",
     on: BOTH,
   },
   {
     what: /^what clients ask at their start: GET \/agent 200 lacks \[\]\.(permission\[\]|prompt|temperature): /,
     why: "an agent's prompt, temperature and rules are its own; ACP does not tell them",
+    on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET (\/skill|\/experimental\/tool\/ids) 200 lacks \[\]: /,
+    why: "skills and tools are each agent's own; ACP does not tell them",
+    on: BOTH,
+  },
+  // Prompts.
+  {
+    what: /^a prompt with a file: story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
+    why: "the agent gets the file as ACP has it and reads it by itself; OpenCode writes what it has read into the user's message",
+    on: BOTH,
+  },
+  {
+    what: /^summarize: story (has "status busy" at the beginning|lacks "status busy" after "compaction")$/,
+    why: "the session is busy as soon as it can do nothing else",
     on: BOTH,
   },
   // Sessions.
@@ -111,8 +127,8 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^no such request: .* 404 has \.(data: object|name: "NotFoundError")$/,
-    why: "OpenCode writes these two in its second shape; Baton writes both shapes, so that one reader of errors is enough",
+    what: /^(no such request: .* 404 has \.(data: object|name: "NotFoundError")|while a turn runs: .* 409 has \.(data: object|name: "SessionBusyError"))$/,
+    why: "OpenCode writes these in its second shape; Baton writes both shapes, so that one reader of errors is enough",
     on: BOTH,
   },
   {

@@ -118,10 +118,10 @@ export class Recording {
     return answer.body;
   }
 
-  /** The event of that type that this step brings; of a session, if one is named. */
-  async event(type, sessionID, accept = () => true) {
+  /** The event of that type, or of one of those types, that this step brings; of a session, if one is named. */
+  async event(types, sessionID, accept = () => true) {
     const wanted = (event) =>
-      event.type === type && (!sessionID || event.properties.sessionID === sessionID) && accept(event.properties);
+      [types].flat().includes(event.type) && (!sessionID || event.properties.sessionID === sessionID) && accept(event.properties);
     return (await this.#events.until(wanted, EVENT_TIMEOUT_MS, { from: this.#step.from })).properties;
   }
 

@@ -1,6 +1,10 @@
 // The scenario that every server is given. Each step is a user's action with the requests that OpenCode's
 // clients make for it (facts of their own traffic), then the errors.
 
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
 const S = "/session/{sessionID}";
 const M = `${S}/message/{messageID}`;
 const P = `${M}/part/{partID}`;
@@ -101,6 +105,15 @@ function turns() {
     ["a variant", (s) => prompt(s, "say", "four", { model: s.model("second"), variant: "high" })],
     ["the agent plan", (s) => prompt(s, "say", "five", { model: s.model("first"), agent: "plan" })],
     ["back to build", (s) => prompt(s, "say", "six", { agent: "build" })],
+    ["a prompt with a file", async (s) => {
+      const file = path.join(s.work, "attached.txt");
+      writeFileSync(file, "what is in the file\n");
+      const body = s.prompt("say", "file");
+      body.parts.unshift({ type: "file", mime: "text/plain", filename: "attached.txt", url: pathToFileURL(file).href });
+      await s.call("POST", `${S}/message`, { values: s.at, body });
+      await s.idle(s.session);
+      await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=2" });
+    }],
     ["a prompt that nobody waits for", async (s) => {
       await s.call("POST", `${S}/prompt_async`, { values: s.at, body: s.prompt("say", "seven") });
       await s.idle(s.session);
@@ -150,6 +163,18 @@ function aborting() {
       await s.call("POST", `${S}/abort`, { values: s.at });
       await s.event("session.idle", s.session);
       await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=1" });
+    }],
+    ["while a turn runs", async (s) => {
+      await s.call("POST", `${S}/prompt_async`, { values: s.at, body: s.prompt("slow", "30") });
+      await s.event("message.part.delta", s.session);
+      const [{ info }] = await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=1" });
+      await s.call("POST", `${S}/shell`, { values: s.at, body: { agent: "build", command: "echo no" } });
+      await s.call("POST", `${S}/revert`, { values: s.at, body: { messageID: info.parentID } });
+      await s.call("POST", `${S}/unrevert`, { values: s.at });
+      await s.call("DELETE", M, { values: { ...s.at, messageID: info.id } });
+      await s.call("PATCH", S, { values: s.at, body: { title: "while it runs" } });
+      await s.call("POST", `${S}/abort`, { values: s.at });
+      await s.event("session.idle", s.session);
     }],
     ["abort when nothing runs", (s) => s.call("POST", `${S}/abort`, { values: s.at })],
   ];
@@ -204,7 +229,7 @@ function otherTurns() {
     ["summarize", async (s) => {
       await s.call("POST", `${S}/summarize`, { values: s.at, body: s.model("first") });
       await s.ifDone(() => s.event("session.idle", s.session));
-      await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=3" });
+      await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=2" });
     }],
     ["share", (s) => s.call("POST", `${S}/share`, { values: s.at })],
     ["unshare", (s) => s.call("DELETE", `${S}/share`, { values: s.at })],
@@ -222,6 +247,17 @@ function version2() {
     ["OpenCode 2: switch the agent", async (s) => {
       await s.call("POST", `${V2}/agent`, { values: s.at, body: { agent: "plan" } });
       await s.event("session.next.agent.switched", s.session);
+    }],
+    ["OpenCode 2: create a session and prompt", async (s) => {
+      const { providerID, modelID } = s.model("first");
+      const made = await s.call("POST", "/api/session", { body: { model: { providerID, id: modelID }, location: { directory: s.work } } });
+      await s.ifDone(async () => {
+        const values = { sessionID: made.data.id };
+        await s.call("POST", `${V2}/prompt`, { values, body: { prompt: { text: s.prompt("say", "in two").parts[0].text } } });
+        await s.ifDone(() => s.event(["session.next.step.ended", "session.idle"], made.data.id));
+        await s.call("GET", `${V2}/message`, { values });
+        await s.call("POST", `${V2}/interrupt`, { values });
+      });
     }],
     ["OpenCode 2: read", async (s) => {
       await s.call("GET", "/api/session");

@@ -1,0 +1,4 @@
+//! `/session/{sessionID}/message/{messageID}/part/{partID}`: one file per verb.
+
+pub mod delete;
+pub mod update;

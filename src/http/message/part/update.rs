@@ -1,0 +1,112 @@
+//! `PATCH /session/{sessionID}/message/{messageID}/part/{partID}`.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::Value;
+
+use crate::http::error::{BadKind, Problem};
+use crate::http::extract::{Body, PartPath};
+use crate::http::responses::{Busy, Invalid, NotJson, NotThere, TooLarge};
+use crate::http::state::Shared;
+use crate::opencode::Part;
+
+/// Update a part of a message
+///
+/// Writes the whole part in place of the one with its id, or behind all others. Agents that have seen it are
+/// given the conversation anew, as it is then. The message that is being written cannot be changed.
+#[utoipa::path(
+    patch,
+    path = "/session/{sessionID}/message/{messageID}/part/{partID}",
+    operation_id = "part.update",
+    tag = "message",
+    params(PartPath),
+    request_body(content = Part, description = "The whole part, with the ids of the path."),
+    responses(
+        (status = 200, description = "The part.", body = Part),
+        Invalid, NotThere, Busy, TooLarge, NotJson,
+    )
+)]
+pub async fn update(
+    State(state): State<Shared>,
+    path: PartPath,
+    body: Body,
+) -> Result<Json<Part>, Problem> {
+    let part = parse(body.value(), &path)?;
+    Ok(Json(state.sessions.save_part(&path.session, part).await?))
+}
+
+fn parse(body: Option<&Value>, path: &PartPath) -> Result<Part, Problem> {
+    let wrong = |message: String| Problem::bad(BadKind::Payload, message);
+    let body = body.ok_or_else(|| wrong("Expected a part, got undefined".to_owned()))?;
+    for (field, expected) in [
+        ("id", path.part.as_str()),
+        ("sessionID", path.session.as_str()),
+        ("messageID", path.message.as_str()),
+    ] {
+        match body.get(field).map(Value::as_str) {
+            None => return Err(wrong(format!("Missing key\n  at [\"{field}\"]"))),
+            Some(given) if given == Some(expected) => {}
+            Some(_) => {
+                let message = format!("Expected {expected:?}, as in the path\n  at [\"{field}\"]");
+                return Err(wrong(message));
+            }
+        }
+    }
+    serde_json::from_value(body.clone())
+        .map_err(|error| wrong(format!("Expected a whole part: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::fields::any_json;
+    use crate::opencode::{MessageId, PartId, SessionId};
+
+    fn path() -> PartPath {
+        PartPath {
+            session: SessionId::new(),
+            message: MessageId::new(),
+            part: PartId::new(),
+        }
+    }
+
+    #[test]
+    fn the_ids_are_those_of_the_path_and_the_part_is_whole() {
+        let path = path();
+        let good = json!({
+            "id": path.part, "sessionID": path.session, "messageID": path.message,
+            "type": "text", "text": "hello", "unknown": 1,
+        });
+        assert!(matches!(parse(Some(&good), &path), Ok(Part::Text(part)) if part.text == "hello"));
+        for (field, value, said) in [
+            ("id", json!("prt_other"), "at [\"id\"]"),
+            ("id", json!(5), "at [\"id\"]"),
+            ("sessionID", Value::Null, "at [\"sessionID\"]"),
+            ("messageID", json!("msg_other"), "at [\"messageID\"]"),
+            ("type", json!("nonsense"), "nonsense"),
+            ("text", json!(5), "whole part"),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value;
+            let refused = parse(Some(&bad), &path).expect_err(field).message();
+            assert!(refused.contains(said), "{field}: {refused}");
+        }
+        assert!(parse(None, &path).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_is_too_odd(mut body in any_json()) {
+            let path = path();
+            if let Some(body) = body.as_object_mut() {
+                for (field, id) in [("id", path.part.as_str()), ("sessionID", path.session.as_str()), ("messageID", path.message.as_str())] {
+                    body.insert(field.to_owned(), id.into());
+                }
+            }
+            let _refused_or_not = parse(Some(&body), &path);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `POST /session/{sessionID}/revert`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::error::Problem;
+use crate::http::extract::{Body, SessionPath};
+use crate::http::responses::{Busy, Invalid, NotJson, NotThere, Stopping, TooLarge};
+use crate::http::state::Shared;
+use crate::opencode::{MessageId, PartId, Session};
+
+const FIELDS: &[&str] = &["messageID", "partID"];
+
+/// Where to go back to.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionRevert {
+    /// This message and everything after it is taken out. An answer goes together with its prompt.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// Only what comes from this part of the message on.
+    #[serde(rename = "partID")]
+    #[schema(nullable = false)]
+    pub part_id: Option<PartId>,
+}
+
+/// Revert a session to a message
+///
+/// Takes the message and everything after it out of the conversation, and brings the files of the working
+/// directory back to how they were before it, where snapshots are taken. `session.unrevert` brings all of it
+/// back; the next prompt removes it for good, and agents that have seen it are given what is left of the
+/// conversation.
+#[utoipa::path(
+    post,
+    path = "/session/{sessionID}/revert",
+    operation_id = "session.revert",
+    tag = "session",
+    params(SessionPath),
+    request_body(content = SessionRevert, description = "Where to go back to."),
+    responses(
+        (status = 200, description = "The session, with `revert`.", body = Session),
+        Invalid, NotThere, Busy, TooLarge, NotJson, Stopping,
+    )
+)]
+pub async fn revert(
+    State(state): State<Shared>,
+    path: SessionPath,
+    body: Body,
+) -> Result<Json<Session>, Problem> {
+    let fields = body.fields(FIELDS)?;
+    let message = fields.id("messageID", MessageId::parse)?;
+    let message = message.ok_or_else(|| fields.missing("messageID"))?;
+    let part = fields.id("partID", PartId::parse)?;
+    let session = state.sessions.revert(&path.session, message, part).await?;
+    Ok(Json(session))
+}

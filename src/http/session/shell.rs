@@ -1,0 +1,107 @@
+//! `POST /session/{sessionID}/shell`.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::error::Problem;
+use crate::http::extract::{Body, SessionPath};
+use crate::http::fields::Fields;
+use crate::http::message::prompt::PromptModel;
+use crate::http::message::{when_answered, with_parts};
+use crate::http::responses::{BusyOrExists, NotJson, NotThere, Stopping, TooLarge, Unselectable};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::{MessageId, MessageWithParts};
+use crate::session::ShellLine;
+
+const FIELDS: &[&str] = &["messageID", "agent", "model", "command"];
+
+/// A command line.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ShellInput {
+    /// The id of the user's message, where the client brings one.
+    #[serde(rename = "messageID")]
+    #[schema(nullable = false)]
+    pub message_id: Option<MessageId>,
+    /// The agent beside which it is shown.
+    #[schema(example = "build")]
+    pub agent: String,
+    /// The model beside which it is shown; left out, the session's. It is not selected by this.
+    #[schema(nullable = false)]
+    pub model: Option<PromptModel>,
+    /// The command, as the user's shell takes it.
+    #[schema(example = "git status")]
+    pub command: String,
+}
+
+/// Run a command line
+///
+/// Runs a command in the session's directory, with the user's shell, and answers when it has ended. Its
+/// output streams as a `bash` tool call of an answer of the conversation, and the next agent is told of it.
+/// The session's model stays as it is. `POST …/abort` ends the command with everything that it started.
+#[utoipa::path(
+    post,
+    path = "/session/{sessionID}/shell",
+    operation_id = "session.shell",
+    tag = "session",
+    params(SessionPath),
+    request_body(content = ShellInput, description = "What to run."),
+    responses(
+        (status = 200, description = "The command and what it has printed.", body = MessageWithParts),
+        Unselectable, NotThere, BusyOrExists, TooLarge, NotJson, Stopping,
+    )
+)]
+pub async fn shell(
+    State(state): State<Shared>,
+    path: SessionPath,
+    body: Body,
+) -> Result<Response, Problem> {
+    let line = parse(&body.fields(FIELDS)?)?;
+    let answer = state.sessions.shell(&path.session, line).await?;
+    when_answered(&state, &path.session, answer, with_parts).await
+}
+
+fn parse(body: &Fields<'_>) -> Result<ShellLine, Problem> {
+    body.required_string("agent")?;
+    Ok(ShellLine {
+        message_id: body.id("messageID", MessageId::parse)?,
+        wish: selection::of_message(body)?,
+        command: body.required_string("command")?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::fields::any_json;
+
+    fn read(body: &Value) -> Result<ShellLine, String> {
+        let fields = Fields::of_body(Some(body), FIELDS).map_err(|e| e.message())?;
+        parse(&fields).map_err(|e| e.message())
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(
+            read(&json!({"command": "ls"})).expect_err("refused"),
+            "Missing key\n  at [\"agent\"]"
+        );
+        assert_eq!(
+            read(&json!({"agent": "build"})).expect_err("refused"),
+            "Missing key\n  at [\"command\"]"
+        );
+        let line = read(&json!({"agent": "build", "command": ""})).expect("fine");
+        assert_eq!(line.wish.agent.as_deref(), Some("build"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in any_json()) {
+            let _whatever = read(&body);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `POST /session/{sessionID}/summarize`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::error::Problem;
+use crate::http::extract::{Body, SessionPath};
+use crate::http::message::when_answered;
+use crate::http::responses::{NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable};
+use crate::http::state::Shared;
+use crate::registry::ModelWish;
+
+const FIELDS: &[&str] = &["providerID", "modelID", "auto"];
+
+/// Who is to write the summary.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SummarizeInput {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(example = "claude")]
+    pub provider_id: String,
+    /// The model's id. It writes the summary; the session's own model stays selected.
+    #[serde(rename = "modelID")]
+    #[schema(example = "opus")]
+    pub model_id: String,
+    /// Afterwards, ask the session's model to go on with the work.
+    #[schema(nullable = false)]
+    pub auto: Option<bool>,
+}
+
+/// Summarize a session
+///
+/// Has a model write a summary of the conversation, and answers when it is there. From then on agents are
+/// given the summary and what came after it, in a new native session whose context is small again; the
+/// messages stay readable. The session's own model stays selected. A busy session is summarized after what
+/// waits already. When the model fails, the conversation is as it was before, and the message of the summary
+/// and a `session.error` say why.
+#[utoipa::path(
+    post,
+    path = "/session/{sessionID}/summarize",
+    operation_id = "session.summarize",
+    tag = "session",
+    params(SessionPath),
+    request_body(content = SummarizeInput, description = "Who is to write it."),
+    responses(
+        (status = 200, description = "`true`: the conversation goes on from its summary. `false`: the model has failed.", body = bool),
+        Unselectable, NotThere, TooLarge, NotJson, QueueFull, Stopping,
+    )
+)]
+pub async fn summarize(
+    State(state): State<Shared>,
+    path: SessionPath,
+    body: Body,
+) -> Result<Response, Problem> {
+    let fields = body.fields(FIELDS)?;
+    let model = ModelWish {
+        provider_id: fields.required_string("providerID")?.to_owned(),
+        model_id: fields.required_string("modelID")?.to_owned(),
+    };
+    let auto = fields.boolean("auto")?.unwrap_or(false);
+    let answer = state.sessions.summarize(&path.session, model, auto).await?;
+    match answer {
+        Some(answer) => {
+            let done = |answer: crate::session::Answer| answer.message.error.is_none();
+            when_answered(&state, &path.session, answer, done).await
+        }
+        None => Ok(Json(true).into_response()),
+    }
+}

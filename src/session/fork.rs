@@ -1,0 +1,298 @@
+//! Forking: a new session that begins with a copy of another one's conversation.
+//!
+//! Its first turn hands the copied conversation to its agent, as any other switch does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use super::answer::{interrupt, part_event, put_message, put_part};
+use super::cut::{self, Cut, Past};
+use super::notice::Told;
+use super::state::{self, Session, SessionState, put};
+use super::transcript::{self, Stored};
+use super::{Caller, Error, Sessions, Update, detached, message_event, prompt, select};
+use crate::opencode::event::{EventPayload, SessionEvent};
+use crate::opencode::message::{Message, MessageError, Part};
+use crate::opencode::session::{SessionSummary, SessionTime, Tokens};
+use crate::opencode::{MessageId, PartId, Session as SessionInfo, SessionId, now_ms};
+use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::store::{Change, MessageKey, MessageRange};
+
+/// Why an answer of a fork is not whole.
+const UNFINISHED: &str = "The session was forked while this answer was being written.";
+
+impl Sessions {
+    /// Makes a session that begins with a copy of another one's messages: all of them, or those before
+    /// one. What is reverted is not copied. The selection and the permission rules are the other one's.
+    ///
+    /// # Errors
+    /// No such session or message, or a failing store.
+    pub async fn fork(
+        self: &Arc<Self>,
+        id: &SessionId,
+        before: Option<MessageId>,
+        caller: Caller,
+    ) -> Result<SessionInfo, Error> {
+        let session = self.find(id)?;
+        let this = Arc::clone(self);
+        detached(async move { this.fork_now(&session, before, &caller).await }).await
+    }
+
+    async fn fork_now(
+        &self,
+        source: &Session,
+        before: Option<MessageId>,
+        caller: &Caller,
+    ) -> Result<SessionInfo, Error> {
+        let (from, messages) = self.to_copy(source, before).await?;
+        let mut state = fresh(&from);
+        let copies = copies(&state.id, messages);
+        state.past = past(&copies);
+        let update = Update {
+            wish: wish(&from),
+            ..Update::default()
+        };
+        // A backend that cannot run any more leaves the choice to the first prompt.
+        let planned = select::plan(&state, &update, &self.registry.snapshot(), now_ms());
+        if let Ok(Some(planned)) = planned {
+            state = planned.next().clone();
+        }
+        let (revision, selection) = (state.revision, state.selection.clone());
+        let mut batch = vec![put(&state, None)];
+        let switch = selection
+            .map(|selection| state::open_switch(revision, now_ms(), None, selection, caller));
+        batch.extend(
+            switch
+                .iter()
+                .map(|entry| state::put_switch(&state.id, entry)),
+        );
+        batch.extend(copies.iter().flat_map(|copy| copy.changes(&state.id)));
+        self.store.commit(batch).await?;
+        let session = Session::new(state, BTreeMap::new(), copies.len() as u64);
+        let locked = session.locked.lock().await;
+        self.all
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session.id.clone(), Arc::clone(&session));
+        let info = locked.info();
+        let mut events = vec![EventPayload::SessionCreated(SessionEvent {
+            session_id: session.id.clone(),
+            info: info.clone(),
+        })];
+        events.extend(copies.into_iter().flat_map(|copy| copy.events(&session)));
+        self.publish(&session, &events);
+        Ok(info)
+    }
+
+    async fn to_copy(
+        &self,
+        source: &Session,
+        before: Option<MessageId>,
+    ) -> Result<(SessionState, Vec<Stored>), Error> {
+        let locked = source.at_rest().await;
+        if locked.runtime.deleted {
+            return Err(Error::NotFound(source.id.clone()));
+        }
+        if *self.stopping.borrow() {
+            return Err(Error::ShutDown);
+        }
+        let rows = self
+            .store
+            .messages(&source.id, MessageRange::default())
+            .await?;
+        let mut messages = transcript::read(rows)?;
+        let state = locked.state.clone();
+        let end = match &before {
+            None => None,
+            Some(id) => {
+                let found = messages.iter().find(|m| m.message.info.id() == id);
+                let found = found.ok_or_else(|| Error::MessageNotFound(id.clone()))?;
+                let (turn, seq) = (found.turn, found.seq);
+                Some(Cut { turn, seq })
+            }
+        };
+        messages.retain(|m| end.is_none_or(|end| end.keeps(m.turn, m.seq)));
+        if let Some(answering) = &locked.runtime.answering {
+            let live = answering.snapshot();
+            let open = messages
+                .iter_mut()
+                .find(|m| m.message.info.id() == live.info.id());
+            if let Some(open) = open {
+                open.message = live;
+            }
+        }
+        let messages = cut::remaining(messages, state.past.cut.as_ref(), state.revert.as_ref());
+        Ok((state, messages))
+    }
+}
+
+/// The state of a fork, with nothing selected yet.
+fn fresh(from: &SessionState) -> SessionState {
+    let (id, now) = (SessionId::new(), now_ms());
+    SessionState {
+        slug: prompt::slug(&id),
+        directory: from.directory.clone(),
+        project_id: from.project_id.clone(),
+        path: from.path.clone(),
+        parent_id: None,
+        title: forked_title(&from.title),
+        title_is_default: false,
+        selection: None,
+        selection_revision: 0,
+        last_applied: None,
+        told: from.selection.clone().map(Told::by_prompt),
+        metadata: None,
+        // A fork must not be allowed what its origin is not.
+        permission: from.permission.clone(),
+        time: SessionTime {
+            created: now,
+            updated: now,
+            compacting: None,
+            archived: None,
+        },
+        cost: 0.0,
+        tokens: Tokens::default(),
+        usage: Vec::new(),
+        summary: SessionSummary::default(),
+        revert: None,
+        past: Past::default(),
+        todos: Vec::new(),
+        always: Vec::new(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: 1,
+        id,
+    }
+}
+
+fn wish(from: &SessionState) -> Wish {
+    let Some(selection) = from.selection.clone() else {
+        return Wish::default();
+    };
+    Wish {
+        model: Some(ModelWish {
+            provider_id: selection.provider_id,
+            model_id: selection.model_id,
+        }),
+        variant: selection
+            .variant
+            .map_or(VariantWish::Default, VariantWish::Set),
+        agent: Some(selection.agent),
+    }
+}
+
+/// `Title (fork #1)`, and one more for each fork of a fork, as OpenCode does it.
+fn forked_title(title: &str) -> String {
+    let numbered = title.strip_suffix(')').and_then(|rest| {
+        let (name, number) = rest.rsplit_once(" (fork #")?;
+        let number: u64 = number.parse().ok()?;
+        (!name.is_empty()).then(|| (name, number.saturating_add(1)))
+    });
+    let (name, number) = numbered.unwrap_or((title, 1));
+    format!("{name} (fork #{number})")
+}
+
+/// A message of the new session.
+struct Copy {
+    key: MessageKey,
+    info: Message,
+    parts: Vec<Part>,
+}
+
+impl Copy {
+    fn changes(&self, session: &SessionId) -> Vec<Change> {
+        let mut changes = vec![put_message(&self.info, session, &self.key)];
+        let parts = self.parts.iter().enumerate();
+        changes.extend(parts.map(|(place, part)| put_part(part, session, place)));
+        changes
+    }
+
+    fn events(self, session: &Session) -> Vec<EventPayload> {
+        let mut events = vec![message_event(session, self.info)];
+        let parts = self.parts.into_iter();
+        events.extend(parts.map(|part| part_event(&session.id, part)));
+        events
+    }
+}
+
+/// The messages under new ids. An answer that is still being written ends here.
+fn copies(session: &SessionId, mut messages: Vec<Stored>) -> Vec<Copy> {
+    messages.sort_by_key(|m| m.seq);
+    let mut ids: HashMap<MessageId, MessageId> = HashMap::new();
+    let mut turns: HashMap<u64, u64> = HashMap::new();
+    let mut copies = Vec::with_capacity(messages.len());
+    for (at, stored) in messages.into_iter().enumerate() {
+        let seq = at as u64 + 1;
+        let turn = *turns.entry(stored.turn).or_insert(seq);
+        let id = MessageId::new();
+        let (mut info, mut parts) = (stored.message.info, stored.message.parts);
+        ids.insert(info.id().clone(), id.clone());
+        match &mut info {
+            Message::User(message) => {
+                message.id = id.clone();
+                message.session_id = session.clone();
+            }
+            Message::Assistant(message) => {
+                message.id = id.clone();
+                message.session_id = session.clone();
+                if let Some(parent) = ids.get(&message.parent_id) {
+                    message.parent_id = parent.clone();
+                }
+                if message.time.completed.is_none() {
+                    message.time.completed = Some(now_ms());
+                    message.error = Some(MessageError::MessageAbortedError {
+                        message: UNFINISHED.to_owned(),
+                    });
+                }
+            }
+        }
+        for part in &mut parts {
+            interrupt(part, now_ms());
+            part.belong_to(PartId::new(), session, &id);
+        }
+        let key = MessageKey { seq, turn, id };
+        copies.push(Copy { key, info, parts });
+    }
+    copies
+}
+
+/// What the copied messages say of the working directory.
+fn past(copies: &[Copy]) -> Past {
+    let parts = || {
+        copies
+            .iter()
+            .flat_map(|c| c.parts.iter().map(|p| (c.key.turn, p)))
+    };
+    let first = parts().find_map(|(turn, part)| match part {
+        Part::StepStart(step) => Some((turn, step.snapshot.clone()?)),
+        _ => None,
+    });
+    let last = parts().filter_map(|(_, part)| match part {
+        Part::StepFinish(step) => step.snapshot.clone(),
+        _ => None,
+    });
+    Past {
+        first,
+        last: last.last(),
+        ..Past::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_of_a_fork_counts_on() {
+        for (title, forked) in [
+            ("Hello", "Hello (fork #1)"),
+            ("Hello (fork #1)", "Hello (fork #2)"),
+            ("Hello (fork #9)", "Hello (fork #10)"),
+            ("Hello (fork #x)", "Hello (fork #x) (fork #1)"),
+            ("Hello(fork #1)", "Hello(fork #1) (fork #1)"),
+            (" (fork #1)", " (fork #1) (fork #1)"),
+            ("", " (fork #1)"),
+        ] {
+            assert_eq!(forked_title(title), forked, "{title:?}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+"""scenario.py URL: the generated client against a running server. What it prints, the driver compares."""
+
+import json
+import sys
+from collections.abc import Iterator
+
+from baton_client import Client
+from baton_client.api.message import session_prompt
+from baton_client.api.session import session_create, session_update
+from baton_client.models import (
+    AssistantMessage,
+    EventSessionModelApplied,
+    MessageWithParts,
+    PromptInput,
+    PromptModel,
+    ProviderModelNotFoundError,
+    Session,
+    SessionCreateInput,
+    SessionUpdateInput,
+    TextPart,
+    TextPartInput,
+)
+
+
+def main(url: str) -> None:
+    client = Client(base_url=url)
+    with client.get_httpx_client().stream("GET", "/opencode/event") as stream:
+        frames = stream.iter_lines()
+        next(frames)
+
+        session = session_create.sync(client=client, body=SessionCreateInput(title="Generated"))
+        assert isinstance(session, Session)
+
+        mock = PromptModel(provider_id="mock", model_id="mock")
+        print(f"first answer by {prompt(client, session.id, 'echo one', mock)}")
+
+        strong = SessionUpdateInput(provider_id="mock", model_id="mock-strong", variant="high")
+        updated = session_update.sync(session.id, client=client, body=strong, wait=True)
+        assert isinstance(updated, Session) and updated.model
+        print(f"selected {updated.model.id} ({updated.model.variant}), {updated.runtime.status}")
+        print(f"applied {applied(frames, 'mock-strong').properties.current.model_id}")
+
+    model, _, history = prompt(client, session.id, "history").partition(": ")
+    knows = "knows" if "assistant [mock]: one" in history else "does not know"
+    print(f"second answer by {model}, which {knows} the first")
+
+    wrong = SessionUpdateInput(provider_id="mock", model_id="mock-stong")
+    error = session_update.sync(session.id, client=client, body=wrong)
+    # The type of the answer tells which of the errors it is, and with that what its data has.
+    assert isinstance(error, ProviderModelNotFoundError)
+    print(f"refused: {error.name}, instead of {error.data.model_id}: {', '.join(error.data.suggestions)}")
+
+
+def prompt(client: Client, session_id: str, text: str, model: PromptModel | None = None) -> str:
+    body = PromptInput(parts=[TextPartInput(type_="text", text=text)])
+    if model:
+        body.model = model
+    answer = session_prompt.sync(session_id, client=client, body=body)
+    assert isinstance(answer, MessageWithParts) and isinstance(answer.info, AssistantMessage)
+    said = "".join(part.text for part in answer.parts if isinstance(part, TextPart))
+    return f"{answer.info.model_id}: {said}"
+
+
+def applied(frames: Iterator[str], model_id: str) -> EventSessionModelApplied:
+    for line in frames:
+        if not line.startswith("data:"):
+            continue
+        data = json.loads(line.removeprefix("data:"))
+        if data["type"] == "session.model_applied":
+            event = EventSessionModelApplied.from_dict(data)
+            if event.properties.current.model_id == model_id:
+                return event
+    raise AssertionError("the event stream has ended")
+
+
+main(sys.argv[1])

@@ -1,0 +1,102 @@
+//! scenario URL: the generated client against a running server. What it prints, the driver compares.
+
+use std::error::Error;
+
+use baton_client::sse::{SseEvent, StreamingError};
+use baton_client::{
+    ApiOpError, Event, HttpClient, Message, MessageWithParts, Part, PartInput, PromptModel,
+    SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
+};
+use futures_util::{Stream, StreamExt};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let url = std::env::args().nth(1).ok_or("the server's URL is missing")?;
+    let client = HttpClient::new().with_base_url(url);
+    let mut events = client.event_subscribe_sse_builder().send().await?;
+    let connected = events.next().await.ok_or("the event stream has ended")??;
+    assert!(matches!(serde_json::from_str(&connected.data)?, Event::EventServerConnected(_)));
+
+    let session = client.session_create_builder().title("Generated".to_owned()).send().await?;
+
+    let mock = PromptModel { provider_id: "mock".to_owned(), model_id: "mock".to_owned() };
+    let first = client.session_prompt_builder(&session.id, text("echo one")).model(mock).send().await?;
+    println!("first answer by {}: {}", model_of(&first), text_of(&first));
+
+    let updated = client
+        .session_update_builder(&session.id)
+        .provider_id("mock".to_owned())
+        .model_id("mock-strong".to_owned())
+        .variant("high".to_owned())
+        .wait(true)
+        .send()
+        .await?;
+    let model = updated.model.ok_or("no model is selected")?;
+    let variant = model.variant.unwrap_or_default();
+    println!("selected {} ({variant}), {}", model.id, updated.runtime.status);
+    println!("applied {}", applied(&mut events, "mock-strong").await?);
+
+    let second = client.session_prompt_builder(&session.id, text("history")).send().await?;
+    let knows = if text_of(&second).contains("assistant [mock]: one") { "knows" } else { "does not know" };
+    println!("second answer by {}, which {knows} the first", model_of(&second));
+
+    let wrong = client
+        .session_update_builder(&session.id)
+        .provider_id("mock".to_owned())
+        .model_id("mock-stong".to_owned())
+        .send()
+        .await;
+    // The variant of the error tells which one it is, and with that what its data has.
+    let Err(ApiOpError::Api(error)) = wrong else {
+        return Err("it was not refused".into());
+    };
+    let Some(SessionUpdateApiError::Status400(UnselectableError::ProviderModelNotFoundError(error))) = error.typed
+    else {
+        return Err(format!("not the error that was expected: {error}").into());
+    };
+    let suggestions = error.data.suggestions.join(", ");
+    println!("refused: {}, instead of {}: {suggestions}", error.name, error.data.model_id);
+    Ok(())
+}
+
+fn text(text: &str) -> Vec<PartInput> {
+    vec![PartInput::TextPartInput(TextPartInput {
+        text: text.to_owned(),
+        r#type: TextPartInputType::Text,
+        id: None,
+        ignored: None,
+        metadata: None,
+        synthetic: None,
+    })]
+}
+
+fn model_of(message: &MessageWithParts) -> &str {
+    match &message.info {
+        Message::AssistantMessage(answer) => &answer.model_id,
+        Message::UserMessage(prompt) => &prompt.model.model_id,
+    }
+}
+
+fn text_of(message: &MessageWithParts) -> String {
+    let texts = message.parts.iter().filter_map(|part| match part {
+        Part::TextPart(part) => Some(part.text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+async fn applied(
+    events: &mut (impl Stream<Item = std::result::Result<SseEvent<String>, StreamingError>> + Unpin),
+    model_id: &str,
+) -> Result<String> {
+    while let Some(event) = events.next().await {
+        if let Event::EventSessionModelApplied(event) = serde_json::from_str(&event?.data)?
+            && event.properties.current.model_id == model_id
+        {
+            return Ok(event.properties.current.model_id);
+        }
+    }
+    Err("the event stream has ended".into())
+}

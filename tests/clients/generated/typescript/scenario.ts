@@ -1,0 +1,56 @@
+// scenario.ts URL: the generated client against a running server. What it prints, the driver compares.
+
+import assert from "node:assert/strict";
+import { type Event, type Part, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
+import { client } from "./client/client.gen.ts";
+
+client.setConfig({ baseUrl: process.argv[2] ?? assert.fail("the server's URL is missing") });
+
+const streaming = new AbortController();
+const { stream } = await eventSubscribe({ signal: streaming.signal });
+const applied = firstApplied(stream);
+
+const { data: session } = await sessionCreate({ body: { title: "Generated" }, throwOnError: true });
+const path = { sessionID: session.id };
+
+const first = await sessionPrompt({
+  path,
+  body: { model: { providerID: "mock", modelID: "mock" }, parts: [{ type: "text", text: "echo one" }] },
+  throwOnError: true,
+});
+assert.equal(first.data.info.role, "assistant");
+console.log(`first answer by ${modelOf(first.data.info)}: ${textOf(first.data.parts)}`);
+
+const updated = await sessionUpdate({
+  path,
+  query: { wait: true },
+  body: { providerID: "mock", modelID: "mock-strong", variant: "high" },
+  throwOnError: true,
+});
+console.log(`selected ${updated.data.model?.id} (${updated.data.model?.variant}), ${updated.data.runtime.status}`);
+console.log(`applied ${(await applied).properties.current.modelID}`);
+streaming.abort();
+
+const second = await sessionPrompt({ path, body: { parts: [{ type: "text", text: "history" }] }, throwOnError: true });
+const knows = textOf(second.data.parts).includes("assistant [mock]: one");
+console.log(`second answer by ${modelOf(second.data.info)}, which ${knows ? "knows" : "does not know"} the first`);
+
+const { error } = await sessionUpdate({ path, body: { providerID: "mock", modelID: "mock-stong" } });
+// The error's name tells which of the errors it is, and with that what its data has.
+if (error?.name !== "ProviderModelNotFoundError") assert.fail(`not the error that was expected: ${error?.name}`);
+console.log(`refused: ${error.name}, instead of ${error.data.modelID}: ${error.data.suggestions.join(", ")}`);
+
+function modelOf(message: (typeof first.data)["info"]): string {
+  return message.role === "assistant" ? message.modelID : message.model.modelID;
+}
+
+function textOf(parts: Part[]): string {
+  return parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+}
+
+async function firstApplied(events: AsyncIterable<Event>): Promise<Extract<Event, { type: "session.model_applied" }>> {
+  for await (const event of events) {
+    if (event.type === "session.model_applied" && event.properties.current.modelID === "mock-strong") return event;
+  }
+  assert.fail("the event stream has ended");
+}
