@@ -44,6 +44,8 @@ pub struct Published {
     pub directory: Arc<str>,
     /// `{"id", "type", "properties"}`.
     pub json: String,
+    /// The events that were published together with it are over.
+    pub last: bool,
 }
 
 /// The bus.
@@ -103,7 +105,8 @@ impl Bus {
     pub fn publish(&self, directory: &Arc<str>, payloads: &[EventPayload]) {
         let rendered: Vec<String> = payloads.iter().map(render).collect();
         let mut ring = self.ring();
-        for json in rendered {
+        let count = rendered.len();
+        for (index, json) in rendered.into_iter().enumerate() {
             ring.last += 1;
             ring.bytes += json.len();
             let sequence = ring.last;
@@ -111,6 +114,7 @@ impl Bus {
                 sequence,
                 directory: Arc::clone(directory),
                 json,
+                last: index + 1 == count,
             };
             ring.events.push_back(Arc::new(event));
         }

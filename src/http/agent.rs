@@ -25,7 +25,8 @@ pub async fn list(State(state): State<Shared>) -> Json<Vec<Agent>> {
     Json(agents(&*settled(&state).await))
 }
 
-fn agents(snapshot: &Snapshot) -> Vec<Agent> {
+/// The agents that can be selected.
+pub(super) fn agents(snapshot: &Snapshot) -> Vec<Agent> {
     let modes = [
         (
             "build",

@@ -242,6 +242,8 @@ struct Inner {
     body: ErrorBody,
     /// The name in OpenCode 2's shape, where it is not that of the body.
     tag: Option<&'static str>,
+    /// Further fields in OpenCode 2's shape.
+    tagged: Map<String, Value>,
     /// OpenCode writes this error in its second shape on its first routes, too.
     both: bool,
     header: Option<(HeaderName, HeaderValue)>,
@@ -253,6 +255,7 @@ impl Problem {
             status,
             body,
             tag: None,
+            tagged: Map::new(),
             both: false,
             header: None,
         }))
@@ -261,6 +264,27 @@ impl Problem {
     fn tagged(mut self, tag: &'static str) -> Self {
         self.0.tag = Some(tag);
         self
+    }
+
+    /// Adds a field in OpenCode 2's shape.
+    pub fn with_tagged_field(mut self, name: &str, value: &str) -> Self {
+        self.0.tagged.insert(name.to_owned(), Value::from(value));
+        self
+    }
+
+    /// 404 for something with an error of its own in OpenCode 2's shape.
+    pub fn missing(message: String, tag: &'static str) -> Self {
+        let data = NotFoundData {
+            message,
+            ..NotFoundData::default()
+        };
+        Self::not_found(data, tag)
+    }
+
+    /// 400 for a cursor that leads nowhere.
+    pub fn cursor(message: &str) -> Self {
+        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]"))
+            .tagged("InvalidCursorError")
     }
 
     fn in_both_shapes(mut self) -> Self {
@@ -406,6 +430,7 @@ impl Problem {
         if let Some(data) = body["data"].as_object() {
             flat.extend(data.clone());
         }
+        flat.extend(self.0.tagged.clone());
         flat
     }
 }
@@ -510,7 +535,7 @@ impl From<session::Error> for Problem {
             Error::Invalid { .. } => Self::bad(BadKind::Payload, message),
             Error::DuplicateMessage(_) => {
                 let body = ErrorBody::MessageExistsError(message_data(message));
-                Self::new(StatusCode::CONFLICT, body)
+                Self::new(StatusCode::CONFLICT, body).tagged("ConflictError")
             }
             Error::NotApplied(error) => {
                 let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });

@@ -166,24 +166,6 @@ impl Params {
         found.map(|(_, value)| value.as_str()).ok_or_else(missing)
     }
 
-    /// One of a few words.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return Ok(Some(*value));
-        }
-        let expected: Vec<_> = words
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect();
-        Err(Self::refuse(name, &expected.join(" | "), text))
-    }
-
     /// A whole number between two bounds.
     ///
     /// # Errors
@@ -239,6 +221,23 @@ impl Params {
             Some("true" | "1") => Ok(true),
             Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
         }
+    }
+
+    /// One of several words.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let found = words.iter().find(|(word, _)| *word == text);
+        let expected = || {
+            let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            Self::refuse(name, &all.join(" | "), text)
+        };
+        let (_, meaning) = found.ok_or_else(expected)?;
+        Ok(Some(*meaning))
     }
 
     /// An id.
@@ -437,6 +436,24 @@ path_ids! {
         session: SessionId = "sessionID",
         /// The permission request's id.
         permission: PermissionId = "permissionID",
+    }
+}
+path_ids! {
+    /// A permission request below its session, as OpenCode 2 names it.
+    V2PermissionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The permission request's id.
+        request: PermissionId = "requestID",
+    }
+}
+path_ids! {
+    /// A question below its session.
+    V2QuestionPath {
+        /// The session's id.
+        session: SessionId = "sessionID",
+        /// The question's id.
+        request: QuestionId = "requestID",
     }
 }
 path_ids! {

@@ -83,6 +83,10 @@ responses! {
     NotApplied = "502", "The agent could not apply the selection, which was taken back.", ["ModelNotAppliedError"];
     TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.", ["TaggedError"];
     TaggedNotThere = "404", "There is no such session.", ["TaggedError"];
+    TaggedMissing = "404", "There is no such thing, or no such session.", ["TaggedError"];
+    TaggedExists = "409", "There is a message with this id already.", ["TaggedError"];
+    TaggedQueueFull = "429", "Too many prompts wait for the session.", ["TaggedError"],
+        header "Retry-After": "Seconds after which to try again.";
     TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"];
     TaggedNotJson = "415", "The body's content type is not JSON.", ["TaggedError"];
     Stopping = "503", "The server is shutting down.", ["ServiceUnavailableError"];

@@ -193,8 +193,46 @@ fn terminals() -> OpenApiRouter<Shared> {
 /// OpenCode 2.
 fn v2() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
+        .routes(routes!(v2::location::get))
+        .routes(routes!(v2::agents::list))
+        .routes(routes!(v2::models::list))
+        .routes(routes!(v2::models::default))
+        .routes(routes!(v2::providers::list))
+        .routes(routes!(v2::providers::get))
+        .routes(routes!(v2::integrations::list))
+        .routes(routes!(v2::integrations::get))
+        .routes(routes!(v2::references::list))
+        .routes(routes!(v2::skills::list))
+        .routes(routes!(v2::permissions::list))
+        .routes(routes!(v2::permissions::saved))
+        .routes(routes!(v2::questions::list))
+        .routes(routes!(v2::events::subscribe))
+        .merge(v2_sessions())
+}
+
+/// The sessions of OpenCode 2.
+fn v2_sessions() -> OpenApiRouter<Shared> {
+    use v2::session;
+    OpenApiRouter::default()
         .routes(routes!(v2::model::model))
         .routes(routes!(v2::agent::agent))
+        .routes(routes!(session::list::list, session::create::create))
+        .routes(routes!(session::active::active))
+        .routes(routes!(session::get::get))
+        .routes(routes!(session::messages::list))
+        .routes(routes!(session::message::get))
+        .routes(routes!(session::context::get))
+        .routes(routes!(session::prompt::prompt))
+        .routes(routes!(session::interrupt::interrupt))
+        .routes(routes!(session::wait::wait))
+        .routes(routes!(session::history::history))
+        .routes(routes!(session::event::events))
+        .routes(routes!(session::permissions::list))
+        .routes(routes!(session::permissions::get))
+        .routes(routes!(session::permissions::reply))
+        .routes(routes!(session::questions::list))
+        .routes(routes!(session::questions::reply))
+        .routes(routes!(session::questions::reject))
 }
 
 /// The whole server.

@@ -5,7 +5,8 @@ use super::fields::Fields;
 use crate::registry::{ModelWish, VariantWish, Wish};
 
 /// The fields of a `model` object.
-const MODEL_FIELDS: &[&str] = &["providerID", "modelID", "id", "variant"];
+/// The fields of a `model` object.
+pub const MODEL_FIELDS: &[&str] = &["providerID", "modelID", "id", "variant"];
 
 /// The fields of a body that say what a session shall select.
 pub const SELECTION_FIELDS: &[&str] = &["providerID", "modelID", "model", "variant", "agent"];

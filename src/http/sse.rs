@@ -83,6 +83,13 @@ pub fn respond(state: &Shared, view: View, after: After) -> Response {
         let frame = stream.next_frames().await?;
         Some((Ok::<_, Infallible>(frame), stream))
     });
+    response(frames)
+}
+
+/// Frames as a response.
+pub fn response(
+    frames: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
     let headers = [
         (CONTENT_TYPE.as_str(), "text/event-stream"),
         (CACHE_CONTROL.as_str(), "no-cache, no-transform"),

@@ -14,6 +14,7 @@ pub mod prompt;
 pub mod provider;
 pub mod request;
 pub mod session;
+pub mod v2;
 
 pub use event::EventPayload;
 pub use id::{EventId, MessageId, PartId, PermissionId, QuestionId, SessionId};

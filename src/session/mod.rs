@@ -23,6 +23,7 @@ mod prompt;
 mod question;
 mod read;
 mod reconcile;
+mod recorded;
 mod report;
 mod request;
 mod revert;
@@ -113,6 +114,8 @@ pub struct Answer {
 pub struct Admitted {
     /// The stored prompt.
     pub message: MessageWithParts,
+    /// Its place in the conversation.
+    pub turn: u64,
     /// Comes when it is answered; `None` for a prompt that wants no answer.
     pub answer: Option<oneshot::Receiver<Answer>>,
 }

@@ -133,7 +133,11 @@ impl Sessions {
         self.publish(session, &events);
         self.ensure_worker(session, &mut locked);
         session.wake.notify_one();
-        Ok(Admitted { message, answer })
+        Ok(Admitted {
+            message,
+            turn: seq,
+            answer,
+        })
     }
 
     async fn check_admission(

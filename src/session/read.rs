@@ -48,7 +48,7 @@ pub(super) async fn interrupt_open_messages(store: &dyn Store) -> Result<(), Sto
 }
 
 /// The message that is being written, in place of what the store has of it.
-fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
+pub(super) fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
     match &locked.runtime.answering {
         Some(answering) if answering.message.id == *message.info.id() => answering.snapshot(),
         _ => message,
@@ -56,7 +56,7 @@ fn with_live(locked: &Locked, message: MessageWithParts) -> MessageWithParts {
 }
 
 /// False for an answer that was still being written when it was read, and has ended since.
-fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
+pub(super) fn is_current(locked: &Locked, message: &MessageWithParts) -> bool {
     match &message.info {
         Message::Assistant(m) if m.time.completed.is_none() => locked
             .runtime

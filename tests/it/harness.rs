@@ -396,6 +396,23 @@ async fn read_stream(mut response: Response, sender: mpsc::UnboundedSender<Event
     }
 }
 
+/// Reads the data of a stream's frames as they are; what has none, such as a comment, is skipped.
+pub async fn read_frames(mut response: Response, sender: mpsc::UnboundedSender<Value>) {
+    let mut buffer = String::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        buffer.push_str(&String::from_utf8_lossy(&chunk));
+        while let Some(end) = buffer.find("\n\n") {
+            let frame: String = buffer.drain(..end + 2).collect();
+            let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
+            let Some(data) = data else { continue };
+            let event = serde_json::from_str(data).expect("JSON");
+            if sender.send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// What tests of more than one area need.
 impl Server {
     /// Sends a text and leaves the request waiting for its answer.

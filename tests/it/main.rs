@@ -32,6 +32,7 @@ mod readme;
 mod recovery;
 mod revert;
 mod scripted;
+mod second;
 mod shell;
 mod surface;
 mod switch;

@@ -41,17 +41,19 @@ pub async fn reply(
     path: QuestionPath,
     body: Body,
 ) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["answers"])?;
-    let answers = fields
-        .list("answers", ANSWERS_MAX)?
-        .ok_or_else(|| fields.missing("answers"))?;
-    let answers: Vec<_> = answers
-        .into_iter()
-        .map(Element::strings)
-        .collect::<Result<_, _>>()?;
+    let answers = answers(&body)?;
     state
         .sessions
         .reply_question(&path.request, answers)
         .await?;
     Ok(Json(true))
+}
+
+/// Reads the answers.
+pub(in crate::http) fn answers(body: &Body) -> Result<Vec<Vec<String>>, Problem> {
+    let fields = body.fields(&["answers"])?;
+    let answers = fields
+        .list("answers", ANSWERS_MAX)?
+        .ok_or_else(|| fields.missing("answers"))?;
+    answers.into_iter().map(Element::strings).collect()
 }

@@ -1,8 +1,20 @@
 //! OpenCode 2's routes, below `/api`. Their errors have a shape of their own: `{"_tag", "message", …}`.
 
 pub mod agent;
+pub mod agents;
+pub mod cursor;
+pub mod events;
 pub mod fs;
+pub mod integrations;
+pub mod location;
 pub mod model;
+pub mod models;
+pub mod permissions;
+pub mod providers;
+pub mod questions;
+pub mod references;
+pub mod session;
+pub mod skills;
 
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -11,8 +23,8 @@ use utoipa::ToSchema;
 use super::error::Problem;
 use super::extract::Client;
 use super::state::Shared;
-use crate::opencode::SessionId;
 use crate::opencode::event::Source;
+use crate::opencode::{MessageId, SessionId};
 use crate::registry::Wish;
 use crate::session::Update;
 
@@ -31,6 +43,17 @@ pub struct TaggedError {
     #[serde(rename = "sessionID")]
     #[schema(nullable = false)]
     pub session_id: Option<SessionId>,
+    /// The message.
+    #[serde(rename = "messageID")]
+    #[schema(nullable = false)]
+    pub message_id: Option<MessageId>,
+    /// The permission request or question.
+    #[serde(rename = "requestID")]
+    #[schema(nullable = false)]
+    pub request_id: Option<String>,
+    /// How many prompts may wait.
+    #[schema(nullable = false)]
+    pub limit: Option<u64>,
     /// The provider that was asked for.
     #[serde(rename = "providerID")]
     #[schema(nullable = false)]
@@ -69,6 +92,20 @@ pub enum ErrorTag {
     AgentNotFoundError,
     /// There is no such session.
     SessionNotFoundError,
+    /// There is no such message.
+    MessageNotFoundError,
+    /// No such permission request waits.
+    PermissionNotFoundError,
+    /// No such question waits.
+    QuestionNotFoundError,
+    /// There is no such provider.
+    ProviderNotFoundError,
+    /// The cursor leads nowhere.
+    InvalidCursorError,
+    /// There is a message with this id already.
+    ConflictError,
+    /// Too many prompts wait for the session.
+    QueueFullError,
     /// No password, or a wrong one.
     UnauthorizedError,
     /// A page of another web site, or a host name that is not this server's.

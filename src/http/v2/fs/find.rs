@@ -1,16 +1,14 @@
 //! `GET /api/fs/find`.
 
 use axum::Json;
-use axum::extract::State;
 
-use super::{Entries, entries};
+use super::Entries;
 use crate::files::{self, Names, Wanted};
-use crate::http::directory::Location;
 use crate::http::error::Problem;
 use crate::http::extract::Params;
 use crate::http::find::KINDS;
 use crate::http::responses::TaggedInvalid;
-use crate::http::state::Shared;
+use crate::http::v2::location::Location;
 
 /// Results of one answer, unless the request says otherwise.
 const LIMIT: usize = 50;
@@ -37,20 +35,16 @@ const LIMIT_MAX: usize = 10_000;
         TaggedInvalid,
     )
 )]
-pub async fn find(
-    State(state): State<Shared>,
-    location: Location,
-    params: Params,
-) -> Result<Json<Entries>, Problem> {
+pub async fn find(Location(location): Location, params: Params) -> Result<Json<Entries>, Problem> {
     let limit = params.between("limit", 1..=usize::MAX)?.unwrap_or(LIMIT);
     let names = Names {
         query: params.required("query")?.to_owned(),
         wanted: params.word("type", KINDS)?.unwrap_or(Wanted::Both),
         limit: limit.min(LIMIT_MAX),
     };
-    let found = files::run(&location.0, move |root, deadline| {
+    let found = files::run(&location.directory, move |root, deadline| {
         Ok(files::find(root, &names, deadline))
     });
     let data = found.await?;
-    Ok(Json(entries(&state, &location, data).await))
+    Ok(Json(Entries { location, data }))
 }

@@ -1,15 +1,13 @@
 //! `GET /api/fs/list`.
 
 use axum::Json;
-use axum::extract::State;
 
-use super::{Entries, entries};
+use super::Entries;
 use crate::files;
-use crate::http::directory::Location;
 use crate::http::error::Problem;
 use crate::http::extract::Params;
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
-use crate::http::state::Shared;
+use crate::http::v2::location::Location;
 use crate::opencode::file::FileSystemEntry;
 
 /// List a folder (OpenCode 2)
@@ -29,17 +27,13 @@ use crate::opencode::file::FileSystemEntry;
         TaggedInvalid, TaggedNotThere,
     )
 )]
-pub async fn list(
-    State(state): State<Shared>,
-    location: Location,
-    params: Params,
-) -> Result<Json<Entries>, Problem> {
+pub async fn list(Location(location): Location, params: Params) -> Result<Json<Entries>, Problem> {
     let path = params.text("path").unwrap_or_default().to_owned();
-    let nodes = files::run(&location.0, move |root, _| root.list(&path)).await?;
+    let nodes = files::run(&location.directory, move |root, _| root.list(&path)).await?;
     let entry = |node: crate::opencode::file::FileNode| FileSystemEntry {
         path: node.path,
         r#type: node.r#type,
     };
     let data = nodes.into_iter().map(entry).collect();
-    Ok(Json(entries(&state, &location, data).await))
+    Ok(Json(Entries { location, data }))
 }

@@ -7,10 +7,8 @@ pub mod read;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::directory::Location;
-use crate::http::state::Shared;
 use crate::opencode::file::FileSystemEntry;
-use crate::opencode::project::LocationInfo;
+use crate::opencode::v2::info::LocationInfo;
 
 /// Entries, with the place that they were asked for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,11 +17,4 @@ pub struct Entries {
     pub location: LocationInfo,
     /// The entries; paths are relative to the location's directory.
     pub data: Vec<FileSystemEntry>,
-}
-
-async fn entries(state: &Shared, location: &Location, data: Vec<FileSystemEntry>) -> Entries {
-    Entries {
-        location: state.projects.locate(&location.0).await.location(),
-        data,
-    }
 }

@@ -1,14 +1,13 @@
 //! `GET /api/fs/read/{path}`.
 
-use axum::extract::{RawPathParams, State};
+use axum::extract::RawPathParams;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
 
 use crate::files;
-use crate::http::directory::Location;
 use crate::http::error::{BadKind, Problem};
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
-use crate::http::state::Shared;
+use crate::http::v2::location::Location;
 
 /// Read a file (OpenCode 2)
 ///
@@ -27,15 +26,11 @@ use crate::http::state::Shared;
         TaggedInvalid, TaggedNotThere,
     )
 )]
-pub async fn read(
-    State(_state): State<Shared>,
-    location: Location,
-    path: RawPathParams,
-) -> Result<Response, Problem> {
+pub async fn read(Location(location): Location, path: RawPathParams) -> Result<Response, Problem> {
     let path = path.iter().find(|(name, _)| *name == "path");
     let missing = || Problem::bad(BadKind::Params, "Missing key\n  at [\"path\"]");
     let path = path.map(|(_, path)| path.to_owned()).ok_or_else(missing)?;
-    let file = files::run(&location.0, move |root, _| root.read(&path)).await?;
+    let file = files::run(&location.directory, move |root, _| root.read(&path)).await?;
     let mime = mime_guess::from_path(&file.path).first_or_octet_stream();
     let headers = [
         (CONTENT_TYPE, mime.essence_str()),

@@ -1,0 +1,79 @@
+//! `GET /api/integration`.
+
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::location::Location;
+use crate::http::responses::TaggedInvalid;
+use crate::opencode::v2::info::LocationInfo;
+
+/// A service that credentials can be given for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct V2Integration {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The integrations at a location.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2Integrations {
+    /// The location.
+    pub location: LocationInfo,
+    /// The integrations.
+    pub data: Vec<V2Integration>,
+}
+
+/// List integrations
+///
+/// Empty: there is nothing that credentials could be given for.
+///
+/// Stub: Baton keeps no credentials, agents sign in themselves.
+#[utoipa::path(
+    get,
+    path = "/api/integration",
+    operation_id = "v2.integration.list",
+    tag = "provider",
+    params(Location),
+    responses(
+        (status = 200, description = "The integrations.", body = V2Integrations),
+        TaggedInvalid,
+    )
+)]
+pub async fn list(Location(location): Location) -> Json<V2Integrations> {
+    let data = Vec::new();
+    Json(V2Integrations { location, data })
+}
+
+/// An integration at a location.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2IntegrationAt {
+    /// The location.
+    pub location: LocationInfo,
+    /// The integration; null when there is none with this id.
+    #[schema(required)]
+    pub data: Option<V2Integration>,
+}
+
+/// Get an integration
+///
+/// Null, as OpenCode answers for an id that it does not know.
+///
+/// Stub: Baton keeps no credentials, agents sign in themselves.
+#[utoipa::path(
+    get,
+    path = "/api/integration/{integrationID}",
+    operation_id = "v2.integration.get",
+    tag = "provider",
+    params(("integrationID" = String, Path, description = "The integration."), Location),
+    responses(
+        (status = 200, description = "The integration.", body = V2IntegrationAt),
+        TaggedInvalid,
+    )
+)]
+pub async fn get(Location(location): Location) -> Json<V2IntegrationAt> {
+    let data = None;
+    Json(V2IntegrationAt { location, data })
+}

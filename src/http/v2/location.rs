@@ -1,0 +1,50 @@
+//! `GET /api/location`, and the location that requests of OpenCode 2 are about.
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use crate::http::directory::{location_of, location_parameters};
+use crate::http::error::Problem;
+use crate::http::responses::TaggedInvalid;
+use crate::http::state::Shared;
+use crate::opencode::v2::info::LocationInfo;
+
+/// The location that a request is about: `?location[directory]=`, the header `x-opencode-directory`, or the server's
+/// own. Its directory exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location(pub LocationInfo);
+
+impl FromRequestParts<Shared> for Location {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        Ok(Self(location_of(parts, state).await?.location()))
+    }
+}
+
+impl IntoParams for Location {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        location_parameters()
+    }
+}
+
+/// Get the location
+///
+/// The directory that requests with this query are about, and its project.
+#[utoipa::path(
+    get,
+    path = "/api/location",
+    operation_id = "v2.location.get",
+    tag = "project",
+    params(Location),
+    responses(
+        (status = 200, description = "The location.", body = LocationInfo),
+        TaggedInvalid,
+    )
+)]
+pub async fn get(Location(location): Location) -> Json<LocationInfo> {
+    Json(location)
+}

@@ -1,0 +1,83 @@
+//! `POST /api/session`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::V2SessionAnswer;
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, Directory};
+use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
+use crate::http::selection;
+use crate::http::state::Shared;
+use crate::opencode::event::Source;
+use crate::opencode::session::ModelRef;
+use crate::opencode::v2::info::LocationRef;
+use crate::registry::Wish;
+use crate::session::NewSession;
+
+/// A session to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2CreateSession {
+    /// The model that it selects; left out, the choice is the first prompt's.
+    #[schema(nullable = false)]
+    pub model: Option<ModelRef>,
+    /// The agent that it selects.
+    #[schema(nullable = false, example = "build")]
+    pub agent: Option<String>,
+    /// Where its agents work; left out, the server's own directory.
+    #[schema(nullable = false)]
+    pub location: Option<LocationRef>,
+}
+
+/// Create a session
+///
+/// The same as `session.create`. The session's id is Baton's choice: one in the body is refused.
+#[utoipa::path(
+    post,
+    path = "/api/session",
+    operation_id = "v2.session.create",
+    tag = "session",
+    params(Client),
+    request_body(content = V2CreateSession, description = "The session."),
+    responses(
+        (status = 200, description = "The session.", body = V2SessionAnswer),
+        TaggedInvalid, TaggedTooLarge, TaggedNotJson, TaggedStopping,
+    )
+)]
+pub async fn create(
+    State(state): State<Shared>,
+    directory: Directory,
+    client: Client,
+    body: Body,
+) -> Result<Json<V2SessionAnswer>, Problem> {
+    let fields = body.fields(&["id", "agent", "model", "location"])?;
+    if fields.string("id")?.is_some() {
+        let message =
+            "Baton makes the ids of sessions. Leave it out, and take the one of the answer.";
+        return Err(fields.refuse("id", message));
+    }
+    let model = fields.object("model", selection::MODEL_FIELDS)?;
+    let wish = match model {
+        Some(_) => selection::of_switch(&fields)?,
+        None => Wish::default(),
+    };
+    let agent = fields.string("agent")?.map(str::to_owned);
+    let location = fields.object("location", &["directory", "workspaceID"])?;
+    let directory = match location {
+        Some(location) => {
+            let named = location.required_string("directory")?;
+            Directory::named(&state, named).await?
+        }
+        None => directory,
+    };
+    let new = NewSession {
+        directory: directory.existing().await?,
+        wish: Wish { agent, ..wish },
+        ..NewSession::default()
+    };
+    let caller = client.by(Source::Patch);
+    let data = state.sessions.create(new, caller).await?.into();
+    Ok(Json(V2SessionAnswer { data }))
+}

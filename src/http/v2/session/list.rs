@@ -1,0 +1,67 @@
+//! `GET /api/session`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::error::Problem;
+use crate::http::extract::{Directory, Params};
+use crate::http::responses::TaggedInvalid;
+use crate::http::state::Shared;
+use crate::http::v2::cursor::{Cursors, Order, Page};
+use crate::opencode::v2::info::V2Session;
+use crate::session::ListFilter;
+
+/// A page of sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2Sessions {
+    /// The sessions.
+    pub data: Vec<V2Session>,
+    /// Where other pages are.
+    pub cursor: Cursors,
+}
+
+/// List sessions
+///
+/// The sessions of all directories, the one created last first, in pages.
+#[utoipa::path(
+    get,
+    path = "/api/session",
+    operation_id = "v2.session.list",
+    tag = "session",
+    params(
+        ("directory" = Option<String>, Query, description = "Only sessions of this directory."),
+        ("project" = Option<String>, Query, description = "Only sessions of this project."),
+        ("search" = Option<String>, Query, description = "Only sessions with this text in their title, whatever its case."),
+        ("limit" = Option<u64>, Query, description = "At most so many sessions, up to 10,000; 50 when it is left out."),
+        ("order" = Option<Order>, Query, description = "`desc`, the newest first, when it is left out."),
+        ("cursor" = Option<String>, Query, description = "A cursor of the answer before."),
+    ),
+    responses(
+        (status = 200, description = "A page of sessions.", body = V2Sessions),
+        TaggedInvalid,
+    )
+)]
+pub async fn list(
+    State(state): State<Shared>,
+    params: Params,
+) -> Result<Json<V2Sessions>, Problem> {
+    let page = Page::of(&params)?;
+    let directory = match params.text("directory") {
+        Some(named) => Some(Directory::named(&state, named).await?.0),
+        None => None,
+    };
+    let filter = ListFilter {
+        directory,
+        search: params.text("search").map(str::to_owned),
+        project_id: params.text("project").map(str::to_owned),
+        ..ListFilter::default()
+    };
+    let mut sessions = state.sessions.list(filter).await;
+    // Ids of sessions descend, so the older one of two has the higher id.
+    sessions.sort_by(|a, b| (a.time.created, &b.id).cmp(&(b.time.created, &a.id)));
+    let (sessions, cursor) = page.cut(sessions, |session| session.id.to_string())?;
+    let data = sessions.into_iter().map(V2Session::from).collect();
+    Ok(Json(V2Sessions { data, cursor }))
+}

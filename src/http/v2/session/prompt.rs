@@ -1,0 +1,289 @@
+//! `POST /api/session/{sessionID}/prompt`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::http::error::Problem;
+use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::fields::{Element, Fields};
+use crate::http::responses::{
+    TaggedExists, TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedQueueFull, TaggedStopping,
+    TaggedTooLarge,
+};
+use crate::http::state::Shared;
+use crate::opencode::event::Source;
+use crate::opencode::prompt::{AgentPartInput, FilePartInput, PartInput, TextPartInput};
+use crate::opencode::v2::event::DELIVERY;
+use crate::opencode::v2::log::admitted_seq;
+use crate::opencode::v2::message::V2Prompt;
+use crate::opencode::v2::project::{created, prompt as projected};
+use crate::opencode::{MessageId, SessionId};
+use crate::registry::Wish;
+use crate::session::Prompt;
+
+/// Files and agents of a prompt.
+const ATTACHMENTS_MAX: usize = 500;
+
+/// When a prompt is to be given to the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// As soon as possible.
+    Steer,
+    /// After those before it.
+    Queue,
+}
+
+/// A place in the text of a prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2SourceInput {
+    /// Where it begins.
+    pub start: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// The text between.
+    pub text: String,
+}
+
+/// A file of a prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2FileInput {
+    /// `file:` or `data:` URL.
+    pub uri: String,
+    /// Its name.
+    #[schema(nullable = false)]
+    pub name: Option<String>,
+    /// Where in the text it is mentioned.
+    #[schema(nullable = false)]
+    pub source: Option<V2SourceInput>,
+}
+
+/// An agent that a prompt mentions.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2AgentInput {
+    /// Its name.
+    pub name: String,
+    /// Where in the text it is mentioned.
+    #[schema(nullable = false)]
+    pub source: Option<V2SourceInput>,
+}
+
+/// What a prompt says.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2PromptContent {
+    /// Its text.
+    pub text: String,
+    /// Its files.
+    #[schema(nullable = false)]
+    pub files: Option<Vec<V2FileInput>>,
+    /// The agents that it mentions.
+    #[schema(nullable = false)]
+    pub agents: Option<Vec<V2AgentInput>>,
+}
+
+/// A prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2PromptInput {
+    /// The message's id, where the client brings one.
+    #[schema(nullable = false)]
+    pub id: Option<MessageId>,
+    /// What it says.
+    pub prompt: V2PromptContent,
+    /// When it is to be given to the agent. Every prompt waits for its turn, whatever stands here: agents cannot be
+    /// given one in the middle of another.
+    #[schema(nullable = false)]
+    pub delivery: Option<Delivery>,
+    /// `false` only stores the prompt; it goes to the model with the next one.
+    #[schema(nullable = false)]
+    pub resume: Option<bool>,
+}
+
+/// A prompt that was stored.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2Admitted {
+    /// The number of its event in the session's log.
+    #[serde(rename = "admittedSeq")]
+    pub admitted_seq: u64,
+    /// The message's id.
+    pub id: MessageId,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// What it says.
+    pub prompt: V2Prompt,
+    /// `queue`: it waits for its turn.
+    pub delivery: String,
+    /// When it was stored, in milliseconds since the Unix epoch.
+    #[serde(rename = "timeCreated")]
+    pub time_created: u64,
+}
+
+/// A prompt that was stored.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2AdmittedAnswer {
+    /// The prompt.
+    pub data: V2Admitted,
+}
+
+/// Send a prompt
+///
+/// Stores a prompt and answers at once; the model that is selected answers it. The same as `session.prompt_async`, in
+/// OpenCode 2's shape. The answer comes in the events, and in `v2.session.messages`.
+#[utoipa::path(
+    post,
+    path = "/api/session/{sessionID}/prompt",
+    operation_id = "v2.session.prompt",
+    tag = "message",
+    params(SessionPath, Client),
+    request_body(content = V2PromptInput, description = "The prompt."),
+    responses(
+        (status = 200, description = "It is stored.", body = V2AdmittedAnswer),
+        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedTooLarge, TaggedNotJson, TaggedQueueFull, TaggedStopping,
+    )
+)]
+pub async fn prompt(
+    State(state): State<Shared>,
+    path: SessionPath,
+    client: Client,
+    body: Body,
+) -> Result<Json<V2AdmittedAnswer>, Problem> {
+    let prompt = parse(&body.fields(&["id", "prompt", "delivery", "resume"])?)?;
+    let caller = client.by(Source::Message);
+    let admitted = state.sessions.prompt(&path.session, prompt, caller).await?;
+    let data = V2Admitted {
+        admitted_seq: admitted_seq(admitted.turn),
+        id: admitted.message.info.id().clone(),
+        session_id: path.session,
+        prompt: projected(&admitted.message.parts),
+        delivery: DELIVERY.to_owned(),
+        time_created: created(&admitted.message),
+    };
+    Ok(Json(V2AdmittedAnswer { data }))
+}
+
+fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
+    const DELIVERIES: &[(&str, Delivery)] =
+        &[("steer", Delivery::Steer), ("queue", Delivery::Queue)];
+    let prompt = body.object("prompt", &["text", "files", "agents"])?;
+    let prompt = prompt.ok_or_else(|| body.missing("prompt"))?;
+    let mut parts = vec![PartInput::Text(TextPartInput {
+        id: None,
+        text: prompt.required_string("text")?.to_owned(),
+        synthetic: None,
+        ignored: None,
+        metadata: None,
+    })];
+    for part in prompt.list("files", ATTACHMENTS_MAX)?.into_iter().flatten() {
+        parts.push(file(part)?);
+    }
+    for part in prompt
+        .list("agents", ATTACHMENTS_MAX)?
+        .into_iter()
+        .flatten()
+    {
+        parts.push(agent(part)?);
+    }
+    // Only its spelling matters: see the field's description.
+    body.word("delivery", DELIVERIES)?;
+    Ok(Prompt {
+        message_id: body.id("id", MessageId::parse)?,
+        wish: Wish::default(),
+        parts,
+        no_reply: body.boolean("resume")? == Some(false),
+        system: None,
+    })
+}
+
+fn file(element: Element<'_>) -> Result<PartInput, Problem> {
+    let file = element.object(&["uri", "mime", "name", "description", "source"])?;
+    let url = file.required_string("uri")?.to_owned();
+    let mime = match file.string("mime")? {
+        Some(mime) => mime.to_owned(),
+        None => media_type(&url),
+    };
+    let source = source(&file)?.map(|text| {
+        // As the first version keeps it: the place in the text, and the file.
+        let whole = json!({ "type": "file", "path": url, "text": text });
+        whole.as_object().cloned().unwrap_or_default()
+    });
+    Ok(PartInput::File(FilePartInput {
+        id: None,
+        mime,
+        filename: file.string("name")?.map(str::to_owned),
+        url,
+        source,
+    }))
+}
+
+fn agent(element: Element<'_>) -> Result<PartInput, Problem> {
+    let agent = element.object(&["name", "source"])?;
+    Ok(PartInput::Agent(AgentPartInput {
+        id: None,
+        name: agent.required_string("name")?.to_owned(),
+        source: source(&agent)?,
+    }))
+}
+
+fn source(holder: &Fields<'_>) -> Result<Option<Map<String, Value>>, Problem> {
+    let Some(place) = holder.object("source", &["start", "end", "text"])? else {
+        return Ok(None);
+    };
+    let number = |name| place.unsigned(name)?.ok_or_else(|| place.missing(name));
+    let (start, end) = (number("start")?, number("end")?);
+    let text = place.required_string("text")?;
+    let source = json!({ "start": start, "end": end, "value": text });
+    Ok(source.as_object().cloned())
+}
+
+/// The media type of a URL without one: its own for `data:`, else what its name says; text when it says nothing.
+fn media_type(url: &str) -> String {
+    if let Some(data) = url.strip_prefix("data:") {
+        let end = data.find([';', ',']).unwrap_or(0);
+        let named = &data[..end];
+        return if named.is_empty() {
+            "text/plain"
+        } else {
+            named
+        }
+        .to_owned();
+    }
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    if path.ends_with('/') {
+        return "application/x-directory".to_owned();
+    }
+    let extension = path
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.rsplit_once('.'));
+    let known = match extension.map(|(_, e)| e.to_ascii_lowercase()).as_deref() {
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("gif") => "image/gif",
+        Some("webp") => "image/webp",
+        Some("pdf") => "application/pdf",
+        _ => "text/plain",
+    };
+    known.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::media_type;
+
+    #[test]
+    fn a_file_has_the_media_type_of_its_url() {
+        for (url, expected) in [
+            ("file:///a/b.PNG", "image/png"),
+            ("file:///a/b.rs?start=1", "text/plain"),
+            ("file:///a/", "application/x-directory"),
+            ("data:image/gif;base64,AA", "image/gif"),
+            ("data:,x", "text/plain"),
+            ("", "text/plain"),
+        ] {
+            assert_eq!(media_type(url), expected, "{url}");
+        }
+    }
+}

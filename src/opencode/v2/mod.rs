@@ -1,0 +1,11 @@
+//! OpenCode 2's wire types, as the `/api` routes of its 1.18 line speak them, and what makes them of the first
+//! version's: Baton stores messages in that shape only.
+
+pub mod event;
+#[cfg(test)]
+mod fixture;
+pub mod info;
+pub mod live;
+pub mod log;
+pub mod message;
+pub mod project;
