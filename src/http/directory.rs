@@ -26,6 +26,10 @@ const LOCATION_QUERY: &str = "location[directory]";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory(pub String);
 
+/// The same for OpenCode 2, which names the directory `location[directory]` in the query. It exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location(pub String);
+
 impl FromRequestParts<Shared> for Directory {
     type Rejection = Problem;
 
@@ -34,15 +38,22 @@ impl FromRequestParts<Shared> for Directory {
     }
 }
 
-/// The place that a request of OpenCode 2 is about, which names the directory `location[directory]` in the query. It
-/// exists.
+impl FromRequestParts<Shared> for Location {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let directory = directory_of(parts, state, LOCATION_QUERY).await?;
+        Ok(Self(existing(directory, LOCATION_QUERY).await?))
+    }
+}
+
+/// A directory that a body names.
 ///
 /// # Errors
-/// When there is no such directory.
-pub async fn location_of(parts: &Parts, state: &Shared) -> Result<Place, Problem> {
-    let directory = directory_of(parts, state, LOCATION_QUERY).await?;
-    let directory = existing(directory, LOCATION_QUERY).await?;
-    Ok(state.projects.locate(&directory).await)
+/// When it cannot be a path; `field` is where it stands.
+pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory, Problem> {
+    let given = Some(given.to_owned()).filter(|g| !g.is_empty());
+    Ok(Directory(spelled(state, given, field).await?))
 }
 
 async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
@@ -53,21 +64,24 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
             .map(|text| decoded(text).ok_or_else(not_utf8))
             .transpose()?,
     };
-    spelt(state, given.as_deref().unwrap_or_default(), query).await
+    spelled(state, given.filter(|g| !g.is_empty()), query).await
 }
 
-/// The one spelling of a directory; the server's own for an empty one.
-async fn spelt(state: &Shared, given: &str, query: &str) -> Result<String, Problem> {
-    let (base, path) = (state.settings.directory.clone(), given.to_owned());
-    let task = tokio::task::spawn_blocking(move || canonical(&base, &path));
+async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
+    let base = state.settings.directory.clone();
+    let shown = given.clone();
+    let task = tokio::task::spawn_blocking(move || match given {
+        Some(given) => canonical(&base, &given),
+        None => canonical("/", &base),
+    });
     let result = task
         .await
         .unwrap_or_else(|panic| Err(io::Error::other(panic)));
     result.map_err(|error| {
-        let got = Value::from(given);
+        let got = Value::from(shown);
         Problem::bad(
             BadKind::Query,
-            format!("Expected a directory, got {got}: {error}\n  at [\"{query}\"]"),
+            format!("Expected a directory, got {got}: {error}\n  at [\"{field}\"]"),
         )
     })
 }
@@ -100,14 +114,6 @@ async fn existing(directory: String, query: &str) -> Result<String, Problem> {
 }
 
 impl Directory {
-    /// A directory that a request names elsewhere.
-    ///
-    /// # Errors
-    /// When it cannot be one.
-    pub async fn named(state: &Shared, path: &str) -> Result<Self, Problem> {
-        Ok(Self(spelt(state, path, QUERY).await?))
-    }
-
     /// The directory, when agents can work in it.
     ///
     /// # Errors
@@ -128,9 +134,10 @@ impl IntoParams for Directory {
     }
 }
 
-/// The parameters of OpenCode 2 that name the directory.
-pub fn location_parameters() -> Vec<Parameter> {
-    parameters(LOCATION_QUERY)
+impl IntoParams for Location {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(LOCATION_QUERY)
+    }
 }
 
 fn parameters(query: &str) -> Vec<Parameter> {

@@ -166,6 +166,24 @@ impl Params {
         found.map(|(_, value)| value.as_str()).ok_or_else(missing)
     }
 
+    /// One of a few words.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(*value));
+        }
+        let expected: Vec<_> = words
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
+        Err(Self::refuse(name, &expected.join(" | "), text))
+    }
+
     /// A whole number between two bounds.
     ///
     /// # Errors
@@ -221,23 +239,6 @@ impl Params {
             Some("true" | "1") => Ok(true),
             Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
         }
-    }
-
-    /// One of several words.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        let found = words.iter().find(|(word, _)| *word == text);
-        let expected = || {
-            let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            Self::refuse(name, &all.join(" | "), text)
-        };
-        let (_, meaning) = found.ok_or_else(expected)?;
-        Ok(Some(*meaning))
     }
 
     /// An id.

@@ -81,3 +81,21 @@ pub struct ProjectDirectory {
     #[schema(nullable = false)]
     pub strategy: Option<String>,
 }
+
+/// The project of a location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LocationProject {
+    /// Its id.
+    pub id: String,
+    /// The root of the worktree that the directory is in.
+    pub directory: String,
+}
+
+/// Where a request of OpenCode 2 takes place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LocationInfo {
+    /// The working directory.
+    pub directory: String,
+    /// The project that it belongs to.
+    pub project: LocationProject,
+}

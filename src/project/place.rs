@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::opencode::project::GLOBAL_PROJECT;
-use crate::opencode::v2::info::{LocationInfo, LocationProject};
+use crate::opencode::project::{GLOBAL_PROJECT, LocationInfo, LocationProject};
 
 /// A directory and the project that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]

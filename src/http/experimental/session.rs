@@ -71,7 +71,6 @@ pub async fn list(
         start: params.unsigned("start")?,
         search: params.text("search").map(str::to_owned),
         limit: None,
-        ..ListFilter::default()
     };
     let sessions = state.sessions.list(filter).await.into_iter();
     let wanted = |session: &Session| {

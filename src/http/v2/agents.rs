@@ -10,8 +10,9 @@ use crate::http::agent::agents;
 use crate::http::provider::settled;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
+use crate::opencode::project::LocationInfo;
 use crate::opencode::provider::Agent;
-use crate::opencode::v2::info::{LocationInfo, V2Agent, V2Request};
+use crate::opencode::v2::info::{V2Agent, V2Request};
 
 /// The agents at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::location::Location;
 use crate::http::responses::TaggedInvalid;
-use crate::opencode::v2::info::LocationInfo;
+use crate::opencode::project::LocationInfo;
 
 /// A service that credentials can be given for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -6,14 +6,13 @@ use axum::http::request::Parts;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use crate::http::directory::{location_of, location_parameters};
+use crate::http::directory;
 use crate::http::error::Problem;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
-use crate::opencode::v2::info::LocationInfo;
+use crate::opencode::project::LocationInfo;
 
-/// The location that a request is about: `?location[directory]=`, the header `x-opencode-directory`, or the server's
-/// own. Its directory exists.
+/// The location that a request is about: `?location[directory]=`, or what the first version takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location(pub LocationInfo);
 
@@ -21,13 +20,14 @@ impl FromRequestParts<Shared> for Location {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        Ok(Self(location_of(parts, state).await?.location()))
+        let named = directory::Location::from_request_parts(parts, state).await?;
+        Ok(Self(state.projects.locate(&named.0).await.location()))
     }
 }
 
 impl IntoParams for Location {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        location_parameters()
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        directory::Location::into_params(place)
     }
 }
 

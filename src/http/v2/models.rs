@@ -10,10 +10,11 @@ use super::location::Location;
 use crate::http::provider::{connected, settled};
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
+use crate::opencode::project::LocationInfo;
 use crate::opencode::provider::Model;
 use crate::opencode::v2::info::{
-    LocationInfo, V2ApiType, V2Capabilities, V2Cost, V2Limit, V2Model, V2ModelApi, V2ModelTime,
-    V2Request, V2Variant,
+    V2ApiType, V2Capabilities, V2Cost, V2Limit, V2Model, V2ModelApi, V2ModelTime, V2Request,
+    V2Variant,
 };
 
 /// The models at a location.

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::location::Location;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
-use crate::opencode::v2::info::{LocationInfo, V2Permission};
+use crate::opencode::project::LocationInfo;
+use crate::opencode::v2::info::V2Permission;
 
 /// The permission requests at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

@@ -11,8 +11,9 @@ use crate::http::error::Problem;
 use crate::http::provider::{connected, settled};
 use crate::http::responses::{TaggedInvalid, TaggedMissing};
 use crate::http::state::Shared;
+use crate::opencode::project::LocationInfo;
 use crate::opencode::provider::Provider;
-use crate::opencode::v2::info::{LocationInfo, V2ApiType, V2Provider, V2ProviderApi, V2Request};
+use crate::opencode::v2::info::{V2ApiType, V2Provider, V2ProviderApi, V2Request};
 
 /// The providers at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

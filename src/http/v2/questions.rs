@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::location::Location;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
+use crate::opencode::project::LocationInfo;
 use crate::opencode::request::QuestionRequest;
-use crate::opencode::v2::info::LocationInfo;
 
 /// The questions at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::location::Location;
 use crate::http::responses::TaggedInvalid;
 use crate::http::skill::Skill;
-use crate::opencode::v2::info::LocationInfo;
+use crate::opencode::project::LocationInfo;
 
 /// The skills at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

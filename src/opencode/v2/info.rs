@@ -15,24 +15,6 @@ pub struct LocationRef {
     pub directory: String,
 }
 
-/// The project at a location.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LocationProject {
-    /// Its id.
-    pub id: String,
-    /// Its folder.
-    pub directory: String,
-}
-
-/// The location that an answer is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LocationInfo {
-    /// The directory.
-    pub directory: String,
-    /// Its project.
-    pub project: LocationProject,
-}
-
 /// Tokens spent, as OpenCode 2 counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct V2Tokens {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::opencode::file::FileSystemEntry;
-use crate::opencode::v2::info::LocationInfo;
+use crate::opencode::project::LocationInfo;
 
 /// Entries, with the place that they were asked for.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::V2SessionAnswer;
+use crate::http::directory::{Directory, named};
 use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, Directory};
+use crate::http::extract::{Body, Client};
 use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
 use crate::http::selection;
 use crate::http::state::Shared;
@@ -48,7 +49,7 @@ pub struct V2CreateSession {
 )]
 pub async fn create(
     State(state): State<Shared>,
-    directory: Directory,
+    here: Directory,
     client: Client,
     body: Body,
 ) -> Result<Json<V2SessionAnswer>, Problem> {
@@ -65,15 +66,15 @@ pub async fn create(
     };
     let agent = fields.string("agent")?.map(str::to_owned);
     let location = fields.object("location", &["directory", "workspaceID"])?;
-    let directory = match location {
+    let here = match location {
         Some(location) => {
-            let named = location.required_string("directory")?;
-            Directory::named(&state, named).await?
+            let given = location.required_string("directory")?;
+            named(&state, given, "location.directory").await?
         }
-        None => directory,
+        None => here,
     };
     let new = NewSession {
-        directory: directory.existing().await?,
+        directory: here.existing().await?,
         wish: Wish { agent, ..wish },
         ..NewSession::default()
     };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::error::Problem;
-use crate::http::extract::{Directory, Params};
+use crate::http::extract::Params;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
 use crate::http::v2::cursor::{Cursors, Order, Page};
@@ -48,17 +48,15 @@ pub async fn list(
     params: Params,
 ) -> Result<Json<V2Sessions>, Problem> {
     let page = Page::of(&params)?;
-    let directory = match params.text("directory") {
-        Some(named) => Some(Directory::named(&state, named).await?.0),
-        None => None,
-    };
     let filter = ListFilter {
-        directory,
+        directory: params.text("directory").map(str::to_owned),
         search: params.text("search").map(str::to_owned),
-        project_id: params.text("project").map(str::to_owned),
         ..ListFilter::default()
     };
     let mut sessions = state.sessions.list(filter).await;
+    if let Some(project) = params.text("project") {
+        sessions.retain(|session| session.project_id == project);
+    }
     // Ids of sessions descend, so the older one of two has the higher id.
     sessions.sort_by(|a, b| (a.time.created, &b.id).cmp(&(b.time.created, &a.id)));
     let (sessions, cursor) = page.cut(sessions, |session| session.id.to_string())?;
