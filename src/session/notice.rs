@@ -7,7 +7,8 @@
 //! say something to the user that no model is given.
 //!
 //! It is written when the agent has confirmed the switch and no turn is in flight, so it is never
-//! followed by a "thinking" that is not meant for it, and a failed switch leaves none. Between two prompts
+//! followed by a "thinking" that is not meant for it, and a failed switch leaves none. A reverted session
+//! gets none: it would stand among what the next prompt removes. Between two prompts
 //! there is at most one: a further switch rewrites it, and going back removes it.
 
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,8 @@ pub(super) fn tell(session: &Session, locked: &mut Locked, registry: &Snapshot) 
     let selection = locked.state.selection.clone()?;
     let told = locked.state.told.as_mut()?;
     let confirmed = locked.runtime.applied.as_ref() == Some(&selection);
-    let quiet = !locked.runtime.is_busy() && !locked.runtime.deleted;
+    let quiet =
+        !locked.runtime.is_busy() && !locked.runtime.deleted && locked.state.revert.is_none();
     if !confirmed || !quiet || *told.latest() == selection {
         return None;
     }

@@ -46,10 +46,10 @@ async fn a_killed_agent_is_resumed_or_loaded_or_told_everything() {
         // So does a switch, which says by which way.
         let mut events = server.events().await;
         kill_agent(&server, &session).await;
+        let messages = server.messages(&session).await.len();
         server.select(&session, "second", "x").await;
         let transfer = applied(&mut events).await["transfer"].clone();
         assert_eq!(transfer["kind"], kind, "{transfer}");
-        let messages = server.messages(&session).await.len();
         let expected = if kind == "transcript" { messages } else { 0 };
         assert_eq!(transfer["messages"], expected, "{kind}");
         assert_eq!(server.say(&session, "model").await, "x", "{kind}");
