@@ -96,11 +96,16 @@ async fn the_catalogue_has_what_can_be_selected() {
     let work = server.work().canonicalize().unwrap();
     let here = server.get(&format!("{API}/location")).await;
     assert_eq!(here["directory"], work.to_str().unwrap());
-    let there = server
-        .get(&format!("{API}/location?location%5Bdirectory%5D=/tmp//x/"))
-        .await;
-    assert_eq!(there["directory"], "/tmp/x");
-    assert_eq!(there["project"]["directory"], "/tmp/x");
+    let inner = work.join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let location = format!("location%5Bdirectory%5D={}//inner/./", work.display());
+    let there = server.get(&format!("{API}/location?{location}")).await;
+    assert_eq!(there["directory"], inner.to_str().unwrap());
+    // It is in no repository.
+    assert_eq!(
+        there["project"],
+        json!({ "id": "global", "directory": "/" })
+    );
 
     let models = server.get(&format!("{API}/model")).await;
     assert_eq!(models["location"], here);
