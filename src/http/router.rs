@@ -15,9 +15,15 @@ use super::error::{self, Problem};
 use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
+<<<<<<< HEAD
     agent, auth, config, cors, credential, docs, event, experimental, file, find, formatter,
     global, guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty,
     question, session, skill, tui, v2, vcs,
+=======
+    agent, auth, command, config, cors, credential, docs, event, experimental, formatter, global,
+    guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty, question,
+    session, skill, tui, v2,
+>>>>>>> main
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -89,6 +95,8 @@ fn history() -> OpenApiRouter<Shared> {
 fn runs() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(session::shell::shell))
+        .routes(routes!(session::command::command))
+        .routes(routes!(command::list::list))
         .routes(routes!(session::summarize::summarize))
 }
 
@@ -225,6 +233,7 @@ fn v2_sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::prompt::prompt))
         .routes(routes!(session::interrupt::interrupt))
         .routes(routes!(session::wait::wait))
+        .routes(routes!(session::compact::compact))
         .routes(routes!(session::history::history))
         .routes(routes!(session::event::events))
         .routes(routes!(session::permissions::list))

@@ -2,8 +2,11 @@
 // document is fetched from the installed program while the test runs.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { startRun } from "./harness.mjs";
 import { opencodeDocument } from "./lib/opencode-server.mjs";
 import { Shapes } from "./lib/shapes.mjs";
@@ -26,9 +29,9 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
   after(() => run?.end());
 
   /** Sends a request and checks the answer; `route` is the path as the document writes it. */
-  async function fits(method, route, body, { status = 200, ...values } = {}) {
+  async function fits(method, route, body, { status = 200, query = "", ...values } = {}) {
     const url = route.replace(/\{(\w+)\}/g, (_, name) => ({ sessionID: session, ...values })[name]);
-    const answer = await run.client.call(method, url, body);
+    const answer = await run.client.call(method, url + query, body);
     assert.equal(answer.status, status, JSON.stringify(answer.body));
     assert.deepEqual(shapes.answer(method, route, status, answer.body), [], `${method} ${route}: ${JSON.stringify(answer.body)}`);
     return answer.body;
@@ -82,6 +85,44 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     await events.until((event) => event.type === "message.part.delta", undefined, { from });
     await fits("POST", "/session/{sessionID}/abort");
     await events.until((event) => event.type === "session.idle", undefined, { from });
+  });
+
+  test("files, searches and version control", async () => {
+    const git = (...words) => execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...words], { cwd: run.work });
+    writeFileSync(path.join(run.work, "one.txt"), "needle\n");
+    git("init", "-q", "-b", "main");
+    git("add", "-A");
+    git("commit", "-q", "-m", "first");
+    writeFileSync(path.join(run.work, "one.txt"), "needle\nmore\n");
+    writeFileSync(path.join(run.work, "bytes.bin"), Buffer.from([0, 1]));
+    const location = new URLSearchParams({ "location[directory]": run.work });
+    for (const [route, query, wanted] of [
+      ["/file", "path=", "one.txt"],
+      ["/file/content", "path=one.txt", "needle"],
+      ["/file/content", "path=bytes.bin", "base64"],
+      ["/file/status", "", "bytes.bin"],
+      ["/find", "pattern=need.e", "absolute_offset"],
+      ["/find/file", "query=one", "one.txt"],
+      ["/find/symbol", "query=one", "[]"],
+      ["/vcs", "", "main"],
+      ["/vcs/status", "", "modified"],
+      ["/vcs/diff", "mode=git", "+more"],
+      ["/project", "", "worktree"],
+      ["/project/current", "", "worktree"],
+      ["/api/location", location, run.work],
+      ["/api/fs/list", location, "one.txt"],
+      ["/api/fs/find", `query=one&${location}`, "one.txt"],
+    ]) {
+      const answer = await fits("GET", route, undefined, { query: `?${query}` });
+      assert.ok(JSON.stringify(answer).includes(wanted), `${route}: ${JSON.stringify(answer)}`);
+    }
+    const { id: projectID } = await run.client.ok("GET", "/project/current");
+    await fits("PATCH", "/project/{projectID}", { name: "one" }, { projectID });
+    await events.until((event) => event.type === "project.updated");
+    await fits("GET", "/project/{projectID}/directories", undefined, { projectID });
+    const file = { type: "file", mime: "text/plain", url: pathToFileURL(path.join(run.work, "one.txt")).href };
+    await fits("POST", "/session/{sessionID}/message", { parts: [file, { type: "text", text: "history" }] });
+    await fits("GET", "/session/{sessionID}/message");
   });
 
   test("refusals", async () => {
