@@ -15,15 +15,9 @@ use super::error::{self, Problem};
 use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
-<<<<<<< HEAD
-    agent, auth, config, cors, credential, docs, event, experimental, file, find, formatter,
-    global, guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty,
-    question, session, skill, tui, v2, vcs,
-=======
-    agent, auth, command, config, cors, credential, docs, event, experimental, formatter, global,
-    guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty, question,
-    session, skill, tui, v2,
->>>>>>> main
+    agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
+    formatter, global, guard, instance, log, lsp, mcp, message, path, permission, project,
+    provider, pty, question, session, skill, tui, v2, vcs,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.

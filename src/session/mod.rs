@@ -6,11 +6,8 @@
 
 mod answer;
 mod ask;
-<<<<<<< HEAD
 mod attach;
-=======
 mod command;
->>>>>>> main
 mod committing;
 mod compact;
 mod cut;
