@@ -105,6 +105,17 @@ pub struct AgentNotFoundData {
     pub available: Vec<String>,
 }
 
+/// A slash command that is not known.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct CommandNotFoundData {
+    /// What is not known, with what is alike.
+    pub message: String,
+    /// The command that was asked for.
+    pub command: String,
+    /// Commands to take instead.
+    pub suggestions: Vec<String>,
+}
+
 /// A session, message, request or route that is not there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct NotFoundData {
@@ -186,6 +197,8 @@ pub enum ErrorBody {
     ProviderNotConnectedError(NotConnectedData),
     /// The agent is not known, or not with this provider.
     AgentNotFoundError(AgentNotFoundData),
+    /// There is no such slash command.
+    CommandNotFoundError(CommandNotFoundData),
     /// No password, or a wrong one.
     UnauthorizedError(MessageData),
     /// A page of another web site, or a host name that is not this server's.
@@ -489,6 +502,20 @@ impl From<session::Error> for Problem {
                     .in_both_shapes()
             }
             Error::Select(error) => error.into(),
+            Error::UnknownCommand {
+                command,
+                suggestions,
+            } => {
+                let data = CommandNotFoundData {
+                    message,
+                    command,
+                    suggestions,
+                };
+                Self::new(
+                    StatusCode::BAD_REQUEST,
+                    ErrorBody::CommandNotFoundError(data),
+                )
+            }
             Error::RevisionConflict {
                 revision,
                 selection,
