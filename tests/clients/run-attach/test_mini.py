@@ -71,5 +71,7 @@ def test_a_permission_is_given_and_it_ends_when_told_to(mini, run, baton):
     terminal.wait(f"tool said: {word}", ANSWER_S)
     terminal.wait_gone("interrupt")
     terminal.wait_gone("Permission required")
-    send(terminal, "/exit")
+    terminal.write("/exit")
+    terminal.wait("close OpenCode")
+    terminal.press("enter")
     assert terminal.wait_end() == 0

@@ -185,7 +185,8 @@ def composer(screen):
         return ""
     at = edges[-1] - 1
     box = []
-    while at >= 0 and "┃" in lines[at]:
+    # A list of files or commands above it has a border on both sides.
+    while at >= 0 and lines[at].count("┃") == 1:
         box.append(lines[at].split("┃")[1])
         at -= 1
     # The lowest line names agent and model.
