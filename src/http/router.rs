@@ -205,6 +205,7 @@ fn v2() -> OpenApiRouter<Shared> {
         .routes(routes!(v2::integrations::get))
         .routes(routes!(v2::references::list))
         .routes(routes!(v2::skills::list))
+        .routes(routes!(v2::commands::list))
         .routes(routes!(v2::permissions::list))
         .routes(routes!(v2::permissions::saved))
         .routes(routes!(v2::questions::list))

@@ -19,7 +19,7 @@ const STARTUP = [
 ];
 
 const CATALOGUE = [
-  "/api/location", "/api/agent", "/api/model", "/api/provider", "/api/integration", "/api/reference", "/api/skill",
+  "/api/location", "/api/agent", "/api/model", "/api/provider", "/api/integration", "/api/reference", "/api/skill", "/api/command",
   "/api/permission/request", "/api/permission/saved", "/api/question/request", "/api/session", "/api/session/active",
 ];
 

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod agents;
+pub mod commands;
 pub mod cursor;
 pub mod events;
 pub mod fs;

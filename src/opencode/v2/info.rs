@@ -292,6 +292,18 @@ pub struct V2Command {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub description: Option<String>,
+    /// The agent that it selects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub agent: Option<String>,
+    /// The model that it selects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub model: Option<ModelRef>,
+    /// OpenCode runs it in a sub-agent; Baton answers it like any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub subtask: Option<bool>,
 }
 
 /// The tool call that a permission request belongs to.

@@ -1,0 +1,64 @@
+//! `GET /api/command`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::location::Location;
+use crate::http::responses::TaggedInvalid;
+use crate::http::state::Shared;
+use crate::opencode::command::CommandInfo;
+use crate::opencode::project::LocationInfo;
+use crate::opencode::session::ModelRef;
+use crate::opencode::v2::info::V2Command;
+
+/// The slash commands at a location.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2Commands {
+    /// The location.
+    pub location: LocationInfo,
+    /// The commands.
+    pub data: Vec<V2Command>,
+}
+
+/// List commands
+///
+/// The same slash commands as `command.list`.
+#[utoipa::path(
+    get,
+    path = "/api/command",
+    operation_id = "v2.command.list",
+    tag = "config",
+    params(Location),
+    responses(
+        (status = 200, description = "The commands.", body = V2Commands),
+        TaggedInvalid,
+    )
+)]
+pub async fn list(State(state): State<Shared>, Location(location): Location) -> Json<V2Commands> {
+    let commands = state.sessions.commands(&location.directory).await;
+    let data = commands.into_iter().map(command).collect();
+    Json(V2Commands { location, data })
+}
+
+fn command(command: CommandInfo) -> V2Command {
+    V2Command {
+        name: command.name,
+        template: command.template,
+        description: command.description,
+        agent: command.agent,
+        model: command.model.as_deref().and_then(model),
+        subtask: command.subtask,
+    }
+}
+
+/// Reads `provider/model`.
+fn model(text: &str) -> Option<ModelRef> {
+    let (provider, model) = text.split_once('/')?;
+    Some(ModelRef {
+        id: model.to_owned(),
+        provider_id: provider.to_owned(),
+        variant: None,
+    })
+}
