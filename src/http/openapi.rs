@@ -13,6 +13,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use super::error::ErrorBody;
 use super::router::routes;
 use super::v2::TaggedError;
+use super::v2::cursor::Order;
 use crate::opencode::{EventId, EventPayload};
 
 /// An event of `/event`.
@@ -62,7 +63,8 @@ pub struct GlobalEvent {
         (name = "tui", description = "Drives attached terminal UIs."),
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
-    components(schemas(ErrorBody, TaggedError)),
+    // Schemas that only parameters refer to are not collected from the routes.
+    components(schemas(ErrorBody, TaggedError, Order)),
     modifiers(&Passwords),
     // Without a password set, none is asked for.
     security((), ("basic" = []), ("bearer" = [])),

@@ -16,6 +16,7 @@ const PAGE_MAX: usize = 10_000;
 /// Which end of a list comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ListOrder)]
 pub enum Order {
     /// The oldest entry.
     Asc,
