@@ -18,7 +18,6 @@ pub struct TuiRequest {
     #[schema(example = "/tui/append-prompt")]
     pub path: String,
     /// The request's body; null when it had none.
-    #[schema(value_type = Object)]
     pub body: Value,
 }
 
