@@ -99,8 +99,8 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^what clients ask at their start: GET \/api\/agent 200 has \.data\[\]: object$/,
-    why: "OpenCode 2 lists its agents only after a while; Baton has them at once",
+    what: /^what clients ask at their start: GET \/api\/(agent|model|provider) 200 (has|lacks) \.data\[\]: object$/,
+    why: "OpenCode 2 reads its catalogue in the background, and lists nothing until it is read; Baton waits for it",
     on: BOTH,
     sometimes: true,
   },
