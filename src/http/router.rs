@@ -15,9 +15,9 @@ use super::error::{self, Problem};
 use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
-    agent, auth, config, cors, credential, docs, event, experimental, formatter, global, guard,
-    instance, log, lsp, mcp, message, path, permission, project, provider, pty, question, session,
-    skill, tui, v2,
+    agent, auth, command, config, cors, credential, docs, event, experimental, formatter, global,
+    guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty, question,
+    session, skill, tui, v2,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -38,7 +38,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .nest("/opencode", opencode)
         .routes(routes!(global::health::root))
-        .routes(routes!(global::health::api))
+        .routes(routes!(global::health::root_api))
         .routes(routes!(docs::openapi))
 }
 
@@ -46,6 +46,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 fn server() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(global::health::health))
+        .routes(routes!(global::health::api))
         .routes(routes!(global::event::event))
         .routes(routes!(event::subscribe))
 }
@@ -89,6 +90,8 @@ fn history() -> OpenApiRouter<Shared> {
 fn runs() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(session::shell::shell))
+        .routes(routes!(session::command::command))
+        .routes(routes!(command::list::list))
         .routes(routes!(session::summarize::summarize))
 }
 
@@ -211,6 +214,7 @@ fn v2_sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::prompt::prompt))
         .routes(routes!(session::interrupt::interrupt))
         .routes(routes!(session::wait::wait))
+        .routes(routes!(session::compact::compact))
         .routes(routes!(session::history::history))
         .routes(routes!(session::event::events))
         .routes(routes!(session::permissions::list))

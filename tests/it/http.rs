@@ -206,7 +206,7 @@ async fn unknown_routes_and_wrong_methods_answer_in_json() {
         "/opencode",
         "/opencode/nope",
         "/opencode/session/",
-        "/opencode/api/model",
+        "/opencode/api/nope",
         "/index.html",
     ] {
         let (status, value) = server.send(Method::GET, path, None).await;
@@ -491,7 +491,12 @@ async fn the_catalogue_is_what_opencodes_clients_expect() {
     ] {
         assert_eq!(server.get(path).await, empty);
     }
-    for path in ["/global/health", "/opencode/global/health", "/api/health"] {
+    for path in [
+        "/global/health",
+        "/opencode/global/health",
+        "/api/health",
+        "/opencode/api/health",
+    ] {
         assert_eq!(server.get(path).await["healthy"], true);
     }
     let document = server.get("/openapi.json").await;
