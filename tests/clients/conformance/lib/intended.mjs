@@ -89,6 +89,11 @@ export const INTENDED = [
     on: BOTH,
   },
   {
+    what: /^what clients ask at their start: GET \/command 200 lacks \[\]\.subtask: boolean$/,
+    why: "ACP tells a command's name, description and hint; not whether it runs as a task of its own",
+    on: BOTH,
+  },
+  {
     what: /^what clients ask at their start: GET \/agent 200 lacks \[\]\.(permission\[\]|prompt|temperature): /,
     why: "an agent's prompt, temperature and rules are its own; ACP does not tell them",
     on: BOTH,
@@ -106,8 +111,13 @@ export const INTENDED = [
   },
   // Prompts.
   {
-    what: /^(a prompt with a file|fork): story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
-    why: "the agent gets the file as ACP has it and reads it by itself; OpenCode writes what it has read into the user's message",
+    what: /has \[user\]\.parts\[text\]\.metadata: object$/,
+    why: "what was read from a file for a prompt, and the line that tells of a switch, say what they are, for programs",
+    on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET \/vcs 200 lacks \.(branch|default_branch): null$/,
+    why: "outside of a repository there is neither; the null that OpenCode sends is none of its own document's types",
     on: BOTH,
   },
   {
