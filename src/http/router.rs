@@ -38,7 +38,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .nest("/opencode", opencode)
         .routes(routes!(global::health::root))
-        .routes(routes!(global::health::api))
+        .routes(routes!(global::health::root_api))
         .routes(routes!(docs::openapi))
 }
 
@@ -46,6 +46,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 fn server() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(global::health::health))
+        .routes(routes!(global::health::api))
         .routes(routes!(global::event::event))
         .routes(routes!(event::subscribe))
 }

@@ -491,7 +491,12 @@ async fn the_catalogue_is_what_opencodes_clients_expect() {
     ] {
         assert_eq!(server.get(path).await, empty);
     }
-    for path in ["/global/health", "/opencode/global/health", "/api/health"] {
+    for path in [
+        "/global/health",
+        "/opencode/global/health",
+        "/api/health",
+        "/opencode/api/health",
+    ] {
         assert_eq!(server.get(path).await["healthy"], true);
     }
     let document = server.get("/openapi.json").await;

@@ -155,9 +155,11 @@ async fn the_catalogue_has_what_can_be_selected() {
         server.get(&format!("{API}/permission/saved")).await,
         json!({ "data": [] })
     );
+    let path = format!("{API}/integration/x");
+    let (status, refusal) = server.send(Method::GET, &path, None).await;
     assert_eq!(
-        server.get(&format!("{API}/integration/x")).await["data"],
-        Value::Null
+        (status, &refusal["_tag"]),
+        (StatusCode::BAD_REQUEST, &json!("InvalidRequestError"))
     );
     server.stop().await;
 }

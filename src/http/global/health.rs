@@ -58,7 +58,7 @@ pub async fn root() -> Json<Health> {
 
 /// Get the server's health, as OpenCode 2 does
 ///
-/// OpenCode's web UI polls it.
+/// What OpenCode 2's clients poll.
 #[utoipa::path(
     get,
     path = "/api/health",
@@ -68,4 +68,18 @@ pub async fn root() -> Json<Health> {
 )]
 pub async fn api() -> Json<ApiHealth> {
     Json(ApiHealth { healthy: true })
+}
+
+/// Get the server's health at the root, as OpenCode 2 does
+///
+/// The same as `v2.health.get`, where OpenCode's web UI polls it.
+#[utoipa::path(
+    get,
+    path = "/api/health",
+    operation_id = "root.api.health",
+    tag = "global",
+    responses((status = 200, description = "The server runs.", body = ApiHealth))
+)]
+pub async fn root_api() -> Json<ApiHealth> {
+    api().await
 }

@@ -1,10 +1,12 @@
 //! `GET /api/integration`.
 
 use axum::Json;
+use axum::extract::Path;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::location::Location;
+use crate::http::error::{BadKind, Problem};
 use crate::http::responses::TaggedInvalid;
 use crate::opencode::project::LocationInfo;
 
@@ -52,14 +54,13 @@ pub async fn list(Location(location): Location) -> Json<V2Integrations> {
 pub struct V2IntegrationAt {
     /// The location.
     pub location: LocationInfo,
-    /// The integration; null when there is none with this id.
-    #[schema(required)]
-    pub data: Option<V2Integration>,
+    /// The integration.
+    pub data: V2Integration,
 }
 
 /// Get an integration
 ///
-/// Null, as OpenCode answers for an id that it does not know.
+/// Refused: there is none with any id. OpenCode fails here with 500.
 ///
 /// Stub: Baton keeps no credentials, agents sign in themselves.
 #[utoipa::path(
@@ -73,7 +74,7 @@ pub struct V2IntegrationAt {
         TaggedInvalid,
     )
 )]
-pub async fn get(Location(location): Location) -> Json<V2IntegrationAt> {
-    let data = None;
-    Json(V2IntegrationAt { location, data })
+pub async fn get(Path(id): Path<String>) -> Result<Json<V2IntegrationAt>, Problem> {
+    let message = format!("There is no integration {id}: agents sign in themselves");
+    Err(Problem::bad(BadKind::Params, message))
 }

@@ -43,6 +43,15 @@ test("answers that fit, and answers that do not", () => {
   }
 });
 
+test("an answer that the real server gives and does not document is checked, too", () => {
+  const info = { id: "msg_1", sessionID: "ses_1", role: "user", time: { created: 1 }, agent: "build", model: { providerID: "a", modelID: "b" } };
+  const part = { id: "prt_1", sessionID: "ses_1", messageID: "msg_1", type: "text", text: "x" };
+  const judge = (body) => traffic.answer(json("/session/ses_1/message", body, 200, "POST"));
+  assert.deepEqual(judge({ info, parts: [part] }), []);
+  assert.notDeepEqual(judge({ info, parts: [{ ...part, type: "nonsense" }] }), []);
+  assert.notDeepEqual(judge({ info: { ...info, role: "nobody" }, parts: [] }), []);
+});
+
 test("an addition is one that is listed", () => {
   const refusal = (name) => json("/session/ses_1", { name, data: { message: "x", revision: 1, selection: null } }, 412, "PATCH");
   assert.deepEqual(traffic.answer(refusal("RevisionConflictError")), []);

@@ -89,6 +89,11 @@ export const INTENDED = [
     on: BOTH,
   },
   {
+    what: /^what clients ask at their start: GET \/command 200 lacks \[\]\.subtask: boolean$/,
+    why: "ACP tells a command's name, description and hint; not whether it runs as a task of its own",
+    on: BOTH,
+  },
+  {
     what: /^what clients ask at their start: GET \/agent 200 lacks \[\]\.(permission\[\]|prompt|temperature): /,
     why: "an agent's prompt, temperature and rules are its own; ACP does not tell them",
     on: BOTH,
@@ -99,15 +104,20 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^what clients ask at their start: GET \/api\/agent 200 has \.data\[\]: object$/,
-    why: "OpenCode 2 lists its agents only after a while; Baton has them at once",
+    what: /^what clients ask at their start: GET \/api\/(agent|model|provider) 200 (has|lacks) \.data\[\]: object$/,
+    why: "OpenCode 2 reads its catalogue in the background, and lists nothing until it is read; Baton waits for it",
     on: BOTH,
     sometimes: true,
   },
   // Prompts.
   {
-    what: /^(a prompt with a file|fork): story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
-    why: "the agent gets the file as ACP has it and reads it by itself; OpenCode writes what it has read into the user's message",
+    what: /has \[user\]\.parts\[text\]\.metadata: object$/,
+    why: "what was read from a file for a prompt, and the line that tells of a switch, say what they are, for programs",
+    on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET \/vcs 200 lacks \.(branch|default_branch): null$/,
+    why: "outside of a repository there is neither; the null that OpenCode sends is none of its own document's types",
     on: BOTH,
   },
   {
@@ -137,7 +147,7 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^OpenCode 2: read: GET \/api\/session\/\{sessionID\}\/(message|context) 200 has \.data\[(assistant|user|agent-switched|model-switched)\]/,
+    what: /^OpenCode 2: read: GET \/api\/session\/\{sessionID\}\/(message|context) 200 has \.data\[(assistant|user|synthetic|compaction|agent-switched|model-switched)\]/,
     why: "the same: OpenCode 2 does not see the messages and switches that came by OpenCode 1's routes",
     on: BOTH,
   },
@@ -251,15 +261,8 @@ export const INTENDED = [
     sometimes: true,
   },
   // Being built.
-  ...["fork", "fork at a message", "revert", "unrevert", "revert, and go on from there", "change a part", "delete a part",
-    "a shell command", "a slash command", "summarize", "share", "unshare", "OpenCode 2: read", "what clients ask at their start"].map((step) => ({
-    what: new RegExp(`^${step}: `),
-    why: "not yet",
-    on: BOTH,
-    sometimes: true,
-  })),
   {
-    what: /^no such session: GET \/api|event session\.(created lacks \.info\.metadata|updated lacks \.info\.revert)|lacks (\[user\])?\.info\.summary|"compaction"|\.part\.synthetic|event message.updated assistant lacks .info.summary/,
+    what: /^a slash command: |GET \/(command|vcs|api\/health|api\/command): 404|^fork.* lacks \.metadata|session\.created lacks \.info\.metadata/,
     why: "not yet",
     on: BOTH,
     sometimes: true,

@@ -74,6 +74,13 @@ export class Recording {
     return [properties?.sessionID, properties?.info?.id].includes(this.#fence);
   }
 
+  /** As OpenCode's clients name the folder: a GET in its query, the others in a header. */
+  #withPlace(method, route, query) {
+    if (method !== "GET") return query;
+    const name = route.startsWith("/api/") ? "location[directory]" : "directory";
+    return `${query === "" ? "?" : `${query}&`}${encodeURIComponent(name)}=${encodeURIComponent(this.work)}`;
+  }
+
   #headers() {
     return { "x-opencode-directory": encodeURIComponent(this.work) };
   }
@@ -99,11 +106,11 @@ export class Recording {
    * @param {{body?: any, raw?: string, type?: string, values?: object, query?: string}} [options] `raw` instead of `body` is sent as it is
    */
   async call(method, route, { body, raw, type = "application/json", values = {}, query = "" } = {}) {
-    const url = this.#server.base + route.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name])) + query;
+    const url = this.#server.base + route.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name])) + this.#withPlace(method, route, query);
     const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(url, {
       method,
-      headers: { ...this.#headers(), ...(sent !== undefined && { "content-type": type }) },
+      headers: { ...(method !== "GET" && this.#headers()), ...(sent !== undefined && { "content-type": type }) },
       body: sent,
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });

@@ -114,6 +114,15 @@ function turns() {
       await s.idle(s.session);
       await s.call("GET", `${S}/message`, { values: s.at, query: "?limit=2" });
     }],
+    // Not `/find`: the real server fails where it cannot download its search program first.
+    ["files", async (s) => {
+      await s.call("GET", "/file", { query: "?path=." });
+      await s.call("GET", "/file/content", { query: "?path=attached.txt" });
+      await s.call("GET", "/file/status");
+      await s.call("GET", "/find/file", { query: "?query=attach" });
+      await s.call("GET", "/api/fs/list", { query: "?path=." });
+      await s.call("GET", "/api/fs/find", { query: "?query=attach" });
+    }],
     ["a prompt that nobody waits for", async (s) => {
       await s.call("POST", `${S}/prompt_async`, { values: s.at, body: s.prompt("say", "seven") });
       await s.idle(s.session);

@@ -68,4 +68,4 @@ for (const route of [
 ]) uses(route, SDK);
 
 /** Still being built: they may be absent. */
-export const NOT_YET = new Set([...USED.keys()]);
+export const NOT_YET = new Set(["GET /command", "POST /session/{sessionID}/command", "GET /vcs", "GET /api/health", "GET /api/command"]);
