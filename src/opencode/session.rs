@@ -197,7 +197,7 @@ pub struct PermissionRule {
 
 /// The message that a session was reverted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = SessionRevert)]
+#[schema(as = RevertPoint)]
 pub struct Revert {
     /// This message and all later ones are out of the conversation.
     #[serde(rename = "messageID")]

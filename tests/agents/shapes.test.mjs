@@ -64,6 +64,28 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     await fits("DELETE", "/session/{sessionID}/message/{messageID}", undefined, { messageID: info.id });
   });
 
+  test("what is run beside prompts", async () => {
+    await fits("GET", "/command");
+    const from = events.position();
+    await fits("POST", "/session/{sessionID}/shell", { agent: "build", command: "echo one; echo two >&2; exit 1" });
+    // One of Baton's templates, and one that the mock agent advertises.
+    for (const command of ["review", "shout"]) {
+      await fits("POST", "/session/{sessionID}/command", { command, arguments: "all of it" });
+    }
+    await fits("POST", "/session/{sessionID}/summarize", mock.model);
+    await fits("GET", "/session/{sessionID}/message");
+    await fits("POST", "/session/{sessionID}/init", { ...mock.model, messageID: "msg_of_init" });
+    await events.until((event) => event.type === "session.compacted", undefined, { from });
+    const running = fits("POST", "/session/{sessionID}/shell", { agent: "build", command: "echo begun; sleep 60" });
+    await events.until((event) => event.properties.part?.state?.metadata?.output === "begun\n", undefined, { from });
+    // Errors of a busy session have OpenCode's fields, and those of its other errors beside them.
+    const busy = await run.client.call("POST", `/session/${session}/shell`, { agent: "build", command: "echo no" });
+    const { _tag, sessionID, message } = busy.body;
+    assert.deepEqual([busy.status, shapes.named("SessionBusyError", { _tag, sessionID, message })], [409, []]);
+    await fits("POST", "/session/{sessionID}/abort");
+    await running;
+  });
+
   test("permissions and questions", async () => {
     for (const [text, asked, list, reply] of [
       ["permission", "permission.asked", "/permission", ["/permission/{requestID}/reply", { reply: "once" }]],
@@ -141,7 +163,7 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     // Were one of these missing, the tests above would not have provoked what they are meant to.
     for (const type of ["message.updated", "message.part.updated", "session.updated", "session.status", "session.error",
       "todo.updated", "file.edited", "permission.replied", "question.replied", "question.rejected", "message.removed",
-      "message.part.removed", "session.diff",
+      "message.part.removed", "session.diff", "session.compacted", "command.executed",
       "session.next.model.switched", "session.next.agent.switched"]) {
       assert.ok(seen.has(type), `no ${type} among ${[...seen.keys()].join(" ")}`);
     }

@@ -15,6 +15,7 @@ use crate::registry::{Defaults, ModelWish};
 
 /// What of the configuration can be changed.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ConfigUpdateInput)]
 pub struct ConfigUpdate {
     /// The model of sessions that name none, as `provider/model`.
     #[schema(nullable = false, example = "claude/opus")]

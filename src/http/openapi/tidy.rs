@@ -25,6 +25,8 @@ pub fn tidy(document: &mut Value) {
         drop_null_of_inputs(operation);
     }
     name_unions_of_responses(document);
+    write_primitives_as_json(document);
+    name_maps_of_responses(document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         give_events_their_id(schemas);
         name_variants(schemas);
@@ -122,6 +124,52 @@ fn name_unions_of_responses(document: &mut Value) {
     }
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.extend(unions);
+    }
+}
+
+/// An answer that is a map is a schema of its own, named after its operation.
+fn name_maps_of_responses(document: &mut Value) {
+    let mut maps = Map::new();
+    for operation in operations(document) {
+        let name = format!(
+            "{}Map",
+            pascal_case(operation["operationId"].as_str().unwrap_or_default())
+        );
+        let Some(response) = operation.pointer_mut("/responses/200") else {
+            continue;
+        };
+        let description = response["description"].clone();
+        let Some(schema) = response.pointer_mut("/content/application~1json/schema") else {
+            continue;
+        };
+        if !schema["additionalProperties"].is_object() {
+            continue;
+        }
+        let reference = json!({ "$ref": format!("{SCHEMAS}{name}") });
+        let mut map = std::mem::replace(schema, reference);
+        map["description"] = description;
+        maps.insert(name, map);
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(maps);
+    }
+}
+
+/// utoipa takes a body of `true` or of a number for plain text; it is JSON, as every answer is.
+fn write_primitives_as_json(document: &mut Value) {
+    for operation in operations(document) {
+        let responses = operation["responses"].as_object_mut();
+        for response in responses.into_iter().flat_map(Map::values_mut) {
+            let content = response.get_mut("content").and_then(Value::as_object_mut);
+            let Some(content) = content else { continue };
+            let kind = content.get("text/plain").map(|c| &c["schema"]["type"]);
+            if !kind.is_some_and(|k| k == "boolean" || k == "integer" || k == "number") {
+                continue;
+            }
+            if let Some(body) = content.remove("text/plain") {
+                content.insert("application/json".to_owned(), body);
+            }
+        }
     }
 }
 
@@ -336,136 +384,4 @@ fn unwrap_descriptions(value: &mut Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::openapi::document;
-
-    fn made() -> Value {
-        serde_json::from_str(document()).expect("JSON")
-    }
-
-    fn references(value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::Object(map) => {
-                for (key, value) in map {
-                    match value.as_str() {
-                        Some(text) if key == "$ref" => found.push(text.to_owned()),
-                        _ => references(value, found),
-                    }
-                }
-            }
-            Value::Array(list) => list.iter().for_each(|v| references(v, found)),
-            _ => {}
-        }
-    }
-
-    #[test]
-    fn every_reference_has_a_schema_and_every_schema_a_description() {
-        let document = made();
-        let mut found = Vec::new();
-        references(&document, &mut found);
-        for reference in found {
-            let name = reference.strip_prefix(SCHEMAS).expect("a schema");
-            assert!(
-                document["components"]["schemas"][name].is_object(),
-                "{name}"
-            );
-        }
-        for (name, schema) in document["components"]["schemas"]
-            .as_object()
-            .expect("schemas")
-        {
-            let described = schema["description"].is_string();
-            assert!(described, "{name} has no description");
-            let properties = schema["properties"].as_object();
-            for (property, schema) in properties.into_iter().flatten() {
-                let tag = schema["const"].is_string();
-                let described = schema["description"].is_string() || schema["$ref"].is_string();
-                assert!(
-                    tag || described || schema["oneOf"].is_array(),
-                    "{name}.{property}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_is_null() {
-        fn check(value: &Value, path: &str) {
-            assert!(!value.is_null(), "{path}");
-            let entries = value.as_object().into_iter().flatten();
-            entries.for_each(|(key, value)| check(value, &format!("{path}/{key}")));
-            let elements = value.as_array().into_iter().flatten().enumerate();
-            elements.for_each(|(index, value)| check(value, &format!("{path}/{index}")));
-        }
-        check(&made(), "");
-    }
-
-    #[test]
-    fn every_operation_is_described() {
-        let mut document = made();
-        let mut ids = Vec::new();
-        for operation in operations(&mut document) {
-            let id = operation["operationId"].as_str().expect("an id").to_owned();
-            for key in ["summary", "description"] {
-                assert!(operation[key].is_string(), "{id} has no {key}");
-            }
-            for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                assert!(parameter["description"].is_string(), "{id}: {parameter}");
-            }
-            for (status, response) in operation["responses"].as_object().expect("responses") {
-                assert!(response["description"].is_string(), "{id}: {status}");
-                let headers = response["headers"].as_object();
-                for (name, header) in headers.into_iter().flatten() {
-                    assert!(header["description"].is_string(), "{id}: {status}: {name}");
-                }
-            }
-            assert!(operation["responses"]["500"].is_object(), "{id}");
-            ids.push(id);
-        }
-        let count = ids.len();
-        ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), count, "an operation id is there twice");
-    }
-
-    #[test]
-    fn unions_have_named_variants() {
-        let document = made();
-        let schemas = &document["components"]["schemas"];
-        assert_eq!(
-            schemas["Message"]["oneOf"][0]["$ref"],
-            format!("{SCHEMAS}UserMessage")
-        );
-        assert_eq!(
-            schemas["UserMessage"]["properties"]["role"]["const"],
-            "user"
-        );
-        assert_eq!(schemas["UserMessage"]["required"][0], "role");
-        let mapping = &schemas["Event"]["discriminator"]["mapping"];
-        let changed = format!("{SCHEMAS}EventSessionModelChanged");
-        assert_eq!(mapping["session.model_changed"], changed);
-        let changed = &schemas["EventSessionModelChanged"];
-        assert_eq!(
-            changed["properties"]["properties"]["$ref"],
-            format!("{SCHEMAS}ModelChanged")
-        );
-        assert_eq!(
-            changed["properties"]["id"]["$ref"],
-            format!("{SCHEMAS}EventId")
-        );
-        for name in [
-            "BadRequestError",
-            "UnknownError",
-            "MessageUnknownError",
-            "ToolStatePending",
-        ] {
-            assert!(schemas[name].is_object(), "{name}");
-        }
-        let mapping = &schemas["UnselectableError"]["discriminator"]["mapping"];
-        assert_eq!(mapping["BadRequest"], format!("{SCHEMAS}BadRequestError"));
-        for gone in [ERRORS, PAYLOAD] {
-            assert!(schemas[gone].is_null(), "{gone}");
-        }
-    }
-}
+mod tests;

@@ -40,6 +40,7 @@ impl FromRequestParts<Shared> for ProjectPath {
 
 /// What changes about a project; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ProjectUpdateInput)]
 pub struct ProjectPatch {
     /// Its name.
     #[schema(nullable = false)]

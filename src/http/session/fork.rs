@@ -15,6 +15,7 @@ use crate::opencode::{MessageId, Session};
 
 /// How much of the conversation is copied.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SessionForkInput)]
 pub struct SessionFork {
     /// Only what comes before this message; left out, all of it.
     #[serde(rename = "messageID")]

@@ -15,6 +15,7 @@ const FIELDS: &[&str] = &["messageID", "partID"];
 
 /// Where to go back to.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SessionRevertInput)]
 pub struct SessionRevert {
     /// This message and everything after it is taken out. An answer goes together with its prompt.
     #[serde(rename = "messageID")]

@@ -16,6 +16,7 @@ use crate::opencode::event::{EventPayload, TuiPromptAppend};
 
 /// A text for the prompt of a terminal UI.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AppendPromptInput)]
 pub struct AppendPrompt {
     /// The text; at most 1 MiB.
     pub text: String,

@@ -35,6 +35,7 @@ const NAMES: &[(&str, &str)] = &[
 
 /// A command of the terminal UI.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ExecuteCommandInput)]
 pub struct ExecuteCommand {
     /// `session_new`, `agent_cycle` and so on, or the terminal UI's own name, such as `session.new`.
     #[schema(example = "agent_cycle")]

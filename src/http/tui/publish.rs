@@ -41,6 +41,7 @@ const TYPES: &[(&str, TuiEventType)] = &[
 
 /// An event for the terminal UIs.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = TuiPublishInput)]
 pub struct TuiPublish {
     /// Which.
     pub r#type: TuiEventType,

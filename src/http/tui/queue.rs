@@ -18,7 +18,7 @@ pub struct TuiRequest {
     #[schema(example = "/tui/append-prompt")]
     pub path: String,
     /// The request's body; null when it had none.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>, required)]
     pub body: Value,
 }
 

@@ -17,6 +17,7 @@ use crate::opencode::event::{EventPayload, TuiSessionSelect};
 
 /// The session to show.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SelectSessionInput)]
 pub struct SelectSession {
     /// The session.
     #[serde(rename = "sessionID")]

@@ -28,6 +28,7 @@ const VARIANTS: &[(&str, ToastVariant)] = &[
 
 /// A notification.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ShowToastInput)]
 pub struct ShowToast {
     /// Its title.
     #[schema(nullable = false)]

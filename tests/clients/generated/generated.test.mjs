@@ -3,12 +3,14 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startRun } from "../../agents/harness.mjs";
 import { node } from "../../agents/lib/packages.mjs";
+import { blockOf, blocksOf, readdressed, versionsIn } from "../lib/readme.mjs";
 
 const START_TIMEOUT_MS = 60_000;
 const LANGUAGE = { timeout: 600_000 };
@@ -17,6 +19,10 @@ const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const DOCUMENT = fileURLToPath(new URL("../../../openapi/openapi.json", import.meta.url));
+
+const README_SECTION = "## A generated client";
+/** What each of the README's programs prints. */
+const [README_TRANSCRIPT] = blocksOf(README_SECTION).filter(({ language }) => language === "");
 
 /** What the scenario prints, in whatever language. */
 const TRANSCRIPT = `\
@@ -47,6 +53,22 @@ test("TypeScript: @hey-api/openapi-ts, tsc --strict", LANGUAGE, async () => {
   assert.equal(stdout, TRANSCRIPT);
 });
 
+test("TypeScript as in the README", LANGUAGE, async () => {
+  const [install, generate, runIt] = blockOf("### TypeScript", "sh").split("\n");
+  const locked = JSON.parse(readFileSync(path.join(HERE, "typescript/package.json"), "utf8")).devDependencies;
+  for (const { name, version } of versionsIn(install)) assert.equal(locked[name], version);
+  const folder = scratch("typescript/readme");
+  const bin = path.join(HERE, "typescript/node_modules/.bin");
+  const PATH = `${bin}:${path.dirname(node())}:${process.env.PATH}`;
+  const typescript = languageIn("typescript/readme", { PATH, NO_COLOR: "1" });
+  writeFileSync(path.join(folder, "switch.ts"), readdressed(blockOf("### TypeScript", "ts"), url));
+  await typescript("bash", "-c", generate);
+  const strict = ["--strict", "--noEmit", "--target", "es2023", "--module", "esnext", "--moduleResolution", "bundler"];
+  await typescript("tsc", ...strict, "switch.ts");
+  const { stdout } = await typescript("bash", "-c", runIt);
+  assert.equal(stdout, README_TRANSCRIPT.text);
+});
+
 test("Python: openapi-python-client, mypy --strict", LANGUAGE, async () => {
   const bin = path.join(HERE, "python/.venv/bin");
   const python = languageIn("python", { PATH: `${bin}:${process.env.PATH}` });
@@ -58,17 +80,51 @@ test("Python: openapi-python-client, mypy --strict", LANGUAGE, async () => {
   assert.equal(stdout, TRANSCRIPT);
 });
 
-test("Rust: openapi-to-rust, warnings denied", LANGUAGE, async () => {
+test("Python as in the README", LANGUAGE, async () => {
+  const [install, generate, runIt] = blockOf("### Python", "sh").split("\n");
+  const requirements = readFileSync(path.join(HERE, "python/requirements.txt"), "utf8");
+  for (const { name, version } of versionsIn(install)) assert.ok(requirements.includes(`\n${name}==${version}\n`), name);
+  const folder = scratch("python/readme");
+  const python = languageIn("python/readme", { PATH: `${path.join(HERE, "python/.venv/bin")}:${process.env.PATH}` });
+  writeFileSync(path.join(folder, "switch.py"), readdressed(blockOf("### Python", "python"), url));
+  await python("bash", "-c", generate);
+  const { stdout } = await python("bash", "-c", runIt);
+  assert.equal(stdout, README_TRANSCRIPT.text);
+});
+
+test("Rust: openapi-to-rust as in the README, warnings denied", LANGUAGE, async () => {
+  const version = /openapi-to-rust@(\S+)/.exec(blockOf("### Rust", "sh"))[1];
+  const lock = readFileSync(path.join(HERE, "rust/Cargo.lock"), "utf8");
+  assert.ok(lock.includes(`name = "openapi-to-rust"\nversion = "${version}"`));
   const target = path.join(HERE, "rust/target");
   const rust = languageIn("rust", { CARGO_TARGET_DIR: target, CARGO_TERM_QUIET: "true" });
+  const paths = { '"openapi/openapi.json"': JSON.stringify(DOCUMENT), '"src/generated"': '"client/src"' };
+  const config = blockOf("### Rust", "toml").replace(/"(openapi\/|src\/).*"/g, (text) => paths[text]);
+  writeFileSync(path.join(HERE, "rust/openapi-to-rust.toml"), config);
   await rust("cargo", "build", "--locked", "--package", "generate");
-  const generated = await rust(path.join(target, "debug/generate"), DOCUMENT, "client/src");
+  const generated = await rust(path.join(target, "debug/generate"), "openapi-to-rust.toml");
   assert.equal(generated.all, "");
+
+  // The README's program has the client as a module of its own; it is compiled only once here.
+  mkdirSync(path.join(HERE, "rust/readme/src"), { recursive: true });
+  writeFileSync(path.join(HERE, "rust/readme/src/generated.rs"), "pub use baton_client::*;\n");
+  writeFileSync(path.join(HERE, "rust/readme/src/main.rs"), readdressed(blockOf("### Rust", "rust"), url));
   // Cargo.toml denies warnings.
-  await rust("cargo", "build", "--locked", "--package", "scenario");
+  await rust("cargo", "build", "--locked", "--workspace");
   const { stdout } = await rust(path.join(target, "debug/scenario"), url);
   assert.equal(stdout, TRANSCRIPT);
+  const readme = await rust(path.join(target, "debug/readme"));
+  assert.equal(readme.stdout, README_TRANSCRIPT.text);
 });
+
+/** An empty folder in which the document lies where it does in the repository. */
+function scratch(name) {
+  const folder = path.join(HERE, name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  symlinkSync(path.dirname(DOCUMENT), path.join(folder, "openapi"));
+  return folder;
+}
 
 /** Runs programs in a folder; a failure shows all that the program has said. */
 function languageIn(folder, env) {

@@ -1,6 +1,8 @@
 // Version 1 of the SDK, typed by its own definitions.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import {
   createOpencodeClient,
@@ -171,6 +173,35 @@ test("a wrong model is refused with a message that says what there is, and chang
   );
 });
 
+test("a session is forked, reverted and taken back", SCENARIO, async () => {
+  const session = await newSession();
+  const [kept, dropped] = [unique("plum"), unique("fig")];
+  await prompt(session, MOCK.say(kept), MOCK.first);
+  const second = await prompt(session, MOCK.say(dropped));
+  const messageID = second.info.parentID;
+  const fork = ok(await client.session.fork({ path: { id: session.id }, body: { messageID } }));
+  assert.notEqual(fork.id, session.id);
+  const recalled = await prompt(fork, MOCK.recall, MOCK.second);
+  assert.ok(recalled.text.includes(kept) && !recalled.text.includes(dropped));
+
+  const reverted = ok(await client.session.revert({ path: { id: session.id }, body: { messageID } }));
+  assert.equal(reverted.revert?.messageID, messageID);
+  const back = ok(await client.session.unrevert({ path: { id: session.id } }));
+  assert.equal(back.revert, undefined);
+  assert.ok((await prompt(session, MOCK.recall)).text.includes(dropped));
+});
+
+test("files are listed, read and found", SCENARIO, async () => {
+  const needle = unique("needle");
+  writeFileSync(path.join(run.work, "haystack.txt"), `hay\n${needle}\n`);
+  const files = ok(await client.file.list({ query: { path: "." } }));
+  assert.ok(files.some(({ name, type }) => name === "haystack.txt" && type === "file"));
+  assert.ok(ok(await client.file.read({ query: { path: "haystack.txt" } })).content.includes(needle));
+  assert.deepEqual(ok(await client.find.files({ query: { query: "haystack" } })), ["haystack.txt"]);
+  const [match] = ok(await client.find.text({ query: { pattern: needle } }));
+  assert.deepEqual([match?.path.text, match?.line_number], ["haystack.txt", 2]);
+});
+
 test("providers, agents, configuration, paths", SCENARIO, async () => {
   const { all, connected, default: defaults } = ok(await client.provider.list());
   assert.deepEqual(connected.toSorted(), ["mock", "opencode"]);
@@ -183,5 +214,6 @@ test("providers, agents, configuration, paths", SCENARIO, async () => {
   assert.ok(agents.some(({ name, mode }) => name === "build" && mode === "primary"));
   ok(await client.config.get());
   assert.equal(ok(await client.path.get()).directory, run.work);
-  assert.equal(ok(await client.project.current()).worktree, run.work);
+  // Outside of a repository there is one project for everything.
+  assert.equal(ok(await client.project.current()).worktree, "/");
 });

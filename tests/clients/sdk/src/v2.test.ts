@@ -1,6 +1,8 @@
 // Version 2 of the SDK, typed by its own definitions.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import {
   createOpencodeClient,
@@ -212,6 +214,61 @@ test("the agent is switched, and a wrong one is refused", SCENARIO, async () => 
   assert.match(error.message, /nobody/);
 });
 
+test("a session is forked, reverted and taken back", SCENARIO, async () => {
+  const session = await newSession();
+  const [kept, dropped] = [unique("plum"), unique("fig")];
+  await prompt(session, MOCK.say(kept), MOCK.first);
+  const second = await prompt(session, MOCK.say(dropped));
+  const messageID = second.info.parentID;
+  const fork = ok(await client.session.fork({ sessionID: session.id, messageID }));
+  assert.notEqual(fork.id, session.id);
+  await switchModel(fork, MOCK.second);
+  const recalled = await prompt(fork, MOCK.recall);
+  assert.deepEqual(modelOf(recalled.info), MOCK.second);
+  assert.ok(recalled.text.includes(kept) && !recalled.text.includes(dropped));
+
+  const reverted = ok(await client.session.revert({ sessionID: session.id, messageID }));
+  assert.equal(reverted.revert?.messageID, messageID);
+  const back = ok(await client.session.unrevert({ sessionID: session.id }));
+  assert.equal(back.revert, undefined);
+  assert.ok((await prompt(session, MOCK.recall)).text.includes(dropped));
+});
+
+test("parts and messages are changed and deleted", SCENARIO, async () => {
+  const session = await newSession();
+  const { info } = await prompt(session, "echo before", MOCK.first);
+  const message = { sessionID: session.id, messageID: info.id };
+  const { parts } = ok(await client.session.message(message));
+  const text = parts.find((part) => part.type === "text") ?? assert.fail("an answer has a text");
+  const changed = ok(await client.part.update({ ...message, partID: text.id, part: { ...text, text: "after" } }));
+  assert.equal(changed.type === "text" && changed.text, "after");
+  assert.equal(ok(await client.part.delete({ ...message, partID: text.id })), true);
+  assert.ok(!ok(await client.session.message(message)).parts.some(({ id }) => id === text.id));
+  assert.equal(ok(await client.session.deleteMessage(message)), true);
+  assert.ok(!ok(await client.session.messages({ sessionID: session.id })).some((one) => one.info.id === info.id));
+});
+
+test("files are listed, read and found", SCENARIO, async () => {
+  const needle = unique("needle");
+  writeFileSync(path.join(run.work, "haystack.txt"), `hay\n${needle}\n`);
+  const files = ok(await client.file.list({ path: "." }));
+  assert.ok(files.some(({ name, type }) => name === "haystack.txt" && type === "file"));
+  assert.ok(ok(await client.file.read({ path: "haystack.txt" })).content.includes(needle));
+  assert.deepEqual(ok(await client.find.files({ query: "haystack" })), ["haystack.txt"]);
+  const [match] = ok(await client.find.text({ pattern: needle }));
+  assert.deepEqual([match?.path.text, match?.line_number], ["haystack.txt", 2]);
+});
+
+test("OpenCode 2's routes list models, agents and the session", SCENARIO, async () => {
+  const session = await newSession();
+  await switchModel(session, MOCK.second);
+  const { data: one } = ok(await client.v2.session.get({ sessionID: session.id }));
+  assert.equal(one.model?.id, MOCK.second.modelID);
+  const { data: models } = ok(await client.v2.model.list());
+  assert.ok(models.some(({ id, providerID }) => providerID === "mock" && id === MOCK.first.modelID));
+  ok(await client.v2.agent.list());
+});
+
 test("providers, agents, configuration, paths", SCENARIO, async () => {
   const { all, connected } = ok(await client.provider.list());
   assert.deepEqual(connected.toSorted(), ["mock", "opencode"]);
@@ -221,5 +278,6 @@ test("providers, agents, configuration, paths", SCENARIO, async () => {
   assert.ok(ok(await client.app.agents()).some(({ name, mode }) => name === "plan" && mode === "primary"));
   ok(await client.config.get());
   assert.equal(ok(await client.path.get()).directory, run.work);
-  assert.equal(ok(await client.project.current()).worktree, run.work);
+  // Outside of a repository there is one project for everything.
+  assert.equal(ok(await client.project.current()).worktree, "/");
 });
