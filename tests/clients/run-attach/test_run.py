@@ -80,3 +80,17 @@ def test_a_file_is_attached(run, baton):
     run.answer("-m", ALPHA.argument, "-f", name, "--", "SAY", "x")
     asked = "\n".join(message["text"] for message in baton.last_turn()["messages"])
     assert content in asked, asked
+
+
+def test_a_command_of_the_agent_is_run(run):
+    word = unique("loud")
+    ran = run("-m", MOCK_FAST.argument, "--command", "shout", word)
+    assert ran.status == 0 and word.upper() in ran.out, ran
+
+
+def test_a_command_of_baton_reaches_the_model(run, baton):
+    word = unique("focus")
+    ran = run("-m", ALPHA.argument, "--command", "init", word)
+    assert ran.status == 0 and "[alpha]" in ran.out, ran
+    asked = baton.last_turn()["messages"][-1]["text"]
+    assert "AGENTS.md" in asked and word in asked, asked

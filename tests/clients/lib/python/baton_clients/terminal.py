@@ -1,6 +1,7 @@
 """A program in a pseudo-terminal, and what stands on its screen."""
 
 import re
+import signal
 import threading
 import time
 
@@ -180,8 +181,11 @@ class Terminal:
 
     def close(self):
         """Ends the program, whatever it does."""
-        self._child.close(force=True)
+        # pexpect's own way waits a tenth of a second for the end of a killed program, which a busy machine exceeds.
+        self._child.kill(signal.SIGKILL)
         self._reader.join(END_S)
+        self._child.wait()
+        self._child.close()
 
     def framed(self):
         """The screen for the message of a failed test."""
