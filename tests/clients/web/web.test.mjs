@@ -38,11 +38,6 @@ const OPENCODE = {
   question: null,
 };
 
-/** Routes that the UI asks for and that are being built; the UI does without them. */
-const ABSENT_YET = ["project", "vcs", "command"].map(
-  (route) => new RegExp(`^404 GET \\S+/opencode/${route}(\\?|$)`),
-);
-
 const stage = new Stage();
 before(() => stage.open());
 after(() => stage.close());
@@ -66,13 +61,13 @@ function scenario(backend, other) {
   after(() => end(at));
 
   if (backend === MOCK) {
-    step("Baton is added in the settings, and is healthy", async ({ ui, run }) => {
-      await ui.rememberProject({ url: run.client.base, work: run.work });
+    step("Baton is added in the settings, is healthy, and opens a folder as a project", async ({ ui, run }) => {
       await ui.open();
       const dialog = await ui.addServer({ url: run.client.base });
       await dialog.waitFor({ state: "detached" });
       await ui.closeSettings();
       await ui.serverIsHealthy();
+      await ui.openProject(run.work);
     });
   } else {
     step("Baton is remembered by the browser, and is healthy", async ({ ui, run }) => {
@@ -244,7 +239,7 @@ function scenario(backend, other) {
   });
 }
 
-/** What the UI itself gives up when a page is left, and what is not there yet. */
+/** What the UI itself gives up when a page is left. */
 function isExpected(request) {
-  return request.startsWith("net::ERR_ABORTED") || ABSENT_YET.some((route) => route.test(request));
+  return request.startsWith("net::ERR_ABORTED");
 }
