@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use baton::agent::Timeouts;
 use baton::agent::pool::{Ledger, Pool, PoolLimits};
 use baton::agent::spec;
+use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
@@ -86,6 +87,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         pool: Arc::clone(&pool),
         snapshots: Arc::new(Snapshots::new(folder, false)),
         shell,
+        commands: Sources::default(),
         projects,
         settings,
     };

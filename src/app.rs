@@ -244,6 +244,7 @@ impl Parts {
             pool: Arc::clone(&pool),
             snapshots: Arc::clone(&snapshots),
             shell,
+            commands: settings.commands.clone(),
             projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::{AgentSpec, builtins};
+use crate::command::Sources;
 use crate::event::RingLimits;
 use crate::registry::ModelWish;
 use crate::session::handoff::Budget;
@@ -154,12 +155,14 @@ impl Places {
         })
     }
 
+    /// Where programs keep their configuration.
+    fn config_home(&self) -> Option<PathBuf> {
+        let default = || Some(self.home.as_ref()?.join(".config"));
+        self.config_home.clone().or_else(default)
+    }
+
     fn default_config_file(&self) -> Option<PathBuf> {
-        let base = self
-            .config_home
-            .clone()
-            .or_else(|| Some(self.home.as_ref()?.join(".config")))?;
-        Some(base.join("baton/baton.toml"))
+        Some(self.config_home()?.join("baton/baton.toml"))
     }
 }
 
@@ -243,6 +246,8 @@ pub struct Settings {
     pub snapshot: bool,
     /// The backends.
     pub backends: BackendSettings,
+    /// Where the templates of slash commands come from.
+    pub commands: Sources,
     /// Bounds.
     pub limits: Limits,
 }
@@ -285,6 +290,10 @@ impl Settings {
                 .unwrap_or_else(|| places.directory.clone()),
             snapshot: file.snapshot.unwrap_or(true),
             backends,
+            commands: Sources {
+                configured: file.commands()?,
+                opencode_config: places.config_home().map(|home| home.join("opencode")),
+            },
             limits: file.limits.resolve(&file.timeouts)?,
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod command;
 pub mod config;
 pub mod event;
 pub mod git;

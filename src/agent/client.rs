@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::commands::{self, AgentCommand};
 use super::connection::{CallError, Connection, Inbound};
 use super::options::{Kind, Options, Via};
 
@@ -60,6 +61,8 @@ pub struct Opened {
     pub inbox: mpsc::Receiver<Inbound>,
     /// A text that the agent sends by itself, and that is part of no answer.
     pub greeting: Option<String>,
+    /// The slash commands that it has told already.
+    pub commands: Option<Vec<AgentCommand>>,
 }
 
 /// Why a value could not be chosen.
@@ -162,6 +165,7 @@ pub async fn new_session(
         options: Options::from_session_reply(&reply),
         native_session,
         inbox,
+        commands: None,
     })
 }
 
@@ -191,14 +195,11 @@ pub async fn reopen_session(
     };
     let mut inbox = connection.attach(native_session);
     let params = json!({ "sessionId": native_session, "cwd": cwd, "mcpServers": [] });
-    let result = draining(
-        &mut inbox,
-        connection.call(method, params, timeout),
-        |_replayed| (),
-    )
-    .await;
+    let mut told = None;
+    let call = connection.call(method, params, timeout);
+    let result = draining(&mut inbox, call, |message| note(&mut told, &message)).await;
     if how == Reopen::Load && result.is_ok() {
-        until_quiet(&mut inbox).await;
+        until_quiet(&mut inbox, &mut told).await;
     }
     match result {
         Ok(reply) => {
@@ -208,6 +209,7 @@ pub async fn reopen_session(
                 options,
                 inbox,
                 greeting: None,
+                commands: told,
             })
         }
         Err(error) => {
@@ -219,11 +221,23 @@ pub async fn reopen_session(
 
 /// Swallows what an agent replays after its reply to `session/load`. The protocol has no end mark for
 /// that, so it is over when nothing has come for a moment.
-async fn until_quiet(inbox: &mut mpsc::Receiver<Inbound>) {
-    let replayed =
-        async { while let Ok(Some(_)) = tokio::time::timeout(LOAD_QUIET, inbox.recv()).await {} };
+async fn until_quiet(inbox: &mut mpsc::Receiver<Inbound>, told: &mut Option<Vec<AgentCommand>>) {
+    let replayed = async {
+        while let Ok(Some(message)) = tokio::time::timeout(LOAD_QUIET, inbox.recv()).await {
+            note(told, &message);
+        }
+    };
     // An agent that never falls silent is not waited for; its chatter would be in the next answer.
     let _chatters = tokio::time::timeout(LOAD_QUIET_AT_MOST, replayed).await;
+}
+
+/// Keeps the slash commands of a message, if it tells any; of several lists the last one counts.
+pub fn note(told: &mut Option<Vec<AgentCommand>>, message: &Inbound) {
+    if let Inbound::Update(update) = message
+        && let Some(commands) = commands::read(update)
+    {
+        *told = Some(commands);
+    }
 }
 
 /// Waits for a call while reading the session's inbox, so that a full inbox cannot keep the agent's

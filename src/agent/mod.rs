@@ -2,10 +2,11 @@
 //!
 //! [`spec`] says how an agent is started and what must be known about it beforehand; [`process`]
 //! starts and ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
-//! (models, modes, efforts); [`client`] has the calls that Baton makes; [`pool`] shares processes
+//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes; [`pool`] shares processes
 //! between sessions. Nothing here knows sessions of Baton, only native sessions of agents.
 
 pub mod client;
+pub mod commands;
 pub mod connection;
 pub mod mock;
 pub mod options;

@@ -10,6 +10,7 @@ use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_QUEUE_PROMPTS, Limits, with
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;
+use crate::command::Command;
 use crate::event::RingLimits;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
@@ -29,6 +30,8 @@ pub(super) struct ConfigFile {
     pub server: ServerTable,
     /// Backends, changed or added.
     agents: BTreeMap<String, AgentTable>,
+    /// Slash commands.
+    commands: BTreeMap<String, CommandTable>,
     /// Bounds.
     pub limits: LimitsTable,
     /// How long to wait for agents.
@@ -54,6 +57,15 @@ struct AgentTable {
     models: Option<Vec<String>>,
     plan_modes: Option<Vec<String>>,
     one_session_per_process: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandTable {
+    template: String,
+    description: Option<String>,
+    agent: Option<String>,
+    model: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,6 +133,28 @@ impl ConfigFile {
             table.apply(id, &mut all[place]);
         }
         Ok(all)
+    }
+}
+
+impl ConfigFile {
+    /// The slash commands of the file.
+    pub fn commands(&self) -> Result<Vec<Command>, ConfigError> {
+        let command = |(name, table): (&String, &CommandTable)| {
+            if name.is_empty() || name.starts_with('/') || name.contains(char::is_whitespace) {
+                return Err(ConfigError(format!(
+                    "[commands.{name:?}]: the name of a command has no white space in it and no slash in front"
+                )));
+            }
+            Ok(Command {
+                name: name.clone(),
+                description: table.description.clone(),
+                agent: table.agent.clone(),
+                model: table.model.clone(),
+                subtask: None,
+                template: table.template.trim().to_owned(),
+            })
+        };
+        self.commands.iter().map(command).collect()
     }
 }
 

@@ -28,6 +28,8 @@ use crate::store::StoreError;
 const QUEUE_RETRY_AFTER_S: u64 = 5;
 /// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
+/// What OpenCode 2 calls a cursor that leads nowhere.
+const INVALID_CURSOR: &str = "InvalidCursorError";
 
 /// What part of a request is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -101,6 +103,17 @@ pub struct AgentNotFoundData {
     pub agent: String,
     /// The agents that can be had.
     pub available: Vec<String>,
+}
+
+/// A slash command that is not known.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct CommandNotFoundData {
+    /// What is not known, with what is alike.
+    pub message: String,
+    /// The command that was asked for.
+    pub command: String,
+    /// Commands to take instead.
+    pub suggestions: Vec<String>,
 }
 
 /// A session, message, request or route that is not there.
@@ -184,6 +197,8 @@ pub enum ErrorBody {
     ProviderNotConnectedError(NotConnectedData),
     /// The agent is not known, or not with this provider.
     AgentNotFoundError(AgentNotFoundData),
+    /// There is no such slash command.
+    CommandNotFoundError(CommandNotFoundData),
     /// No password, or a wrong one.
     UnauthorizedError(MessageData),
     /// A page of another web site, or a host name that is not this server's.
@@ -259,8 +274,7 @@ impl Problem {
 
     /// 400 for a cursor that leads nowhere.
     pub fn cursor(message: &str) -> Self {
-        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]"))
-            .tagged("InvalidCursorError")
+        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]")).tagged(INVALID_CURSOR)
     }
 
     fn in_both_shapes(mut self) -> Self {
@@ -407,6 +421,10 @@ impl Problem {
             flat.extend(data.clone());
         }
         flat.extend(self.0.tagged.clone());
+        if tag == INVALID_CURSOR {
+            // OpenCode's shape of this one has nothing but its message.
+            flat.remove("kind");
+        }
         flat
     }
 }
@@ -484,6 +502,20 @@ impl From<session::Error> for Problem {
                     .in_both_shapes()
             }
             Error::Select(error) => error.into(),
+            Error::UnknownCommand {
+                command,
+                suggestions,
+            } => {
+                let data = CommandNotFoundData {
+                    message,
+                    command,
+                    suggestions,
+                };
+                Self::new(
+                    StatusCode::BAD_REQUEST,
+                    ErrorBody::CommandNotFoundError(data),
+                )
+            }
             Error::RevisionConflict {
                 revision,
                 selection,

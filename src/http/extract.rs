@@ -52,11 +52,6 @@ impl<const MERGE: bool> Body<MERGE> {
             .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
     }
 
-    /// The whole body, when there is one.
-    pub fn value(&self) -> Option<&Value> {
-        self.0.as_ref()
-    }
-
     /// The fields of the body, when there is one.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod auth;
+pub mod command;
 pub mod config;
 pub mod cors;
 pub mod credential;

@@ -69,6 +69,8 @@ responses! {
     Invalid = "400", "The request cannot be understood; the message has the path of the field.", ["BadRequestError"];
     Unselectable = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.",
         ["BadRequestError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
+    UnknownCommand = "400", "The request cannot be understood, there is no such command, or what it selects cannot be had. Nothing was changed.",
+        ["BadRequestError", "CommandNotFoundError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
     NotThere = "404", "There is no such session, message or request.", ["NotFoundError"];
     Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"];
     MessageExists = "409", "There is a message with this id already.", ["MessageExistsError"];

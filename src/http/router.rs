@@ -15,9 +15,9 @@ use super::error::{self, Problem};
 use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
-    agent, auth, config, cors, credential, docs, event, experimental, formatter, global, guard,
-    instance, log, lsp, mcp, message, path, permission, project, provider, pty, question, session,
-    skill, tui, v2,
+    agent, auth, command, config, cors, credential, docs, event, experimental, formatter, global,
+    guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty, question,
+    session, skill, tui, v2,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -89,6 +89,8 @@ fn history() -> OpenApiRouter<Shared> {
 fn runs() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(session::shell::shell))
+        .routes(routes!(session::command::command))
+        .routes(routes!(command::list::list))
         .routes(routes!(session::summarize::summarize))
 }
 
@@ -211,6 +213,7 @@ fn v2_sessions() -> OpenApiRouter<Shared> {
         .routes(routes!(session::prompt::prompt))
         .routes(routes!(session::interrupt::interrupt))
         .routes(routes!(session::wait::wait))
+        .routes(routes!(session::compact::compact))
         .routes(routes!(session::history::history))
         .routes(routes!(session::event::events))
         .routes(routes!(session::permissions::list))

@@ -138,7 +138,10 @@ fn model_of(
 }
 
 /// The variant: absent keeps it, null takes the model's default.
-fn variant_of(fields: &Fields<'_>) -> Result<VariantWish, Problem> {
+///
+/// # Errors
+/// When it is no string.
+pub fn variant_of(fields: &Fields<'_>) -> Result<VariantWish, Problem> {
     if fields.raw("variant").is_none() {
         return Ok(VariantWish::Keep);
     }

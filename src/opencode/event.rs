@@ -63,6 +63,9 @@ pub enum EventPayload {
     /// The conversation goes on from a summary.
     #[serde(rename = "session.compacted")]
     SessionCompacted(SessionCompacted),
+    /// A slash command was answered.
+    #[serde(rename = "command.executed")]
+    CommandExecuted(CommandExecuted),
     /// A message was made or has changed.
     #[serde(rename = "message.updated")]
     MessageUpdated(MessageEvent),
@@ -192,6 +195,21 @@ pub struct SessionCompacted {
     /// The session.
     #[serde(rename = "sessionID")]
     pub session_id: SessionId,
+}
+
+/// A slash command was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CommandExecuted {
+    /// Its name.
+    pub name: String,
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// What was typed behind it.
+    pub arguments: String,
+    /// The answer.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
 }
 
 /// Something failed in a session.

@@ -18,13 +18,16 @@ use tokio::sync::{Mutex, watch};
 
 use crate::agent::Timeouts;
 use crate::agent::client::AgentInfo;
+use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
 use crate::agent::pool::Ledger;
 use crate::agent::spec::AgentSpec;
 use crate::store::{Change, Store};
 
 pub use defaults::{Defaults, DefaultsError};
-pub use resolve::{BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish};
+pub use resolve::{
+    BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish, alike, did_you_mean,
+};
 
 /// A backend that could not run, or that lacks a wanted model, is probed again when it is asked for,
 /// but not more often than this.
@@ -77,6 +80,9 @@ pub struct Catalogue {
     pub plan_mode: Option<String>,
     /// How it changes its model.
     pub switch: SwitchMethod,
+    /// Its slash commands, as it tells them in an empty directory.
+    #[serde(default)]
+    pub commands: Vec<AgentCommand>,
 }
 
 impl Catalogue {
@@ -319,6 +325,21 @@ impl Registry {
             let models = backend.catalogue.iter_mut().flat_map(|c| &mut c.models);
             for model in models.filter(|m| m.id == model) {
                 model.context_tokens = Some(tokens);
+            }
+        });
+        self.save(id).await;
+    }
+
+    /// Notes the slash commands of a backend whose probe has not been told any.
+    pub async fn note_commands(&self, id: &str, commands: &[AgentCommand]) {
+        let catalogue = self.snapshot.borrow().catalogue(id).cloned();
+        let lacks = catalogue.is_some_and(|c| c.commands.is_empty());
+        if !lacks || commands.is_empty() {
+            return;
+        }
+        self.update(id, |backend| {
+            if let Some(catalogue) = &mut backend.catalogue {
+                catalogue.commands = commands.to_vec();
             }
         });
         self.save(id).await;

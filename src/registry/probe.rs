@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Catalogue, ModelInfo, Status, SwitchMethod};
 use crate::agent::Timeouts;
 use crate::agent::client::{self, AUTH_REQUIRED, AgentInfo, Opened};
+use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
 use crate::agent::pool::{Ledger, last_words};
@@ -18,6 +19,8 @@ use crate::agent::spec::AgentSpec;
 const VARIANT_MODELS_MAX: usize = 64;
 /// Time for that.
 const VARIANTS_AT_MOST: Duration = Duration::from_secs(20);
+/// How long to wait for an agent's list of commands, once everything else is known.
+const COMMANDS_AT_MOST: Duration = Duration::from_millis(500);
 /// The model of a backend that advertises none and is configured with none.
 pub const ONLY_MODEL: &str = "default";
 
@@ -113,7 +116,7 @@ async fn ask(
     let info = client::initialize(connection, timeouts.start)
         .await
         .map_err(Failure::Call)?;
-    let opened = match client::new_session(connection, scratch, timeouts.session).await {
+    let mut opened = match client::new_session(connection, scratch, timeouts.session).await {
         Ok(opened) => opened,
         Err(CallError::Rpc(error)) if error.code == AUTH_REQUIRED => {
             return Err(Failure::SignedOut(info));
@@ -124,8 +127,9 @@ async fn ask(
     let can_close = catalogue.info.capabilities.close;
     let native_session = opened.native_session.clone();
     if opened.options.model.is_some() {
-        read_variants(connection, opened, &mut catalogue, timeouts.switch).await;
+        read_variants(connection, &mut opened, &mut catalogue, timeouts.switch).await;
     }
+    catalogue.commands = read_commands(&mut opened).await;
     if can_close {
         let params = serde_json::json!({ "sessionId": native_session });
         // The process is ended next; closing only keeps its list of sessions tidy.
@@ -190,6 +194,7 @@ fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Catalogue {
             .as_ref()
             .map(|c| c.values.clone())
             .unwrap_or_default(),
+        commands: Vec::new(),
         default_mode: options.mode.as_ref().map(|c| c.current.clone()),
         plan_mode: spec.plan_modes.iter().find(offers).cloned(),
         switch,
@@ -201,7 +206,7 @@ fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Catalogue {
 /// user's new default.
 async fn read_variants(
     connection: &Arc<Connection>,
-    mut opened: Opened,
+    opened: &mut Opened,
     catalogue: &mut Catalogue,
     timeout: Duration,
 ) {
@@ -234,13 +239,31 @@ async fn read_variants(
             model,
             timeout,
         );
-        let switched = client::draining(&mut opened.inbox, switch, |_| ()).await;
+        let told = &mut opened.commands;
+        let hear = |message| client::note(told, &message);
+        let switched = client::draining(&mut opened.inbox, switch, hear).await;
         match switched {
             Ok(()) if *model != first => note(catalogue, model, opened.options.variant.as_ref()),
             Ok(()) => {}
             Err(error) => tracing::debug!("the variants of {model} are not known: {error}"),
         }
     }
+}
+
+/// The slash commands that an agent tells by itself, soon after it has opened a session.
+async fn read_commands(opened: &mut Opened) -> Vec<AgentCommand> {
+    let (inbox, told) = (&mut opened.inbox, &mut opened.commands);
+    let first = async {
+        while told.is_none() {
+            match inbox.recv().await {
+                Some(message) => client::note(told, &message),
+                None => return,
+            }
+        }
+    };
+    // An agent without commands tells nothing at all.
+    let _or_none = tokio::time::timeout(COMMANDS_AT_MOST, first).await;
+    opened.commands.take().unwrap_or_default()
 }
 
 /// The efforts that a user can select, and the one that stands for none of them.

@@ -145,7 +145,8 @@ pub enum SelectError {
     NothingToSelect,
 }
 
-fn did_you_mean(suggestions: &[String]) -> String {
+/// A question to put behind an error; empty when nothing is alike.
+pub fn did_you_mean(suggestions: &[String]) -> String {
     if suggestions.is_empty() {
         String::new()
     } else {

@@ -86,8 +86,8 @@ impl Sessions {
         if locked.runtime.last_seq == 0 {
             return Ok(None);
         }
-        let agent = current.map_or(BUILD, |c| c.agent.as_str());
-        let message = user_message(session, &selection, agent, auto);
+        // Clients take the model of the last prompt for the one that is selected, and so it has to be.
+        let message = user_message(session, current.unwrap_or(&selection), auto);
         let work = Work::Compact { auto };
         let answer = self
             .admit_work(session, &mut locked, message, work, selection)
@@ -116,12 +116,7 @@ fn summariser(
     }
 }
 
-fn user_message(
-    session: &Session,
-    selection: &Selection,
-    agent: &str,
-    auto: bool,
-) -> MessageWithParts {
+fn user_message(session: &Session, selection: &Selection, auto: bool) -> MessageWithParts {
     let id = MessageId::new();
     let part = Part::Compaction(CompactionPart {
         id: PartId::new(),
@@ -134,7 +129,7 @@ fn user_message(
         session_id: session.id.clone(),
         time: UserTime { created: now_ms() },
         summary: None,
-        agent: agent.to_owned(),
+        agent: selection.agent.clone(),
         model: selection.message_model(),
         system: None,
     });
@@ -157,17 +152,16 @@ impl Worker {
             prepared = self.prepare_summary(&queued) => prepared,
         };
         self.begin(&queued, 0.0, None).await;
-        let done = match prepared {
-            Ok((live, blocks)) => self.write_summary(&queued, live, blocks, abort).await,
+        match prepared {
+            Ok((live, blocks)) => {
+                self.write_summary(&queued, auto, live, blocks, abort).await;
+            }
             Err(error) => {
                 let aborted = matches!(error, MessageError::MessageAbortedError { .. });
                 let reason = if aborted { "aborted" } else { "error" };
                 self.finish_compaction(reason, Tokens::default(), Some(error))
-                    .await
+                    .await;
             }
-        };
-        if done && auto {
-            self.go_on().await;
         }
     }
 
@@ -214,10 +208,11 @@ impl Worker {
     async fn write_summary(
         &mut self,
         queued: &Queued,
+        auto: bool,
         mut live: Live,
         blocks: Vec<Value>,
         abort: watch::Receiver<bool>,
-    ) -> bool {
+    ) {
         let mut outcome = self.give(queued, &mut live, blocks, abort.clone()).await;
         if outcome.dead_on_arrival
             && let Ok((next, blocks)) = self.prepare_summary(queued).await
@@ -232,9 +227,12 @@ impl Worker {
             None => self.no_summary(provider).await,
             error => error,
         };
-        let done = self.finish_compaction(&reason, tokens, error).await;
+        if auto && error.is_none() {
+            // Before the turn ends, so that the session is not taken for idle in between.
+            self.go_on().await;
+        }
+        self.finish_compaction(&reason, tokens, error).await;
         self.let_go(live, &outcome).await;
-        done
     }
 
     /// An answer without a text is no summary.
@@ -251,16 +249,11 @@ impl Worker {
     }
 
     /// Ends the summary. If it is one, every native session is forgotten in the same batch.
-    async fn finish_compaction(
-        &self,
-        reason: &str,
-        tokens: Tokens,
-        error: Option<MessageError>,
-    ) -> bool {
+    async fn finish_compaction(&self, reason: &str, tokens: Tokens, error: Option<MessageError>) {
         let mut locked = self.session.locked.lock().await;
         locked.runtime.compacting = None;
         let Some(mut answering) = locked.runtime.answering.take() else {
-            return false;
+            return;
         };
         let done = error.is_none();
         let mut events = answering.finish(reason, tokens, error.clone(), None);
@@ -287,7 +280,6 @@ impl Worker {
         };
         self.end_turn(&mut locked, batch, events, None, answer)
             .await;
-        done
     }
 
     /// The native session of a summary is needed no more.

@@ -26,6 +26,14 @@ pub enum Error {
     /// The wished selection cannot be had.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// There is no such slash command.
+    #[error("There is no command \"{command}\".{} GET /command lists what there is.", crate::registry::did_you_mean(.suggestions))]
+    UnknownCommand {
+        /// What was asked for.
+        command: String,
+        /// What is alike.
+        suggestions: Vec<String>,
+    },
     /// The session has moved on since the client read it.
     #[error(
         "The session is at revision {revision}, not at the one in If-Match. Read it again and decide anew."

@@ -141,7 +141,7 @@ fn fresh(from: &SessionState) -> SessionState {
         selection_revision: 0,
         last_applied: None,
         told: from.selection.clone().map(Told::by_prompt),
-        metadata: None,
+        metadata: from.metadata.clone(),
         // A fork must not be allowed what its origin is not.
         permission: from.permission.clone(),
         time: SessionTime {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod command;
 mod committing;
 mod compact;
 mod cut;
@@ -44,6 +45,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::Timeouts;
 use crate::agent::pool::Pool;
+use crate::command::Sources;
 use crate::event::Bus;
 use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::message::{AssistantMessage, Message, MessageError, MessageWithParts, Part};
@@ -59,6 +61,7 @@ use ask::Asks;
 use committing::Committing;
 use state::{Binding, Locked, Session, SessionState, put};
 
+pub use command::CommandCall;
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Prompt, Update};
 pub use shell::ShellLine;
@@ -93,6 +96,8 @@ pub struct Deps {
     pub snapshots: Arc<Snapshots>,
     /// Runs the user's own commands.
     pub shell: Shell,
+    /// Where the templates of slash commands come from.
+    pub commands: Sources,
     /// What directories belong to.
     pub projects: Arc<Projects>,
     /// What can be set.
@@ -127,6 +132,7 @@ pub struct Sessions {
     pool: Arc<Pool>,
     snapshots: Arc<Snapshots>,
     shell: Shell,
+    commands: Arc<Sources>,
     projects: Arc<Projects>,
     settings: Settings,
     all: RwLock<HashMap<SessionId, Arc<Session>>>,
@@ -170,6 +176,7 @@ impl Sessions {
             pool,
             snapshots,
             shell,
+            commands,
             projects,
             settings,
         } = deps;
@@ -201,6 +208,7 @@ impl Sessions {
             pool,
             snapshots,
             shell,
+            commands: Arc::new(commands),
             projects,
             settings,
             all: RwLock::new(all),

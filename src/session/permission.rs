@@ -58,6 +58,9 @@ impl WaitingPermission {
         if let Some(title) = request.tool_call.fields.title {
             metadata.entry("title").or_insert(Value::String(title));
         }
+        if permission == "edit" {
+            metadata.extend(call.proposed_edit());
+        }
         let request_for_clients = PermissionRequest {
             id: PermissionId::new(),
             session_id: session.clone(),

@@ -120,7 +120,10 @@ impl Sessions {
         locked.runtime.last_seq = seq;
         events.extend(message_events(session, &message));
         let id = message.info.id().clone();
-        let work = Work::Prompt;
+        let work = match prompt.native_command {
+            true => Work::Command,
+            false => Work::Prompt,
+        };
         let answer = (!prompt.no_reply)
             .then(|| enqueue(session, &mut locked, id, seq, work, selection, &mut events));
         self.publish(session, &events);

@@ -46,6 +46,8 @@ pub(super) struct Live {
     pub(super) seen_turn: u64,
     /// What the native session has cost so far, as the agent counts it.
     pub(super) cost: f64,
+    /// What the agent says now is no answer: it only takes in what it has missed.
+    pub(super) quiet: bool,
     origin: Origin,
 }
 
@@ -62,6 +64,7 @@ impl Live {
             options,
             inbox,
             greeting,
+            commands: _,
         } = opened;
         Self {
             _lease: agent.lease(),
@@ -72,6 +75,7 @@ impl Live {
             options,
             seen_turn,
             cost: 0.0,
+            quiet: false,
             origin,
         }
     }
@@ -200,8 +204,11 @@ impl Worker {
             )
             .await
             {
-                Ok(opened) => {
+                Ok(mut opened) => {
                     self.not_reopened.remove(provider);
+                    if let Some(commands) = opened.commands.take() {
+                        self.note_commands(provider, commands).await;
+                    }
                     return Ok(Live::new(agent, opened, binding.seen_turn, origin));
                 }
                 // The next rung does not need what the agent has lost.
@@ -351,8 +358,15 @@ impl Worker {
             value,
             timeout,
         );
-        // What the agent announces meanwhile is older than its reply.
-        client::draining(&mut live.inbox, choice, |_| ()).await
+        // What the agent announces meanwhile is older than its reply; but its commands come only once.
+        let mut told = None;
+        let note = |message| client::note(&mut told, &message);
+        let chosen = client::draining(&mut live.inbox, choice, note).await;
+        if let Some(commands) = told {
+            self.note_commands(&live.agent.launch.backend, commands)
+                .await;
+        }
+        chosen
     }
 
     /// What the agent has not seen of the conversation, up to a turn or all of it.

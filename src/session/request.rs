@@ -64,6 +64,8 @@ pub struct Prompt {
     pub no_reply: bool,
     /// An instruction for this prompt alone.
     pub system: Option<String>,
+    /// It is one of the backend's own slash commands.
+    pub native_command: bool,
 }
 
 /// Which sessions to list, the one used last first.

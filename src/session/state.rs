@@ -13,6 +13,7 @@ use super::cut::Past;
 use super::notice::Told;
 use super::outbox::Outbox;
 use super::{Answer, Caller};
+use crate::agent::commands::AgentCommand;
 use crate::opencode::event::Todo;
 use crate::opencode::history::{ModelSwitch, ModelUsage};
 use crate::opencode::message::{AssistantMessage, MessageError};
@@ -109,6 +110,8 @@ pub struct Target {
 pub enum Work {
     /// Gives the prompt to the agent.
     Prompt,
+    /// Gives the agent one of its own slash commands, which has to stand at the beginning of a prompt.
+    Command,
     /// Runs this command line of the user.
     Shell(String),
     /// Has the conversation summarised.
@@ -116,6 +119,13 @@ pub enum Work {
         /// Goes on with the work afterwards.
         auto: bool,
     },
+}
+
+impl Work {
+    /// Whether it goes on with the conversation in the session's own native session.
+    pub fn is_prompt(&self) -> bool {
+        matches!(self, Self::Prompt | Self::Command)
+    }
 }
 
 /// A prompt that waits for its turn. Its selection is a snapshot; nothing changes it any more.
@@ -178,6 +188,8 @@ pub struct Runtime {
     pub answering: Option<Answering>,
     /// Prompts that wait.
     pub queue: VecDeque<Queued>,
+    /// The slash commands that native sessions have told, by backend.
+    pub commands: BTreeMap<String, Vec<AgentCommand>>,
     /// Native sessions by backend.
     pub bindings: BTreeMap<String, Binding>,
     /// Counts how often all bindings were forgotten, so that the worker drops its live ones.

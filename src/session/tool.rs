@@ -309,10 +309,28 @@ impl ToolCall {
         if !self.files.is_empty() {
             return self.files.clone();
         }
-        let named = ["filePath", "file_path", "path", "filename"]
+        self.named_file().map(str::to_owned).into_iter().collect()
+    }
+
+    /// The file that its arguments name.
+    fn named_file(&self) -> Option<&str> {
+        ["filePath", "file_path", "path", "filename"]
             .iter()
-            .find_map(|key| self.input.get(*key)?.as_str());
-        named.map(str::to_owned).into_iter().collect()
+            .find_map(|key| self.input.get(*key)?.as_str())
+    }
+
+    /// What OpenCode's terminal UI shows of an edit that its user is asked about: the file, and the change as a
+    /// patch where the agent tells it.
+    pub fn proposed_edit(&self) -> Map<String, Value> {
+        let mut shown = Map::new();
+        let file = self.files.first().map(String::as_str);
+        if let Some(file) = file.or_else(|| self.named_file()) {
+            shown.insert("filepath".to_owned(), file.into());
+        }
+        if let Some(diff) = &self.file_diff {
+            shown.insert("diff".to_owned(), diff["patch"].clone());
+        }
+        shown
     }
 }
 
@@ -430,6 +448,19 @@ mod tests {
             ROOM,
         );
         assert_eq!(call.tool(), "Read");
+    }
+
+    #[test]
+    fn a_proposed_edit_names_the_file_and_the_change() {
+        let mut call = ToolCall::new(1);
+        let input = json!({"file_path": "/p/a", "content": "b\n"});
+        call.merge(&json!({"kind": "edit", "rawInput": input}), 1, ROOM);
+        let named = json!({"filepath": "/p/a"});
+        assert_eq!(Value::Object(call.proposed_edit()), named);
+        let diff = json!({"type": "diff", "path": "/p/a", "oldText": "a\n", "newText": "b\n"});
+        call.merge(&json!({"content": [diff]}), 1, ROOM);
+        let patch = "--- /p/a\n+++ /p/a\n@@ -1 +1 @@\n-a\n+b\n";
+        assert_eq!(call.proposed_edit()["diff"], patch);
     }
 
     #[test]

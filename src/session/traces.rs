@@ -27,8 +27,8 @@ pub(super) struct Traces {
     pub(super) step: Option<Step>,
     /// What the turn has changed.
     diffs: Vec<FileDiff>,
-    /// What the session has changed since its first turn.
-    pub(super) session_diffs: Vec<FileDiff>,
+    /// What the session has changed since its first turn; `None` when that is not known.
+    pub(super) session_diffs: Option<Vec<FileDiff>>,
     /// The prompt, with what came of it.
     pub(super) prompt: Option<(Message, MessageKey)>,
 }
@@ -50,7 +50,7 @@ impl Traces {
             let first = &mut state.past.first;
             first.get_or_insert_with(|| (step.turn, step.before.clone()));
             state.past.last = Some(step.after.clone());
-            state.summary = summary(&self.session_diffs);
+            state.summary = summary(self.session_diffs.as_deref().unwrap_or_default());
         }
     }
 }
@@ -78,7 +78,7 @@ impl Worker {
     pub(super) async fn traces(&self, queued: &Queued, before: Option<Snapshot>) -> Traces {
         let mut traces = match before {
             Some(before) => self.compare(queued, before).await,
-            None => Traces::default(),
+            None => self.untraced().await,
         };
         let row = self
             .sessions
@@ -96,6 +96,16 @@ impl Worker {
             traces.prompt = Some((Message::User(prompt), key));
         }
         traces
+    }
+
+    /// Where no snapshots are taken nothing has changed, as far as anybody knows; where one is missing, what
+    /// is known of the session stays.
+    async fn untraced(&self) -> Traces {
+        let locked = self.session.locked.lock().await;
+        Traces {
+            session_diffs: locked.state.past.last.is_none().then(Vec::new),
+            ..Traces::default()
+        }
     }
 
     async fn compare(&self, queued: &Queued, before: Snapshot) -> Traces {
@@ -144,13 +154,10 @@ async fn traces_of(
     let files = repository.changed_files(&before, &after).await?;
     let diffs = repository.diffs(&before.tree, &after.tree).await?;
     let session_diffs = if first == before.tree {
-        diffs.clone()
+        Some(diffs.clone())
     } else {
         // The first snapshot of an old session may be gone.
-        repository
-            .diffs(first, &after.tree)
-            .await
-            .unwrap_or_default()
+        repository.diffs(first, &after.tree).await.ok()
     };
     let (before, after) = (before.tree, after.tree);
     let step = Step {

@@ -17,9 +17,10 @@ use super::state::{Queued, Target, Work};
 use super::traces::{Pending, Traces};
 use super::worker::Worker;
 use super::{Answer, error_event, message_event, transcript};
+use crate::agent::commands;
 use crate::agent::connection::Inbound;
 use crate::opencode::event::{
-    EventPayload, SessionDiff, SessionIdleEvent, SessionStatus, SessionStatusEvent,
+    EventPayload, SessionDiff, SessionIdleEvent, SessionStatus, SessionStatusEvent, Transfer,
 };
 use crate::opencode::message::{Message, MessageError};
 use crate::opencode::request::PermissionReply;
@@ -39,11 +40,24 @@ const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
 /// the next one, once.
 const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
 
+/// What an agent is told below what it has missed, where one of its own commands comes next.
+const TAKE_NOTE: &str = "\
+Take note of the above and do nothing about it yet: run no tools, change nothing. The user's next message \
+comes right after this one. Answer with the word \"noted\".";
+
+/// What an agent is given in a turn, as ACP content blocks.
+struct Given {
+    /// What it has missed.
+    handover: Vec<Value>,
+    /// The prompt.
+    prompt: Vec<Value>,
+}
+
 impl Worker {
     /// Does what waits in the queue.
     pub(super) async fn turn(&mut self, queued: Queued) {
         match queued.work.clone() {
-            Work::Prompt => self.prompt(queued).await,
+            Work::Prompt | Work::Command => self.prompt(queued).await,
             Work::Shell(command) => self.shell(queued, command).await,
             Work::Compact { auto } => self.compact(queued, auto).await,
         }
@@ -74,9 +88,9 @@ impl Worker {
             }
         };
         match prepared {
-            Ok((live, blocks, transfer)) => {
+            Ok((live, given, transfer)) => {
                 self.report_applied(&queued.target, transfer, started).await;
-                self.exchange(&queued, live, blocks, abort, snapshot).await;
+                self.exchange(&queued, live, given, abort, snapshot).await;
             }
             Err(error) => self.fail(&queued, error).await,
         }
@@ -90,10 +104,7 @@ impl Worker {
     }
 
     /// Makes the agent match the turn's snapshot, and puts together what it is given.
-    async fn prepare(
-        &mut self,
-        queued: &Queued,
-    ) -> Result<(Live, Vec<Value>, crate::opencode::event::Transfer), MessageError> {
+    async fn prepare(&mut self, queued: &Queued) -> Result<(Live, Given, Transfer), MessageError> {
         let Target { selection, .. } = &queued.target;
         let live = self.reach(&queued.target).await?;
         let (handover, transfer) = self.handover(&live, selection, Some(queued.turn)).await?;
@@ -116,31 +127,30 @@ impl Worker {
             Message::User(user) => user.system.as_deref(),
             Message::Assistant(_) => None,
         };
-        let mut blocks = handover.blocks;
-        blocks.extend(transcript::prompt_blocks(
-            &prompt.parts,
-            system,
-            live.agent.info.capabilities.image,
-        ));
-        Ok((live, blocks, transfer))
+        let images = live.agent.info.capabilities.image;
+        let given = Given {
+            handover: handover.blocks,
+            prompt: transcript::prompt_blocks(&prompt.parts, system, images),
+        };
+        Ok((live, given, transfer))
     }
 
     async fn exchange(
         &mut self,
         queued: &Queued,
         mut live: Live,
-        blocks: Vec<Value>,
+        given: Given,
         abort: watch::Receiver<bool>,
         snapshot: Pending,
     ) {
         let before = self.snapshot_in_time(snapshot).await;
         self.begin(queued, live.cost, before.as_ref()).await;
-        let mut outcome = self.give(queued, &mut live, blocks, abort.clone()).await;
+        let mut outcome = self.hand(queued, &mut live, given, abort.clone()).await;
         if outcome.dead_on_arrival
-            && let Ok((next, blocks, _)) = self.prepare(queued).await
+            && let Ok((next, given, _)) = self.prepare(queued).await
         {
             live = next;
-            outcome = self.give(queued, &mut live, blocks, abort).await;
+            outcome = self.hand(queued, &mut live, given, abort).await;
         }
         self.sessions.cancel_asks(&self.session).await;
         let provider = queued.target.selection.provider_id.clone();
@@ -169,7 +179,31 @@ impl Worker {
         }
     }
 
-    /// Gives the agent the prompt, and reads until its end.
+    /// Gives the agent what it has missed together with the prompt. One of its own commands has to stand at
+    /// the beginning of a prompt: then what it has missed goes ahead in a prompt of its own.
+    async fn hand(
+        &mut self,
+        queued: &Queued,
+        live: &mut Live,
+        given: Given,
+        abort: watch::Receiver<bool>,
+    ) -> Outcome {
+        let mut blocks = given.handover;
+        if queued.work == Work::Command && !blocks.is_empty() {
+            blocks.push(transcript::text_block(TAKE_NOTE));
+            live.quiet = true;
+            let outcome = self.give(queued, live, blocks, abort.clone()).await;
+            live.quiet = false;
+            if outcome.stop.is_some() || !matches!(outcome.ended, Ended::Replied(Ok(_))) {
+                return outcome;
+            }
+            blocks = Vec::new();
+        }
+        blocks.extend(given.prompt);
+        self.give(queued, live, blocks, abort).await
+    }
+
+    /// Gives the agent a prompt, and reads until its end.
     pub(super) async fn give(
         &mut self,
         queued: &Queued,
@@ -281,7 +315,11 @@ impl Worker {
     }
 
     async fn said(&self, live: &mut Live, queued: &Queued, update: &Value) {
-        let is_prompt = queued.work == Work::Prompt;
+        let is_prompt = queued.work.is_prompt();
+        if let Some(commands) = commands::read(update) {
+            let provider = &queued.target.selection.provider_id;
+            return self.note_commands(provider, commands).await;
+        }
         if read_options(&mut live.options, update) {
             // What another native session has selected is not the session's selection.
             if !is_prompt {
@@ -291,7 +329,7 @@ impl Worker {
                 .agent_has_switched(&queued.target.selection.provider_id, &live.options)
                 .await;
         }
-        if live.is_greeting(update) {
+        if live.quiet || live.is_greeting(update) {
             return;
         }
         let context = {
@@ -352,9 +390,11 @@ impl Worker {
 
     async fn asked(&self, live: &Live, queued: &Queued, id: Value, method: &str, params: &Value) {
         let connection = &live.agent.connection;
+        let asks = queued.work.is_prompt() && !live.quiet;
         let mut locked = self.session.locked.lock().await;
         if let (Some(answering), Some(call)) =
             (&mut locked.runtime.answering, params.get("toolCall"))
+            && !live.quiet
         {
             let announced = answering.announce(call, &self.session.directory);
             self.sessions.publish(&self.session, &announced.events);
@@ -389,8 +429,8 @@ impl Worker {
                 let _gone = connection.respond(id, nobody).await;
                 return;
             };
-            // A summary needs no tools, and nobody expects to be asked about one.
-            let refused = (queued.work != Work::Prompt).then_some(PermissionReply::Reject);
+            // Neither a summary nor taking note needs tools, and nobody expects to be asked about one.
+            let refused = (!asks).then_some(PermissionReply::Reject);
             let decided = waiting.decided(&locked.state.permission, &locked.state.always);
             if let Some(reply) = refused.or(decided) {
                 drop(locked);
@@ -408,7 +448,7 @@ impl Worker {
             id.clone(),
             params,
         );
-        match question.filter(|_| queued.work == Work::Prompt) {
+        match question.filter(|_| asks) {
             Some(waiting) => {
                 let asked = EventPayload::QuestionAsked(waiting.request.clone());
                 self.sessions.asks.add_question(waiting);
@@ -454,7 +494,7 @@ impl Worker {
             parts: answering.parts.clone(),
         };
         events.extend(error.map(|error| error_event(&self.session, error)));
-        let diff = Some(traces.session_diffs);
+        let diff = traces.session_diffs;
         self.end_turn(&mut locked, batch, events, diff, answer)
             .await;
         Some(answering.cost_total())
@@ -499,12 +539,11 @@ impl Worker {
                     info,
                 },
             ));
-            events.extend(diff.map(|diff| {
-                EventPayload::SessionDiff(SessionDiff {
-                    session_id: session_id.clone(),
-                    diff,
-                })
-            }));
+            if let Some(diff) = diff {
+                let session_id = session_id.clone();
+                let diff = SessionDiff { session_id, diff };
+                events.push(EventPayload::SessionDiff(diff));
+            }
             if !locked.runtime.is_busy() {
                 let status = SessionStatus::Idle;
                 events.push(EventPayload::SessionStatus(SessionStatusEvent {

@@ -13,6 +13,7 @@ use super::reconcile::Live;
 use super::report::read_options;
 use super::state::{Queued, Session, Target, Turn};
 use super::{Sessions, error_event};
+use crate::agent::commands::{self, AgentCommand};
 use crate::agent::connection::Inbound;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::MessageError;
@@ -131,7 +132,9 @@ impl Worker {
         };
         match message {
             Inbound::Update(update) => {
-                if read_options(&mut live.options, &update) {
+                if let Some(commands) = commands::read(&update) {
+                    self.note_commands(backend, commands).await;
+                } else if read_options(&mut live.options, &update) {
                     let options = live.options.clone();
                     self.agent_has_switched(backend, &options).await;
                 }
@@ -150,6 +153,16 @@ impl Worker {
                 tracing::debug!(backend, "a prompt was answered after its turn had ended")
             }
         }
+    }
+
+    /// Keeps the slash commands that an agent has told.
+    pub(super) async fn note_commands(&self, backend: &str, commands: Vec<AgentCommand>) {
+        self.sessions
+            .registry
+            .note_commands(backend, &commands)
+            .await;
+        let mut locked = self.session.locked.lock().await;
+        locked.runtime.commands.insert(backend.to_owned(), commands);
     }
 
     /// Whether the job is still wanted: returns when it is not.

@@ -2,6 +2,8 @@
 // document is fetched from the installed program while the test runs.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startRun } from "./harness.mjs";
@@ -20,6 +22,8 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     run = await startRun({ agents: {} });
     shapes = new Shapes(await opencodeDocument(path.join(run.folder, "opencode")));
     await run.client.connected("mock");
+    // Snapshots are taken in repositories only.
+    execFileSync("git", ["init", "--quiet"], { cwd: run.work });
     events = await run.events();
     session = await run.client.createSession();
   });
@@ -60,6 +64,28 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     await fits("DELETE", "/session/{sessionID}/message/{messageID}", undefined, { messageID: info.id });
   });
 
+  test("what is run beside prompts", async () => {
+    await fits("GET", "/command");
+    const from = events.position();
+    await fits("POST", "/session/{sessionID}/shell", { agent: "build", command: "echo one; echo two >&2; exit 1" });
+    // One of Baton's templates, and one that the mock agent advertises.
+    for (const command of ["review", "shout"]) {
+      await fits("POST", "/session/{sessionID}/command", { command, arguments: "all of it" });
+    }
+    await fits("POST", "/session/{sessionID}/summarize", mock.model);
+    await fits("GET", "/session/{sessionID}/message");
+    await fits("POST", "/session/{sessionID}/init", { ...mock.model, messageID: "msg_of_init" });
+    await events.until((event) => event.type === "session.compacted", undefined, { from });
+    const running = fits("POST", "/session/{sessionID}/shell", { agent: "build", command: "echo begun; sleep 60" });
+    await events.until((event) => event.properties.part?.state?.metadata?.output === "begun\n", undefined, { from });
+    // Errors of a busy session have OpenCode's fields, and those of its other errors beside them.
+    const busy = await run.client.call("POST", `/session/${session}/shell`, { agent: "build", command: "echo no" });
+    const { _tag, sessionID, message } = busy.body;
+    assert.deepEqual([busy.status, shapes.named("SessionBusyError", { _tag, sessionID, message })], [409, []]);
+    await fits("POST", "/session/{sessionID}/abort");
+    await running;
+  });
+
   test("permissions and questions", async () => {
     for (const [text, asked, list, reply] of [
       ["permission", "permission.asked", "/permission", ["/permission/{requestID}/reply", { reply: "once" }]],
@@ -84,6 +110,38 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     await events.until((event) => event.type === "session.idle", undefined, { from });
   });
 
+  test("going back, copying, editing", async () => {
+    const answer = await fits("POST", "/session/{sessionID}/message", prompt("tool late.txt", mock));
+    const late = path.join(run.work, "late.txt");
+    const types = answer.parts.map(({ type }) => type);
+    assert.ok(types.includes("patch"), types.join(" "));
+    assert.ok(existsSync(late));
+    const messageID = answer.info.parentID;
+    const diffs = await fits("GET", "/session/{sessionID}/diff");
+    assert.notEqual(diffs.length, 0);
+    const reverted = await fits("POST", "/session/{sessionID}/revert", { messageID });
+    assert.deepEqual(Object.keys(reverted.revert).sort(), ["diff", "messageID", "snapshot"]);
+    assert.ok(!existsSync(late));
+    await fits("POST", "/session/{sessionID}/unrevert");
+    assert.ok(existsSync(late));
+    const text = answer.parts.find(({ type }) => type === "text");
+    await fits("POST", "/session/{sessionID}/revert", { messageID: answer.info.id, partID: text.id });
+    const copy = await fits("POST", "/session/{sessionID}/fork", {});
+    await fits("GET", "/session/{sessionID}/message", undefined, { sessionID: copy.id });
+    await fits("DELETE", "/session/{sessionID}", undefined, { sessionID: copy.id });
+    // The next prompt removes what is reverted, here a part.
+    const next = await fits("POST", "/session/{sessionID}/message", prompt("echo on"));
+    const said = next.parts.find(({ type }) => type === "text");
+    const part = "/session/{sessionID}/message/{messageID}/part/{partID}";
+    const ids = { messageID: next.info.id, partID: said.id };
+    await fits("PATCH", part, { ...said, text: "edited" }, ids);
+    await fits("DELETE", part, undefined, ids);
+    await fits("POST", "/session/{sessionID}/revert", { messageID: next.info.parentID });
+    await fits("POST", "/session/{sessionID}/message", prompt("echo on"));
+    await fits("POST", "/session/{sessionID}/share", undefined, { status: 400 });
+    await fits("DELETE", "/session/{sessionID}/share");
+  });
+
   test("refusals", async () => {
     await fits("GET", "/session/{sessionID}", undefined, { status: 404, sessionID: "ses_missing" });
     // The document gives this route another error; the real server sends this one, which the document has, too.
@@ -105,6 +163,7 @@ describe("the shapes of OpenCode", { timeout: TIMEOUT_MS }, () => {
     // Were one of these missing, the tests above would not have provoked what they are meant to.
     for (const type of ["message.updated", "message.part.updated", "session.updated", "session.status", "session.error",
       "todo.updated", "file.edited", "permission.replied", "question.replied", "question.rejected", "message.removed",
+      "message.part.removed", "session.diff", "session.compacted", "command.executed",
       "session.next.model.switched", "session.next.agent.switched"]) {
       assert.ok(seen.has(type), `no ${type} among ${[...seen.keys()].join(" ")}`);
     }

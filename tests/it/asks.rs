@@ -51,12 +51,12 @@ async fn a_permission_is_asked_listed_and_given() {
         server.get("/opencode/session/status").await[&session]["type"],
         "busy"
     );
-    // The tool call that it is about waits, too.
+    // As in OpenCode: a call runs from the moment that its permission is asked for.
     let messages = server.messages(&session).await;
     assert_eq!(messages[1]["info"]["id"], asked["tool"]["messageID"]);
     let call = parts_of(&messages[1], "tool")[0];
     assert_eq!(call["callID"], asked["tool"]["callID"]);
-    assert_eq!(call["state"]["status"], "pending");
+    assert_eq!(call["state"]["status"], "running");
 
     let (status, answer) = reply(&server, &asked["id"], "once").await;
     assert_eq!((status, answer), (StatusCode::OK, json!(true)));

@@ -70,7 +70,7 @@ async fn agents_go_on_from_the_summary_in_a_new_native_session() {
     assert_eq!(parts_of(wish, "compaction")[0]["auto"], false);
     assert_eq!(
         wish["info"]["model"],
-        json!({ "providerID": "second", "modelID": "y" })
+        json!({ "providerID": "mock", "modelID": "mock-fast" })
     );
     for (field, value) in [
         ("summary", json!(true)),

@@ -53,7 +53,7 @@ async fn an_agent_is_told_what_was_edited() {
     assert_eq!(parts_of(&messages[1], "text")[0], &text);
     let history = server.say(&session, "history").await;
     assert!(
-        history.contains("| a better answer\n") && history.contains("| in addition\n"),
+        history.contains("| a better answer\n") && history.contains("[text]\n| in addition\n"),
         "{history}"
     );
     assert!(!history.contains("| edited a.txt"), "{history}");
@@ -74,7 +74,7 @@ async fn an_agent_is_told_what_was_edited() {
     let (status, _) = server.send(Method::DELETE, &path_of(&added), None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let history = server.say(&session, "history").await;
-    assert!(!history.contains("in addition"), "{history}");
+    assert!(!history.contains("[text]\n| in addition\n"), "{history}");
     server.stop().await;
 }
 

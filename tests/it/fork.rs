@@ -40,7 +40,12 @@ async fn a_fork_has_a_copy_and_goes_its_own_way() {
         .prompt(&session, "echo one", model("mock", "mock-strong"))
         .await;
     let rules = json!([{ "permission": "bash", "pattern": "*", "action": "deny" }]);
-    server.patch(&session, json!({ "permission": rules })).await;
+    server
+        .patch(
+            &session,
+            json!({ "permission": rules, "metadata": { "a": 1 } }),
+        )
+        .await;
     for text in ["tool a.txt", "echo three"] {
         server.prompt(&session, text, json!({})).await;
     }
@@ -50,6 +55,7 @@ async fn a_fork_has_a_copy_and_goes_its_own_way() {
     assert_eq!(info["title"], "test (fork #1)");
     assert_eq!(info["model"]["id"], "mock-strong");
     assert_eq!((&info["permission"], info.get("parentID")), (&rules, None));
+    assert_eq!(info["metadata"], json!({ "a": 1 }));
     let source = server.get(&format!("/opencode/session/{session}")).await;
     assert_eq!(info["directory"], source["directory"]);
     events

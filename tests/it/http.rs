@@ -206,7 +206,7 @@ async fn unknown_routes_and_wrong_methods_answer_in_json() {
         "/opencode",
         "/opencode/nope",
         "/opencode/session/",
-        "/opencode/api/model",
+        "/opencode/api/nope",
         "/index.html",
     ] {
         let (status, value) = server.send(Method::GET, path, None).await;

@@ -7,6 +7,7 @@
 
 mod asks;
 mod client;
+mod commands;
 mod compact;
 mod concurrency;
 mod durability;

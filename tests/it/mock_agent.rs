@@ -63,12 +63,16 @@ impl Agent {
         id
     }
 
-    /// The next line of stdout, or `None` at its end.
+    /// The next line of stdout, or `None` at its end. The slash commands, which are told by themselves
+    /// whenever a session was opened, are skipped.
     fn line(&self) -> Option<String> {
-        match self.lines.recv_timeout(LIMIT) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("the agent says nothing"),
+        loop {
+            match self.lines.recv_timeout(LIMIT) {
+                Ok(line) if line.contains("available_commands_update") => {}
+                Ok(line) => return Some(line),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("the agent says nothing"),
+            }
         }
     }
 

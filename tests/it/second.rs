@@ -96,11 +96,11 @@ async fn the_catalogue_has_what_can_be_selected() {
     let work = server.work().canonicalize().unwrap();
     let here = server.get(&format!("{API}/location")).await;
     assert_eq!(here["directory"], work.to_str().unwrap());
-    let there = server
-        .get(&format!("{API}/location?location%5Bdirectory%5D=/tmp//x/"))
-        .await;
-    assert_eq!(there["directory"], "/tmp/x");
-    assert_eq!(there["project"]["directory"], "/tmp/x");
+    std::fs::create_dir(work.join("x")).unwrap();
+    let query = format!("location%5Bdirectory%5D={}//x/", work.display());
+    let there = server.get(&format!("{API}/location?{query}")).await;
+    assert_eq!(there["directory"], work.join("x").to_str().unwrap());
+    assert_eq!(there["project"]["id"], here["project"]["id"]);
 
     let models = server.get(&format!("{API}/model")).await;
     assert_eq!(models["location"], here);
@@ -720,4 +720,44 @@ async fn permissions_and_questions_are_answered_below_their_session() {
             .expect("it goes on");
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_compacted_session_goes_on_from_its_summary() {
+    let server = Server::start().await;
+    let session = create(&server).await;
+    ask(&server, &session, "echo one").await;
+    let path = format!("/session/{session}/compact");
+    let (status, answer) = api(&server, Method::POST, &path, Value::Null).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    let wait = format!("/session/{session}/wait");
+    api(&server, Method::POST, &wait, Value::Null).await;
+    ask(&server, &session, "echo two").await;
+    let context = server
+        .get(&format!("{API}/session/{session}/context"))
+        .await;
+    let kinds: Vec<_> = context["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["compaction", "user", "assistant"], "{context}");
+    assert_ne!(context["data"][0]["summary"], "");
+    let history = server
+        .get(&format!("{API}/session/{session}/history"))
+        .await;
+    let told = kinds_of(&history);
+    let at = |kind: &str| {
+        told.iter()
+            .position(|k| k == kind)
+            .unwrap_or_else(|| panic!("{kind}: {told:?}"))
+    };
+    assert!(at("compaction.started") < at("compaction.ended"));
+    server.stop().await;
+}
+
+fn kinds_of(history: &Value) -> Vec<String> {
+    let events = history["data"].as_array().expect("events");
+    kinds(events).into_iter().map(str::to_owned).collect()
 }

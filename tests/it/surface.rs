@@ -450,7 +450,7 @@ async fn the_sessions_of_all_directories_are_listed_in_pages() {
     }
     let all = server.get("/opencode/experimental/session").await;
     assert_eq!(all.as_array().unwrap().len(), 2);
-    assert_eq!(all[0]["project"]["worktree"], all[0]["directory"]);
+    assert_eq!(all[0]["project"]["id"], all[0]["projectID"]);
     let one = server.get("/opencode/experimental/session?limit=1").await;
     assert_eq!(one.as_array().unwrap().len(), 1);
     let archived = json!({ "time": { "archived": 1 } });

@@ -27,6 +27,7 @@ Prompts that it understands (the last text block of a prompt; the blocks before 
   error text          ends the turn with an error as its text
   crash               exits with status 70
   history             everything that it was given and has answered in this session
+  /NAME ARGUMENTS     one of its slash commands (--commands); the prompt has to begin with it
   model, mode, cwd, pid, session, env NAME, child
   switch MODEL        changes its own model and announces it
   anything else       names its model and says what it was told";
@@ -89,10 +90,20 @@ pub(super) enum Command {
     Session,
     Child,
     Switch(String),
+    /// A slash command: name, arguments.
+    Slash(String, String),
     Other(String),
 }
 
 impl Command {
+    /// Reads a slash command: like real agents, only at the very beginning of a prompt.
+    pub(super) fn slash(prompt: &str, known: &[String]) -> Option<Self> {
+        let line = prompt.strip_prefix('/')?;
+        let (name, arguments) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let known = known.iter().any(|command| command == name);
+        known.then(|| Self::Slash(name.to_owned(), arguments.to_owned()))
+    }
+
     /// Reads a command. A word that is a command only by itself is no command with more after it:
     /// people begin sentences with "plan" and "model".
     pub(super) fn parse(text: &str, floods: bool) -> Self {
@@ -185,6 +196,10 @@ pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
             turn.stream(&text).await;
         }
         Command::Switch(model) => switch(turn, &model).await,
+        Command::Slash(name, arguments) => {
+            let text = slash(turn, &name, &arguments);
+            turn.stream(&text).await;
+        }
         Command::Other(text) => {
             let said: String = text.chars().take(MAX_SAID_CHARS).collect();
             let model = &turn.choice.model;
@@ -197,6 +212,21 @@ pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
         }
     }
     End::Done
+}
+
+fn slash(turn: &Turn, name: &str, arguments: &str) -> String {
+    match name {
+        "shout" => arguments.to_uppercase(),
+        "count" => {
+            let sessions = turn.agent.sessions();
+            let entries = sessions
+                .get(&turn.session_id)
+                .map_or(0, |s| s.history.len());
+            // The command itself is the last of them.
+            format!("{} before this", entries.saturating_sub(1))
+        }
+        _ => format!("/{name} was run by {} with: {arguments}", turn.choice.model),
+    }
 }
 
 /// The commands that ask the agent for one thing that it knows.
@@ -339,6 +369,21 @@ mod tests {
         assert_eq!(parse("error text"), Command::ErrorText);
         assert_eq!(parse("switch a/b"), Command::Switch("a/b".into()));
         assert_eq!(Command::parse("flood", true), Command::Flood);
+    }
+
+    #[test]
+    fn a_slash_command_stands_at_the_beginning_and_is_known() {
+        let known = ["shout".to_owned()];
+        let slash =
+            |name: &str, arguments: &str| Some(Command::Slash(name.into(), arguments.into()));
+        assert_eq!(
+            Command::slash("/shout a  b", &known),
+            slash("shout", "a  b")
+        );
+        assert_eq!(Command::slash("/shout", &known), slash("shout", ""));
+        for text in [" /shout a", "shout a", "/shouts a", "/"] {
+            assert_eq!(Command::slash(text, &known), None, "{text}");
+        }
     }
 
     #[test]

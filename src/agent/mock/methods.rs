@@ -126,8 +126,30 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         let meta = json!({"piAcp": {"startupInfo": GREETING}});
         result.insert("_meta".to_owned(), meta);
     }
+    let after = advertised(agent, &id);
     agent.sessions().insert(id, Session::new(cwd, choice));
-    Ok(Value::Object(result).into())
+    Ok(Reply {
+        after,
+        ..Value::Object(result).into()
+    })
+}
+
+/// The update that tells the slash commands; it follows the reply that opens a session.
+fn advertised(agent: &Agent, session: &str) -> Vec<Value> {
+    let describe = |name: &String| {
+        let description = match name.as_str() {
+            "shout" => "Says it in capitals",
+            "count" => "Counts the texts of this native session",
+            _ => "Says that it was run",
+        };
+        json!({"name": name, "description": description, "input": {"hint": "text"}})
+    };
+    let commands: Vec<Value> = agent.args.commands.iter().map(describe).collect();
+    let update = json!({
+        "sessionUpdate": "available_commands_update",
+        "availableCommands": commands,
+    });
+    vec![session_update(session, update)]
 }
 
 /// What the fault `greets` says.
@@ -167,8 +189,9 @@ fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         )
     });
     let mut reply = Reply::from(reopened_fields(agent));
+    reply.after = advertised(agent, &restored.session_id);
     if agent.has(Fault::LoadReplaysLate) {
-        reply.after = replay.collect();
+        reply.after.extend(replay);
     } else {
         reply.before = replay.collect();
     }
@@ -177,8 +200,11 @@ fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
 
 fn resume(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     check_mcp_servers(params, false)?;
-    restore(agent, params, !agent.has(Fault::ResumeLosesHistory))?;
-    Ok(reopened_fields(agent).into())
+    let restored = restore(agent, params, !agent.has(Fault::ResumeLosesHistory))?;
+    Ok(Reply {
+        after: advertised(agent, &restored.session_id),
+        ..reopened_fields(agent).into()
+    })
 }
 
 /// Puts a session into memory as it was at the end of its last turn, with the default choice.

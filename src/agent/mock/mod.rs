@@ -67,6 +67,16 @@ pub struct MockArgs {
     #[arg(long, value_name = "TOKENS", default_value_t = 200_000)]
     pub context: u64,
 
+    /// The slash commands to advertise. `shout` and `count` do what their names say; any other says
+    /// that it was run.
+    #[arg(
+        long,
+        value_name = "A,B,C",
+        value_delimiter = ',',
+        default_value = "shout,count"
+    )]
+    pub commands: Vec<String>,
+
     /// What to lack.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
     pub without: Vec<Without>,

@@ -69,6 +69,9 @@ fn begin(
     let last_text = blocks.iter().rposition(|(is_text, _)| *is_text);
     let command = last_text.map_or("", |at| blocks[at].1.as_str());
     let command = Command::parse(command, agent.has(Fault::Floods));
+    let first = blocks.first().filter(|(is_text, _)| *is_text);
+    let slash = first.and_then(|(_, text)| Command::slash(text, &agent.args.commands));
+    let command = slash.unwrap_or(command);
 
     let (cancel, cancelled) = watch::channel(false);
     let mut sessions = agent.sessions();

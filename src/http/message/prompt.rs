@@ -23,7 +23,7 @@ use crate::opencode::{MessageId, MessageWithParts, PartId};
 use crate::session::Prompt;
 
 /// Parts of a prompt.
-const PARTS_MAX: usize = 1_000;
+pub(in crate::http) const PARTS_MAX: usize = 1_000;
 /// The fields of a prompt that Baton knows; `tools` and `format` are OpenCode's, and ignored.
 pub(super) const FIELDS: &[&str] = &[
     "messageID",
@@ -134,6 +134,7 @@ pub(super) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
         parts: parts.into_iter().map(part).collect::<Result<_, _>>()?,
         no_reply: body.boolean("noReply")?.unwrap_or(false),
         system: body.string("system")?.map(str::to_owned),
+        native_command: false,
     })
 }
 
@@ -152,7 +153,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("subtask", Kind::Subtask),
 ];
 
-const PART_FIELDS: &[&str] = &[
+/// The fields of any part.
+pub(in crate::http) const PART_FIELDS: &[&str] = &[
     "id",
     "type",
     "text",
@@ -181,13 +183,7 @@ fn part(element: Element<'_>) -> Result<PartInput, Problem> {
             ignored: part.boolean("ignored")?,
             metadata: part.data("metadata")?,
         }),
-        Kind::File => PartInput::File(FilePartInput {
-            id,
-            mime: required("mime")?,
-            filename: part.string("filename")?.map(str::to_owned),
-            url: required("url")?,
-            source: part.data("source")?,
-        }),
+        Kind::File => file_part(&part)?,
         Kind::Agent => PartInput::Agent(AgentPartInput {
             id,
             name: required("name")?,
@@ -200,6 +196,17 @@ fn part(element: Element<'_>) -> Result<PartInput, Problem> {
             agent: required("agent")?,
         }),
     })
+}
+
+/// Reads a file of a prompt.
+pub(in crate::http) fn file_part(part: &Fields<'_>) -> Result<PartInput, Problem> {
+    Ok(PartInput::File(FilePartInput {
+        id: part.id("id", PartId::parse)?,
+        mime: part.required_string("mime")?.to_owned(),
+        filename: part.string("filename")?.map(str::to_owned),
+        url: part.required_string("url")?.to_owned(),
+        source: part.data("source")?,
+    }))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::command::builtin;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::message::when_answered;
@@ -20,14 +21,6 @@ use crate::opencode::prompt::{PartInput, TextPartInput};
 use crate::session::Prompt;
 
 const FIELDS: &[&str] = &["providerID", "modelID", "messageID"];
-
-/// What the model is asked to do.
-const INSTRUCTION: &str = "\
-Look at this project and write AGENTS.md in its root: a short guide for coding agents that work here. \
-Say how to build it, how to run all tests and a single one, which checks have to pass, how the code is \
-laid out, and which conventions of naming, formatting, errors and tests it follows. Write only what you \
-have found in the project, in at most 60 lines. If AGENTS.md is there already, correct and complete it; \
-take over rules from .cursor/rules, .cursorrules or .github/copilot-instructions.md where they exist.";
 
 /// Who is to write AGENTS.md.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,7 +81,7 @@ pub async fn init(
 fn instruction() -> PartInput {
     PartInput::Text(TextPartInput {
         id: None,
-        text: INSTRUCTION.to_owned(),
+        text: builtin::INIT.to_owned(),
         synthetic: None,
         ignored: None,
         metadata: None,

@@ -2,6 +2,7 @@
 
 pub mod abort;
 pub mod children;
+pub mod command;
 pub mod create;
 pub mod delete;
 pub mod diff;

@@ -166,15 +166,14 @@ impl Teller<'_> {
     }
 
     /// The summary of a conversation begins.
-    pub fn compaction_started(self, answer: &AssistantMessage) -> Said {
-        let data = json!({ "messageID": answer.id, "reason": "manual" });
+    pub fn compaction_started(self, summary: &MessageId) -> Said {
+        let data = json!({ "messageID": summary, "reason": "manual" });
         self.say("session.next.compaction.started", data)
     }
 
     /// The summary of a conversation is there.
-    pub fn compaction_ended(self, answer: &AssistantMessage, summary: &str) -> Said {
-        let data =
-            json!({ "messageID": answer.id, "reason": "manual", "text": summary, "recent": "" });
+    pub fn compaction_ended(self, summary: &MessageId, text: &str) -> Said {
+        let data = json!({ "messageID": summary, "reason": "manual", "text": text, "recent": "" });
         self.say("session.next.compaction.ended", data)
     }
 

@@ -189,7 +189,7 @@ impl Translator {
             let prompt = self.waiting.remove(&answer.parent_id);
             said.extend(prompt.map(|prompt| begins.prompted(&answer.parent_id, &prompt)));
             said.push(match summary {
-                true => begins.compaction_started(answer),
+                true => begins.compaction_started(&answer.id),
                 false => begins.step_started(answer),
             });
         }
@@ -216,7 +216,12 @@ impl Translator {
         };
         let teller = Teller { session, time };
         match part {
-            Part::Text(text) if !summary => {
+            Part::Text(text) if summary => {
+                let ended = text.time.is_some_and(|t| t.end.is_some());
+                let said = || teller.compaction_ended(&text.message_id, &text.text);
+                ended.then(said).into_iter().collect()
+            }
+            Part::Text(text) => {
                 let ended = text.time.is_some_and(|t| t.end.is_some());
                 if ended {
                     self.growing.remove(text.id.as_str());

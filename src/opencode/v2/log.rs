@@ -6,7 +6,7 @@
 
 use super::event::{Durable, Said, Teller, V2Event};
 use super::message::{SessionMessage, V2Prompt};
-use super::project::{created, message, new_agent, new_model, prompt, switch_id};
+use super::project::{created, message, new_agent, new_model, prompt, switch_id, tool_time};
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::{AssistantMessage, Message, MessageWithParts, Part, ToolState};
 use crate::opencode::{EventId, SessionId};
@@ -178,7 +178,9 @@ impl Log<'_> {
         answer: &AssistantMessage,
         stored: &MessageWithParts,
     ) -> bool {
-        let said = self.teller(answer.time.created).compaction_started(answer);
+        let said = self
+            .teller(answer.time.created)
+            .compaction_started(&answer.id);
         self.push(base, said);
         let Some(completed) = answer.time.completed else {
             return false;
@@ -186,7 +188,7 @@ impl Log<'_> {
         if let Some(SessionMessage::Compaction(made)) = message(stored) {
             let said = self
                 .teller(completed)
-                .compaction_ended(answer, &made.summary);
+                .compaction_ended(&answer.id, &made.summary);
             self.push(base + END, said);
         }
         true
@@ -233,25 +235,23 @@ impl Log<'_> {
                 self.push_last(seq + 1, ended)
             }
             Part::Tool(call) => {
-                let (start, end) = match super::project::tool_time(&call.state) {
-                    Some(time) => (time.start, time.end),
-                    None => (answer.time.created, None),
-                };
-                let announced = self.teller(start).input_started(call);
-                self.push(seq, announced);
-                if matches!(call.state, ToolState::Pending { .. }) {
+                // A call that was only announced says neither when nor, for good, what: it is told once it runs.
+                let Some(time) = tool_time(&call.state) else {
                     return over.is_some();
+                };
+                let teller = self.teller(time.start);
+                let begun = [
+                    teller.input_started(call),
+                    teller.input_ended(call),
+                    teller.called(call),
+                ];
+                for (place, said) in (0..).zip(begun) {
+                    self.push(seq + place, said);
                 }
-                let (input, called) = (
-                    self.teller(start).input_ended(call),
-                    self.teller(start).called(call),
-                );
-                self.push(seq + 1, input);
-                self.push(seq + 2, called);
                 if matches!(call.state, ToolState::Running { .. }) {
                     return over.is_some();
                 }
-                let ended = self.teller(end.unwrap_or(start)).tool(call);
+                let ended = self.teller(time.end.unwrap_or(time.start)).tool(call);
                 self.push_last(seq + 3, ended)
             }
             _ => true,

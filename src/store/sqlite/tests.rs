@@ -142,3 +142,58 @@ async fn messages_are_read_by_turn_and_from_the_end() {
         [3]
     );
 }
+
+#[tokio::test]
+async fn parts_are_saved_in_place_added_and_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("baton.sqlite")).expect("opens");
+    let (session, message) = (SessionId::new(), MessageId::new());
+    let key = MessageKey {
+        seq: 1,
+        turn: 1,
+        id: message.clone(),
+    };
+    let put_message = Change::PutMessage {
+        session: session.clone(),
+        key,
+        open: false,
+        body: "{}".into(),
+    };
+    let parts: Vec<_> = (0..3).map(|_| crate::opencode::PartId::new()).collect();
+    let save = |at: usize, body: &str| Change::SavePart {
+        session: session.clone(),
+        message: message.clone(),
+        id: parts[at].clone(),
+        body: body.into(),
+    };
+    let delete = Change::DeletePart {
+        session: session.clone(),
+        message: message.clone(),
+        id: parts[1].clone(),
+    };
+    let batch = vec![
+        put(&session, None, 1),
+        put_message,
+        save(0, "a"),
+        save(1, "b"),
+    ];
+    store.commit(batch).await.expect("stored");
+    let batch = vec![save(0, "A"), delete, save(2, "c")];
+    store.commit(batch).await.expect("stored");
+    let row = store.message(&session, &message).await.expect("read");
+    assert_eq!(row.expect("a message").parts, ["A", "c"]);
+
+    let bind = |backend: &str| Change::PutBinding {
+        session: session.clone(),
+        backend: backend.into(),
+        body: "{}".into(),
+    };
+    let unbind = Change::DeleteBinding {
+        session: session.clone(),
+        backend: "a".into(),
+    };
+    let batch = vec![bind("a"), bind("b"), unbind];
+    store.commit(batch).await.expect("stored");
+    let row = store.session(&session).await.expect("read").expect("there");
+    assert_eq!(row.bindings, [("b".to_owned(), "{}".to_owned())]);
+}

@@ -33,6 +33,7 @@ export const ADDED_ERRORS = {
   "400 ProviderModelNotFoundError": "a model that does not exist is refused before anything is stored; OpenCode answers 500 afterwards",
   "400 ProviderNotConnectedError": "a backend can be known and not able to run; OpenCode's providers are always there",
   "400 AgentNotFoundError": "an agent that does not exist is refused before anything is stored; OpenCode answers 500 afterwards",
+  "400 CommandNotFoundError": "a command that does not exist is refused with what is alike; OpenCode answers 500 and names nothing",
   "401 UnauthorizedError": "any route may be asked without the password; the document says so only for OpenCode 2's",
   "403 ForbiddenError": "a page of a stranger's web site may not drive the agents; OpenCode lets it",
   "404 NotFoundError": "a route that is not there answers with JSON: the web page that OpenCode sends instead ends its terminal UI",

@@ -43,7 +43,7 @@ const ANSWERS = {
 };
 
 const agents = Object.fromEntries(names.map((name) => [name, entryOf(name)]));
-if (options["think-ms"]) {
+if (Number(options["think-ms"]) > 0) {
   agents.mock = () => ({ command: [batonProgram(), "mock-agent", "--think-ms", options["think-ms"]], env: {} });
 }
 const run = await startRun({
@@ -54,7 +54,7 @@ try {
   const home = path.join(run.folder, "client");
   mkdirSync(home);
   if (options.git) makeRepository(run.work, home);
-  for (const name of names) await run.client.connected(name);
+  for (const name of ["mock", ...names]) await run.client.connected(name);
   say({ url: run.client.base, work: run.work, home, folder: run.folder });
   for await (const line of createInterface({ input: process.stdin })) say(answer(line));
 } finally {

@@ -1,7 +1,7 @@
 """One conversation that goes from model to model, backend to backend, through the picker."""
 
 from baton_clients.backends import ALPHA, BETA, FABLE, MOCK_FAST, MOCK_STRONG, unique
-from baton_clients.tui import status
+from baton_clients.tui import Tui, status
 
 
 def test_one_conversation_goes_from_mock_to_opencode_to_claude(tui, baton):
@@ -46,10 +46,11 @@ def test_a_backend_that_is_come_back_to_knows_what_it_missed(tui, baton):
     in_order(told, "model: mock-strong", fig, f"SAY {kiwi}", f"[alpha] {kiwi}")
 
 
-def test_tab_changes_the_agent_and_keeps_the_model(tui, backend, baton):
+def test_tab_changes_the_agent(tui, backend, baton):
     word = unique("agent")
-    tui.press("tab")
-    tui.wait(lambda screen: f"Plan · {backend.model.label}" in status(screen))
+    tui.change_agent("Plan")
+    # The terminal UI remembers a model for each agent.
+    tui.use(backend.model)
     tui.send(backend.says(word))
     tui.answered(backend.answers(backend.model, word))
     tui.ended(backend.model, "Plan")
@@ -57,10 +58,21 @@ def test_tab_changes_the_agent_and_keeps_the_model(tui, backend, baton):
     assert session["agent"] == "plan"
     if backend.model == ALPHA:
         assert "plan mode" in baton.last_turn()["messages"][-1]["text"].lower()
-    tui.press("tab")
-    tui.wait(lambda screen: f"Build · {backend.model.label}" in status(screen))
+    tui.change_agent("Build")
     tui.ask(backend, unique("agent"))
     assert baton.call("GET", f"/session/{session['id']}")["agent"] == "build"
+
+
+def test_another_agent_begins_with_the_model_that_was_picked_last(baton):
+    """A model in the server's configuration would come first, and Tab would jump to another backend."""
+    tui = Tui(baton)
+    try:
+        tui.wait_start()
+        tui.pick_model(MOCK_FAST)
+        tui.change_agent("Plan")
+        tui.wait(lambda screen: f"Plan · {MOCK_FAST.label}" in status(screen))
+    finally:
+        tui.close()
 
 
 def test_the_variant_reaches_the_model(tui, baton):

@@ -28,6 +28,8 @@ struct Client {
     /// What the client answers to the agent's next request.
     answer: Value,
     requests: i64,
+    /// The slash commands that were told last.
+    commands: Value,
 }
 
 /// What came back: the updates before the response, and the response.
@@ -74,6 +76,7 @@ impl Client {
             queue,
             answer: Value::Null,
             requests: 0,
+            commands: Value::Null,
         }
     }
 
@@ -93,11 +96,20 @@ impl Client {
         tokio::spawn(async move { agent.receive(Line::Complete(line)).await });
     }
 
+    /// The next message. The slash commands, which come whenever a session was opened and belong to no
+    /// answer, are kept aside.
     async fn next(&mut self) -> Value {
-        let next = tokio::time::timeout(Duration::from_secs(30), self.queue.recv());
-        match next.await.unwrap().unwrap() {
-            Out::Message(message) => check(message),
-            Out::Flush(_) => panic!("nobody flushes here"),
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(30), self.queue.recv());
+            let message = match next.await.unwrap().unwrap() {
+                Out::Message(message) => check(message),
+                Out::Flush(_) => panic!("nobody flushes here"),
+            };
+            let update = &message["params"]["update"];
+            if update["sessionUpdate"] != "available_commands_update" {
+                return message;
+            }
+            self.commands = update["availableCommands"].clone();
         }
     }
 

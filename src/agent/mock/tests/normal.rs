@@ -342,3 +342,29 @@ async fn a_turn_that_waits_for_the_client_can_be_cancelled() {
     client.give(late.to_string().as_bytes());
     assert_eq!(client.prompt(&session, "echo x").await.text(), "x");
 }
+
+#[tokio::test]
+async fn slash_commands_are_told_and_taken_at_the_beginning_of_a_prompt_only() {
+    let (mut client, session, _) =
+        Client::with_session(&["--commands", "shout,count,deploy"]).await;
+    let answer = client.prompt(&session, "/shout hear me").await;
+    assert_eq!(answer.text(), "HEAR ME");
+    let names: Vec<_> = (client.commands.as_array().unwrap().iter())
+        .map(|command| command["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["shout", "count", "deploy"]);
+    let deployed = client.prompt(&session, "/deploy now").await;
+    assert_eq!(deployed.text(), "/deploy was run by mock with: now");
+    // Behind anything else it is a text like any other.
+    let params = prompt(&session, &["before", "/count"]);
+    let answer = client.call("session/prompt", params).await;
+    assert_eq!(answer.text(), "This is mock. You said: /count");
+    assert_eq!(
+        client.prompt(&session, "/count").await.text(),
+        "7 before this"
+    );
+    client.commands = Value::Null;
+    client.back("session/resume", &session).await.result();
+    client.prompt(&session, "echo x").await;
+    assert_eq!(client.commands.as_array().unwrap().len(), 3);
+}

@@ -31,13 +31,12 @@ pub async fn update(
     path: PartPath,
     body: Body,
 ) -> Result<Json<Part>, Problem> {
-    let part = parse(body.value(), &path)?;
+    let part = parse(body.required()?, &path)?;
     Ok(Json(state.sessions.save_part(&path.session, part).await?))
 }
 
-fn parse(body: Option<&Value>, path: &PartPath) -> Result<Part, Problem> {
+fn parse(body: &Value, path: &PartPath) -> Result<Part, Problem> {
     let wrong = |message: String| Problem::bad(BadKind::Payload, message);
-    let body = body.ok_or_else(|| wrong("Expected a part, got undefined".to_owned()))?;
     for (field, expected) in [
         ("id", path.part.as_str()),
         ("sessionID", path.session.as_str()),
@@ -80,7 +79,7 @@ mod tests {
             "id": path.part, "sessionID": path.session, "messageID": path.message,
             "type": "text", "text": "hello", "unknown": 1,
         });
-        assert!(matches!(parse(Some(&good), &path), Ok(Part::Text(part)) if part.text == "hello"));
+        assert!(matches!(parse(&good, &path), Ok(Part::Text(part)) if part.text == "hello"));
         for (field, value, said) in [
             ("id", json!("prt_other"), "at [\"id\"]"),
             ("id", json!(5), "at [\"id\"]"),
@@ -91,10 +90,10 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[field] = value;
-            let refused = parse(Some(&bad), &path).expect_err(field).message();
+            let refused = parse(&bad, &path).expect_err(field).message();
             assert!(refused.contains(said), "{field}: {refused}");
         }
-        assert!(parse(None, &path).is_err());
+        assert!(parse(&Value::Null, &path).is_err());
     }
 
     proptest! {
@@ -106,7 +105,7 @@ mod tests {
                     body.insert(field.to_owned(), id.into());
                 }
             }
-            let _refused_or_not = parse(Some(&body), &path);
+            let _refused_or_not = parse(&body, &path);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `/api/session`: sessions, as OpenCode 2 sees them.
 
 pub mod active;
+pub mod compact;
 pub mod context;
 pub mod create;
 pub mod event;

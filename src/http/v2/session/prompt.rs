@@ -194,6 +194,7 @@ fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
         parts,
         no_reply: body.boolean("resume")? == Some(false),
         system: None,
+        native_command: false,
     })
 }
 

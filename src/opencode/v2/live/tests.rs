@@ -192,3 +192,18 @@ fn anything_at_all_can_be_told() {
         assert!(translator.translate(json, true, 1).is_empty(), "{json}");
     }
 }
+
+#[test]
+fn a_summary_is_told_as_a_compaction() {
+    let mut translator = Translator::default();
+    let mut summary = answer("a", "u", 11, None, &[]);
+    summary["info"]["summary"] = json!(true);
+    let events = [
+        updated(&summary),
+        part_updated(&written("a", "t", "", None)),
+        part_updated(&written("a", "t", "in short", Some(3))),
+    ];
+    let said = told(&mut translator, &events);
+    assert_eq!(kinds(&said), ["compaction.started", "compaction.ended"]);
+    assert_eq!(said[1].data["text"], "in short");
+}

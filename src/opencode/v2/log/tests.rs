@@ -29,6 +29,10 @@ fn numbers(events: &[V2Event]) -> Vec<u64> {
         .collect()
 }
 
+fn announced() -> Value {
+    json!({ "status": "pending", "input": {}, "raw": "" })
+}
+
 fn running() -> Value {
     json!({ "status": "running", "input": {}, "time": { "start": 1 } })
 }
@@ -61,6 +65,18 @@ fn states() -> Vec<Recorded> {
                 (1, one.clone()),
                 (2, two.clone()),
                 (1, a1(&[texts(None)], None)),
+            ],
+            &switches[..1],
+            true,
+        ),
+        recorded(
+            &[
+                (1, one.clone()),
+                (2, two.clone()),
+                (
+                    1,
+                    a1(&[texts(Some(12)), call("a1", "c", announced())], None),
+                ),
             ],
             &switches[..1],
             true,

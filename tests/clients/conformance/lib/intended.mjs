@@ -94,13 +94,19 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^what clients ask at their start: GET (\/skill|\/experimental\/tool\/ids) 200 lacks \[\]: /,
-    why: "skills and tools are each agent's own; ACP does not tell them",
+    what: /^what clients ask at their start: GET (\/skill 200 lacks \[\]|\/experimental\/tool\/ids 200 lacks \[\]|\/api\/(skill|integration) 200 lacks \.data\[\]): /,
+    why: "skills, tools and integrations are each agent's own; ACP does not tell them",
     on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET \/api\/agent 200 has \.data\[\]: object$/,
+    why: "OpenCode 2 lists its agents only after a while; Baton has them at once",
+    on: BOTH,
+    sometimes: true,
   },
   // Prompts.
   {
-    what: /^a prompt with a file: story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
+    what: /^(a prompt with a file|fork): story lacks "text" after "(text|user message)"$|lacks \[user\]\.parts\[text\]\.synthetic: boolean$/,
     why: "the agent gets the file as ACP has it and reads it by itself; OpenCode writes what it has read into the user's message",
     on: BOTH,
   },
@@ -109,7 +115,63 @@ export const INTENDED = [
     why: "the session is busy as soon as it can do nothing else",
     on: BOTH,
   },
+  {
+    what: /^summarize: GET .* lacks \[user\]\.info\.summary: object$/,
+    why: "a summary changes no file; OpenCode tells that it has changed none",
+    on: BOTH,
+  },
+  {
+    what: /^event session\.updated has \.info\.time\.compacting: number$/,
+    why: "a session that is being summed up says so in the field that OpenCode's document has for it",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: switch the (model|agent): story has "(user message|text)"|^event message\.part\.updated text has \.part\.(ignored: boolean|metadata: object)$/,
+    why: "a switch stands in the transcript, as a line that no model is given: clients look at the last message to tell what is selected",
+    on: BOTH,
+  },
+  // OpenCode 2 is another view of the same sessions.
+  {
+    what: /^OpenCode 2: create a session and prompt: (story has "|beside lacks session\.next\.(prompt|step|text))/,
+    why: "there is one history: a turn is told by the events of messages and parts, which all clients read, whichever route has begun it",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: read: GET \/api\/session\/\{sessionID\}\/(message|context) 200 has \.data\[(assistant|user|agent-switched|model-switched)\]/,
+    why: "the same: OpenCode 2 does not see the messages and switches that came by OpenCode 1's routes",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: create a session and prompt: GET .*\.content\[text\]\.id: /,
+    why: "the same: a text has the id of its part",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: create a session and prompt: POST \/api\/session 200 has \.data\.agent: /,
+    why: "a selection has an agent",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: .* 200 lacks \.cursor\.(next|previous): string$/,
+    why: "a cursor leads to a page that there is; OpenCode gives one also where nothing follows",
+    on: BOTH,
+  },
+  {
+    what: /^OpenCode 2: .* 200 lacks \.data(\[\])?\.subpath: string$/,
+    why: "where a session works is its location; OpenCode repeats it below the project's folder",
+    on: BOTH,
+  },
   // Sessions.
+  {
+    what: /^(fork|fork at a message): POST .* 200 has \.(agent|model): |^event session\.created has \.info\.(agent|model): /,
+    why: "a fork goes on with what is selected; OpenCode's has nothing selected",
+    on: BOTH,
+  },
+  {
+    what: /^share: POST .*: 400 BadRequest instead of 500 UnknownError$/,
+    why: "says that Baton shares nothing; OpenCode, when it may not, fails",
+    on: BOTH,
+  },
   {
     what: /has (\[\])?\.(info\.)?summary: object$/,
     why: "a session that has changed no file says so; OpenCode says nothing before the first turn",
@@ -204,12 +266,12 @@ export const INTENDED = [
   },
   // The mock agent does other things than the stub LLM behind OpenCode.
   {
-    what: /^(a tool that writes a file|read the session after that|fork|fork at a message|revert|revert, and go on from there): .*("reasoning|\[reasoning\]|after "reasoning)/,
+    what: /^(a tool that writes a file|read the session after that|fork|fork at a message|revert|revert, and go on from there|OpenCode 2: read): .*("reasoning|\[reasoning\]|after "reasoning)/,
     why: "the mock thinks before it calls its tool",
     on: MOCK,
   },
   {
-    what: /^(permission rejected|a question rejected): story has "text/,
+    what: /^(permission rejected|a question rejected): story has "text|^fork: story has "(text ends" after "tool bash error|step-finish" after "text ends)"$/,
     why: "the mock says a last word after a refusal; OpenCode's turn ends there",
     on: MOCK,
   },

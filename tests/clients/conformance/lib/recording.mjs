@@ -125,6 +125,11 @@ export class Recording {
     return (await this.#events.until(wanted, EVENT_TIMEOUT_MS, { from: this.#step.from })).properties;
   }
 
+  /** The selection has reached the agent; OpenCode has none that it could have to reach. */
+  async applied(sessionID) {
+    if (this.name !== "opencode") await this.event("session.model_applied", sessionID);
+  }
+
   /** Waits for what only comes when the last request was a success. */
   async ifDone(wait) {
     if (this.#lastStatus() < 300) await wait();

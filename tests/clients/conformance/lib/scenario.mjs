@@ -242,11 +242,13 @@ function version2() {
       const { providerID, modelID } = s.model("other");
       await s.call("POST", `${V2}/model`, { values: s.at, body: { model: { providerID, id: modelID } } });
       await s.event("session.next.model.switched", s.session);
+      await s.applied(s.session);
       await s.call("GET", S, { values: s.at });
     }],
     ["OpenCode 2: switch the agent", async (s) => {
       await s.call("POST", `${V2}/agent`, { values: s.at, body: { agent: "plan" } });
       await s.event("session.next.agent.switched", s.session);
+      await s.applied(s.session);
     }],
     ["OpenCode 2: create a session and prompt", async (s) => {
       const { providerID, modelID } = s.model("first");

@@ -39,7 +39,7 @@ class Tui(Terminal):
             if self.stands("Commands", START_PRESS_S):
                 break
         self.press("escape")
-        self.wait_gone("Commands")
+        self.wait(lambda screen: place_of(screen, "Commands") is None and " · " in status(screen))
         return self
 
     def new_session(self):
@@ -58,6 +58,13 @@ class Tui(Terminal):
             self.wait(lambda screen: left not in composer(screen))
         if HOME_PROMPT not in self.screen():
             self.new_session()
+        if "Plan ·" in status(self.screen()):
+            self.change_agent("Build")
+        return self
+
+    def change_agent(self, agent):
+        self.press("tab")
+        self.wait(lambda screen: f"{agent} ·" in status(screen))
         return self
 
     def use(self, model):
@@ -149,24 +156,25 @@ class Tui(Terminal):
         is_highlighted.__name__ = f"{entry!r} highlighted in {dialog!r}"
         return self.wait(is_highlighted)
 
-    def chosen(self, answer):
-        """Whether this answer of a permission's dialog is the one that Enter takes."""
-        return self._chosen(self.screen(), answer)
-
     def take(self, answer):
         """Takes one of the answers of a permission's dialog, by the arrow keys."""
-        while not self.chosen(answer):
-            before = [each for each in PERMISSION_ANSWERS if self.chosen(each)]
+        self.wait(self._chosen)
+        while (chosen := self._chosen(self.screen())) != answer:
             self.press("right")
-            self.wait(lambda screen: not any(self._chosen(screen, each) for each in before))
+            self.wait(lambda screen: self._chosen(screen) not in (None, chosen))
         self.press("enter")
 
-    def _chosen(self, screen, answer):
+    def _chosen(self, screen):
+        """The answer of a permission's dialog that Enter takes; None while there is none."""
         for row, line in enumerate(screen.split("\n")):
-            if PERMISSION_ANSWERS[0] in line and (column := line.find(answer)) >= 0:
-                # The one that is chosen stands out from the hints in the same line.
-                return self.background(row, column) != self.background(row, line.find("enter confirm"))
-        return False
+            if not all(answer in line for answer in PERMISSION_ANSWERS):
+                continue
+            # It stands out from the hints in the same line.
+            plain = self.background(row, line.find("enter confirm"))
+            for answer in PERMISSION_ANSWERS:
+                if self.background(row, line.find(answer)) != plain:
+                    return answer
+        return None
 
 
 def composer(screen):
@@ -177,7 +185,8 @@ def composer(screen):
         return ""
     at = edges[-1] - 1
     box = []
-    while at >= 0 and "┃" in lines[at]:
+    # A list of files or commands above it has a border on both sides.
+    while at >= 0 and lines[at].count("┃") == 1:
         box.append(lines[at].split("┃")[1])
         at -= 1
     # The lowest line names agent and model.

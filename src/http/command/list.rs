@@ -1,0 +1,32 @@
+//! `GET /command`.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::http::error::Problem;
+use crate::http::extract::Directory;
+use crate::http::responses::Invalid;
+use crate::http::state::Shared;
+use crate::opencode::command::CommandInfo;
+
+/// List slash commands
+///
+/// Everything that can be typed behind a slash in this directory: commands of Baton, of its config file, of
+/// OpenCode's command files, and those that the connected backends advertise.
+#[utoipa::path(
+    get,
+    path = "/command",
+    operation_id = "command.list",
+    tag = "command",
+    params(Directory),
+    responses(
+        (status = 200, description = "The commands, by name.", body = Vec<CommandInfo>),
+        Invalid,
+    )
+)]
+pub async fn list(
+    State(state): State<Shared>,
+    Directory(directory): Directory,
+) -> Result<Json<Vec<CommandInfo>>, Problem> {
+    Ok(Json(state.sessions.commands(&directory).await))
+}

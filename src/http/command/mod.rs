@@ -1,0 +1,3 @@
+//! `/command`: one file per verb.
+
+pub mod list;
