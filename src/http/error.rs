@@ -5,6 +5,7 @@
 //! mixes the two, the body has both.
 
 use std::any::Any;
+use std::io;
 
 use axum::Json;
 use axum::extract::Request;
@@ -17,12 +18,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::files::FileError;
 use crate::git::GitError;
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, SessionId};
 use crate::registry::{DefaultsError, SelectError};
 use crate::session;
 use crate::store::StoreError;
+use crate::vcs::ApplyError;
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
@@ -175,6 +178,25 @@ pub struct NotAppliedData {
     pub error: MessageError,
 }
 
+/// Why a patch was not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnpatchableReason {
+    /// There is no repository.
+    NonGit,
+    /// It does not fit.
+    NotClean,
+}
+
+/// A patch that was not applied.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct VcsApplyData {
+    /// What is wrong, in git's words.
+    pub message: String,
+    /// Which kind of wrong.
+    pub reason: UnpatchableReason,
+}
+
 /// A failure of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct UnknownErrorData {
@@ -217,6 +239,8 @@ pub enum ErrorBody {
     QueueFullError(QueueFullData),
     /// The agent could not apply the selection, which was taken back.
     ModelNotAppliedError(NotAppliedData),
+    /// A patch does not fit what is there.
+    VcsApplyError(VcsApplyData),
     /// The server is shutting down.
     ServiceUnavailableError(MessageData),
     /// The server has failed.
@@ -580,6 +604,38 @@ impl From<GitError> for Problem {
             }
             GitError::Io(_) | GitError::TimedOut { .. } => Self::unforeseen(&error),
         }
+    }
+}
+
+impl From<FileError> for Problem {
+    fn from(error: FileError) -> Self {
+        let message = format!("{error}\n  at [\"path\"]");
+        match error {
+            FileError::NotFound(_) => Self::no_route(error.to_string()).tagged("NotFoundError"),
+            FileError::Pattern(_) => {
+                Self::bad(BadKind::Query, format!("{error}\n  at [\"pattern\"]"))
+            }
+            FileError::Io { ref error, .. } if error.kind() != io::ErrorKind::PermissionDenied => {
+                // Such as a loop of symlinks: nothing that the server could mend.
+                tracing::debug!("{message}");
+                Self::bad(BadKind::Query, message)
+            }
+            FileError::Internal(_) => Self::unforeseen(&error),
+            _ => Self::bad(BadKind::Query, message),
+        }
+    }
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        let message = error.to_string();
+        let reason = match error {
+            ApplyError::NoRepository => UnpatchableReason::NonGit,
+            ApplyError::NotClean(_) => UnpatchableReason::NotClean,
+            ApplyError::Git(error) => return error.into(),
+        };
+        let body = ErrorBody::VcsApplyError(VcsApplyData { message, reason });
+        Self::new(StatusCode::BAD_REQUEST, body)
     }
 }
 

@@ -69,6 +69,7 @@ responses! {
     Invalid = "400", "The request cannot be understood; the message has the path of the field.", ["BadRequestError"];
     Unselectable = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.",
         ["BadRequestError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
+    Unpatchable = "400", "The request cannot be understood, or the patch does not fit. Nothing was changed.", ["BadRequestError", "VcsApplyError"];
     UnknownCommand = "400", "The request cannot be understood, there is no such command, or what it selects cannot be had. Nothing was changed.",
         ["BadRequestError", "CommandNotFoundError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
     NotThere = "404", "There is no such session, message or request.", ["NotFoundError"];

@@ -15,9 +15,9 @@ use super::error::{self, Problem};
 use super::message::Uncompressed;
 use super::state::Shared;
 use super::{
-    agent, auth, command, config, cors, credential, docs, event, experimental, formatter, global,
-    guard, instance, log, lsp, mcp, message, path, permission, project, provider, pty, question,
-    session, skill, tui, v2,
+    agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
+    formatter, global, guard, instance, log, lsp, mcp, message, path, permission, project,
+    provider, pty, question, session, skill, tui, v2, vcs,
 };
 
 /// Every route, once. The router and the OpenAPI document are both made from it.
@@ -122,6 +122,20 @@ fn places() -> OpenApiRouter<Shared> {
         .routes(routes!(project::git_init::git_init))
         .routes(routes!(project::update::update))
         .routes(routes!(project::directories::directories))
+        .routes(routes!(file::list::list))
+        .routes(routes!(file::content::content))
+        .routes(routes!(file::status::status))
+        .routes(routes!(find::text::text))
+        .routes(routes!(find::file::file))
+        .routes(routes!(find::symbol::symbol))
+        .routes(routes!(vcs::get::get))
+        .routes(routes!(vcs::status::status))
+        .routes(routes!(vcs::diff::diff))
+        .routes(routes!(vcs::diff_raw::diff_raw))
+        .routes(routes!(vcs::apply::apply))
+        .routes(routes!(v2::fs::list::list))
+        .routes(routes!(v2::fs::find::find))
+        .routes(routes!(v2::fs::read::read))
 }
 
 /// What else OpenCode's clients ask and tell a server.

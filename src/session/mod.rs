@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod attach;
 mod command;
 mod committing;
 mod compact;

@@ -8,7 +8,9 @@ use tokio::sync::{oneshot, watch};
 use super::answer::{part_event, put_message, put_part};
 use super::notice::Told;
 use super::state::{Locked, Queued, Session, SessionState, Target, Work, put};
-use super::{Admitted, Caller, Error, Prompt, Sessions, Update, detached, message_event, select};
+use super::{
+    Admitted, Caller, Error, Prompt, Sessions, Update, attach, detached, message_event, select,
+};
 use crate::opencode::event::{EventPayload, SessionEvent, SessionStatus, SessionStatusEvent};
 use crate::opencode::message::{
     AgentPart, FilePart, Message, MessageWithParts, Part, SubtaskPart, TextPart, UserMessage,
@@ -50,6 +52,11 @@ impl Sessions {
             });
         }
         let session = self.find(id)?;
+        let mut prompt = prompt;
+        if attach::mentions_files(&prompt.parts) {
+            let place = self.projects.locate(&session.directory).await;
+            prompt.parts = attach::expand(&place, prompt.parts).await?;
+        }
         let chosen = session.locked.lock().await.state.selection.is_some();
         if !chosen || !prompt.wish.is_empty() {
             self.prepare(Some(&session), &prompt.wish).await;

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::answer::PLAN_TOOL;
+use super::attach;
 use super::handoff::{self, Entry, Item, PlanLine, Speaker, ToolStatus};
 use crate::opencode::event::{Transfer, TransferKind};
 use crate::opencode::message::{
@@ -371,8 +372,14 @@ pub fn prompt_blocks(parts: &[Part], system: Option<&str>, takes_images: bool) -
         .collect();
     for part in parts {
         match part {
+            // What stands in it goes as the text that was read from it.
+            Part::File(file) if was_read(file, parts) => {}
             Part::File(file) => files.push(file_block(file, takes_images)),
-            Part::Text(text) if text.ignored != Some(true) => texts.push(text_block(&text.text)),
+            Part::Text(text) if text.ignored == Some(true) => {}
+            Part::Text(text) => match attach::file_of(text.metadata.as_ref()) {
+                Some(_) => files.push(text_block(&text.text)),
+                None => texts.push(text_block(&text.text)),
+            },
             Part::Subtask(task) => texts.push(text_block(&task.prompt)),
             Part::Agent(agent) => texts.push(text_block(&format!("@{}", agent.name))),
             _ => {}
@@ -380,6 +387,13 @@ pub fn prompt_blocks(parts: &[Part], system: Option<&str>, takes_images: bool) -
     }
     files.extend(texts);
     files
+}
+
+fn was_read(file: &FilePart, parts: &[Part]) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Text(text) => attach::file_of(text.metadata.as_ref()) == Some(file.id.as_str()),
+        _ => false,
+    })
 }
 
 fn file_block(file: &FilePart, takes_images: bool) -> Value {

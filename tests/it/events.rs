@@ -255,7 +255,7 @@ async fn what_is_not_there_is_told_in_json() {
             "/opencode/session/ses_x/nope",
             StatusCode::NOT_FOUND,
         ),
-        (Method::GET, "/opencode/vcs", StatusCode::NOT_FOUND),
+        (Method::GET, "/opencode/nope", StatusCode::NOT_FOUND),
         (Method::GET, "/opencode/api/nope", StatusCode::NOT_FOUND),
         (Method::GET, "/session", StatusCode::NOT_FOUND),
         (

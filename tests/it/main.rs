@@ -14,6 +14,7 @@ mod durability;
 mod edits;
 mod events;
 mod failures;
+mod files;
 mod fork;
 mod handoff;
 mod harness;

@@ -21,6 +21,7 @@ const EVENT: &str = "Event";
 /// Does all of it.
 pub fn tidy(document: &mut Value) {
     add_common_responses(document);
+    plain_paths(document);
     for operation in operations(document) {
         drop_null_of_inputs(operation);
     }
@@ -37,6 +38,14 @@ pub fn tidy(document: &mut Value) {
     }
     write_tags_as_constants(document);
     unwrap_descriptions(document);
+}
+
+/// A path's last parameter may have slashes, for which the router has a sign of its own and OpenAPI has none.
+fn plain_paths(document: &mut Value) {
+    if let Some(paths) = document["paths"].as_object_mut() {
+        let renamed = std::mem::take(paths).into_iter();
+        paths.extend(renamed.map(|(path, item)| (path.replace("{*", "{"), item)));
+    }
 }
 
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod agents;
 pub mod cursor;
 pub mod events;
+pub mod fs;
 pub mod integrations;
 pub mod location;
 pub mod model;

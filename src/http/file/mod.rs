@@ -1,0 +1,5 @@
+//! `/file`: one file per verb.
+
+pub mod content;
+pub mod list;
+pub mod status;
