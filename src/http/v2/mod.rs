@@ -91,6 +91,8 @@ pub enum ErrorTag {
     ProviderNotConnectedError,
     /// The agent is not known, or not with this provider.
     AgentNotFoundError,
+    /// There is no such file or route.
+    NotFoundError,
     /// There is no such session.
     SessionNotFoundError,
     /// There is no such message.
