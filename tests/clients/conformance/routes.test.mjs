@@ -11,7 +11,7 @@ import { opencode as OPENCODE } from "../../agents/lib/opencode.mjs";
 import { opencodeDocument } from "../../agents/lib/opencode-server.mjs";
 import { ADDED_ROUTES, Shapes } from "../../agents/lib/shapes.mjs";
 import { PREFIX } from "../lib/traffic.mjs";
-import { NOT_YET, USED } from "./lib/used.mjs";
+import { USED } from "./lib/used.mjs";
 
 const TIMEOUT = { timeout: 120_000 };
 const CALL_TIMEOUT_MS = 20_000;
@@ -76,7 +76,7 @@ test("every route of OpenCode's document is implemented, empty or absent, as ope
 test("what OpenCode's clients use is there", () => {
   const known = new Shapes(opencode).routes();
   for (const route of USED.keys()) assert.ok(known.includes(route), `${route} is no route of OpenCode's`);
-  const absent = [...USED.keys()].map(judge).filter(({ route, state }) => state === "absent" && !NOT_YET.has(route));
+  const absent = [...USED.keys()].map(judge).filter(({ state }) => state === "absent");
   const told = absent.map(({ route }) => `${route} (${USED.get(route).join(", ")})`);
   assert.deepEqual(told, []);
 });
