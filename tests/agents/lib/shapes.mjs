@@ -165,9 +165,16 @@ function isVariable(segment) {
   return segment.startsWith("{") || segment === "*";
 }
 
+/** How a route ends that takes the rest of the path: OpenCode's document writes it as no OpenAPI document may. */
+const REST = ["*", "{path}"];
+
+/** A route as Baton's document writes it. */
+export function asDocumented(route) {
+  return route.replace(/\*$/, "{path}");
+}
+
 function fits(template, path) {
-  // A star at the end is the rest of the path.
-  if (template.at(-1) === "*" && path.length >= template.length) path = path.slice(0, template.length);
+  if (REST.includes(template.at(-1)) && path.length >= template.length) path = path.slice(0, template.length);
   return template.length === path.length && template.every((segment, at) => isVariable(segment) || segment === path[at]);
 }
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { startRun } from "../../agents/harness.mjs";
 import { opencode as OPENCODE } from "../../agents/lib/opencode.mjs";
 import { opencodeDocument } from "../../agents/lib/opencode-server.mjs";
-import { ADDED_ROUTES, Shapes } from "../../agents/lib/shapes.mjs";
+import { ADDED_ROUTES, Shapes, asDocumented } from "../../agents/lib/shapes.mjs";
 import { PREFIX } from "../lib/traffic.mjs";
 import { USED } from "./lib/used.mjs";
 
@@ -51,7 +51,7 @@ function isAbsent({ status, text }) {
 /** One line of the table. */
 function judge(route) {
   const [method, template] = route.split(" ");
-  const operation = baton.paths[PREFIX + template]?.[method.toLowerCase()];
+  const operation = baton.paths[PREFIX + asDocumented(template)]?.[method.toLowerCase()];
   if (!operation) return { route, state: "absent", why: "" };
   const why = STUB.exec(operation.description ?? "")?.[1].replace(/\s+/g, " ").trim();
   return why ? { route, state: "empty", why } : { route, state: "implemented", why: "" };
@@ -82,7 +82,7 @@ test("what OpenCode's clients use is there", () => {
 });
 
 test("a route that OpenCode does not have is one that is listed", () => {
-  const known = new Shapes(opencode).routes();
+  const known = new Shapes(opencode).routes().map(asDocumented);
   const own = new Shapes(baton, "baton").routes().map((route) => route.replace(` ${PREFIX}`, " "));
   const atRoot = ["GET /global/health", "GET /api/health", "GET /openapi.json"];
   const added = own.filter((route) => !known.includes(route) && !atRoot.includes(route));
