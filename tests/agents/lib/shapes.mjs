@@ -97,6 +97,12 @@ export class Shapes {
     return fitting.sort((a, b) => a.variables - b.variables)[0]?.template;
   }
 
+  /** The types of an answer's body, as the document has them; none where it has no body or no such answer. */
+  mediaTypes(method, path, status) {
+    const content = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status]?.content ?? {};
+    return Object.keys(content).map((type) => type.split(";")[0].trim());
+  }
+
   /** What is wrong with an answer of `METHOD /path`, path as in the document; an empty list if nothing is. */
   answer(method, path, status, body) {
     const response = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status];
