@@ -97,6 +97,12 @@ export class Shapes {
     return fitting.sort((a, b) => a.variables - b.variables)[0]?.template;
   }
 
+  /** The types of an answer's body, as the document has them; none where it has no body or no such answer. */
+  mediaTypes(method, path, status) {
+    const content = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status]?.content ?? {};
+    return Object.keys(content).map((type) => type.split(";")[0].trim());
+  }
+
   /** What is wrong with an answer of `METHOD /path`, path as in the document; an empty list if nothing is. */
   answer(method, path, status, body) {
     const response = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status];
@@ -165,9 +171,16 @@ function isVariable(segment) {
   return segment.startsWith("{") || segment === "*";
 }
 
+/** How a route ends that takes the rest of the path: OpenCode's document writes it as no OpenAPI document may. */
+const REST = ["*", "{path}"];
+
+/** A route as Baton's document writes it. */
+export function asDocumented(route) {
+  return route.replace(/\*$/, "{path}");
+}
+
 function fits(template, path) {
-  // A star at the end is the rest of the path.
-  if (template.at(-1) === "*" && path.length >= template.length) path = path.slice(0, template.length);
+  if (REST.includes(template.at(-1)) && path.length >= template.length) path = path.slice(0, template.length);
   return template.length === path.length && template.every((segment, at) => isVariable(segment) || segment === path[at]);
 }
 

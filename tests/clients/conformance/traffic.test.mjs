@@ -43,6 +43,11 @@ test("answers that fit, and answers that do not", () => {
   }
 });
 
+test("the bytes of a file are no JSON", () => {
+  const read = { ...json("/api/fs/read/a/b.txt", "what is in it"), type: "application/octet-stream" };
+  assert.deepEqual(traffic.answer(read), []);
+});
+
 test("an answer that the real server gives and does not document is checked, too", () => {
   const info = { id: "msg_1", sessionID: "ses_1", role: "user", time: { created: 1 }, agent: "build", model: { providerID: "a", modelID: "b" } };
   const part = { id: "prt_1", sessionID: "ses_1", messageID: "msg_1", type: "text", text: "x" };

@@ -5,6 +5,7 @@
 import { ADDED_ERRORS, ADDED_ROUTES, Shapes } from "../../agents/lib/shapes.mjs";
 
 export const PREFIX = "/opencode";
+const JSON_TYPE = "application/json";
 /** Answered at the root, too, where OpenCode's web UI looks for them. */
 const AT_ROOT = ["/global/health", "/api/health"];
 
@@ -37,6 +38,8 @@ export class Traffic {
     const inner = innerPath(path);
     // A preflight, or the answer to it, is between the browser and the server.
     if (inner === null || method === "OPTIONS" || method === "HEAD") return [];
+    // Such as the bytes of a file: there is no schema to check them against.
+    if (this.#isNoJson(method, inner, status)) return [];
     const read = bodyOf(type, text);
     if (read.wrong) return [read.wrong];
     return [...this.#asOpencode(method, inner, status, read.body), ...this.#asDocumented(method, path, status, read.body)];
@@ -64,6 +67,12 @@ export class Traffic {
     }
   }
 
+  #isNoJson(method, inner, status) {
+    const template = this.#opencode.template(method, inner);
+    const types = template ? this.#opencode.mediaTypes(method, template, status) : [];
+    return types.length > 0 && !types.includes(JSON_TYPE);
+  }
+
   #asOpencode(method, inner, status, body) {
     const template = this.#opencode.template(method, inner);
     const error = status >= 400 && `${status} ${body?.name ?? body?._tag}`;
@@ -82,6 +91,8 @@ export class Traffic {
     const template = this.#own(method, path);
     // What is no route is nobody's promise.
     if (!template) return [404, 405].includes(status) ? [] : [`openapi.json does not have this route, which answers ${status}`];
+    const types = this.#baton.mediaTypes(method, template, status);
+    if (types.length > 0 && !types.includes(JSON_TYPE)) return [`openapi.json: it says ${types} for ${status} of ${method} ${template}`];
     const wrong = this.#baton.answer(method, template, status, body);
     return wrong.map((text) => `openapi.json: ${text.replace("OpenCode's document", "it")}`);
   }

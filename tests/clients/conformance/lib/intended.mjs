@@ -104,7 +104,7 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /^what clients ask at their start: GET \/api\/(agent|model|provider) 200 (has|lacks) \.data\[\]: object$/,
+    what: /^what clients ask at their start: GET \/api\/(agent|model|provider|command) 200 (has|lacks) \.data\[\]: object$/,
     why: "OpenCode 2 reads its catalogue in the background, and lists nothing until it is read; Baton waits for it",
     on: BOTH,
     sometimes: true,
@@ -257,13 +257,6 @@ export const INTENDED = [
   {
     what: /: beside (lacks|has) (session\.(updated|diff)|tool \w+ running)$/,
     why: "the real server sums up what a turn has changed while the next one may already run",
-    on: BOTH,
-    sometimes: true,
-  },
-  // Being built.
-  {
-    what: /^a slash command: |GET \/(command|vcs|api\/health|api\/command): 404|^fork.* lacks \.metadata|session\.created lacks \.info\.metadata/,
-    why: "not yet",
     on: BOTH,
     sometimes: true,
   },

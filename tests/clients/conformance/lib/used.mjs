@@ -66,6 +66,3 @@ for (const route of [
   ...["GET /api/session/{sessionID}/message", "POST /api/session/{sessionID}/prompt", "POST /api/session/{sessionID}/interrupt"],
   ...["GET /api/session/{sessionID}/event", "GET /api/event", "GET /api/fs/list", "GET /api/fs/read/*"],
 ]) uses(route, SDK);
-
-/** Still being built: they may be absent. */
-export const NOT_YET = new Set(["GET /command", "POST /session/{sessionID}/command", "GET /vcs", "GET /api/health", "GET /api/command"]);
