@@ -105,7 +105,9 @@ pub async fn diff(
     base: Base,
     context: Option<usize>,
 ) -> Result<Vec<VcsFileDiff>, GitError> {
-    if !place.git {
+    // In a directory that does not exist nothing differs, and git could not be started there.
+    let exists = tokio::fs::try_exists(&place.directory).await;
+    if !place.git || !exists.unwrap_or(false) {
         return Ok(Vec::new());
     }
     let Some(commit) = commit_of(place, base).await? else {
