@@ -297,12 +297,11 @@ fn is_unborn(stderr: &str) -> bool {
 async fn main_worktree(root: &Path) -> String {
     let common = Git::new(root, "rev-parse").args(["--path-format=absolute", "--git-common-dir"]);
     let common = common.text().await.unwrap_or_default();
-    let main = match common.trim_end_matches('\n').strip_suffix("/.git") {
+    match common.trim_end_matches('\n').strip_suffix("/.git") {
         Some(main) if !main.is_empty() => main.to_owned(),
         // A bare repository, or a git that does not know: this worktree stands for itself.
         _ => root.to_string_lossy().into_owned(),
-    };
-    main
+    }
 }
 
 #[cfg(test)]

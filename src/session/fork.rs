@@ -266,13 +266,13 @@ fn past(copies: &[Copy]) -> Past {
         Part::StepStart(step) => Some((turn, step.snapshot.clone()?)),
         _ => None,
     });
-    let last = parts().filter_map(|(_, part)| match part {
+    let last = parts().rev().find_map(|(_, part)| match part {
         Part::StepFinish(step) => step.snapshot.clone(),
         _ => None,
     });
     Past {
         first,
-        last: last.last(),
+        last,
         ..Past::default()
     }
 }
