@@ -56,6 +56,9 @@ fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
         .flat_map(Map::values_mut)
 }
 
+/// The one route of OpenCode 2 that is answered at the root, too, with its shape of errors.
+const ROOT_HEALTH: &str = "root.api.health";
+
 /// What every operation can answer stands in every operation.
 fn add_common_responses(document: &mut Value) {
     let of = |responses: std::collections::BTreeMap<_, _>| {
@@ -66,7 +69,7 @@ fn add_common_responses(document: &mut Value) {
     for operation in operations(document) {
         let second = operation["operationId"]
             .as_str()
-            .is_some_and(|id| id.starts_with("v2."));
+            .is_some_and(|id| id.starts_with("v2.") || id == ROOT_HEALTH);
         let common = if second { &tagged } else { &named };
         if let (Some(responses), Some(common)) =
             (operation["responses"].as_object_mut(), common.as_object())

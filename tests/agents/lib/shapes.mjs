@@ -92,9 +92,10 @@ export class Shapes {
   /** The path of the document that serves this request; undefined if there is none. */
   template(method, path) {
     const segments = path.split("/");
-    const fitting = this.#routes.filter((route) => route.method === method && fits(route.segments, segments));
-    // `/session/status` is not the session called "status".
-    return fitting.sort((a, b) => a.variables - b.variables)[0]?.template;
+    const fitting = this.#routes.filter((route) => fits(route.segments, segments));
+    // `/session/status` is not the session called "status", whatever the method.
+    const [best] = fitting.sort((a, b) => a.variables - b.variables);
+    return fitting.find((route) => route.method === method && route.variables === best.variables)?.template;
   }
 
   /** The types of an answer's body, as the document has them; none where it has no body or no such answer. */
