@@ -24,20 +24,51 @@ const README_SECTION = "## A generated client";
 /** What each of the README's programs prints. */
 const [README_TRANSCRIPT] = blocksOf(README_SECTION).filter(({ language }) => language === "");
 
-/** What the scenario prints, in whatever language. */
-const TRANSCRIPT = `\
+/** The scenario with each backend: what it is told, and what it prints, in whatever language. */
+const SCENARIOS = [
+  {
+    script: {
+      ...{ providerID: "mock", first: "mock", second: "mock-strong", misspelt: "mock-stong" },
+      ...{ say: "echo one", recall: "history", known: "assistant [mock]: one" },
+    },
+    transcript: `\
 first answer by mock: one
 selected mock-strong (high), idle
 applied mock-strong
 second answer by mock-strong, which knows the first
 refused: ProviderModelNotFoundError, instead of mock-stong: mock-strong, mock, mock-fast
-`;
+`,
+  },
+  {
+    // The stub LLM says how many messages it was given: the first prompt, its answer, and this one; one, were the first turn lost.
+    script: {
+      ...{ providerID: "opencode", first: "stub/alpha", second: "stub/beta", misspelt: "stub/bta" },
+      ...{ say: "SAY one", recall: "HISTORY", known: "[beta] history: 3 messages" },
+    },
+    transcript: `\
+first answer by stub/alpha: [alpha] one
+selected stub/beta (high), idle
+applied stub/beta
+second answer by stub/beta, which knows the first
+refused: ProviderModelNotFoundError, instead of stub/bta: stub/beta, stub/alpha, stub2/gamma
+`,
+  },
+];
+
+/** Plays every scenario with a program of `language`. */
+async function play(language, ...program) {
+  for (const { script, transcript } of SCENARIOS) {
+    const { stdout } = await language(...program, url, JSON.stringify(script));
+    assert.equal(stdout, transcript);
+  }
+}
 
 let run, url;
 before(
   async () => {
-    run = await startRun({ agents: {} });
+    run = await startRun();
     await run.client.connected("mock");
+    await run.client.connected("opencode");
     url = new URL(run.client.base).origin;
   },
   { timeout: START_TIMEOUT_MS },
@@ -49,8 +80,7 @@ test("TypeScript: @hey-api/openapi-ts, tsc --strict", LANGUAGE, async () => {
   const generated = await typescript("node_modules/.bin/openapi-ts");
   assert.doesNotMatch(generated.all, /warn|error|skip|unsupported/i);
   assert.equal((await typescript("node_modules/.bin/tsc", "--project", ".")).all, "");
-  const { stdout } = await typescript(node(), "scenario.ts", url);
-  assert.equal(stdout, TRANSCRIPT);
+  await play(typescript, node(), "scenario.ts");
 });
 
 test("TypeScript as in the README", LANGUAGE, async () => {
@@ -76,8 +106,7 @@ test("Python: openapi-python-client, mypy --strict", LANGUAGE, async () => {
   const generated = await python("openapi-python-client", "generate", "--overwrite", "--fail-on-warning", ...options);
   assert.doesNotMatch(generated.all, /warn|error|skip|unsupported/i);
   await python("mypy", "--strict", "scenario.py");
-  const { stdout } = await python("python", "scenario.py", url);
-  assert.equal(stdout, TRANSCRIPT);
+  await play(python, "python", "scenario.py");
 });
 
 test("Python as in the README", LANGUAGE, async () => {
@@ -111,8 +140,7 @@ test("Rust: openapi-to-rust as in the README, warnings denied", LANGUAGE, async 
   writeFileSync(path.join(HERE, "rust/readme/src/main.rs"), readdressed(blockOf("### Rust", "rust"), url));
   // Cargo.toml denies warnings.
   await rust("cargo", "build", "--locked", "--workspace");
-  const { stdout } = await rust(path.join(target, "debug/scenario"), url);
-  assert.equal(stdout, TRANSCRIPT);
+  await play(rust, path.join(target, "debug/scenario"));
   const readme = await rust(path.join(target, "debug/readme"));
   assert.equal(readme.stdout, README_TRANSCRIPT.text);
 });

@@ -1,4 +1,7 @@
-"""scenario.py URL: the generated client against a running server. What it prints, the driver compares."""
+"""scenario.py URL SCRIPT: the generated client against a running server. What it prints, the driver compares.
+
+The script is JSON: the backend, its models, and what is said to them.
+"""
 
 import json
 import sys
@@ -22,7 +25,7 @@ from baton_client.models import (
 )
 
 
-def main(url: str) -> None:
+def main(url: str, script: dict[str, str]) -> None:
     client = Client(base_url=url)
     with client.get_httpx_client().stream("GET", "/opencode/event") as stream:
         frames = stream.iter_lines()
@@ -31,20 +34,21 @@ def main(url: str) -> None:
         session = session_create.sync(client=client, body=SessionCreateInput(title="Generated"))
         assert isinstance(session, Session)
 
-        mock = PromptModel(provider_id="mock", model_id="mock")
-        print(f"first answer by {prompt(client, session.id, 'echo one', mock)}")
+        provider_id = script["providerID"]
+        first = PromptModel(provider_id=provider_id, model_id=script["first"])
+        print(f"first answer by {prompt(client, session.id, script['say'], first)}")
 
-        strong = SessionUpdateInput(provider_id="mock", model_id="mock-strong", variant="high")
-        updated = session_update.sync(session.id, client=client, body=strong, wait=True)
+        second = SessionUpdateInput(provider_id=provider_id, model_id=script["second"], variant="high")
+        updated = session_update.sync(session.id, client=client, body=second, wait=True)
         assert isinstance(updated, Session) and updated.model
         print(f"selected {updated.model.id} ({updated.model.variant}), {updated.runtime.status}")
-        print(f"applied {applied(frames, 'mock-strong').properties.current.model_id}")
+        print(f"applied {applied(frames, script['second']).properties.current.model_id}")
 
-    model, _, history = prompt(client, session.id, "history").partition(": ")
-    knows = "knows" if "assistant [mock]: one" in history else "does not know"
+    model, _, history = prompt(client, session.id, script["recall"]).partition(": ")
+    knows = "knows" if script["known"] in history else "does not know"
     print(f"second answer by {model}, which {knows} the first")
 
-    wrong = SessionUpdateInput(provider_id="mock", model_id="mock-stong")
+    wrong = SessionUpdateInput(provider_id=provider_id, model_id=script["misspelt"])
     error = session_update.sync(session.id, client=client, body=wrong)
     # The type of the answer tells which of the errors it is, and with that what its data has.
     assert isinstance(error, ProviderModelNotFoundError)
@@ -73,4 +77,4 @@ def applied(frames: Iterator[str], model_id: str) -> EventSessionModelApplied:
     raise AssertionError("the event stream has ended")
 
 
-main(sys.argv[1])
+main(sys.argv[1], json.loads(sys.argv[2]))

@@ -1,10 +1,15 @@
-// scenario.ts URL: the generated client against a running server. What it prints, the driver compares.
+// scenario.ts URL SCRIPT: the generated client against a running server. What it prints, the driver compares.
+// The script is JSON: the backend, its models, and what is said to them.
 
 import assert from "node:assert/strict";
 import { type Event, type Part, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
 import { client } from "./client/client.gen.ts";
 
 client.setConfig({ baseUrl: process.argv[2] ?? assert.fail("the server's URL is missing") });
+
+type Script = Record<"providerID" | "first" | "second" | "say" | "recall" | "known" | "misspelt", string>;
+const script: Script = JSON.parse(process.argv[3] ?? assert.fail("the script is missing"));
+const { providerID } = script;
 
 const streaming = new AbortController();
 const { stream } = await eventSubscribe({ signal: streaming.signal });
@@ -15,7 +20,7 @@ const path = { sessionID: session.id };
 
 const first = await sessionPrompt({
   path,
-  body: { model: { providerID: "mock", modelID: "mock" }, parts: [{ type: "text", text: "echo one" }] },
+  body: { model: { providerID, modelID: script.first }, parts: [{ type: "text", text: script.say }] },
   throwOnError: true,
 });
 assert.equal(first.data.info.role, "assistant");
@@ -24,18 +29,18 @@ console.log(`first answer by ${modelOf(first.data.info)}: ${textOf(first.data.pa
 const updated = await sessionUpdate({
   path,
   query: { wait: true },
-  body: { providerID: "mock", modelID: "mock-strong", variant: "high" },
+  body: { providerID, modelID: script.second, variant: "high" },
   throwOnError: true,
 });
 console.log(`selected ${updated.data.model?.id} (${updated.data.model?.variant}), ${updated.data.runtime.status}`);
 console.log(`applied ${(await applied).properties.current.modelID}`);
 streaming.abort();
 
-const second = await sessionPrompt({ path, body: { parts: [{ type: "text", text: "history" }] }, throwOnError: true });
-const knows = textOf(second.data.parts).includes("assistant [mock]: one");
+const second = await sessionPrompt({ path, body: { parts: [{ type: "text", text: script.recall }] }, throwOnError: true });
+const knows = textOf(second.data.parts).includes(script.known);
 console.log(`second answer by ${modelOf(second.data.info)}, which ${knows ? "knows" : "does not know"} the first`);
 
-const { error } = await sessionUpdate({ path, body: { providerID: "mock", modelID: "mock-stong" } });
+const { error } = await sessionUpdate({ path, body: { providerID, modelID: script.misspelt } });
 // The error's name tells which of the errors it is, and with that what its data has.
 if (error?.name !== "ProviderModelNotFoundError") assert.fail(`not the error that was expected: ${error?.name}`);
 console.log(`refused: ${error.name}, instead of ${error.data.modelID}: ${error.data.suggestions.join(", ")}`);
@@ -50,7 +55,7 @@ function textOf(parts: Part[]): string {
 
 async function firstApplied(events: AsyncIterable<Event>): Promise<Extract<Event, { type: "session.model_applied" }>> {
   for await (const event of events) {
-    if (event.type === "session.model_applied" && event.properties.current.modelID === "mock-strong") return event;
+    if (event.type === "session.model_applied" && event.properties.current.modelID === script.second) return event;
   }
   assert.fail("the event stream has ended");
 }

@@ -1,5 +1,7 @@
-//! scenario URL: the generated client against a running server. What it prints, the driver compares.
+//! scenario URL SCRIPT: the generated client against a running server. What it prints, the driver compares.
+//! The script is JSON: the backend, its models, and what is said to them.
 
+use std::collections::HashMap;
 use std::error::Error;
 
 use baton_client::sse::{SseEvent, StreamingError};
@@ -13,51 +15,93 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let url = std::env::args().nth(1).ok_or("the server's URL is missing")?;
+    let url = std::env::args()
+        .nth(1)
+        .ok_or("the server's URL is missing")?;
+    let script = std::env::args().nth(2).ok_or("the script is missing")?;
+    let script: HashMap<String, String> = serde_json::from_str(&script)?;
+    let said = |key: &str| {
+        script
+            .get(key)
+            .cloned()
+            .ok_or_else(|| format!("the script has no {key}"))
+    };
     let client = HttpClient::new().with_base_url(url);
     let mut events = client.event_subscribe_sse_builder().send().await?;
     let connected = events.next().await.ok_or("the event stream has ended")??;
-    assert!(matches!(serde_json::from_str(&connected.data)?, Event::EventServerConnected(_)));
+    assert!(matches!(
+        serde_json::from_str(&connected.data)?,
+        Event::EventServerConnected(_)
+    ));
 
-    let session = client.session_create_builder().title("Generated".to_owned()).send().await?;
+    let session = client
+        .session_create_builder()
+        .title("Generated".to_owned())
+        .send()
+        .await?;
 
-    let mock = PromptModel { provider_id: "mock".to_owned(), model_id: "mock".to_owned() };
-    let first = client.session_prompt_builder(&session.id, text("echo one")).model(mock).send().await?;
+    let first = PromptModel {
+        provider_id: said("providerID")?,
+        model_id: said("first")?,
+    };
+    let first = client
+        .session_prompt_builder(&session.id, text(&said("say")?))
+        .model(first)
+        .send()
+        .await?;
     println!("first answer by {}: {}", model_of(&first), text_of(&first));
 
     let updated = client
         .session_update_builder(&session.id)
-        .provider_id("mock".to_owned())
-        .model_id("mock-strong".to_owned())
+        .provider_id(said("providerID")?)
+        .model_id(said("second")?)
         .variant("high".to_owned())
         .wait(true)
         .send()
         .await?;
     let model = updated.model.ok_or("no model is selected")?;
     let variant = model.variant.unwrap_or_default();
-    println!("selected {} ({variant}), {}", model.id, updated.runtime.status);
-    println!("applied {}", applied(&mut events, "mock-strong").await?);
+    println!(
+        "selected {} ({variant}), {}",
+        model.id, updated.runtime.status
+    );
+    println!("applied {}", applied(&mut events, &said("second")?).await?);
 
-    let second = client.session_prompt_builder(&session.id, text("history")).send().await?;
-    let knows = if text_of(&second).contains("assistant [mock]: one") { "knows" } else { "does not know" };
-    println!("second answer by {}, which {knows} the first", model_of(&second));
+    let second = client
+        .session_prompt_builder(&session.id, text(&said("recall")?))
+        .send()
+        .await?;
+    let knows = if text_of(&second).contains(&said("known")?) {
+        "knows"
+    } else {
+        "does not know"
+    };
+    println!(
+        "second answer by {}, which {knows} the first",
+        model_of(&second)
+    );
 
     let wrong = client
         .session_update_builder(&session.id)
-        .provider_id("mock".to_owned())
-        .model_id("mock-stong".to_owned())
+        .provider_id(said("providerID")?)
+        .model_id(said("misspelt")?)
         .send()
         .await;
     // The variant of the error tells which one it is, and with that what its data has.
     let Err(ApiOpError::Api(error)) = wrong else {
         return Err("it was not refused".into());
     };
-    let Some(SessionUpdateApiError::Status400(UnselectableError::ProviderModelNotFoundError(error))) = error.typed
+    let Some(SessionUpdateApiError::Status400(UnselectableError::ProviderModelNotFoundError(
+        error,
+    ))) = error.typed
     else {
         return Err(format!("not the error that was expected: {error}").into());
     };
     let suggestions = error.data.suggestions.join(", ");
-    println!("refused: {}, instead of {}: {suggestions}", error.name, error.data.model_id);
+    println!(
+        "refused: {}, instead of {}: {suggestions}",
+        error.name, error.data.model_id
+    );
     Ok(())
 }
 
