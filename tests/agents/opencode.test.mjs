@@ -90,6 +90,8 @@ describe("changing the model inside opencode", () => {
     assert.deepEqual(models, [
       "user opencode stub/alpha",
       "assistant opencode stub/alpha",
+      // The line that tells the user of the switch.
+      "user opencode stub/beta",
       "user opencode stub/beta",
       "assistant opencode stub/beta",
     ]);
@@ -252,9 +254,11 @@ describe("handing the conversation to another backend", () => {
     assert.ok(!places.includes(-1), text);
     assert.deepEqual(places, places.toSorted((a, b) => a - b), "the conversation is out of order");
     assert.match(text, /mock/);
-    // What clients see is what the user wrote; the transcript is for the model alone.
+    // What clients see is what the user wrote, and that the model was switched; the transcript is for the model alone.
     const shown = (await client.messages(id)).filter(({ info }) => info.role === "user").map(textOf);
-    assert.deepEqual(shown, [`echo ${kiwi}`, `echo ${date}`, `SAY ${go}`]);
+    const told = "Model: Mock (Mock) → stub/Alpha (OpenCode)";
+    assert.deepEqual(shown, [`echo ${kiwi}`, `echo ${date}`, told, `SAY ${go}`]);
+    assert.ok(!text.includes(told), "what only the user is told was given to the model");
   });
 
   scenario("hidden reasoning stays behind", async () => {

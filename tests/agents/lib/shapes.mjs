@@ -133,9 +133,11 @@ export class Shapes {
   /** The same for a stream whose events are the members of a named union, such as `V2Event`. */
   eventOf(union, event) {
     if (event.type in ADDED_EVENTS || UNDOCUMENTED_EVENTS.includes(event.type)) return [];
-    const name = this.#membersOf(union).get(event.type);
-    if (!name) return [`OpenCode's ${union} has no ${event.type}`];
-    return this.named(name, event);
+    const names = this.#membersOf(union).get(event.type);
+    if (!names) return [`OpenCode's ${union} has no ${event.type}`];
+    // One type may have several versions.
+    const wrong = names.map((name) => this.named(name, event));
+    return wrong.some((list) => list.length === 0) ? [] : wrong[0];
   }
 
   /** What is wrong with a value of a named schema; an empty list if nothing is. */
@@ -146,8 +148,13 @@ export class Shapes {
   #membersOf(union) {
     if (!this.#unions.has(union)) {
       const schemas = this.#document.components.schemas;
-      const names = schemas[union].anyOf.map(({ $ref }) => $ref.split("/").at(-1));
-      this.#unions.set(union, new Map(names.map((name) => [schemas[name].properties.type.enum[0], name])));
+      const members = schemas[union].anyOf ?? schemas[union].oneOf;
+      const byType = new Map();
+      for (const name of members.map(({ $ref }) => $ref.split("/").at(-1))) {
+        const type = schemas[name].properties.type.enum[0];
+        byType.set(type, [...(byType.get(type) ?? []), name]);
+      }
+      this.#unions.set(union, byType);
     }
     return this.#unions.get(union);
   }
