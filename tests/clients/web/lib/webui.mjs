@@ -4,6 +4,9 @@
 import { eventually } from "../../../agents/lib/processes.mjs";
 import { CONDITION_TIMEOUT_MS } from "./browser.mjs";
 
+/** How long a menu may take to open, or a dialog to close, before the user tries again. */
+const OPENING_TIMEOUT_MS = 5_000;
+
 const WHEEL_PX = 600;
 
 /** The name under which Baton is added. */
@@ -43,8 +46,13 @@ export class WebUI {
   }
 
   async closeSettings() {
-    await this.page.keyboard.press("Escape");
-    await this.page.getByRole("dialog").first().waitFor({ state: "detached" });
+    const dialog = this.page.getByRole("dialog").first();
+    // A key that comes while another dialog closes is lost; a person presses it again.
+    const closed = async () => {
+      await this.page.keyboard.press("Escape");
+      return dialog.waitFor({ state: "detached", timeout: OPENING_TIMEOUT_MS }).then(() => true, () => false);
+    };
+    await eventually(closed, CONDITION_TIMEOUT_MS, () => "the settings do not close");
   }
 
   /** Adds a server and a project of it by what the UI keeps in its storage; before the page is opened. */
@@ -204,6 +212,7 @@ export class WebUI {
       listed[title] = items;
     }
     await this.page.keyboard.press("Escape");
+    await menu.waitFor({ state: "hidden" });
     return listed;
   }
 
@@ -214,9 +223,15 @@ export class WebUI {
   }
 
   async #openPicker() {
-    await this.page.locator("[data-action=prompt-model]").click();
     const menu = this.page.getByRole("menu");
-    await menu.getByRole("menuitemradio").first().waitFor();
+    const first = menu.getByRole("menuitemradio").first();
+    // A page that is still busy with another menu loses a click; a person clicks again.
+    const opened = async () => {
+      if (await first.isVisible()) return true;
+      await this.page.locator("[data-action=prompt-model]").click();
+      return first.waitFor({ timeout: OPENING_TIMEOUT_MS }).then(() => true, () => false);
+    };
+    await eventually(opened, CONDITION_TIMEOUT_MS, () => "the model picker does not open");
     return menu;
   }
 
