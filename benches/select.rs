@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton::agent::Timeouts;
-use baton::agent::pool::{Ledger, Pool, PoolLimits};
+use baton::agent::pool::{Pool, PoolLimits};
 use baton::agent::spec;
 use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
+use baton::process_group::Ledger;
 use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};

@@ -14,13 +14,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::agent::pool::{Ledger, Pool};
-use crate::agent::process::end_orphan;
+use crate::agent::pool::Pool;
 use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
+use crate::process_group::{Ledger, end_orphan};
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};

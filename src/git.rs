@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Semaphore;
 
-use crate::agent::process::signal_group;
+use crate::process_group::signal_group;
 
 /// How long a call may take, unless it says otherwise. It begins when the call is made, so that it holds for
 /// the waiting for other calls, too.

@@ -10,6 +10,7 @@ pub mod git;
 pub mod http;
 pub mod listing;
 pub mod opencode;
+pub mod process_group;
 pub mod project;
 pub mod registry;
 pub mod session;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rand::RngExt;
 use serde::Serialize;
 
-use crate::agent::pool::Ledger;
 use crate::config::BackendSettings;
+use crate::process_group::Ledger;
 use crate::registry::{Backend, Registry, Status, SwitchMethod};
 use crate::store::{SqliteStore, Store};
 

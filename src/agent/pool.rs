@@ -15,6 +15,7 @@ use super::client::{self, AgentInfo};
 use super::connection::{CallError, Connection};
 use super::process::{self, AgentProcess};
 use super::spec::Launch;
+use crate::process_group::Ledger;
 
 /// What the pool may hold.
 #[derive(Debug, Clone, Copy)]
@@ -32,14 +33,6 @@ impl Default for PoolLimits {
             idle: Duration::from_secs(15 * 60),
         }
     }
-}
-
-/// Keeps a record of running processes beyond the life of this one.
-pub trait Ledger: Send + Sync {
-    /// A process was started.
-    fn started(&self, pid: u32, started_at_s: u64, backend: &str);
-    /// A process has ended.
-    fn ended(&self, pid: u32);
 }
 
 /// Why an agent could not be started.

@@ -7,15 +7,14 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::{Notify, watch};
 
 use super::spec::Launch;
+use crate::process_group::{signal_group, start_time_s};
 
 /// The end of an agent's stderr is kept for error messages; this many bytes of it.
 pub const STDERR_TAIL_BYTES: usize = 16 * 1024;
@@ -195,39 +194,5 @@ async fn wait_leader(child: &mut dyn ChildWrapper) -> String {
     match child.inner_mut().wait().await {
         Ok(status) => status.to_string(),
         Err(error) => format!("its exit status is unknown: {error}"),
-    }
-}
-
-/// Sends a signal to every process of a group. A group that is gone is no error.
-pub fn signal_group(pid: u32, signal: Signal) {
-    let Ok(pid) = i32::try_from(pid) else { return };
-    // Zero and one would mean our own group and the whole system.
-    if pid > 1 {
-        let _gone_is_fine = killpg(Pid::from_raw(pid), signal);
-    }
-}
-
-/// When a process was started, in seconds since the Unix epoch; `None` when there is no such process.
-pub fn start_time_s(pid: u32) -> Option<u64> {
-    let pid = sysinfo::Pid::from_u32(pid);
-    let mut system = System::new().ok()?;
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::Some(&[pid]),
-        true,
-        ProcessRefreshKind::nothing(),
-    );
-    system.process(pid).map(sysinfo::Process::start_time)
-}
-
-/// Ends what an earlier Baton left behind. A process that merely has the same number is left alone.
-pub fn end_orphan(pid: u32, started_at_s: u64) -> bool {
-    match start_time_s(pid) {
-        Some(start) if start != started_at_s => false,
-        // The leader is alive and ours, or it is gone and its number still names its group: the
-        // system gives no new process a number that is in use as a group's.
-        Some(_) | None => {
-            signal_group(pid, Signal::SIGKILL);
-            true
-        }
     }
 }

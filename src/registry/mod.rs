@@ -20,8 +20,8 @@ use crate::agent::Timeouts;
 use crate::agent::client::AgentInfo;
 use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
-use crate::agent::pool::Ledger;
 use crate::agent::spec::AgentSpec;
+use crate::process_group::Ledger;
 use crate::store::{Change, Store};
 
 pub use defaults::{Defaults, DefaultsError};

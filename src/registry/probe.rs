@@ -11,9 +11,10 @@ use crate::agent::client::{self, AUTH_REQUIRED, AgentInfo, Opened};
 use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
-use crate::agent::pool::{Ledger, last_words};
+use crate::agent::pool::last_words;
 use crate::agent::process;
 use crate::agent::spec::AgentSpec;
+use crate::process_group::Ledger;
 
 /// Models whose variants are found out by selecting them one after the other, at most.
 const VARIANT_MODELS_MAX: usize = 64;

@@ -16,8 +16,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout_at};
 
-use crate::agent::pool::Ledger;
-use crate::agent::process::{signal_group, start_time_s};
+use crate::process_group::{Ledger, signal_group, start_time_s};
 
 pub use output::{Output, PREVIEW_BYTES};
 

@@ -34,6 +34,7 @@ mod recovery;
 mod revert;
 mod scripted;
 mod second;
+mod second_events;
 mod shell;
 mod surface;
 mod switch;

@@ -1,0 +1,200 @@
+//! Which failure of the parts below has which status and body.
+
+use super::*;
+
+impl From<session::Error> for Problem {
+    fn from(error: session::Error) -> Self {
+        use session::Error;
+        let message = error.to_string();
+        let missing = |request_id: Option<String>, session_id| NotFoundData {
+            message: message.clone(),
+            session_id,
+            request_id,
+            project_id: None,
+        };
+        match error {
+            Error::NotFound(id) => Self::not_found(missing(None, Some(id)), "SessionNotFoundError"),
+            Error::MessageNotFound(_) => {
+                Self::not_found(missing(None, None), "MessageNotFoundError")
+            }
+            Error::PartNotFound(_) => Self::not_found(missing(None, None), "PartNotFoundError"),
+            Error::PermissionNotFound(id) => Self::not_found(
+                missing(Some(id.to_string()), None),
+                "PermissionNotFoundError",
+            )
+            .in_both_shapes(),
+            Error::QuestionNotFound(id) => {
+                Self::not_found(missing(Some(id.to_string()), None), "QuestionNotFoundError")
+                    .in_both_shapes()
+            }
+            Error::Select(error) => error.into(),
+            Error::UnknownCommand {
+                command,
+                suggestions,
+            } => {
+                let data = CommandNotFoundData {
+                    message,
+                    command,
+                    suggestions,
+                };
+                Self::new(
+                    StatusCode::BAD_REQUEST,
+                    ErrorBody::CommandNotFoundError(data),
+                )
+            }
+            Error::RevisionConflict {
+                revision,
+                selection,
+            } => {
+                let data = RevisionConflictData {
+                    message,
+                    revision,
+                    selection,
+                };
+                let body = ErrorBody::RevisionConflictError(data);
+                Self::new(StatusCode::PRECONDITION_FAILED, body).with_header(ETAG, etag(revision))
+            }
+            Error::Busy(session_id) => {
+                let body = ErrorBody::SessionBusyError(SessionBusyData {
+                    message,
+                    session_id,
+                });
+                Self::new(StatusCode::CONFLICT, body).in_both_shapes()
+            }
+            Error::QueueFull { limit } => {
+                let body = ErrorBody::QueueFullError(QueueFullData { message, limit });
+                Self::new(StatusCode::TOO_MANY_REQUESTS, body)
+                    .with_header(RETRY_AFTER, QUEUE_RETRY_AFTER_S)
+            }
+            Error::Invalid { .. } => Self::bad(BadKind::Payload, message),
+            Error::DuplicateMessage(_) => {
+                let body = ErrorBody::MessageExistsError(message_data(message));
+                Self::new(StatusCode::CONFLICT, body).tagged("ConflictError")
+            }
+            Error::NotApplied(error) => {
+                let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
+                Self::new(StatusCode::BAD_GATEWAY, body)
+            }
+            Error::NotRestored(_) => Self::failed(message),
+            Error::Store(error) => Self::unforeseen(&error),
+            Error::ShutDown => Self::shutting_down(),
+        }
+    }
+}
+
+impl From<DefaultsError> for Problem {
+    fn from(error: DefaultsError) -> Self {
+        match error {
+            DefaultsError::Select(error) => error.into(),
+            DefaultsError::Store(error) => session::Error::Store(error).into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::unforeseen(&error)
+    }
+}
+
+impl From<GitError> for Problem {
+    fn from(error: GitError) -> Self {
+        match error {
+            // What git says is about the user's own repository, and what he has to know.
+            GitError::NotInstalled | GitError::Failed { .. } | GitError::TooLarge { .. } => {
+                Self::bad(BadKind::Query, error.to_string())
+            }
+            GitError::Io(_) | GitError::TimedOut { .. } => Self::unforeseen(&error),
+        }
+    }
+}
+
+impl From<FileError> for Problem {
+    fn from(error: FileError) -> Self {
+        let message = format!("{error}\n  at [\"path\"]");
+        match error {
+            FileError::NotFound(_) => Self::no_route(error.to_string()).tagged("NotFoundError"),
+            FileError::Pattern(_) => {
+                Self::bad(BadKind::Query, format!("{error}\n  at [\"pattern\"]"))
+            }
+            FileError::Io { ref error, .. } if error.kind() != io::ErrorKind::PermissionDenied => {
+                // Such as a loop of symlinks: nothing that the server could mend.
+                tracing::debug!("{message}");
+                Self::bad(BadKind::Query, message)
+            }
+            FileError::Internal(_) => Self::unforeseen(&error),
+            _ => Self::bad(BadKind::Query, message),
+        }
+    }
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        let message = error.to_string();
+        let reason = match error {
+            ApplyError::NoRepository => UnpatchableReason::NonGit,
+            ApplyError::NotClean(_) => UnpatchableReason::NotClean,
+            ApplyError::Git(error) => return error.into(),
+        };
+        let body = ErrorBody::VcsApplyError(VcsApplyData { message, reason });
+        Self::new(StatusCode::BAD_REQUEST, body)
+    }
+}
+
+impl From<SelectError> for Problem {
+    fn from(error: SelectError) -> Self {
+        let message = error.to_string();
+        let body = match error {
+            SelectError::UnknownProvider {
+                provider_id,
+                model_id,
+                suggestions,
+            }
+            | SelectError::UnknownModel {
+                provider_id,
+                model_id,
+                suggestions,
+            } => ErrorBody::ProviderModelNotFoundError(ModelNotFoundData {
+                message,
+                provider_id,
+                model_id,
+                variant: None,
+                suggestions,
+            }),
+            SelectError::UnknownVariant {
+                provider_id,
+                model_id,
+                variant,
+                suggestions,
+            } => ErrorBody::ProviderModelNotFoundError(ModelNotFoundData {
+                message,
+                provider_id,
+                model_id,
+                variant: Some(variant),
+                suggestions,
+            }),
+            SelectError::NotConnected { provider_id, .. } => {
+                let provider_id = Some(provider_id);
+                ErrorBody::ProviderNotConnectedError(NotConnectedData {
+                    message,
+                    provider_id,
+                })
+            }
+            SelectError::NothingToSelect => {
+                let provider_id = None;
+                ErrorBody::ProviderNotConnectedError(NotConnectedData {
+                    message,
+                    provider_id,
+                })
+            }
+            SelectError::UnknownAgent {
+                agent, available, ..
+            } => ErrorBody::AgentNotFoundError(AgentNotFoundData {
+                message,
+                agent,
+                available,
+            }),
+        };
+        Self::new(StatusCode::BAD_REQUEST, body)
+    }
+}
