@@ -1,7 +1,10 @@
 //! What outlives a process: sessions, messages, bindings, the audit trail, the catalogue.
 //!
 //! The [`Store`] trait takes batches of changes, each all or nothing, and answers once they are
-//! committed. Bodies are opaque JSON; nothing outside this module knows SQL.
+//! committed. Bodies are opaque JSON; what the store has to compare, order or search by stands beside
+//! them ([`SessionKeys`], [`MessageKey`]). Nothing outside this module knows SQL.
+//!
+//! Every implementation passes the conformance suite in `tests/store`.
 
 mod sqlite;
 
@@ -17,7 +20,11 @@ pub enum StoreError {
     /// Another writer has changed the session since it was read.
     #[error("session {0} was changed by another writer")]
     Conflict(SessionId),
-    /// The database failed: disk full, file damaged, no permission.
+    /// The disk is full, or the database is locked or cannot be written for now. The same batch may
+    /// succeed later.
+    #[error("the store cannot be written at the moment: {0}")]
+    Unavailable(String),
+    /// The database failed in a way that waiting does not mend: a damaged file, a broken rule.
     #[error("the store failed: {0}")]
     Database(String),
     /// The store was closed.
@@ -36,6 +43,8 @@ pub enum Change {
         expected: Option<u64>,
         /// The revision from now on.
         revision: u64,
+        /// What lists order and select by.
+        keys: SessionKeys,
         /// The state.
         body: String,
     },
@@ -166,6 +175,68 @@ pub struct MessageKey {
     pub id: MessageId,
 }
 
+/// What lists of sessions order and select by; the store keeps it in columns beside the body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionKeys {
+    /// Its project; empty for a session from before there were projects.
+    pub project: String,
+    /// Its directory.
+    pub directory: String,
+    /// The directory relative to its worktree.
+    pub path: String,
+    /// The session that it belongs to.
+    pub parent: Option<SessionId>,
+    /// Its title.
+    pub title: String,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub created: u64,
+    /// When it was last used, in milliseconds since the Unix epoch.
+    pub updated: u64,
+    /// When it was archived, in milliseconds since the Unix epoch.
+    pub archived: Option<u64>,
+    /// Its working directory is being brought to another state.
+    pub restoring: bool,
+}
+
+/// In which order sessions are listed. Of two with the same time the one made later counts as newer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SessionOrder {
+    /// Most recently used first.
+    #[default]
+    Used,
+    /// Most recently made first.
+    Newest,
+    /// The one made first comes first.
+    Oldest,
+}
+
+/// Which sessions to list. Everything that is left out selects all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionQuery {
+    /// Only of this project.
+    pub project: Option<String>,
+    /// Only of this directory.
+    pub directory: Option<String>,
+    /// Only with this path, or one below it; empty for all.
+    pub below: Option<String>,
+    /// Only those without a parent.
+    pub roots: bool,
+    /// Only those last used at this time or later, in milliseconds since the Unix epoch.
+    pub used_since: Option<u64>,
+    /// Only those last used before this time, in milliseconds since the Unix epoch.
+    pub used_before: Option<u64>,
+    /// Leaves out what is archived.
+    pub without_archived: bool,
+    /// Only those with this text in their title, whatever its case.
+    pub search: Option<String>,
+    /// In which order.
+    pub order: SessionOrder,
+    /// Only what comes behind this session in that order.
+    pub after: Option<SessionId>,
+    /// At most so many; all of them when it is left out.
+    pub limit: Option<u64>,
+}
+
 /// A session as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
@@ -201,6 +272,8 @@ pub struct ProcessRow {
     pub pid: u32,
     /// When it was started, in seconds since the Unix epoch.
     pub started_at_s: u64,
+    /// The boot of the system that it was started in; empty in rows from before that was noted.
+    pub boot_id: String,
     /// Whose it is.
     pub backend: String,
 }
@@ -221,11 +294,22 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a batch, all or nothing, and answers once it is committed. Batches are committed in
     /// the order of the calls.
     fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>>;
-    /// All sessions.
-    fn sessions(&self) -> BoxFuture<'static, Result<Vec<SessionRow>, StoreError>>;
     /// One session.
     fn session(&self, id: &SessionId)
     -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>>;
+    /// The bodies of sessions, in the order of the query; `None` when the one that it starts behind is
+    /// not there.
+    fn sessions(
+        &self,
+        query: SessionQuery,
+    ) -> BoxFuture<'static, Result<Option<Vec<String>>, StoreError>>;
+    /// A session and all that belong to it, directly or not: those furthest below it first, itself last.
+    /// Nothing when there is no such session.
+    fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>>;
+    /// Sessions that belong to one directly, most recently used first: their bodies.
+    fn children(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
+    /// Sessions whose working directory was being brought to another state when the last server ended.
+    fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>>;
     /// Messages of a session, in order of arrival.
     fn messages(
         &self,
@@ -242,6 +326,12 @@ pub trait Store: Send + Sync + 'static {
     fn open_messages(&self) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>>;
     /// The audit trail of a session, oldest first.
     fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
+    /// The entry of a session's audit trail that made this revision.
+    fn switch(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
     /// What probes have found: backend and body.
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// What a client has set for the whole server.
