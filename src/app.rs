@@ -248,6 +248,8 @@ impl Parts {
             projects: Arc::clone(&projects),
             settings: session::Settings {
                 queue_prompts: settings.limits.queue_prompts,
+                loaded_sessions: settings.limits.loaded_sessions,
+                idle: settings.limits.pool.idle,
                 budget: settings.limits.handoff,
                 timeouts: backends.timeouts,
             },
@@ -269,7 +271,7 @@ impl Parts {
         let probes = tokio::spawn(async move { registry.probe_all().await });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
         let sessions = Arc::clone(&self.sessions);
-        let restoring = tokio::spawn(async move { sessions.finish_restoring().await });
+        let restoring = tokio::spawn(async move { sessions.bring_in_order().await });
         let old_snapshots = tokio::spawn(Arc::clone(&self.snapshots).throw_away_old());
         [probes, evictions, restoring, old_snapshots]
     }

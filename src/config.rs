@@ -33,6 +33,8 @@ const DEFAULT_PORT: u16 = 2468;
 const DEFAULT_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Prompts that may wait for one session.
 const DEFAULT_QUEUE_PROMPTS: usize = 32;
+/// Sessions kept in memory although they are not at work, unless configured; a few kilobytes each.
+const DEFAULT_LOADED_SESSIONS: usize = 1_000;
 
 /// What both `baton serve` and `baton agents` take.
 #[derive(Debug, Clone, Default, Args)]
@@ -173,6 +175,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Prompts that may wait for one session.
     pub queue_prompts: usize,
+    /// Sessions that are kept in memory although they are not at work; the others are read when they are asked for.
+    pub loaded_sessions: usize,
     /// What the event bus keeps for subscribers that come back.
     pub ring: RingLimits,
     /// What the pool of agent processes may hold.

@@ -50,6 +50,9 @@ pub struct AgentInfo {
     pub sign_in: Vec<String>,
 }
 
+/// What an agent sends about one native session.
+pub type Inbox = mpsc::Receiver<Inbound>;
+
 /// A native session that was just opened.
 #[derive(Debug)]
 pub struct Opened {
@@ -58,7 +61,7 @@ pub struct Opened {
     /// What it offers.
     pub options: Options,
     /// What the agent sends about it.
-    pub inbox: mpsc::Receiver<Inbound>,
+    pub inbox: Inbox,
     /// A text that the agent sends by itself, and that is part of no answer.
     pub greeting: Option<String>,
     /// The slash commands that it has told already.

@@ -100,6 +100,14 @@ impl Options {
         options
     }
 
+    /// Forgets what is chosen now, so that the next choice is made whatever it was.
+    pub fn forget_current(&mut self) {
+        let choices = [&mut self.model, &mut self.mode, &mut self.variant];
+        for choice in choices.into_iter().flatten() {
+            choice.current.clear();
+        }
+    }
+
     /// The choice of this kind.
     pub fn get(&self, kind: Kind) -> Option<&Choice> {
         match kind {

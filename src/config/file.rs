@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_QUEUE_PROMPTS, Limits, without_password};
+use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits, without_password};
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;
@@ -73,6 +73,7 @@ struct CommandTable {
 pub(super) struct LimitsTable {
     body_bytes: Option<usize>,
     queue_prompts: Option<usize>,
+    loaded_sessions: Option<usize>,
     ring_events: Option<usize>,
     ring_bytes: Option<usize>,
     live_agents: Option<usize>,
@@ -243,6 +244,11 @@ impl LimitsTable {
         Ok(Limits {
             body_bytes: limit("body_bytes", self.body_bytes, DEFAULT_BODY_BYTES)?,
             queue_prompts: limit("queue_prompts", self.queue_prompts, DEFAULT_QUEUE_PROMPTS)?,
+            loaded_sessions: limit(
+                "loaded_sessions",
+                self.loaded_sessions,
+                DEFAULT_LOADED_SESSIONS,
+            )?,
             ring: RingLimits {
                 events: limit("ring_events", self.ring_events, ring.events)?,
                 bytes: limit("ring_bytes", self.ring_bytes, ring.bytes)?,

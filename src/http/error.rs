@@ -31,6 +31,8 @@ use crate::vcs::ApplyError;
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
+/// When to try again after the store could not be written, in seconds.
+const STORE_RETRY_AFTER_S: u64 = 1;
 /// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
 /// What OpenCode 2 calls a cursor that leads nowhere.
@@ -370,6 +372,15 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorBody::ServiceUnavailableError(message_data("Baton is shutting down")),
         )
+    }
+
+    /// 503: nothing can be stored for now, and nothing was changed.
+    pub fn store_unavailable(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("a request was refused: {error}");
+        let message = "Baton cannot store anything at the moment: its disk is full or its database is locked. Nothing was changed. Make room in the data directory and send the request again.";
+        let body = ErrorBody::ServiceUnavailableError(message_data(message));
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
+            .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
     }
 
     /// 500 for anything unforeseen. The error goes to the log, under a reference that the client gets.

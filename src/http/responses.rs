@@ -91,8 +91,8 @@ responses! {
         header "Retry-After": "Seconds after which to try again.";
     TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"];
     TaggedNotJson = "415", "The body's content type is not JSON.", ["TaggedError"];
-    Stopping = "503", "The server is shutting down.", ["ServiceUnavailableError"];
-    TaggedStopping = "503", "The server is shutting down.", ["TaggedError"];
+    Stopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["ServiceUnavailableError"];
+    TaggedStopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["TaggedError"];
 }
 
 /// What every operation can answer.

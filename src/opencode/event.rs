@@ -228,6 +228,8 @@ pub struct SessionErrorEvent {
 #[serde(rename_all = "lowercase")]
 #[schema(as = SwitchSource)]
 pub enum Source {
+    /// The session was made with it.
+    Create,
     /// A PATCH of the session, or OpenCode 2's model and agent routes.
     Patch,
     /// A message's own model, agent or variant.

@@ -229,6 +229,50 @@ pub enum RuntimeStatus {
     Switching,
 }
 
+/// What a selection waits for (Baton's addition).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PendingReason {
+    /// A turn is in flight; it keeps its model to its end.
+    Turn,
+    /// The agent is being started or switched.
+    Starting,
+    /// The store does not take what the session has to write, for example because the disk is full.
+    Store,
+}
+
+/// A selection that waits to be applied, and what it waits for (Baton's addition).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PendingSelection {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    /// The model's id.
+    #[serde(rename = "modelID")]
+    pub model_id: String,
+    /// The reasoning effort; absent for the model's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub variant: Option<String>,
+    /// The agent.
+    pub agent: String,
+    /// What it waits for.
+    pub reason: PendingReason,
+}
+
+impl PendingSelection {
+    /// A selection that waits.
+    pub fn new(selection: &Selection, reason: PendingReason) -> Self {
+        Self {
+            provider_id: selection.provider_id.clone(),
+            model_id: selection.model_id.clone(),
+            variant: selection.variant.clone(),
+            agent: selection.agent.clone(),
+            reason,
+        }
+    }
+}
+
 /// How the running agent stands to the selection (Baton's addition).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SessionRuntime {
@@ -237,9 +281,10 @@ pub struct SessionRuntime {
     /// What the agent has confirmed; null before the first agent was started.
     #[schema(required)]
     pub applied: Option<Selection>,
-    /// The selection that the agent has not confirmed yet; null when there is none.
+    /// The selection that waits to be applied, with the reason; null when none does. A selection from before a
+    /// restart is applied by the next prompt and does not wait.
     #[schema(required)]
-    pub pending: Option<Selection>,
+    pub pending: Option<PendingSelection>,
 }
 
 /// A session.

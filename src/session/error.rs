@@ -23,7 +23,7 @@ pub enum Error {
     /// No such question is waiting for an answer.
     #[error("Question not found: {0}. It may have been answered already.")]
     QuestionNotFound(QuestionId),
-    /// The wished selection cannot be had.
+    /// The requested selection is not available.
     #[error(transparent)]
     Select(#[from] SelectError),
     /// There is no such slash command.
@@ -72,6 +72,13 @@ pub enum Error {
     /// Files of the working directory could not be brought to an earlier state.
     #[error("The files could not be restored: {0}. Nothing was changed.")]
     NotRestored(String),
+    /// What the change was prepared from is out of date; it is prepared again. Nobody outside of sessions
+    /// sees this.
+    #[error("The session has changed in the meantime. Try again.")]
+    MovedOn,
+    /// A mistake of Baton's own.
+    #[error("{0}")]
+    Internal(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -68,7 +68,7 @@ pub struct Prompt {
     pub native_command: bool,
 }
 
-/// Which sessions to list, the one used last first.
+/// Which sessions to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
     /// Only of this project.
@@ -81,8 +81,21 @@ pub struct ListFilter {
     pub roots: bool,
     /// Only those used since then, in milliseconds since the Unix epoch.
     pub start: Option<u64>,
+    /// Only those used before then, in milliseconds since the Unix epoch.
+    pub before: Option<u64>,
+    /// Leaves out what is archived.
+    pub without_archived: bool,
     /// Only those with this text in their title, whatever its case.
     pub search: Option<String>,
     /// At most so many.
     pub limit: Option<usize>,
+}
+
+/// Which page of a list that is ordered by when sessions were made.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The one made first comes first.
+    pub oldest_first: bool,
+    /// Only what comes behind this session.
+    pub after: Option<SessionId>,
 }

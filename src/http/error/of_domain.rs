@@ -76,7 +76,8 @@ impl From<session::Error> for Problem {
                 Self::new(StatusCode::BAD_GATEWAY, body)
             }
             Error::NotRestored(_) => Self::failed(message),
-            Error::Store(error) => Self::unforeseen(&error),
+            Error::MovedOn | Error::Internal(_) => Self::unforeseen(&message),
+            Error::Store(error) => error.into(),
             Error::ShutDown => Self::shutting_down(),
         }
     }
@@ -93,7 +94,11 @@ impl From<DefaultsError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::unforeseen(&error)
+        match error {
+            StoreError::Unavailable(_) => Self::store_unavailable(&error),
+            StoreError::Closed => Self::shutting_down(),
+            StoreError::Conflict(_) | StoreError::Database(_) => Self::unforeseen(&error),
+        }
     }
 }
 

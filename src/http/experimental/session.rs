@@ -62,22 +62,19 @@ pub async fn list(
 ) -> Result<Json<Vec<GlobalSession>>, Problem> {
     let limit = params.unsigned("limit")?;
     let limit = limit.map_or(PAGE, |l| usize::try_from(l).unwrap_or(usize::MAX));
-    let (before, archived) = (params.unsigned("cursor")?, params.flag("archived")?);
     let filter = ListFilter {
         project_id: None,
         path: None,
         directory: params.text("directory").map(str::to_owned),
         roots: params.flag("roots")?,
         start: params.unsigned("start")?,
+        before: params.unsigned("cursor")?,
+        without_archived: !params.flag("archived")?,
         search: params.text("search").map(str::to_owned),
-        limit: None,
+        limit: Some(limit),
     };
-    let sessions = state.sessions.list(filter).await.into_iter();
-    let wanted = |session: &Session| {
-        before.is_none_or(|before| session.time.updated < before)
-            && (archived || session.time.archived.is_none())
-    };
-    let page = sessions.filter(wanted).take(limit).map(|session| {
+    let sessions = state.sessions.list(filter).await?.into_iter();
+    let page = sessions.map(|session| {
         let project = ProjectSummary {
             id: session.project_id.clone(),
             worktree: state

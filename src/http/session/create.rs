@@ -90,7 +90,7 @@ pub async fn create(
         directory: directory.existing().await?,
         ..new
     };
-    let caller = client.by(Source::Patch);
+    let caller = client.by(Source::Create);
     let session = state.sessions.create(new, caller).await?;
     Ok(with_etag(&session))
 }

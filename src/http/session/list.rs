@@ -53,7 +53,9 @@ pub async fn list(
         roots: params.flag("roots")?,
         start: params.unsigned("start")?,
         search: params.text("search").map(str::to_owned),
+        before: None,
+        without_archived: false,
         limit: Some(limit.map_or(LIMIT, |l| usize::try_from(l).unwrap_or(usize::MAX))),
     };
-    Ok(Json(state.sessions.list(filter).await))
+    Ok(Json(state.sessions.list(filter).await?))
 }

@@ -35,6 +35,6 @@ pub async fn status(
     State(state): State<Shared>,
     Directory(directory): Directory,
 ) -> Result<Json<SessionStatuses>, Problem> {
-    let busy = state.sessions.statuses(Some(&directory)).await;
+    let busy = state.sessions.statuses(Some(&directory));
     Ok(Json(SessionStatuses(busy)))
 }

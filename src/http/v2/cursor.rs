@@ -88,6 +88,55 @@ impl Page {
         })
     }
 
+    /// Entries of the page at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether the oldest entry comes first.
+    pub fn is_oldest_first(&self) -> bool {
+        self.order == Order::Asc
+    }
+
+    /// The entry that the page lies behind, and whether that is meant backwards.
+    ///
+    /// # Errors
+    /// When the cursor names none.
+    pub fn starts_behind<T, E>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<(Option<T>, bool), Problem> {
+        let Some(cursor) = &self.cursor else {
+            return Ok((None, false));
+        };
+        let entry = parse(&cursor.id).map_err(|_| gone())?;
+        Ok((Some(entry), cursor.direction == Direction::Previous))
+    }
+
+    /// The cursors of a page that was read from where [`Page::starts_behind`] says; `more` when there is
+    /// more in that direction.
+    pub fn cursors<T>(&self, page: &[T], more: bool, id: impl Fn(&T) -> String) -> Cursors {
+        let (before, behind) = match self.cursor.as_ref().map(|c| c.direction) {
+            None => (false, more),
+            Some(Direction::Next) => (true, more),
+            Some(Direction::Previous) => (more, true),
+        };
+        let cursor = |entry: Option<&T>, direction| self.cursor_to(id(entry?), direction);
+        Cursors {
+            previous: cursor(page.first().filter(|_| before), Direction::Previous),
+            next: cursor(page.last().filter(|_| behind), Direction::Next),
+        }
+    }
+
+    fn cursor_to(&self, id: String, direction: Direction) -> Option<String> {
+        let cursor = Cursor {
+            id,
+            order: self.order,
+            direction,
+        };
+        Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).ok()?))
+    }
+
     /// The page of a list whose oldest entry comes first.
     ///
     /// # Errors
@@ -116,14 +165,7 @@ impl Page {
         let (end, count) = (end.min(list.len()), list.len());
         let start = start.min(end);
         let page: Vec<T> = list.drain(start..end).collect();
-        let cursor = |entry: Option<&T>, direction| {
-            let cursor = Cursor {
-                id: id(entry?),
-                order: self.order,
-                direction,
-            };
-            Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).ok()?))
-        };
+        let cursor = |entry: Option<&T>, direction| self.cursor_to(id(entry?), direction);
         let cursors = Cursors {
             previous: cursor(page.first().filter(|_| start > 0), Direction::Previous),
             next: cursor(page.last().filter(|_| end < count), Direction::Next),
@@ -140,7 +182,8 @@ fn parse(text: &str) -> Result<Cursor, Problem> {
     })
 }
 
-fn gone() -> Problem {
+/// The entry of a cursor is not there any more.
+pub fn gone() -> Problem {
     Problem::cursor("The entry that the cursor names is gone. Start again without a cursor.")
 }
 

@@ -43,7 +43,7 @@ pub struct V2ActiveSessions {
 )]
 pub async fn active(State(state): State<Shared>) -> Json<V2ActiveSessions> {
     let r#type = ActiveType::Running;
-    let busy = state.sessions.statuses(None).await.into_keys();
+    let busy = state.sessions.statuses(None).into_keys();
     Json(V2ActiveSessions {
         data: busy.map(|id| (id, V2Active { r#type })).collect(),
     })

@@ -78,7 +78,7 @@ pub async fn create(
         wish: Wish { agent, ..wish },
         ..NewSession::default()
     };
-    let caller = client.by(Source::Patch);
+    let caller = client.by(Source::Create);
     let data = state.sessions.create(new, caller).await?.into();
     Ok(Json(V2SessionAnswer { data }))
 }

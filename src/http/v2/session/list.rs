@@ -9,9 +9,10 @@ use crate::http::error::Problem;
 use crate::http::extract::Params;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
-use crate::http::v2::cursor::{Cursors, Order, Page};
+use crate::http::v2::cursor::{self, Cursors, Order, Page};
 use crate::opencode::v2::info::V2Session;
-use crate::session::ListFilter;
+use crate::opencode::SessionId;
+use crate::session::{self, ListFilter};
 
 /// A page of sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -49,17 +50,23 @@ pub async fn list(
 ) -> Result<Json<V2Sessions>, Problem> {
     let page = Page::of(&params)?;
     let filter = ListFilter {
+        project_id: params.text("project").map(str::to_owned),
         directory: params.text("directory").map(str::to_owned),
         search: params.text("search").map(str::to_owned),
+        limit: Some(page.limit()),
         ..ListFilter::default()
     };
-    let mut sessions = state.sessions.list(filter).await;
-    if let Some(project) = params.text("project") {
-        sessions.retain(|session| session.project_id == project);
+    let (after, backwards) = page.starts_behind(SessionId::parse)?;
+    let order = session::Page {
+        oldest_first: page.is_oldest_first() != backwards,
+        after,
+    };
+    let found = state.sessions.page(filter, order).await?;
+    let (mut sessions, more) = found.ok_or_else(cursor::gone)?;
+    if backwards {
+        sessions.reverse();
     }
-    // Ids of sessions descend, so the older one of two has the higher id.
-    sessions.sort_by(|a, b| (a.time.created, &b.id).cmp(&(b.time.created, &a.id)));
-    let (sessions, cursor) = page.cut(sessions, |session| session.id.to_string())?;
+    let cursor = page.cursors(&sessions, more, |session| session.id.to_string());
     let data = sessions.into_iter().map(V2Session::from).collect();
     Ok(Json(V2Sessions { data, cursor }))
 }

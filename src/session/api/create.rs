@@ -1,0 +1,74 @@
+//! Making a session.
+
+use std::sync::Arc;
+
+use crate::opencode::Session as SessionInfo;
+use crate::session::cell::{Birth, Cell, Draft, SessionState, Stored};
+use crate::session::{Caller, Error, NewSession, Sessions};
+
+impl Sessions {
+    /// Makes a session. One that names a model has its agent started at once.
+    ///
+    /// # Errors
+    /// When the requested selection is not available, or the store fails.
+    pub async fn create(
+        self: &Arc<Self>,
+        new: NewSession,
+        caller: Caller,
+    ) -> Result<SessionInfo, Error> {
+        if !new.wish.is_empty() {
+            self.prepare(None, &new.wish).await;
+        }
+        let place = self.projects.locate(&new.directory).await;
+        self.projects.current(&place).await?;
+        let selection = match new.wish.is_empty() {
+            true => None,
+            false => {
+                let registry = self.office.registry.snapshot();
+                Some(registry.resolve(None, &new.wish)?.selection)
+            }
+        };
+        let mut state = SessionState::new(Birth {
+            project_id: place.project_id.clone(),
+            path: place.path(),
+            directory: new.directory,
+            parent_id: new.parent_id,
+            title: new.title,
+            metadata: new.metadata,
+            permission: new.permission,
+        });
+        state.kept.selection_revision = u64::from(selection.is_some());
+        state.selection = selection;
+        self.found(state, move |draft| {
+            draft.put_first_switch(&caller);
+            draft.want_applied();
+            draft.found();
+        })
+        .await
+    }
+
+    /// Commits a new session, with what belongs to it, and puts it into memory.
+    pub(super) async fn found(
+        self: &Arc<Self>,
+        state: SessionState,
+        beside: impl Fn(&mut Draft) + Send + 'static,
+    ) -> Result<SessionInfo, Error> {
+        let (this, id) = (Arc::clone(self), state.id.clone());
+        // A task of its own: a caller that hangs up must not leave half of it.
+        let founding = self.office.tasks.spawn(async move {
+            let office = Arc::clone(&this.office);
+            let cell = this.loaded.enter(&id, || async move {
+                let cell = Cell::new(office, state, Stored::default());
+                let founded = cell.change(move |draft| {
+                    draft.unless_ending()?;
+                    beside(draft);
+                    Ok(())
+                });
+                founded.await?;
+                Ok(cell)
+            });
+            Ok(cell.await?.committed().info())
+        });
+        founding.await.unwrap_or(Err(Error::ShutDown))
+    }
+}

@@ -1,0 +1,18 @@
+//! What a caller can ask of sessions: one file for each thing.
+
+mod attach;
+pub mod command;
+mod compact;
+mod create;
+mod delete;
+mod edit;
+mod fork;
+mod list;
+pub mod prompt;
+mod read;
+mod recorded;
+mod reply;
+pub mod restart;
+mod revert;
+pub mod shell;
+mod update;

@@ -1,0 +1,59 @@
+//! Changing a session, and waiting until its agent follows.
+
+use std::sync::Arc;
+
+use crate::opencode::{Session as SessionInfo, SessionId};
+use crate::session::{Caller, Error, Sessions, Update};
+
+impl Sessions {
+    /// Changes a session: all or nothing.
+    ///
+    /// # Errors
+    /// A stale `if_match`, a selection that is not available, no such session, or a failing store.
+    pub async fn update(
+        self: &Arc<Self>,
+        id: &SessionId,
+        update: Update,
+        caller: Caller,
+    ) -> Result<SessionInfo, Error> {
+        let cell = self.loaded.find(id).await?;
+        if !update.wish.is_empty() {
+            self.prepare(Some(&cell), &update.wish).await;
+        }
+        cell.change(move |draft| {
+            draft.unless_deleted()?;
+            draft.select(&update, &caller, |_| {})?;
+            Ok(draft.info())
+        })
+        .await
+    }
+
+    /// Waits until the session's selection is applied or was passed over by a later one that is.
+    /// A session without a selection has nothing to wait for.
+    ///
+    /// # Errors
+    /// [`Error::NotApplied`] when it could not be applied.
+    pub async fn wait_applied(
+        self: &Arc<Self>,
+        id: &SessionId,
+        revision: u64,
+    ) -> Result<SessionInfo, Error> {
+        let cell = self.loaded.find(id).await?;
+        // A selection from before a restart is applied when somebody waits for it.
+        let wanted = cell.change(move |draft| {
+            draft.unless_ending()?;
+            draft.want_applied();
+            Ok(revision.min(draft.state().kept.selection_revision))
+        });
+        let wanted = wanted.await?;
+        let committed = cell.until(|committed| {
+            let runtime = committed.runtime();
+            runtime.settled_revision >= wanted || runtime.is_deleted()
+        });
+        let committed = committed.await?;
+        match committed.runtime().outcome(wanted) {
+            Some(Some(failure)) => Err(Error::NotApplied(failure.clone())),
+            _ => Ok(committed.info()),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What agents ask the user, while it waits for an answer.
+//!
+//! *Absent here:* who waits. That is part of each session's runtime, and committed like the rest of it.
+
+mod permission;
+mod question;
+
+use std::sync::Arc;
+
+pub use permission::{Always, WaitingPermission};
+pub use question::WaitingQuestion;
+
+/// A request of an agent that waits for the user.
+#[derive(Debug)]
+pub enum Ask {
+    /// Whether it may do something.
+    Permission(Arc<WaitingPermission>),
+    /// A form to fill in.
+    Question(Arc<WaitingQuestion>),
+}
+
+impl Ask {
+    /// Tells the agent that nobody will answer.
+    pub async fn cancel(&self) {
+        match self {
+            Self::Permission(waiting) => waiting.cancel().await,
+            Self::Question(waiting) => waiting.refuse("cancel").await,
+        }
+    }
+}

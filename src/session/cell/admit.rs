@@ -1,0 +1,231 @@
+//! Taking in what a user says: the message, its place, and its turn in the queue.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::notice::Told;
+use super::runtime::{Queued, Waiters, Work};
+use super::state::SessionState;
+use super::{Draft, Reverted, Target};
+use crate::opencode::event::{SessionStatus, SessionStatusEvent};
+use crate::opencode::message::{MessageWithParts, Part};
+use crate::opencode::{EventPayload, MessageId, Selection};
+use crate::registry::SelectError;
+use crate::session::Error;
+use crate::session::conversation::prompt::prompt_message;
+use crate::session::conversation::{message_event, part_event, put_message, put_part};
+use crate::session::request::{Caller, Prompt, Update};
+use crate::store::MessageKey;
+
+/// A title made from a prompt has at most this many characters.
+const TITLE_CHARS: usize = 80;
+
+/// What is to be done about a message that was just stored.
+struct Admission {
+    /// The message.
+    message: Arc<MessageWithParts>,
+    /// Its place in the session.
+    turn: u64,
+    /// What is to be done.
+    work: Work,
+    /// What it is answered by.
+    selection: Selection,
+    /// Who waits for the answer.
+    waiters: Arc<Waiters>,
+}
+
+impl Draft {
+    /// Refuses when too many prompts wait already.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`].
+    pub fn check_queue(&self, limit: usize) -> Result<(), Error> {
+        match self.runtime.queue.len() >= limit {
+            true => Err(Error::QueueFull { limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// Stores a prompt and puts it into the queue; it is answered by the model that is selected now. Its
+    /// own model, agent and variant are selected in the same step.
+    ///
+    /// # Errors
+    /// A selection that is not available, a full queue, or [`Error::MovedOn`].
+    pub fn admit_prompt(
+        &mut self,
+        prompt: &Prompt,
+        caller: &Caller,
+        reverted: &Reverted,
+        waiters: &Arc<Waiters>,
+        queue_prompts: usize,
+    ) -> Result<(Arc<MessageWithParts>, u64), Error> {
+        self.unless_ending()?;
+        self.at_rest()?;
+        if !prompt.no_reply {
+            self.check_queue(queue_prompts)?;
+        }
+        let mut wish = prompt.wish.clone();
+        if self.state().selection.is_none() && wish.model.is_none() && wish.agent.is_none() {
+            wish.model = Some(self.registry.default_selection()?);
+        }
+        let update = Update {
+            wish,
+            ..Update::default()
+        };
+        self.forget_reverted(reverted)?;
+        let mut message = None;
+        let session = self.id.clone();
+        let changed = self.select(&update, caller, |next| {
+            if let Some(selection) = next.selection.clone() {
+                let stored = prompt_message(prompt, &session, &selection);
+                next.note_prompt(&stored, &selection);
+                message = Some((Arc::new(stored), selection));
+            }
+        })?;
+        if !changed {
+            self.event_of_session();
+        }
+        let (message, selection) = message.ok_or(SelectError::NothingToSelect)?;
+        let turn = self.put_prompt(&message);
+        self.event_of_message(&message);
+        if !prompt.no_reply {
+            self.enqueue(Admission {
+                message: Arc::clone(&message),
+                turn,
+                work: match prompt.native_command {
+                    true => Work::Command,
+                    false => Work::Prompt,
+                },
+                selection,
+                waiters: Arc::clone(waiters),
+            });
+        }
+        Ok((message, turn))
+    }
+
+    /// Stores a message of the user that is no prompt and selects nothing, and puts what is to be done
+    /// about it into the queue.
+    ///
+    /// # Errors
+    /// When the session is ending, or [`Error::MovedOn`].
+    pub fn admit_work(
+        &mut self,
+        message: &Arc<MessageWithParts>,
+        work: Work,
+        selection: Selection,
+        reverted: &Reverted,
+        waiters: &Arc<Waiters>,
+    ) -> Result<(), Error> {
+        self.unless_ending()?;
+        self.at_rest()?;
+        self.forget_reverted(reverted)?;
+        self.touch();
+        let turn = self.put_prompt(message);
+        self.enqueue(Admission {
+            message: Arc::clone(message),
+            turn,
+            work,
+            selection,
+            waiters: Arc::clone(waiters),
+        });
+        self.event_of_message(message);
+        Ok(())
+    }
+
+    /// Stores a message of the user behind all others, and says at which place.
+    fn put_prompt(&mut self, message: &MessageWithParts) -> u64 {
+        let seq = self.next_seq();
+        let key = MessageKey {
+            seq,
+            turn: seq,
+            id: message.info.id().clone(),
+        };
+        self.write(put_message(&message.info, &self.id, &key));
+        for (place, part) in message.parts.iter().enumerate() {
+            self.write(put_part(part, &self.id, place));
+        }
+        seq
+    }
+
+    /// Tells everybody of a message with its parts.
+    pub fn event_of_message(&mut self, message: &MessageWithParts) {
+        self.event(message_event(&self.id, message.info.clone()));
+        for part in &message.parts {
+            self.event(part_event(&self.id, part.clone()));
+        }
+    }
+
+    /// Notes that the session was used now.
+    pub fn touch(&mut self) {
+        self.state_mut().touch();
+    }
+
+    /// Puts what is to be done about a message into the queue.
+    fn enqueue(&mut self, admission: Admission) {
+        if !self.runtime.is_busy() {
+            self.event_of_status(SessionStatus::Busy);
+        }
+        self.runtime.queue.push_back(Arc::new(Queued {
+            message_id: admission.message.info.id().clone(),
+            message: Some(admission.message),
+            turn: admission.turn,
+            work: admission.work,
+            target: Target {
+                selection: admission.selection,
+                revision: self.state().kept.selection_revision,
+            },
+            abort: CancellationToken::new(),
+            waiters: admission.waiters,
+        }));
+    }
+
+    /// A message that waits was edited: its turn reads it again.
+    pub fn queued_is_edited(&mut self, message: &MessageId) {
+        for queued in &mut self.runtime.queue {
+            if queued.message_id == *message {
+                *queued = Arc::new(Queued {
+                    message_id: queued.message_id.clone(),
+                    message: None,
+                    turn: queued.turn,
+                    work: queued.work.clone(),
+                    target: queued.target.clone(),
+                    abort: queued.abort.clone(),
+                    waiters: Arc::clone(&queued.waiters),
+                });
+            }
+        }
+    }
+
+    pub(super) fn event_of_status(&mut self, status: SessionStatus) {
+        let session_id = self.id.clone();
+        self.event(EventPayload::SessionStatus(SessionStatusEvent {
+            session_id,
+            status,
+        }));
+    }
+}
+
+impl SessionState {
+    /// What a prompt changes besides the selection: nothing that a client can set, so no revision. The
+    /// first one gives the session a title.
+    pub fn note_prompt(&mut self, message: &MessageWithParts, selection: &Selection) {
+        self.touch();
+        self.kept.told = Some(Told::by_prompt(selection.clone()));
+        if !self.kept.title_is_default {
+            return;
+        }
+        let text = message.parts.iter().find_map(|part| match part {
+            Part::Text(text) if text.synthetic != Some(true) => text
+                .text
+                .lines()
+                .map(str::trim)
+                .find(|line| !line.is_empty()),
+            _ => None,
+        });
+        if let Some(text) = text {
+            self.title = text.chars().take(TITLE_CHARS).collect();
+            self.kept.title_is_default = false;
+        }
+    }
+}

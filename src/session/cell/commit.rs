@@ -1,0 +1,301 @@
+//! The one function that commits.
+//!
+//! A request puts its job into the session's list. Whoever finds nobody committing starts a task that
+//! drains the list: all jobs that wait are applied, one after the other, to one draft, and share a
+//! transaction. It is a task of its own, so that a caller that hangs up takes nobody else's job with it.
+//! There is at most one such task per session: it is the session's lock.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Cell, Committed, Draft};
+use crate::event::Bus;
+use crate::opencode::SessionId;
+use crate::opencode::event::EventPayload;
+use crate::registry::Registry;
+use crate::session::Error;
+use crate::store::{Change, Store, StoreError};
+
+/// How often a change that was prepared from what the store has is prepared again because the conversation
+/// has moved on in between.
+const PREPARED_AT_MOST: usize = 64;
+
+/// Starts a worker for a session.
+type Hire = Box<dyn Fn(Arc<Cell>) + Send + Sync>;
+
+/// What all sessions share.
+pub struct Office {
+    /// Where they are kept.
+    pub store: Arc<dyn Store>,
+    /// What can be selected.
+    pub registry: Arc<Registry>,
+    /// Everything that runs for sessions; awaited when the server stops.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+    bus: Arc<Bus>,
+    at_work: Mutex<BTreeMap<SessionId, Arc<Cell>>>,
+    hire: OnceLock<Hire>,
+}
+
+impl Office {
+    /// An office without workers.
+    pub fn new(store: Arc<dyn Store>, bus: Arc<Bus>, registry: Arc<Registry>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            registry,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            bus,
+            at_work: Mutex::default(),
+            hire: OnceLock::new(),
+        })
+    }
+
+    /// Says how workers are started. Later calls change nothing.
+    pub fn hire_with(&self, hire: impl Fn(Arc<Cell>) + Send + Sync + 'static) {
+        let _set_once = self.hire.set(Box::new(hire));
+    }
+
+    /// Sessions that are busy, or whose agents ask the user something.
+    pub fn at_work(&self) -> Vec<Arc<Cell>> {
+        lock(&self.at_work).values().cloned().collect()
+    }
+
+    fn note_work(&self, cell: &Arc<Cell>, committed: &Committed) {
+        let runtime = &committed.runtime;
+        let works = !runtime.is_deleted() && (runtime.is_busy() || !runtime.asks.is_empty());
+        let mut at_work = lock(&self.at_work);
+        if works {
+            at_work.insert(cell.id.clone(), Arc::clone(cell));
+        } else {
+            at_work.remove(&cell.id);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Lists and maps are valid between any two steps, and nothing that can panic runs under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The jobs of a session that wait.
+#[derive(Default)]
+pub struct Waiting {
+    jobs: Vec<Box<dyn Job>>,
+    committing: bool,
+}
+
+/// A change on its way. It may be applied again, to another draft, when what it was first applied together
+/// with could not be stored.
+trait Job: Send {
+    fn apply(&mut self, draft: &mut Draft) -> Result<(), Error>;
+    /// Answers the caller.
+    fn conclude(self: Box<Self>, result: Result<(), Error>);
+}
+
+struct Asked<F, T> {
+    apply: F,
+    value: Option<T>,
+    caller: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<F, T> Job for Asked<F, T>
+where
+    F: FnMut(&mut Draft) -> Result<T, Error> + Send,
+    T: Send,
+{
+    fn apply(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        self.value = Some((self.apply)(draft)?);
+        Ok(())
+    }
+
+    fn conclude(self: Box<Self>, result: Result<(), Error>) {
+        let value = self.value.ok_or(Error::ShutDown);
+        // A caller that has hung up does not need it.
+        let _gone = self.caller.send(result.and(value));
+    }
+}
+
+impl Cell {
+    /// Changes the session: applies the job to a draft, and answers once that is committed. A job that
+    /// returns an error has changed nothing. It runs to its end also when the caller goes away.
+    ///
+    /// # Errors
+    /// The job's own, or that of the store: then nothing has changed and nobody has seen anything.
+    pub async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        job: impl FnMut(&mut Draft) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (caller, answer) = oneshot::channel();
+        let job = Box::new(Asked {
+            apply: job,
+            value: None,
+            caller,
+        });
+        let starts = {
+            let mut waiting = lock(&self.waiting);
+            waiting.jobs.push(job);
+            !std::mem::replace(&mut waiting.committing, true)
+        };
+        if starts {
+            let this = Arc::clone(self);
+            self.office
+                .tasks
+                .spawn(async move { this.commit_waiting().await });
+        }
+        answer.await.unwrap_or(Err(Error::ShutDown))
+    }
+
+    /// The same for a change that needs something from the store first: `prepare` reads it, and is asked
+    /// again when the job says that the conversation has moved on since.
+    ///
+    /// # Errors
+    /// Those of `prepare`, of the job, and of the store.
+    pub async fn prepare_and_change<R, T, P>(
+        self: &Arc<Self>,
+        mut prepare: impl FnMut(Arc<Committed>) -> P,
+        job: impl Fn(&mut Draft, &R) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, Error>
+    where
+        R: Send + Sync + 'static,
+        T: Send + 'static,
+        P: Future<Output = Result<R, Error>>,
+    {
+        let job = Arc::new(job);
+        for _ in 0..PREPARED_AT_MOST {
+            let committed = self.at_rest().await?;
+            let prepared = prepare(committed).await?;
+            let job = Arc::clone(&job);
+            let changed = self.change(move |draft| job(draft, &prepared));
+            match changed.await {
+                Err(Error::MovedOn) => {}
+                changed => return changed,
+            }
+        }
+        Err(Error::Busy(self.id.clone()))
+    }
+
+    async fn commit_waiting(self: Arc<Self>) {
+        loop {
+            let jobs = {
+                let mut waiting = lock(&self.waiting);
+                if waiting.jobs.is_empty() {
+                    waiting.committing = false;
+                    return;
+                }
+                std::mem::take(&mut waiting.jobs)
+            };
+            if let Err(jobs) = self.commit_together(jobs).await {
+                // Not to be told from which of them it was: each is tried alone.
+                for job in jobs {
+                    self.commit_alone(job).await;
+                }
+            }
+        }
+    }
+
+    /// Commits jobs together; gives them back when that failed.
+    async fn commit_together(
+        self: &Arc<Self>,
+        mut jobs: Vec<Box<dyn Job>>,
+    ) -> Result<(), Vec<Box<dyn Job>>> {
+        if jobs.len() == 1
+            && let Some(job) = jobs.pop()
+        {
+            self.commit_alone(job).await;
+            return Ok(());
+        }
+        let mut draft = self.draft();
+        let results: Vec<_> = jobs
+            .iter_mut()
+            .map(|job| draft.attempt(|draft| job.apply(draft)))
+            .collect();
+        if self.commit(draft).await.is_err() {
+            return Err(jobs);
+        }
+        // Also a refusal is told only now: what it was judged by had to be committed first.
+        for (job, result) in jobs.into_iter().zip(results) {
+            job.conclude(result);
+        }
+        Ok(())
+    }
+
+    async fn commit_alone(self: &Arc<Self>, mut job: Box<dyn Job>) {
+        let mut draft = self.draft();
+        let result = match draft.attempt(|draft| job.apply(draft)) {
+            Ok(()) => self.commit(draft).await.map_err(Error::from),
+            refused => refused,
+        };
+        job.conclude(result);
+    }
+
+    fn draft(&self) -> Draft {
+        Draft::new(self, self.committed(), self.office.registry.snapshot())
+    }
+
+    /// Writes the draft's batch, and only then replaces what is committed and tells everybody.
+    async fn commit(self: &Arc<Self>, draft: Draft) -> Result<(), StoreError> {
+        let drafted = draft.finish();
+        if !drafted.batch.is_empty() {
+            write(self.office.store.as_ref(), drafted.batch).await?;
+        }
+        let committed = Arc::new(drafted.next);
+        self.committed.send_replace(Arc::clone(&committed));
+        self.publish(&drafted.events);
+        self.office.note_work(self, &committed);
+        for effect in drafted.effects {
+            effect();
+        }
+        self.find_worker();
+        Ok(())
+    }
+
+    /// Tells those who watch how an answer grows, as it does. Only what stands in an answer that is still
+    /// being written may be told before it is stored; its end is told by a commit.
+    pub fn tell_growth(&self, events: &[EventPayload]) {
+        // While this is borrowed nothing else is committed, so that nothing follows a session's deletion.
+        let committed = self.committed.borrow();
+        if !committed.runtime.is_deleted() {
+            self.publish(events);
+        }
+    }
+
+    fn publish(&self, events: &[EventPayload]) {
+        if !events.is_empty() {
+            self.office.bus.publish(&self.directory, events);
+        }
+    }
+
+    /// Starts a worker if there is work and none.
+    fn find_worker(self: &Arc<Self>) {
+        if !self.committed.borrow().has_work() || self.office.stopping.is_cancelled() {
+            return;
+        }
+        if let Some(hire) = self.office.hire.get()
+            && !self.has_worker.swap(true, Ordering::AcqRel)
+        {
+            hire(Arc::clone(self));
+        }
+    }
+
+    /// The worker leaves. Work that came in just now is given to another one.
+    pub fn dismiss_worker(self: &Arc<Self>) {
+        self.has_worker.store(false, Ordering::Release);
+        self.find_worker();
+    }
+}
+
+/// A store that panics has failed; it must not take the session's task with it.
+async fn write(store: &dyn Store, batch: Vec<Change>) -> Result<(), StoreError> {
+    let written = AssertUnwindSafe(async { store.commit(batch).await });
+    let panicked = |_| StoreError::Database("the store has panicked".to_owned());
+    written.catch_unwind().await.map_err(panicked)?
+}

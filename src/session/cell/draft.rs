@@ -1,0 +1,320 @@
+//! A draft: a copy of what is committed, and what is to be committed next.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::runtime::{Binding, Runtime};
+use super::{Cell, Committed, SessionState, info};
+use crate::opencode::event::{EventPayload, SessionEvent};
+use crate::opencode::session::FileDiff;
+use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
+use crate::registry::Snapshot;
+use crate::session::Error;
+use crate::session::conversation::to_json;
+use crate::store::Change;
+
+/// What is done once a draft is committed. It must not block.
+pub type Effect = Box<dyn FnOnce() + Send>;
+
+/// See the module.
+pub struct Draft {
+    /// The session.
+    pub id: SessionId,
+    /// Its directory.
+    pub directory: Arc<str>,
+    /// When it is drafted, in milliseconds since the Unix epoch.
+    pub now: u64,
+    pub(super) registry: Arc<Snapshot>,
+    pub(super) runtime: Runtime,
+    state: Arc<SessionState>,
+    base: Arc<Committed>,
+    stopping: bool,
+    tasks: TaskTracker,
+    state_changed: bool,
+    is_deleted: bool,
+    pub(super) diff: Option<Vec<FileDiff>>,
+    changes: Vec<Change>,
+    events: Vec<EventPayload>,
+    effects: Vec<Effect>,
+}
+
+/// A draft that is finished.
+pub struct Drafted {
+    /// What the store has to take first.
+    pub batch: Vec<Change>,
+    /// What is committed then.
+    pub next: Committed,
+    /// What everybody is told then.
+    pub events: Vec<EventPayload>,
+    /// What is done then.
+    pub effects: Vec<Effect>,
+}
+
+impl Draft {
+    pub(super) fn new(cell: &Cell, base: Arc<Committed>, registry: Arc<Snapshot>) -> Self {
+        Self {
+            id: cell.id.clone(),
+            directory: Arc::clone(&cell.directory),
+            now: now_ms(),
+            registry,
+            runtime: base.runtime.clone(),
+            state: Arc::clone(&base.state),
+            base,
+            stopping: cell.office.stopping.is_cancelled(),
+            tasks: cell.office.tasks.clone(),
+            state_changed: false,
+            is_deleted: false,
+            diff: None,
+            changes: Vec::new(),
+            events: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Applies a job; one that fails, or panics, leaves the draft as it was.
+    pub(super) fn attempt(
+        &mut self,
+        job: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (state, runtime) = (Arc::clone(&self.state), self.runtime.clone());
+        let (state_changed, is_deleted) = (self.state_changed, self.is_deleted);
+        let lengths = (self.changes.len(), self.events.len(), self.effects.len());
+        let applied = std::panic::catch_unwind(AssertUnwindSafe(|| job(self)));
+        let result = applied.unwrap_or_else(|_| {
+            let message = format!("a change of session {} has panicked", self.id);
+            Err(Error::Internal(message))
+        });
+        if result.is_err() {
+            (self.state, self.runtime) = (state, runtime);
+            (self.state_changed, self.is_deleted) = (state_changed, is_deleted);
+            self.changes.truncate(lengths.0);
+            self.events.truncate(lengths.1);
+            self.effects.truncate(lengths.2);
+        }
+        result
+    }
+
+    /// What there is to commit.
+    pub(super) fn finish(mut self) -> Drafted {
+        let mut batch = Vec::with_capacity(self.changes.len() + 1);
+        let mut row = self.base.row;
+        if self.is_deleted {
+            batch.push(Change::DeleteSession {
+                id: self.id.clone(),
+            });
+        } else {
+            if self.state_changed {
+                batch.push(self.state.put(row));
+                row = Some(self.state.revision);
+            }
+            batch.append(&mut self.changes);
+        }
+        let next = Committed {
+            state: self.state,
+            runtime: self.runtime,
+            row,
+        };
+        Drafted {
+            batch,
+            next,
+            events: self.events,
+            effects: self.effects,
+        }
+    }
+
+    /// What is known for good, as drafted so far.
+    pub fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// What is running, as drafted so far.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// What can be selected.
+    pub fn registry(&self) -> &Snapshot {
+        &self.registry
+    }
+
+    /// Changes the state; its row is written with this draft.
+    pub(super) fn state_mut(&mut self) -> &mut SessionState {
+        self.state_changed = true;
+        Arc::make_mut(&mut self.state)
+    }
+
+    /// The session as clients will see it.
+    pub fn info(&self) -> SessionInfo {
+        info(&self.state, &self.runtime)
+    }
+
+    /// Refuses to go on with a session that was deleted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn unless_deleted(&self) -> Result<(), Error> {
+        match self.runtime.is_deleted() {
+            true => Err(Error::NotFound(self.id.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to begin something new while the server stops, and for a session that was deleted.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] or [`Error::NotFound`].
+    pub fn unless_ending(&self) -> Result<(), Error> {
+        match self.stopping {
+            true => Err(Error::ShutDown),
+            false => self.unless_deleted(),
+        }
+    }
+
+    /// Refuses what cannot be done beside a turn.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    pub fn unless_busy(&self) -> Result<(), Error> {
+        match self.runtime.is_busy() {
+            true => Err(Error::Busy(self.id.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes something beside the state.
+    pub fn write(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Tells everybody, once it is committed.
+    pub fn event(&mut self, event: EventPayload) {
+        self.events.push(event);
+    }
+
+    /// Tells everybody what the session is like.
+    pub fn event_of_session(&mut self) {
+        let (session_id, info) = (self.id.clone(), self.info());
+        self.event(EventPayload::SessionUpdated(SessionEvent {
+            session_id,
+            info,
+        }));
+    }
+
+    /// Does something once it is committed.
+    pub fn then(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.effects.push(Box::new(effect));
+    }
+
+    /// Does something that takes its time, such as telling an agent, once it is committed.
+    pub fn then_run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        let tasks = self.tasks.clone();
+        self.then(move || drop(tasks.spawn(task)));
+    }
+
+    /// Makes the session: its row is written with this draft.
+    pub fn found(&mut self) {
+        self.state_changed = true;
+        let (session_id, info) = (self.id.clone(), self.info());
+        self.event(EventPayload::SessionCreated(SessionEvent {
+            session_id,
+            info,
+        }));
+    }
+
+    /// Has the selection applied although it is the one from before a restart, or a session's first.
+    pub fn want_applied(&mut self) {
+        let revision = self.state.kept.selection_revision;
+        let open = self.runtime.applied.is_none() && self.runtime.outcomes.is_empty();
+        if open && !self.runtime.is_busy() {
+            self.runtime.settled_revision = revision.saturating_sub(1);
+        }
+    }
+
+    /// A fork begins with so many messages; its selection waits for its first prompt.
+    pub fn settle_first(&mut self, messages: u64) {
+        self.runtime.last_seq = messages;
+        self.runtime.settled_revision = self.state.kept.selection_revision;
+    }
+
+    /// Notes what its directory belongs to.
+    pub fn belongs_to(&mut self, place: &crate::project::Place) {
+        self.state_mut().belongs_to(place);
+    }
+
+    /// Deletes the session and what belongs to it.
+    ///
+    /// # Errors
+    /// When that was done already.
+    pub fn delete(&mut self) -> Result<(), Error> {
+        self.unless_deleted()?;
+        let (session_id, info) = (self.id.clone(), self.info());
+        self.event(EventPayload::SessionDeleted(SessionEvent {
+            session_id,
+            info,
+        }));
+        // A turn in flight is stopped; whoever waits for it is told that the session is gone.
+        let turn = self.runtime.turn().map(|turn| &turn.queued);
+        let waiting = turn.into_iter().chain(&self.runtime.queue);
+        let aborts: Vec<_> = waiting.map(|queued| queued.abort.clone()).collect();
+        self.runtime.queue.clear();
+        self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
+        self.cancel_asks();
+        self.runtime.phase = super::Phase::Deleted;
+        self.is_deleted = true;
+        Ok(())
+    }
+
+    /// Notes a native session.
+    pub fn bind(&mut self, backend: &str, binding: Binding) {
+        self.write(Change::PutBinding {
+            session: self.id.clone(),
+            backend: backend.to_owned(),
+            body: to_json(&binding),
+        });
+        Arc::make_mut(&mut self.runtime.bindings).insert(backend.to_owned(), binding);
+    }
+
+    /// Forgets native sessions: the next turn of these backends is given the conversation anew.
+    pub fn unbind(&mut self, backends: &[String]) {
+        for backend in backends {
+            self.write(Change::DeleteBinding {
+                session: self.id.clone(),
+                backend: backend.clone(),
+            });
+            Arc::make_mut(&mut self.runtime.bindings).remove(backend);
+        }
+        if !backends.is_empty() {
+            self.runtime.bindings_epoch += 1;
+        }
+    }
+
+    /// Forgets native sessions that cannot be opened again; live ones stay.
+    pub fn forget_binding(&mut self, backends: &[String]) {
+        let epoch = self.runtime.bindings_epoch;
+        self.unbind(backends);
+        self.runtime.bindings_epoch = epoch;
+    }
+
+    /// Forgets all native sessions.
+    pub fn unbind_all(&mut self) {
+        self.write(Change::DeleteBindings {
+            session: self.id.clone(),
+        });
+        self.runtime.bindings = Arc::default();
+        self.runtime.bindings_epoch += 1;
+    }
+
+    /// A new place in the conversation.
+    pub(super) fn next_seq(&mut self) -> u64 {
+        self.runtime.last_seq += 1;
+        self.runtime.conversation += 1;
+        self.runtime.last_seq
+    }
+
+    /// What was said has changed: what was prepared from it before is out of date.
+    pub(super) fn conversation_changes(&mut self) {
+        self.runtime.conversation += 1;
+    }
+}

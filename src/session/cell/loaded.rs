@@ -1,0 +1,170 @@
+//! The sessions that are in memory: those at work, and those used lately. All others are in the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::commit::Office;
+use super::{Binding, Cell, SessionState, Stored};
+use crate::opencode::SessionId;
+use crate::session::Error;
+use crate::store::{SessionRow, StoreError};
+
+/// Sessions are let go in groups: one part in this many of those that are kept.
+const LET_GO_DIVISOR: usize = 8;
+
+/// A session that is in memory, or on its way into it. There is one for an id at any time, so that a
+/// session is never in memory twice.
+#[derive(Debug, Default)]
+struct Slot {
+    cell: OnceCell<Arc<Cell>>,
+    used: AtomicU64,
+}
+
+/// See the module.
+pub struct Loaded {
+    office: Arc<Office>,
+    slots: Mutex<HashMap<SessionId, Arc<Slot>>>,
+    clock: AtomicU64,
+    /// Sessions that are kept although they are not at work.
+    keeps: usize,
+}
+
+impl Loaded {
+    /// Nothing is in memory yet.
+    pub fn new(office: Arc<Office>, keeps: usize) -> Self {
+        Self {
+            office,
+            slots: Mutex::default(),
+            clock: AtomicU64::new(0),
+            keeps: keeps.max(1),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Slot>>> {
+        // The map is valid between any two steps.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session, from memory or from the store.
+    ///
+    /// # Errors
+    /// No such session, or a failing store.
+    pub async fn find(&self, id: &SessionId) -> Result<Arc<Cell>, Error> {
+        self.enter(id, || async {
+            let row = self.office.store.session(id).await?;
+            let row = row.ok_or_else(|| Error::NotFound(id.clone()))?;
+            let (state, stored) = read(row)?;
+            Ok(Cell::new(Arc::clone(&self.office), state, stored))
+        })
+        .await
+    }
+
+    /// Puts a new session in, once it is made.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub async fn enter<M>(
+        &self,
+        id: &SessionId,
+        make: impl FnOnce() -> M,
+    ) -> Result<Arc<Cell>, Error>
+    where
+        M: Future<Output = Result<Arc<Cell>, Error>>,
+    {
+        let slot = self.slot(id);
+        let cell = slot.cell.get_or_try_init(make).await.cloned();
+        let gone = match &cell {
+            Ok(cell) => cell.committed().runtime().is_deleted(),
+            Err(_) => true,
+        };
+        if gone {
+            self.leave(id, &slot);
+            return Err(cell.err().unwrap_or_else(|| Error::NotFound(id.clone())));
+        }
+        cell
+    }
+
+    fn slot(&self, id: &SessionId) -> Arc<Slot> {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(id) {
+            slot.used.store(now, Ordering::Relaxed);
+            return Arc::clone(slot);
+        }
+        if slots.len() >= self.keeps + self.keeps / LET_GO_DIVISOR + 1 {
+            self.let_go(&mut slots);
+        }
+        let slot = Arc::new(Slot::default());
+        slot.used.store(now, Ordering::Relaxed);
+        slots.insert(id.clone(), Arc::clone(&slot));
+        slot
+    }
+
+    /// Forgets a slot in which there is no session, unless somebody makes one in it right now.
+    fn leave(&self, id: &SessionId, slot: &Arc<Slot>) {
+        let mut slots = self.slots();
+        if slots.get(id).is_some_and(|current| Arc::ptr_eq(current, slot)) {
+            slots.remove(id);
+        }
+    }
+
+    /// Forgets a session that was deleted.
+    pub fn forget(&self, id: &SessionId) {
+        self.slots().remove(id);
+    }
+
+    /// Lets go of those that nobody has used for longest. One that somebody holds is never among them: the
+    /// map is locked, so nobody can get hold of it meanwhile.
+    fn let_go(&self, slots: &mut HashMap<SessionId, Arc<Slot>>) {
+        let is_free = |slot: &Arc<Slot>| {
+            let cell = slot.cell.get();
+            Arc::strong_count(slot) == 1 && cell.is_some_and(|c| Arc::strong_count(c) == 1)
+        };
+        let mut free: Vec<_> = slots
+            .iter()
+            .filter(|(_, slot)| is_free(slot))
+            .map(|(id, slot)| (slot.used.load(Ordering::Relaxed), id.clone()))
+            .collect();
+        free.sort_unstable_by_key(|(used, _)| *used);
+        let surplus = slots.len().saturating_sub(self.keeps);
+        for (_, id) in free.into_iter().take(surplus) {
+            slots.remove(&id);
+        }
+    }
+
+    /// A session that is in memory.
+    pub fn peek(&self, id: &SessionId) -> Option<Arc<Cell>> {
+        let slots = self.slots();
+        slots.get(id)?.cell.get().cloned()
+    }
+}
+
+/// Reads what the store has of a session.
+fn read(row: SessionRow) -> Result<(SessionState, Stored), StoreError> {
+    let state = read_state(&row.body)?;
+    // A binding that cannot be read costs a handover of the transcript, no more.
+    let bindings: BTreeMap<String, Binding> = row
+        .bindings
+        .iter()
+        .filter_map(|(backend, body)| Some((backend.clone(), serde_json::from_str(body).ok()?)))
+        .collect();
+    let stored = Stored {
+        row: Some(row.revision),
+        bindings,
+        last_seq: row.last_seq,
+    };
+    Ok((state, stored))
+}
+
+/// Reads the body of a session's row.
+///
+/// # Errors
+/// When it is damaged.
+pub fn read_state(body: &str) -> Result<SessionState, StoreError> {
+    serde_json::from_str(body).map_err(|error| {
+        StoreError::Database(format!("the state of a session is damaged: {error}"))
+    })
+}

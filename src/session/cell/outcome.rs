@@ -1,0 +1,163 @@
+//! What comes of a switch: told once, written to the audit trail, taken back when it failed.
+
+use std::sync::Arc;
+
+use super::runtime::Failed;
+use super::{Draft, Target, notice};
+use crate::opencode::event::{
+    EventPayload, ModelApplied, ModelFailed, Source, Transfer,
+};
+use crate::opencode::history::ModelSwitch;
+use crate::opencode::message::MessageError;
+use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::session::Error;
+use crate::session::request::{Caller, Update};
+
+/// A selection that the agent has confirmed.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// What was confirmed.
+    pub target: Target,
+    /// How the conversation gets there.
+    pub transfer: Transfer,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The entry of the audit trail that is still open.
+    pub entry: Option<ModelSwitch>,
+}
+
+impl Draft {
+    /// Notes that the agent has confirmed a selection, and tells it once per change.
+    ///
+    /// # Errors
+    /// When the session was deleted.
+    pub fn applied(&mut self, applied: &Applied) -> Result<(), Error> {
+        self.unless_deleted()?;
+        let Applied {
+            target,
+            transfer,
+            duration_ms,
+            entry,
+        } = applied;
+        self.end_switching();
+        self.runtime.applied = Some(target.selection.clone());
+        self.runtime.store_fails = false;
+        if self.state().kept.last_applied.as_ref() != Some(&target.selection) {
+            self.state_mut().kept.last_applied = Some(target.selection.clone());
+        }
+        self.close_entry(target.revision, entry.as_ref(), |entry| {
+            entry.transfer = Some(*transfer);
+            entry.duration_ms = Some(*duration_ms);
+        });
+        if self.runtime.settle(target.revision, None) {
+            self.event(EventPayload::ModelApplied(ModelApplied {
+                session_id: self.id.clone(),
+                revision: target.revision,
+                current: target.selection.clone(),
+                transfer: *transfer,
+                duration_ms: *duration_ms,
+                time: self.now,
+            }));
+        }
+        notice::tell(self);
+        Ok(())
+    }
+
+    /// Tells that a selection could not be applied, and goes back to the last one that could.
+    ///
+    /// # Errors
+    /// When the session was deleted.
+    pub fn failed(
+        &mut self,
+        target: &Target,
+        error: &MessageError,
+        duration_ms: u64,
+        entry: Option<&ModelSwitch>,
+    ) -> Result<(), Error> {
+        self.unless_deleted()?;
+        self.end_switching();
+        self.runtime.failed = Some(Arc::new(Failed {
+            target: target.clone(),
+            error: error.clone(),
+            last_seq: self.runtime.last_seq,
+        }));
+        self.close_entry(target.revision, entry, |entry| {
+            entry.duration_ms = Some(duration_ms);
+            entry.failure = Some(error.clone());
+        });
+        if self.runtime.settle(target.revision, Some(error.clone())) {
+            self.event(EventPayload::ModelFailed(ModelFailed {
+                session_id: self.id.clone(),
+                revision: target.revision,
+                current: target.selection.clone(),
+                error: error.clone(),
+                duration_ms,
+                time: self.now,
+            }));
+        }
+        self.go_back(target);
+        Ok(())
+    }
+
+    /// The selection is not applied now. With `left`, it waits for the next prompt to try again: there was
+    /// no room for another agent, and nobody has asked for a switch.
+    pub fn stop_switching(&mut self, left: Option<&Target>) {
+        self.end_switching();
+        if let Some(target) = left {
+            let settled = &mut self.runtime.settled_revision;
+            *settled = (*settled).max(target.revision);
+        }
+    }
+
+    fn close_entry(
+        &mut self,
+        revision: u64,
+        entry: Option<&ModelSwitch>,
+        close: impl FnOnce(&mut ModelSwitch),
+    ) {
+        if revision <= self.runtime.closed_revision {
+            return;
+        }
+        self.runtime.closed_revision = revision;
+        let is_open = |entry: &&ModelSwitch| entry.duration_ms.is_none();
+        if let Some(entry) = entry.filter(is_open) {
+            let mut entry = entry.clone();
+            close(&mut entry);
+            self.put_switch(&entry);
+        }
+    }
+
+    fn go_back(&mut self, failed: &Target) {
+        let last = self.state().kept.last_applied.clone();
+        let back = last.filter(|last| *last != failed.selection);
+        let unchanged = self.state().target().as_ref() == Some(failed);
+        let Some(back) = back.filter(|_| unchanged) else {
+            return;
+        };
+        let wish = Wish {
+            model: Some(ModelWish {
+                provider_id: back.provider_id,
+                model_id: back.model_id,
+            }),
+            variant: back.variant.map_or(VariantWish::Default, VariantWish::Set),
+            agent: Some(back.agent),
+        };
+        self.select_for(wish, Source::Revert);
+    }
+
+    /// Runs the locked operation for Baton or the agent itself; true when the selection has changed.
+    pub fn select_for(&mut self, wish: Wish, source: Source) -> bool {
+        let update = Update {
+            wish,
+            ..Update::default()
+        };
+        let caller = Caller {
+            source,
+            client: None,
+        };
+        self.select(&update, &caller, |_| {}).unwrap_or_else(|error| {
+            tracing::warn!(session = %self.id, "the selection stays as it is: {error}");
+            false
+        })
+    }
+}

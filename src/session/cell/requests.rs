@@ -1,0 +1,172 @@
+//! What agents ask the user, and the replies: part of what is committed, so that a reply which cannot be
+//! stored leaves the request open.
+
+use std::sync::Arc;
+
+use super::Draft;
+use crate::opencode::event::{
+    EventPayload, PermissionReplied, QuestionRejected, QuestionReplied,
+};
+use crate::opencode::request::{PermissionReply, PermissionRequest};
+use crate::opencode::{PermissionId, QuestionId};
+use crate::session::Error;
+use crate::session::ask::{Always, Ask, WaitingPermission, WaitingQuestion};
+
+impl Draft {
+    /// Lets a permission request wait, unless the rules have an answer to it: that is returned.
+    ///
+    /// # Errors
+    /// When the session was deleted.
+    pub fn ask_permission(
+        &mut self,
+        asked: &Arc<WaitingPermission>,
+    ) -> Result<Option<PermissionReply>, Error> {
+        self.unless_deleted()?;
+        let state = self.state();
+        if let Some(reply) = asked.decided(&state.permission, &state.kept.always) {
+            return Ok(Some(reply));
+        }
+        self.event(EventPayload::PermissionAsked(asked.request.clone()));
+        let asked = Ask::Permission(Arc::clone(asked));
+        self.runtime.asks.push(Arc::new(asked));
+        Ok(None)
+    }
+
+    /// Lets a question wait.
+    ///
+    /// # Errors
+    /// When the session was deleted.
+    pub fn ask_question(&mut self, asked: &Arc<WaitingQuestion>) -> Result<(), Error> {
+        self.unless_deleted()?;
+        self.event(EventPayload::QuestionAsked(asked.request.clone()));
+        let asked = Ask::Question(Arc::clone(asked));
+        self.runtime.asks.push(Arc::new(asked));
+        Ok(())
+    }
+
+    /// Answers a permission request. `Always` is remembered for the session and this backend, and answers
+    /// what waits already and matches.
+    ///
+    /// # Errors
+    /// When it does not wait (any more).
+    pub fn reply_permission(
+        &mut self,
+        id: &PermissionId,
+        reply: PermissionReply,
+    ) -> Result<(), Error> {
+        let found = self.permissions().find(|waiting| waiting.request.id == *id);
+        let waiting = found.ok_or_else(|| Error::PermissionNotFound(id.clone()))?;
+        self.conclude_permission(&waiting, reply);
+        if reply != PermissionReply::Always {
+            return Ok(());
+        }
+        let known = &self.state().kept.always;
+        let new: Vec<Always> = waiting.remembered().filter(|a| !known.contains(a)).collect();
+        if !new.is_empty() {
+            self.state_mut().kept.always.extend(new);
+        }
+        let others: Vec<_> = self.permissions().collect();
+        for other in others {
+            let state = self.state();
+            if let Some(reply) = other.decided(&state.permission, &state.kept.always) {
+                self.conclude_permission(&other, reply);
+            }
+        }
+        Ok(())
+    }
+
+    fn permissions(&self) -> impl Iterator<Item = Arc<WaitingPermission>> {
+        let asks = self.runtime.asks.clone();
+        asks.into_iter().filter_map(|ask| match &*ask {
+            Ask::Permission(waiting) => Some(Arc::clone(waiting)),
+            Ask::Question(_) => None,
+        })
+    }
+
+    fn conclude_permission(
+        &mut self,
+        waiting: &Arc<WaitingPermission>,
+        reply: PermissionReply,
+    ) {
+        let id = &waiting.request.id;
+        self.runtime
+            .asks
+            .retain(|ask| !matches!(&**ask, Ask::Permission(w) if w.request.id == *id));
+        self.event(replied(&waiting.request, reply));
+        let waiting = Arc::clone(waiting);
+        self.then_run(async move { waiting.answer(reply).await });
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// No such question, or answers that are not of its kind.
+    pub fn reply_question(
+        &mut self,
+        id: &QuestionId,
+        answers: &[Vec<String>],
+    ) -> Result<(), Error> {
+        let waiting = self.question(id)?;
+        let content = waiting.content(answers)?;
+        self.forget_question(id);
+        self.event(EventPayload::QuestionReplied(QuestionReplied {
+            session_id: self.id.clone(),
+            request_id: id.clone(),
+            answers: answers.to_vec(),
+        }));
+        self.then_run(async move { waiting.accept(content).await });
+        Ok(())
+    }
+
+    /// Dismisses a question.
+    ///
+    /// # Errors
+    /// No such question.
+    pub fn reject_question(&mut self, id: &QuestionId) -> Result<(), Error> {
+        let waiting = self.question(id)?;
+        self.forget_question(id);
+        self.event(rejected(&waiting));
+        self.then_run(async move { waiting.refuse("decline").await });
+        Ok(())
+    }
+
+    fn question(&self, id: &QuestionId) -> Result<Arc<WaitingQuestion>, Error> {
+        let found = self.runtime.asks.iter().find_map(|ask| match &**ask {
+            Ask::Question(waiting) if waiting.request.id == *id => Some(Arc::clone(waiting)),
+            _ => None,
+        });
+        found.ok_or_else(|| Error::QuestionNotFound(id.clone()))
+    }
+
+    fn forget_question(&mut self, id: &QuestionId) {
+        self.runtime
+            .asks
+            .retain(|ask| !matches!(&**ask, Ask::Question(w) if w.request.id == *id));
+    }
+
+    /// Takes back everything that the session's agents ask: nobody will answer.
+    pub fn cancel_asks(&mut self) {
+        for ask in std::mem::take(&mut self.runtime.asks) {
+            self.event(match &*ask {
+                Ask::Permission(waiting) => replied(&waiting.request, PermissionReply::Reject),
+                Ask::Question(waiting) => rejected(waiting),
+            });
+            self.then_run(async move { ask.cancel().await });
+        }
+    }
+}
+
+fn replied(request: &PermissionRequest, reply: PermissionReply) -> EventPayload {
+    EventPayload::PermissionReplied(PermissionReplied {
+        session_id: request.session_id.clone(),
+        request_id: request.id.clone(),
+        reply,
+    })
+}
+
+fn rejected(waiting: &WaitingQuestion) -> EventPayload {
+    EventPayload::QuestionRejected(QuestionRejected {
+        session_id: waiting.request.session_id.clone(),
+        request_id: waiting.request.id.clone(),
+    })
+}

@@ -1,0 +1,258 @@
+//! `Runtime`: what is running for a session. It is made anew when a session is loaded.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::state::Target;
+use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
+use crate::opencode::{MessageId, Selection};
+use crate::session::ask::Ask;
+use crate::session::conversation::answer::Answering;
+
+/// Outcomes of switches that are kept for those who wait for one.
+const OUTCOMES: usize = 32;
+
+/// A session's native session inside a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The native session's id.
+    pub native_session: String,
+    /// The last turn whose messages the backend has seen; 0 for none.
+    pub seen_turn: u64,
+}
+
+/// What a turn does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Gives the prompt to the agent.
+    Prompt,
+    /// Gives the agent one of its own slash commands, which has to stand at the beginning of a prompt.
+    Command,
+    /// Runs this command line of the user.
+    Shell(String),
+    /// Has the conversation summarised.
+    Compact {
+        /// Goes on with the work afterwards.
+        auto: bool,
+    },
+}
+
+impl Work {
+    /// Whether it goes on with the conversation in the session's own native session.
+    pub fn is_prompt(&self) -> bool {
+        matches!(self, Self::Prompt | Self::Command)
+    }
+}
+
+/// How a prompt was answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The answer.
+    pub message: AssistantMessage,
+    /// Its parts.
+    pub parts: Vec<Part>,
+}
+
+/// Who waits for an answer. Dropped without one, it tells them that there will be none.
+#[derive(Debug, Default)]
+pub struct Waiters(Mutex<Vec<oneshot::Sender<Answer>>>);
+
+impl Waiters {
+    /// Somebody waits.
+    pub fn one() -> (Arc<Self>, oneshot::Receiver<Answer>) {
+        let (sender, receiver) = oneshot::channel();
+        (Arc::new(Self(Mutex::new(vec![sender]))), receiver)
+    }
+
+    /// Gives the answer to all of them.
+    pub fn answer(&self, answer: &Answer) {
+        for waiting in std::mem::take(&mut *lock(&self.0)) {
+            // A client that went away reads the answer later.
+            let _gone = waiting.send(answer.clone());
+        }
+    }
+}
+
+/// A prompt that waits for its turn, or has it. Its selection is a snapshot; nothing changes it any more.
+#[derive(Debug)]
+pub struct Queued {
+    /// The prompt's message.
+    pub message_id: MessageId,
+    /// The prompt, unless it was edited since: then the store has it.
+    pub message: Option<Arc<MessageWithParts>>,
+    /// Its place in the session.
+    pub turn: u64,
+    /// What is to be done.
+    pub work: Work,
+    /// What it is answered by.
+    pub target: Target,
+    /// Stops it, also before its turn has come.
+    pub abort: CancellationToken,
+    /// Who waits for the answer.
+    pub waiters: Arc<Waiters>,
+}
+
+/// An answer that is being written: the worker writes it, anybody may look at it.
+#[derive(Debug, Clone)]
+pub struct LiveAnswer {
+    id: MessageId,
+    answering: Arc<Mutex<Answering>>,
+}
+
+impl LiveAnswer {
+    /// Shares an answer.
+    pub fn new(answering: Answering) -> Self {
+        Self {
+            id: answering.message.id.clone(),
+            answering: Arc::new(Mutex::new(answering)),
+        }
+    }
+
+    /// The message's id.
+    pub fn id(&self) -> &MessageId {
+        &self.id
+    }
+
+    /// Looks at the answer, or writes it. Never held over an await.
+    pub fn lock(&self) -> MutexGuard<'_, Answering> {
+        lock(&self.answering)
+    }
+}
+
+/// A turn in flight.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// The prompt.
+    pub queued: Arc<Queued>,
+    /// Since when the conversation is being summarised, in milliseconds since the Unix epoch.
+    pub compacting: Option<u64>,
+    /// Its answer, once that was begun.
+    pub answer: Option<LiveAnswer>,
+}
+
+/// What a session does. See the drawing in [`super`].
+#[derive(Debug, Clone, Default)]
+pub enum Phase {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// The agent is being brought after the selection, outside of a turn.
+    Switching,
+    /// A turn is in flight.
+    Working(Turn),
+    /// Its working directory is being brought to another state; turns wait.
+    Restoring,
+    /// It was deleted; nothing is started for it any more.
+    Deleted,
+}
+
+/// A switch that has failed.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// What was wished.
+    pub target: Target,
+    /// Why it could not be had.
+    pub error: MessageError,
+    /// The highest place of a message then: prompts up to it were waiting for this switch.
+    pub last_seq: u64,
+}
+
+/// What is running for a session. A copy is cheap: what can be large is shared.
+#[derive(Debug, Clone, Default)]
+pub struct Runtime {
+    /// What it does.
+    pub phase: Phase,
+    /// What the agent has confirmed.
+    pub applied: Option<Selection>,
+    /// Prompts that wait.
+    pub queue: VecDeque<Arc<Queued>>,
+    /// What agents ask the user.
+    pub asks: Vec<Arc<Ask>>,
+    /// Native sessions by backend.
+    pub bindings: Arc<BTreeMap<String, Binding>>,
+    /// Counts how often bindings were forgotten, so that the worker drops its live ones.
+    pub bindings_epoch: u64,
+    /// The highest place of a message.
+    pub last_seq: u64,
+    /// Counts changes of what was said, for those who have read it from the store.
+    pub conversation: u64,
+    /// The revision of the last switch that was applied, has failed, or is not to be applied by itself.
+    pub settled_revision: u64,
+    /// The revision of the last switch whose entry of the audit trail has its outcome.
+    pub closed_revision: u64,
+    /// How the last switches ended, by revision.
+    pub outcomes: Arc<VecDeque<(u64, Option<MessageError>)>>,
+    /// The last switch that failed.
+    pub failed: Option<Arc<Failed>>,
+    /// The worker cannot go on because the store does not take what it has.
+    pub store_fails: bool,
+}
+
+impl Runtime {
+    /// Whether a turn is in flight or waits.
+    pub fn is_busy(&self) -> bool {
+        self.turn().is_some() || !self.queue.is_empty()
+    }
+
+    /// Whether the session was deleted.
+    pub fn is_deleted(&self) -> bool {
+        matches!(self.phase, Phase::Deleted)
+    }
+
+    /// Whether its working directory is being brought to another state.
+    pub fn is_restoring(&self) -> bool {
+        matches!(self.phase, Phase::Restoring)
+    }
+
+    /// The turn in flight.
+    pub fn turn(&self) -> Option<&Turn> {
+        match &self.phase {
+            Phase::Working(turn) => Some(turn),
+            _ => None,
+        }
+    }
+
+    /// The answer that is being written.
+    pub fn answer(&self) -> Option<&LiveAnswer> {
+        self.turn()?.answer.as_ref()
+    }
+
+    /// The backends whose native sessions know a turn, or may know it: one that failed in it has seen the
+    /// prompt all the same.
+    pub fn bindings_that_know(&self, turn: u64, asked: &BTreeSet<&str>) -> Vec<String> {
+        let knows = |(backend, binding): &(&String, &Binding)| {
+            binding.seen_turn >= turn || asked.contains(backend.as_str())
+        };
+        let known = self.bindings.iter().filter(knows);
+        known.map(|(backend, _)| backend.clone()).collect()
+    }
+
+    /// How the switch of a revision ended; the outer `None` while that is open or no longer known.
+    pub fn outcome(&self, revision: u64) -> Option<Option<&MessageError>> {
+        let (_, failure) = self.outcomes.iter().find(|(r, _)| *r == revision)?;
+        Some(failure.as_ref())
+    }
+
+    /// Notes how a switch ended; false when that was known already.
+    pub fn settle(&mut self, revision: u64, failure: Option<MessageError>) -> bool {
+        if revision <= self.settled_revision {
+            return false;
+        }
+        self.settled_revision = revision;
+        let outcomes = Arc::make_mut(&mut self.outcomes);
+        if outcomes.len() == OUTCOMES {
+            outcomes.pop_front();
+        }
+        outcomes.push_back((revision, failure));
+        true
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept under these locks is valid between any two steps of their holders.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

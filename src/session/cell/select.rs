@@ -1,0 +1,234 @@
+//! `select`: the locked operation. The only thing that writes a selection.
+//!
+//! [`plan`] is pure: it validates an update against a state and makes the next one, or an error, or
+//! nothing. [`Draft::select`] puts that into a draft.
+
+use super::Draft;
+use super::state::SessionState;
+use crate::opencode::event::{
+    AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched,
+};
+use crate::opencode::history::ModelSwitch;
+use crate::opencode::{MessageId, Selection, SessionId};
+use crate::registry::Snapshot;
+use crate::session::conversation::to_json;
+use crate::session::request::{Caller, Update};
+use crate::session::Error;
+use crate::store::Change;
+
+/// Changes that were validated and are worth a new revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    next: SessionState,
+    switch: Option<Switch>,
+}
+
+/// A changed selection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Switch {
+    previous: Option<Selection>,
+    current: Selection,
+    variant_reset: bool,
+}
+
+impl Planned {
+    /// The state after the change.
+    pub fn into_next(self) -> SessionState {
+        self.next
+    }
+}
+
+/// Validates an update against a state. `None` when everything is as wished already.
+///
+/// # Errors
+/// A stale `If-Match`, or a selection that cannot be had.
+pub fn plan(
+    state: &SessionState,
+    update: &Update,
+    registry: &Snapshot,
+    now_ms: u64,
+) -> Result<Option<Planned>, Error> {
+    if update
+        .if_match
+        .is_some_and(|revision| revision != state.revision)
+    {
+        return Err(Error::RevisionConflict {
+            revision: state.revision,
+            selection: state.selection.clone(),
+        });
+    }
+    let mut next = state.clone();
+    let switch = plan_selection(&mut next, update, registry)?;
+    if let Some(title) = &update.title
+        && *title != next.title
+    {
+        title.clone_into(&mut next.title);
+        next.kept.title_is_default = false;
+    }
+    if update.metadata.is_some() {
+        next.metadata.clone_from(&update.metadata);
+    }
+    next.permission.extend(update.permission.iter().cloned());
+    if update.archived.is_some() {
+        next.time.archived = update.archived;
+    }
+    if next == *state {
+        return Ok(None);
+    }
+    let beside_title = switch.is_some()
+        || next.metadata != state.metadata
+        || next.permission != state.permission
+        || next.time != state.time;
+    if beside_title {
+        // Like OpenCode: a new title alone does not move a session to the top of the list.
+        next.time.updated = now_ms.max(next.time.updated);
+    }
+    next.revision += 1;
+    if switch.is_some() {
+        next.kept.selection_revision = next.revision;
+    }
+    Ok(Some(Planned { next, switch }))
+}
+
+fn plan_selection(
+    next: &mut SessionState,
+    update: &Update,
+    registry: &Snapshot,
+) -> Result<Option<Switch>, Error> {
+    if update.wish.is_empty() {
+        return Ok(None);
+    }
+    let resolved = registry.resolve(next.selection.as_ref(), &update.wish)?;
+    if next.selection.as_ref() == Some(&resolved.selection) {
+        return Ok(None);
+    }
+    let previous = next.selection.replace(resolved.selection.clone());
+    Ok(Some(Switch {
+        previous,
+        current: resolved.selection,
+        variant_reset: resolved.variant_reset,
+    }))
+}
+
+impl Draft {
+    /// Changes the selection, and what else is in the update, all or nothing. `beside` changes what makes
+    /// no revision. True when there is a new revision.
+    ///
+    /// # Errors
+    /// A stale `If-Match`, or a selection that is not available.
+    pub fn select(
+        &mut self,
+        update: &Update,
+        caller: &Caller,
+        beside: impl FnOnce(&mut SessionState),
+    ) -> Result<bool, Error> {
+        let Some(Planned { mut next, switch }) =
+            plan(self.state(), update, &self.registry, self.now)?
+        else {
+            let mut next = self.state().clone();
+            beside(&mut next);
+            if next != *self.state() {
+                *self.state_mut() = next;
+            }
+            return Ok(false);
+        };
+        let effective = match self.runtime.is_busy() {
+            true => Effective::NextTurn,
+            false => Effective::Immediate,
+        };
+        beside(&mut next);
+        *self.state_mut() = next;
+        if let Some(switch) = switch {
+            self.note_switch(&switch, caller, effective);
+        } else {
+            self.event_of_session();
+        }
+        Ok(true)
+    }
+
+    fn note_switch(&mut self, switch: &Switch, caller: &Caller, effective: Effective) {
+        let revision = self.state().revision;
+        let (previous, current) = (switch.previous.clone(), switch.current.clone());
+        let entry = open_switch(revision, self.now, previous.clone(), current.clone(), caller);
+        self.put_switch(&entry);
+        self.event(EventPayload::ModelChanged(ModelChanged {
+            session_id: self.id.clone(),
+            revision,
+            previous,
+            current,
+            source: caller.source,
+            client: caller.client.clone(),
+            effective,
+            variant_reset: switch.variant_reset,
+            time: self.now,
+        }));
+        self.event_of_session();
+        for event in opencode2_events(&self.id, switch, self.now) {
+            self.event(event);
+        }
+    }
+
+    /// Writes an entry of the audit trail.
+    pub fn put_switch(&mut self, entry: &ModelSwitch) {
+        self.write(Change::PutSwitch {
+            session: self.id.clone(),
+            revision: entry.revision,
+            body: to_json(entry),
+        });
+    }
+
+    /// Writes the first entry of the audit trail of a session that was made with a selection.
+    pub fn put_first_switch(&mut self, caller: &Caller) {
+        if let Some(selection) = self.state().selection.clone() {
+            let revision = self.state().kept.selection_revision;
+            self.put_switch(&open_switch(revision, self.now, None, selection, caller));
+        }
+    }
+}
+
+/// A change of the selection by somebody, at a time; its outcome is open.
+fn open_switch(
+    revision: u64,
+    time: u64,
+    previous: Option<Selection>,
+    current: Selection,
+    caller: &Caller,
+) -> ModelSwitch {
+    ModelSwitch {
+        revision,
+        time,
+        previous,
+        current,
+        source: caller.source,
+        client: caller.client.clone(),
+        transfer: None,
+        duration_ms: None,
+        failure: None,
+    }
+}
+
+/// What clients see that know OpenCode 2 and nothing of Baton.
+fn opencode2_events(session: &SessionId, switch: &Switch, timestamp: u64) -> Vec<EventPayload> {
+    let previous = switch.previous.as_ref();
+    let mut events = Vec::new();
+    if previous.map(Selection::model_ref) != Some(switch.current.model_ref()) {
+        events.push(EventPayload::ModelSwitched(ModelSwitched {
+            session_id: session.clone(),
+            message_id: MessageId::new(),
+            timestamp,
+            model: switch.current.model_ref(),
+        }));
+    }
+    if previous.map(|p| &p.agent) != Some(&switch.current.agent) {
+        events.push(EventPayload::AgentSwitched(AgentSwitched {
+            session_id: session.clone(),
+            message_id: MessageId::new(),
+            timestamp,
+            agent: switch.current.agent.clone(),
+        }));
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests;

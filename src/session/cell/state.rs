@@ -1,0 +1,268 @@
+//! `SessionState`: what is known of a session for good.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::notice::Told;
+use crate::opencode::event::Todo;
+use crate::opencode::history::ModelUsage;
+use crate::opencode::message::AssistantMessage;
+use crate::opencode::session::{PermissionRule, Revert, SessionSummary, SessionTime, Tokens};
+use crate::opencode::{Selection, SessionId, now_ms};
+use crate::project::Place;
+use crate::session::ask::Always;
+use crate::session::conversation::cut::Past;
+use crate::session::conversation::to_json;
+use crate::store::{Change, SessionKeys};
+
+/// What the store keeps of a session: what clients see, and in `kept` what only Baton needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// Its id.
+    pub id: SessionId,
+    /// A short name of two words.
+    pub slug: String,
+    /// The working directory of its agents.
+    pub directory: String,
+    /// The project of that directory.
+    #[serde(default)]
+    pub project_id: String,
+    /// The directory relative to its worktree.
+    #[serde(default)]
+    pub path: String,
+    /// The session that it belongs to.
+    pub parent_id: Option<SessionId>,
+    /// The title.
+    pub title: String,
+    /// What the user wants to talk to; `None` until the first prompt or choice. This is what the runtime
+    /// works towards, too: the two cannot differ.
+    pub selection: Option<Selection>,
+    /// Free data of the client.
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules.
+    pub permission: Vec<PermissionRule>,
+    /// When things happened.
+    pub time: SessionTime,
+    /// Cost of all answers.
+    pub cost: f64,
+    /// Tokens of all answers.
+    pub tokens: Tokens,
+    /// The same by model, in the order of their first answers.
+    #[serde(default)]
+    pub usage: Vec<ModelUsage>,
+    /// What was changed.
+    pub summary: SessionSummary,
+    /// Set while the session is reverted.
+    pub revert: Option<Revert>,
+    /// The agent's plan.
+    pub todos: Vec<Todo>,
+    /// The version of the server that made it.
+    pub version: String,
+    /// Counts the committed changes of what clients can set.
+    pub revision: u64,
+    /// What clients do not see.
+    #[serde(flatten)]
+    pub kept: Kept,
+}
+
+/// What only Baton keeps of a session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The title is the one that Baton made.
+    pub title_is_default: bool,
+    /// The revision at which the selection was set.
+    pub selection_revision: u64,
+    /// The last selection that an agent has confirmed: where a failed switch goes back to.
+    pub last_applied: Option<Selection>,
+    /// What the user messages say is selected; `None` before the first one.
+    #[serde(default)]
+    pub told: Option<Told>,
+    /// Where the conversation is cut, and what its working directory was like.
+    #[serde(default)]
+    pub past: Past,
+    /// Permissions given for good.
+    pub always: Vec<Always>,
+}
+
+/// A selection with the revision that made it: what the reconciler works towards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The selection.
+    pub selection: Selection,
+    /// Its revision.
+    pub revision: u64,
+}
+
+/// What a new session is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Birth {
+    /// The working directory of its agents.
+    pub directory: String,
+    /// The project of that directory.
+    pub project_id: String,
+    /// The directory relative to its worktree.
+    pub path: String,
+    /// The session that it belongs to.
+    pub parent_id: Option<SessionId>,
+    /// Its title; one with the time is made when there is none.
+    pub title: Option<String>,
+    /// Free data of the client.
+    pub metadata: Option<Map<String, Value>>,
+    /// Permission rules.
+    pub permission: Vec<PermissionRule>,
+}
+
+impl SessionState {
+    /// The state of a session that was just made, with nothing selected yet.
+    pub fn new(birth: Birth) -> Self {
+        let (id, now) = (SessionId::new(), now_ms());
+        Self {
+            slug: slug(&id),
+            directory: birth.directory,
+            project_id: birth.project_id,
+            path: birth.path,
+            parent_id: birth.parent_id,
+            kept: Kept {
+                title_is_default: birth.title.is_none(),
+                ..Kept::default()
+            },
+            title: birth.title.unwrap_or_else(|| default_title(now)),
+            selection: None,
+            metadata: birth.metadata,
+            permission: birth.permission,
+            time: SessionTime {
+                created: now,
+                updated: now,
+                compacting: None,
+                archived: None,
+            },
+            cost: 0.0,
+            tokens: Tokens::default(),
+            usage: Vec::new(),
+            summary: SessionSummary::default(),
+            revert: None,
+            todos: Vec::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: 1,
+            id,
+        }
+    }
+
+    /// What the reconciler works towards.
+    pub fn target(&self) -> Option<Target> {
+        Some(Target {
+            selection: self.selection.clone()?,
+            revision: self.kept.selection_revision,
+        })
+    }
+
+    /// Writes it over the revision that has to be there; `None` for a new session.
+    pub fn put(&self, expected: Option<u64>) -> Change {
+        Change::PutSession {
+            id: self.id.clone(),
+            expected,
+            revision: self.revision,
+            keys: SessionKeys {
+                project: self.project_id.clone(),
+                directory: self.directory.clone(),
+                path: self.path.clone(),
+                parent: self.parent_id.clone(),
+                title: self.title.clone(),
+                created: self.time.created,
+                updated: self.time.updated,
+                archived: self.time.archived,
+                restoring: self.kept.past.restoring.is_some(),
+            },
+            body: to_json(self),
+        }
+    }
+
+    /// Notes what its directory belongs to.
+    pub fn belongs_to(&mut self, place: &Place) {
+        self.project_id.clone_from(&place.project_id);
+        self.path = place.path();
+    }
+
+    /// Notes that it was used now.
+    pub fn touch(&mut self) {
+        self.time.updated = now_ms().max(self.time.updated);
+    }
+
+    /// Adds what an answer has cost to the session and to its model.
+    pub fn count(&mut self, answer: &AssistantMessage) {
+        self.tokens.add(&answer.tokens);
+        self.cost += answer.cost;
+        let same = |u: &&mut ModelUsage| {
+            u.provider_id == answer.provider_id && u.model_id == answer.model_id
+        };
+        if let Some(usage) = self.usage.iter_mut().find(same) {
+            usage.answers += 1;
+            usage.tokens.add(&answer.tokens);
+            usage.cost += answer.cost;
+            return;
+        }
+        let mut tokens = Tokens::default();
+        tokens.add(&answer.tokens);
+        self.usage.push(ModelUsage {
+            provider_id: answer.provider_id.clone(),
+            model_id: answer.model_id.clone(),
+            answers: 1,
+            tokens,
+            cost: answer.cost,
+        });
+    }
+}
+
+/// The title of a session that has none yet, as OpenCode makes it.
+fn default_title(now_ms: u64) -> String {
+    let ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+    format!("New session - {}", time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+}
+
+/// Two words for a session, always the same for the same id.
+fn slug(id: &SessionId) -> String {
+    const FIRST: [&str; 16] = [
+        "amber", "brave", "calm", "clever", "cosmic", "eager", "gentle", "happy", "jolly", "lucky",
+        "misty", "neon", "quiet", "rapid", "sunny", "vivid",
+    ];
+    const SECOND: [&str; 16] = [
+        "anchor", "breeze", "cactus", "comet", "falcon", "forest", "harbor", "lagoon", "meadow",
+        "orchid", "pebble", "planet", "river", "tiger", "walnut", "wolf",
+    ];
+    let sum = id.as_str().bytes().fold(0usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+    });
+    format!("{}-{}", FIRST[sum % 16], SECOND[sum / 16 % 16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_has_the_time_as_opencode_writes_it() {
+        assert_eq!(
+            default_title(1_795_332_950_408),
+            "New session - 2026-11-22T07:35:50.408Z"
+        );
+        assert_eq!(default_title(0), "New session - 1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_slug_is_two_words() {
+        let id = SessionId::new();
+        assert_eq!(slug(&id), slug(&id));
+        assert_eq!(slug(&id).split('-').count(), 2);
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        let state = SessionState::new(Birth::default());
+        let again: SessionState = serde_json::from_str(&to_json(&state)).expect("readable");
+        assert_eq!(again, state);
+        // What only Baton keeps stands beside the rest, as in databases of earlier versions.
+        let json: Value = serde_json::from_str(&to_json(&state)).expect("JSON");
+        assert_eq!(json["title_is_default"], true);
+    }
+}

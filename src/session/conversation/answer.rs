@@ -1,0 +1,300 @@
+//! The answer that is being written: folds an agent's updates into a message and its parts.
+//!
+//! Pure: updates go in, events come out, and [`Answering::take_unwritten`] says what the store lacks.
+
+mod fold;
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::tool::ToolCall;
+use super::{message_event, part_event, put_message, put_part};
+use crate::opencode::event::EventPayload;
+use crate::opencode::message::{
+    AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
+    PartTime, PatchPart, StepFinishPart, StepStartPart, ToolState,
+};
+use crate::opencode::session::Tokens;
+use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
+use crate::store::{Change, MessageKey};
+
+/// Text of one answer that is kept, in bytes; an agent that floods is cut off there.
+pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Parts of one answer.
+pub const PARTS_MAX: usize = 20_000;
+/// The agent that OpenCode names for a summary.
+const COMPACTION: &str = "compaction";
+/// The tool under which a plan is shown, as OpenCode does it.
+pub const PLAN_TOOL: &str = "todowrite";
+
+/// What of an answer the store does not have yet.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// What writes it.
+    pub changes: Vec<Change>,
+    message: bool,
+    parts: BTreeSet<usize>,
+}
+
+/// The working directory before and after a turn.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The state before.
+    pub before: String,
+    /// The state after.
+    pub after: String,
+    /// The files that differ, as absolute paths.
+    pub files: Vec<String>,
+}
+
+/// An answer that is being written.
+#[derive(Debug, Clone)]
+pub struct Answering {
+    /// The message.
+    pub message: AssistantMessage,
+    /// Its parts.
+    pub parts: Vec<Part>,
+    key: MessageKey,
+    /// The text or reasoning part that grows, and the agent's own id of the message it belongs to.
+    open: Option<(usize, Option<String>)>,
+    tools: HashMap<String, (usize, ToolCall)>,
+    plans: u64,
+    unwritten: BTreeSet<usize>,
+    message_unwritten: bool,
+    bytes: usize,
+    /// What the agent's session had cost before this answer, where it says so.
+    cost_before: f64,
+    cost_now: Option<f64>,
+    has_content: bool,
+}
+
+impl Answering {
+    /// An empty answer to a prompt.
+    pub fn new(
+        session: &SessionId,
+        parent: &MessageId,
+        turn: u64,
+        seq: u64,
+        selection: &Selection,
+        directory: &str,
+    ) -> Self {
+        let id = MessageId::after(parent);
+        let message = AssistantMessage {
+            id: id.clone(),
+            session_id: session.clone(),
+            time: AssistantTime {
+                created: now_ms(),
+                completed: None,
+            },
+            error: None,
+            parent_id: parent.clone(),
+            model_id: selection.model_id.clone(),
+            provider_id: selection.provider_id.clone(),
+            mode: selection.agent.clone(),
+            agent: selection.agent.clone(),
+            path: MessagePath {
+                cwd: directory.to_owned(),
+                root: directory.to_owned(),
+            },
+            summary: None,
+            cost: 0.0,
+            tokens: Tokens::default(),
+            variant: selection.variant.clone(),
+            finish: None,
+        };
+        Self {
+            message,
+            parts: Vec::new(),
+            key: MessageKey { seq, turn, id },
+            open: None,
+            tools: HashMap::new(),
+            plans: 0,
+            unwritten: BTreeSet::new(),
+            message_unwritten: true,
+            bytes: 0,
+            cost_before: 0.0,
+            cost_now: None,
+            has_content: false,
+        }
+    }
+
+    /// Makes it the summary of a conversation, as OpenCode marks one.
+    pub fn becomes_summary(&mut self) {
+        self.message.summary = Some(true);
+        self.message.mode = COMPACTION.to_owned();
+        self.message.agent = COMPACTION.to_owned();
+    }
+
+    /// The events of its beginning.
+    pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
+        self.cost_before = cost_before;
+        let step = Part::StepStart(StepStartPart {
+            id: PartId::new(),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            snapshot,
+        });
+        vec![self.message_event(), self.add(step)]
+    }
+
+    /// Puts in a part that was made elsewhere, or its next state.
+    pub fn show(&mut self, part: Part) -> EventPayload {
+        match self.parts.iter().position(|p| p.id() == part.id()) {
+            Some(at) => {
+                self.parts[at] = part;
+                self.changed(at)
+            }
+            None => self.add(part),
+        }
+    }
+
+    /// Ends an answer that no model has given.
+    pub fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
+        self.message.time.completed = Some(now_ms());
+        self.message.error = error;
+        self.message_unwritten = true;
+        self.message_event()
+    }
+
+    /// What the agent's session has cost by now.
+    pub fn cost_total(&self) -> f64 {
+        self.cost_now.unwrap_or(self.cost_before)
+    }
+
+    /// The tool of a call, when it was announced.
+    pub fn tool_of(&self, call_id: &str) -> Option<&str> {
+        self.tools.get(call_id).map(|(_, call)| call.tool())
+    }
+
+    /// Whether the agent has said or done anything.
+    pub fn has_content(&self) -> bool {
+        self.has_content
+    }
+
+    /// The message as it stands.
+    pub fn snapshot(&self) -> MessageWithParts {
+        MessageWithParts {
+            info: Message::Assistant(self.message.clone()),
+            parts: self.parts.clone(),
+        }
+    }
+
+    /// Ends the answer. Tool calls that are still running did not finish.
+    pub fn finish(
+        &mut self,
+        reason: &str,
+        tokens: Tokens,
+        error: Option<MessageError>,
+        step: Option<&Step>,
+    ) -> Vec<EventPayload> {
+        let mut events = Vec::new();
+        self.close_open(&mut events);
+        let unfinished: Vec<usize> = (0..self.parts.len())
+            .filter(|&at| interrupt(&mut self.parts[at], now_ms()))
+            .collect();
+        events.extend(unfinished.into_iter().map(|at| self.changed(at)));
+        let cost = self
+            .cost_now
+            .map_or(0.0, |now| (now - self.cost_before).max(0.0));
+        events.push(self.add(Part::StepFinish(StepFinishPart {
+            id: PartId::new(),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            reason: reason.to_owned(),
+            snapshot: step.map(|step| step.after.clone()),
+            cost,
+            tokens,
+        })));
+        if let Some(step) = step.filter(|step| !step.files.is_empty()) {
+            events.push(self.add(Part::Patch(PatchPart {
+                id: PartId::new(),
+                session_id: self.message.session_id.clone(),
+                message_id: self.message.id.clone(),
+                hash: step.before.clone(),
+                files: step.files.clone(),
+            })));
+        }
+        self.message.time.completed = Some(now_ms());
+        self.message.finish = Some(reason.to_owned());
+        self.message.tokens = tokens;
+        self.message.cost = cost;
+        self.message.error = error;
+        self.message_unwritten = true;
+        events.push(self.message_event());
+        events
+    }
+
+    /// Takes what the store does not have yet.
+    pub fn take_unwritten(&mut self) -> Unwritten {
+        let message = std::mem::take(&mut self.message_unwritten);
+        let parts = std::mem::take(&mut self.unwritten);
+        let session = &self.message.session_id;
+        let mut changes = Vec::with_capacity(parts.len() + 1);
+        if message {
+            let info = Message::Assistant(self.message.clone());
+            changes.push(put_message(&info, session, &self.key));
+        }
+        let part = |at: &usize| put_part(&self.parts[*at], session, *at);
+        changes.extend(parts.iter().map(part));
+        Unwritten {
+            changes,
+            message,
+            parts,
+        }
+    }
+
+    /// Takes back what could not be written.
+    pub fn put_back(&mut self, unwritten: Unwritten) {
+        self.message_unwritten |= unwritten.message;
+        self.unwritten.extend(unwritten.parts);
+    }
+
+    /// Whether the store lacks something.
+    pub fn is_unwritten(&self) -> bool {
+        self.message_unwritten || !self.unwritten.is_empty()
+    }
+
+    fn add(&mut self, part: Part) -> EventPayload {
+        self.parts.push(part);
+        self.changed(self.parts.len() - 1)
+    }
+
+    fn changed(&mut self, at: usize) -> EventPayload {
+        self.unwritten.insert(at);
+        part_event(&self.message.session_id, self.parts[at].clone())
+    }
+
+    /// The event of the message as it stands.
+    pub fn message_event(&self) -> EventPayload {
+        let info = Message::Assistant(self.message.clone());
+        message_event(&self.message.session_id, info)
+    }
+}
+
+/// Turns a tool call that has not ended into one that failed; true when it was one.
+pub fn interrupt(part: &mut Part, now: u64) -> bool {
+    let Part::Tool(tool) = part else { return false };
+    let (input, start, metadata) = match &tool.state {
+        ToolState::Pending { input, .. } => (input.clone(), now, None),
+        ToolState::Running {
+            input,
+            time,
+            metadata,
+            ..
+        } => (input.clone(), time.start, metadata.clone()),
+        ToolState::Completed { .. } | ToolState::Error { .. } => return false,
+    };
+    let error = "The tool call was interrupted before it ended.".to_owned();
+    tool.state = ToolState::Error {
+        input,
+        error,
+        metadata,
+        time: PartTime {
+            start,
+            end: Some(now),
+        },
+    };
+    true
+}
+
+#[cfg(test)]
+mod tests;

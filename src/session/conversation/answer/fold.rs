@@ -1,0 +1,316 @@
+//! Folding: one update of an agent at a time becomes a part of the answer, or its next state.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::super::tool::ToolCall;
+use super::{ANSWER_MAX_BYTES, Answering, PARTS_MAX, PLAN_TOOL};
+use crate::opencode::event::{EventPayload, FileEdited, PartDelta, Todo};
+use crate::opencode::message::{
+    Part, PartTime, ReasoningPart, TextPart, ToolPart, ToolState,
+};
+use crate::opencode::{PartId, now_ms};
+
+/// What an update means beyond the answer's own parts.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// What clients are to see.
+    pub events: Vec<EventPayload>,
+    /// The agent's new plan.
+    pub todos: Option<Vec<Todo>>,
+    /// The size of the model's context, in tokens.
+    pub context_tokens: Option<u64>,
+    /// A title that the agent has found for the session.
+    pub title: Option<String>,
+    /// A part is complete, or a tool call has begun: the store should have it now, since the next thing to
+    /// happen may be an effect outside of Baton.
+    pub complete: bool,
+}
+
+impl Answering {
+    /// Takes in one `session/update`.
+    pub fn fold(&mut self, update: &Value, directory: &str) -> Folded {
+        let kind = update
+            .get("sessionUpdate")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let mut folded = Folded::default();
+        match kind {
+            "agent_message_chunk" => self.fold_chunk(update, false, &mut folded),
+            "agent_thought_chunk" => self.fold_chunk(update, true, &mut folded),
+            "tool_call" | "tool_call_update" => self.fold_tool(update, directory, &mut folded),
+            "plan" => self.fold_plan(update, &mut folded),
+            "usage_update" => {
+                folded.context_tokens = update
+                    .get("size")
+                    .and_then(Value::as_u64)
+                    .filter(|size| *size > 0);
+                let cost = update
+                    .get("cost")
+                    .and_then(|c| c.get("amount"))
+                    .and_then(Value::as_f64);
+                self.cost_now = cost.filter(|c| c.is_finite()).or(self.cost_now);
+            }
+            "session_info_update" => {
+                folded.title = update
+                    .get("title")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+            }
+            // Commands, modes and options are not part of an answer; kinds from the future are none
+            // that we know.
+            _ => {}
+        }
+        folded
+    }
+
+    fn fold_chunk(&mut self, update: &Value, reasoning: bool, folded: &mut Folded) {
+        let Some(content) = update.get("content") else {
+            return;
+        };
+        let text = match content.get("type").and_then(Value::as_str) {
+            Some("text") => content
+                .get("text")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            Some(other) => format!("[{other}]"),
+            None => return,
+        };
+        if text.is_empty() || self.is_full(text.len()) {
+            return;
+        }
+        self.bytes += text.len();
+        self.has_content = true;
+        let agents_id = update
+            .get("messageId")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let fits = |part: &Part| {
+            matches!(
+                (part, reasoning),
+                (Part::Text(_), false) | (Part::Reasoning(_), true)
+            )
+        };
+        let continues = self
+            .open
+            .as_ref()
+            .is_some_and(|(at, id)| fits(&self.parts[*at]) && *id == agents_id);
+        if !continues {
+            folded.complete = self.close_open(&mut folded.events);
+            let part = self.new_text_part(reasoning);
+            folded.events.push(self.add(part));
+            self.open = Some((self.parts.len() - 1, agents_id));
+        }
+        let Some((at, _)) = self.open else { return };
+        let (Part::Text(TextPart {
+            id, text: whole, ..
+        })
+        | Part::Reasoning(ReasoningPart {
+            id, text: whole, ..
+        })) = &mut self.parts[at]
+        else {
+            return;
+        };
+        whole.push_str(&text);
+        folded.events.push(EventPayload::PartDelta(PartDelta {
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            part_id: id.clone(),
+            field: "text".to_owned(),
+            delta: text,
+        }));
+        self.unwritten.insert(at);
+    }
+
+    fn new_text_part(&self, reasoning: bool) -> Part {
+        let (id, session_id, message_id) = (
+            PartId::new(),
+            self.message.session_id.clone(),
+            self.message.id.clone(),
+        );
+        let time = PartTime {
+            start: now_ms(),
+            end: None,
+        };
+        if reasoning {
+            return Part::Reasoning(ReasoningPart {
+                id,
+                session_id,
+                message_id,
+                text: String::new(),
+                time,
+            });
+        }
+        let text = String::new();
+        let (synthetic, ignored, metadata) = (None, None, None);
+        Part::Text(TextPart {
+            id,
+            session_id,
+            message_id,
+            text,
+            synthetic,
+            ignored,
+            time: Some(time),
+            metadata,
+        })
+    }
+
+    fn is_full(&self, more: usize) -> bool {
+        self.bytes + more > ANSWER_MAX_BYTES || self.parts.len() >= PARTS_MAX
+    }
+
+    /// Ends the text part that grows; true when there was one.
+    pub(super) fn close_open(&mut self, events: &mut Vec<EventPayload>) -> bool {
+        let Some((at, _)) = self.open.take() else {
+            return false;
+        };
+        let end = Some(now_ms());
+        match &mut self.parts[at] {
+            Part::Text(part) => part.time = part.time.map(|t| PartTime { end, ..t }),
+            Part::Reasoning(part) => part.time.end = end,
+            _ => {}
+        }
+        events.push(self.changed(at));
+        true
+    }
+
+    /// Takes in the tool call of a request for a permission. Some agents announce a call with nothing else
+    /// before it has ended, and some give its arguments nowhere else.
+    pub fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
+        let mut folded = Folded::default();
+        let Some(id) = tool_call.get("toolCallId").and_then(Value::as_str) else {
+            return folded;
+        };
+        let found = self.tools.get(id).map(|(_, call)| call);
+        let arguments_are_known = found.is_some_and(|call| !call.input().is_empty());
+        let mut call = match tool_call.as_object() {
+            Some(call) if !arguments_are_known => call.clone(),
+            _ => Map::from_iter([("toolCallId".to_owned(), json!(id))]),
+        };
+        // What is shown beside the question is not what the tool has returned.
+        call.remove("content");
+        call.remove("status");
+        // As in OpenCode, whose terminal UI shows the arguments of a pending call to nobody: not even to the user
+        // who is asked whether it may run.
+        if found.is_none_or(ToolCall::is_pending) {
+            call.insert("status".to_owned(), json!("in_progress"));
+        } else if arguments_are_known {
+            return folded;
+        }
+        self.fold_tool(&Value::Object(call), directory, &mut folded);
+        folded
+    }
+
+    fn fold_tool(&mut self, update: &Value, directory: &str, folded: &mut Folded) {
+        let Some(call_id) = update.get("toolCallId").and_then(Value::as_str) else {
+            return;
+        };
+        let known = self.tools.contains_key(call_id);
+        if !known && self.is_full(0) {
+            return;
+        }
+        self.has_content = true;
+        folded.complete = self.close_open(&mut folded.events);
+        let (at, mut call) = match self.tools.remove(call_id) {
+            Some(found) => found,
+            None => (self.parts.len(), ToolCall::new(now_ms())),
+        };
+        let room = ANSWER_MAX_BYTES.saturating_sub(self.bytes);
+        let (before, was_pending) = (call.output_len(), call.is_pending());
+        let finished = call.merge(update, now_ms(), room);
+        folded.complete |= was_pending && !call.is_pending();
+        self.bytes += call.output_len().saturating_sub(before);
+        let part = Part::Tool(ToolPart {
+            id: self
+                .parts
+                .get(at)
+                .map_or_else(PartId::new, |p| p.id().clone()),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            call_id: call_id.to_owned(),
+            tool: call.tool().to_owned(),
+            state: call.state(),
+        });
+        if at == self.parts.len() {
+            folded.events.push(self.add(part));
+            folded.complete = true;
+        } else if self.parts[at] != part {
+            // Agents repeat themselves; what has not changed is no news.
+            self.parts[at] = part;
+            folded.events.push(self.changed(at));
+        }
+        if finished {
+            folded.complete = true;
+            let files = call
+                .edited_files()
+                .into_iter()
+                .map(|file| absolute(directory, &file));
+            folded
+                .events
+                .extend(files.map(|file| EventPayload::FileEdited(FileEdited { file })));
+        }
+        self.tools.insert(call_id.to_owned(), (at, call));
+    }
+
+    fn fold_plan(&mut self, update: &Value, folded: &mut Folded) {
+        let Some(entries) = update.get("entries").and_then(Value::as_array) else {
+            return;
+        };
+        if self.is_full(0) {
+            return;
+        }
+        let text = |entry: &Value, key: &str, default: &str| {
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or(default)
+                .to_owned()
+        };
+        let todos: Vec<Todo> = entries
+            .iter()
+            .map(|entry| Todo {
+                content: text(entry, "content", ""),
+                status: text(entry, "status", "pending"),
+                priority: text(entry, "priority", "medium"),
+            })
+            .collect();
+        self.has_content = true;
+        self.close_open(&mut folded.events);
+        self.plans += 1;
+        let now = now_ms();
+        let list = json!(todos);
+        let object = |value: Value| Map::from_iter([("todos".to_owned(), value)]);
+        let part = Part::Tool(ToolPart {
+            id: PartId::new(),
+            session_id: self.message.session_id.clone(),
+            message_id: self.message.id.clone(),
+            call_id: format!("plan-{}", self.plans),
+            tool: PLAN_TOOL.to_owned(),
+            state: ToolState::Completed {
+                input: object(list.clone()),
+                output: serde_json::to_string_pretty(&list).unwrap_or_default(),
+                title: format!(
+                    "{} todos",
+                    todos.iter().filter(|t| t.status != "completed").count()
+                ),
+                metadata: object(list),
+                time: PartTime {
+                    start: now,
+                    end: Some(now),
+                },
+            },
+        });
+        folded.events.push(self.add(part));
+        folded.todos = Some(todos);
+        folded.complete = true;
+    }
+}
+
+fn absolute(directory: &str, file: &str) -> String {
+    Path::new(directory)
+        .join(file)
+        .to_string_lossy()
+        .into_owned()
+}

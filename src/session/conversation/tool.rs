@@ -1,0 +1,385 @@
+//! One tool call, merged from an agent's partial updates.
+
+use agent_client_protocol_schema::v1::{
+    ContentBlock, ToolCallContent, ToolCallStatus, ToolCallUpdateFields, ToolKind,
+};
+use serde_json::{Map, Value};
+
+use super::diff::file_diff;
+use crate::opencode::message::{PartTime, ToolState};
+
+/// The longest title that is taken for a tool's name, in bytes.
+const NAME_MAX_BYTES: usize = 64;
+
+/// Where agents that leave out the protocol's own field put the name of the tool.
+const NAME_PLACES: [&str; 3] = [
+    "/_meta/claudeCode/toolName",
+    "/_meta/goose/toolCall/toolName",
+    "/_meta/toolName",
+];
+/// Where agents put the next piece of what a command prints, and nowhere else: a convention of Zed's for
+/// clients without terminals.
+const TERMINAL_PLACES: [&str; 2] = [
+    "/_meta/terminal_output/data",
+    "/_meta/terminal_output_delta/data",
+];
+
+/// A tool call. The first title of several agents is the tool's name; later ones say what it does.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    name: Option<String>,
+    first_title: Option<String>,
+    title: Option<String>,
+    kind: ToolKind,
+    status: ToolCallStatus,
+    input: Map<String, Value>,
+    output: String,
+    output_is_cut: bool,
+    diffs: Vec<Value>,
+    /// The first of them as OpenCode's edit tool has it, which knows no other.
+    file_diff: Option<Value>,
+    files: Vec<String>,
+    metadata: Map<String, Value>,
+    start: u64,
+    end: Option<u64>,
+}
+
+impl ToolCall {
+    /// A call of which nothing is known yet.
+    pub fn new(now: u64) -> Self {
+        Self {
+            name: None,
+            first_title: None,
+            title: None,
+            kind: ToolKind::Other,
+            status: ToolCallStatus::Pending,
+            input: Map::new(),
+            output: String::new(),
+            output_is_cut: false,
+            diffs: Vec::new(),
+            file_diff: None,
+            files: Vec::new(),
+            metadata: Map::new(),
+            start: now,
+            end: None,
+        }
+    }
+
+    /// Bytes of its output.
+    pub fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Takes in a `tool_call` or `tool_call_update`; true when the call has ended with it. Of its
+    /// output, `room` bytes are kept.
+    pub fn merge(&mut self, update: &Value, now: u64, room: usize) -> bool {
+        // Fields that do not fit the schema come out as absent, never as an error.
+        let fields: ToolCallUpdateFields =
+            serde_json::from_value(update.clone()).unwrap_or_default();
+        let named = NAME_PLACES
+            .iter()
+            .find_map(|place| update.pointer(place)?.as_str())
+            .map(str::to_owned);
+        self.name = fields.name.or(named).or(self.name.take());
+        if let Some(title) = fields.title.filter(|t| !t.is_empty()) {
+            self.first_title.get_or_insert_with(|| title.clone());
+            self.title = Some(title);
+        }
+        self.kind = fields.kind.unwrap_or(self.kind);
+        match fields.raw_input {
+            Some(Value::Object(input)) if !input.is_empty() => {
+                self.input = with_plain_command(input);
+            }
+            Some(Value::Null) | None | Some(Value::Object(_)) => {}
+            Some(other) => self.input = Map::from_iter([("input".to_owned(), other)]),
+        }
+        self.read_command_from_title();
+        for location in fields.locations.unwrap_or_default() {
+            push_new(
+                &mut self.files,
+                location.path.to_string_lossy().into_owned(),
+            );
+        }
+        if let Some(content) = fields.content {
+            self.read_content(&content, room);
+        }
+        if let Some(raw) = fields.raw_output {
+            self.read_raw_output(&raw, room);
+        }
+        self.read_terminal(update, room);
+        let ended_before = self.end.is_some();
+        self.status = fields.status.unwrap_or(self.status);
+        let ended = matches!(
+            self.status,
+            ToolCallStatus::Completed | ToolCallStatus::Failed
+        );
+        if ended && !ended_before {
+            self.end = Some(now);
+        }
+        ended && !ended_before
+    }
+
+    /// A command without arguments is told by its title alone, which then is no tool's name.
+    fn read_command_from_title(&mut self) {
+        let Some(title) = self.title.as_ref().filter(|title| !is_name(title)) else {
+            return;
+        };
+        if self.kind == ToolKind::Execute && self.input.is_empty() {
+            let command = Value::String(title.clone());
+            self.input = Map::from_iter([("command".to_owned(), command)]);
+        }
+    }
+
+    fn read_terminal(&mut self, update: &Value, room: usize) {
+        let mut pieces = TERMINAL_PLACES
+            .iter()
+            .filter_map(|place| update.pointer(place)?.as_str());
+        if let Some(piece) = pieces.next().filter(|_| !self.output_is_cut) {
+            let room = self.output.len() + room;
+            self.output.push_str(piece);
+            self.output_is_cut = self.output.len() > room;
+            self.output = shortened(std::mem::take(&mut self.output), room);
+        }
+        if let Some(code) = update.pointer("/_meta/terminal_exit/exit_code") {
+            self.metadata.insert("exit".to_owned(), code.clone());
+        }
+    }
+
+    fn read_content(&mut self, content: &[ToolCallContent], room: usize) {
+        let mut output = String::new();
+        self.diffs.clear();
+        self.file_diff = None;
+        for item in content {
+            match item {
+                ToolCallContent::Content(content) => match &content.content {
+                    ContentBlock::Text(text) => push_line(&mut output, &text.text),
+                    ContentBlock::Image(image) => {
+                        push_line(&mut output, &format!("[image {}]", image.mime_type))
+                    }
+                    ContentBlock::ResourceLink(link) => {
+                        push_line(&mut output, &format!("[resource {}]", link.uri))
+                    }
+                    _ => push_line(&mut output, "[resource]"),
+                },
+                ToolCallContent::Diff(diff) => {
+                    let path = diff.path.to_string_lossy().into_owned();
+                    if self.diffs.is_empty() {
+                        let old = diff.old_text.as_deref().unwrap_or_default();
+                        self.file_diff = file_diff(&path, old, &diff.new_text);
+                    }
+                    self.diffs.push(serde_json::json!({ "path": path, "oldText": diff.old_text, "newText": diff.new_text }));
+                    push_new(&mut self.files, path);
+                }
+                _ => {}
+            }
+        }
+        if !output.is_empty() {
+            self.output = shortened(output, room);
+        }
+    }
+
+    fn read_raw_output(&mut self, raw: &Value, room: usize) {
+        if self.output.is_empty() {
+            let text = match raw {
+                Value::String(text) => Some(text.as_str()),
+                Value::Object(map) => ["output", "error", "stdout", "result"]
+                    .iter()
+                    .find_map(|key| map.get(*key)?.as_str()),
+                _ => None,
+            };
+            self.output = match text {
+                Some(text) => shortened(text.to_owned(), room),
+                None if raw.is_null() => String::new(),
+                None => shortened(raw.to_string(), room),
+            };
+        }
+        if let Some(Value::Object(metadata)) = raw.get("metadata") {
+            let small = metadata
+                .iter()
+                .filter(|(_, v)| !v.is_object() && !v.is_array());
+            self.metadata
+                .extend(small.map(|(k, v)| (k.clone(), v.clone())));
+        }
+    }
+
+    /// The tool's name, by OpenCode's names where the agent gives none.
+    pub fn tool(&self) -> &str {
+        if let Some(name) = &self.name {
+            return name;
+        }
+        // A command of one word is no name either.
+        let command = self.input.get("command").and_then(Value::as_str);
+        let named = |title: &&String| is_name(title) && Some(title.as_str()) != command;
+        if let Some(title) = self.first_title.as_ref().filter(named) {
+            return title;
+        }
+        match self.kind {
+            ToolKind::Read => "read",
+            ToolKind::Edit => "edit",
+            ToolKind::Delete => "delete",
+            ToolKind::Move => "move",
+            ToolKind::Search => "grep",
+            ToolKind::Execute => "bash",
+            ToolKind::Fetch => "webfetch",
+            ToolKind::Think => "think",
+            _ => "tool",
+        }
+    }
+
+    /// Whether it waits for its arguments or for its turn.
+    pub fn is_pending(&self) -> bool {
+        self.status == ToolCallStatus::Pending
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ToolKind {
+        self.kind
+    }
+
+    /// Its arguments.
+    pub fn input(&self) -> &Map<String, Value> {
+        &self.input
+    }
+
+    /// The call as OpenCode shows it.
+    pub fn state(&self) -> ToolState {
+        let input = self.input.clone();
+        let title = self.title.clone().unwrap_or_else(|| self.tool().to_owned());
+        let time = PartTime {
+            start: self.start,
+            end: self.end,
+        };
+        let mut metadata = self.metadata.clone();
+        if !self.output.is_empty() {
+            metadata.insert("output".to_owned(), Value::String(self.output.clone()));
+        }
+        if !self.diffs.is_empty() {
+            metadata.insert("diffs".to_owned(), Value::Array(self.diffs.clone()));
+        }
+        if let Some(file_diff) = &self.file_diff {
+            metadata.insert("diff".to_owned(), file_diff["patch"].clone());
+            metadata.insert("filediff".to_owned(), file_diff.clone());
+        }
+        match self.status {
+            ToolCallStatus::Completed => ToolState::Completed {
+                input,
+                output: self.output.clone(),
+                title,
+                metadata,
+                time,
+            },
+            ToolCallStatus::Failed => {
+                let error = if self.output.is_empty() {
+                    "The tool call failed.".to_owned()
+                } else {
+                    self.output.clone()
+                };
+                // Clients show the error below the output: it would stand there twice.
+                metadata.remove("output");
+                ToolState::Error {
+                    input,
+                    error,
+                    metadata: Some(metadata),
+                    time,
+                }
+            }
+            ToolCallStatus::InProgress => ToolState::Running {
+                input,
+                title: Some(title),
+                metadata: Some(metadata),
+                time,
+            },
+            _ => {
+                let raw = Value::Object(self.input.clone()).to_string();
+                ToolState::Pending { input, raw }
+            }
+        }
+    }
+
+    /// Files that it has changed, as the agent names them; none when it failed or changes none.
+    pub fn edited_files(&self) -> Vec<String> {
+        let edits = matches!(
+            self.kind,
+            ToolKind::Edit | ToolKind::Delete | ToolKind::Move
+        );
+        let changes = edits || !self.diffs.is_empty();
+        if self.status != ToolCallStatus::Completed || !changes {
+            return Vec::new();
+        }
+        if !self.files.is_empty() {
+            return self.files.clone();
+        }
+        self.named_file().map(str::to_owned).into_iter().collect()
+    }
+
+    /// The file that its arguments name.
+    fn named_file(&self) -> Option<&str> {
+        ["filePath", "file_path", "path", "filename"]
+            .iter()
+            .find_map(|key| self.input.get(*key)?.as_str())
+    }
+
+    /// What OpenCode's terminal UI shows of an edit that its user is asked about: the file, and the change as a
+    /// patch where the agent tells it.
+    pub fn proposed_edit(&self) -> Map<String, Value> {
+        let mut shown = Map::new();
+        let file = self.files.first().map(String::as_str);
+        if let Some(file) = file.or_else(|| self.named_file()) {
+            shown.insert("filepath".to_owned(), file.into());
+        }
+        if let Some(diff) = &self.file_diff {
+            shown.insert("diff".to_owned(), diff["patch"].clone());
+        }
+        shown
+    }
+}
+
+/// Whether a title is the name of a tool, and no sentence or command.
+fn is_name(title: &str) -> bool {
+    title.len() <= NAME_MAX_BYTES
+        && !title.contains(|c: char| c.is_whitespace() || "/`.".contains(c))
+}
+
+/// OpenCode's clients show a command as one text; some agents give it as a list, with the shell in front.
+fn with_plain_command(mut input: Map<String, Value>) -> Map<String, Value> {
+    let Some(Value::Array(words)) = input.get("command") else {
+        return input;
+    };
+    let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+    let command = match words.as_slice() {
+        [_shell, "-c" | "-lc", script] => (*script).to_owned(),
+        words => words.join(" "),
+    };
+    input.insert("command".to_owned(), Value::String(command));
+    input
+}
+
+fn push_new(list: &mut Vec<String>, item: String) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn push_line(text: &mut String, more: &str) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(more);
+}
+
+/// The text, or its beginning with a remark when it is longer than there is room for.
+fn shortened(mut text: String, room: usize) -> String {
+    if text.len() > room {
+        let whole = text.len();
+        let mut end = room;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(&format!("\n[output of {whole} bytes cut off here]"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

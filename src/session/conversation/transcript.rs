@@ -1,0 +1,434 @@
+//! From stored messages to what a handoff renders, and from a prompt to ACP content blocks.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::answer::PLAN_TOOL;
+use super::handoff::{self, Entry, Item, PlanLine, Speaker, ToolStatus};
+use crate::opencode::event::{Transfer, TransferKind};
+use crate::opencode::message::{
+    FilePart, Message, MessageError, MessageWithParts, Part, ToolPart, ToolState,
+};
+use crate::store::{MessageRow, StoreError};
+
+/// Stands above a summary.
+const SUMMARY_NOTE: &str =
+    "this is a summary of everything that was said before; the messages themselves are left out";
+/// Pictures of the conversation that travel beside a handoff, at most.
+const IMAGES_MAX: usize = 8;
+/// A picture larger than this is named and counted, not sent; bytes of its base64.
+const IMAGE_MAX_BYTES: usize = 5 * 1024 * 1024;
+
+/// Says in the metadata of a text whose file it is.
+pub const OF_FILE: &str = "file";
+
+/// The file whose text a part is.
+pub fn file_of(metadata: Option<&Map<String, Value>>) -> Option<&str> {
+    metadata?.get(OF_FILE)?.as_str()
+}
+
+/// A stored message, read.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The place of the prompt that it belongs to.
+    pub turn: u64,
+    /// Its own place.
+    pub seq: u64,
+    /// The message.
+    pub message: MessageWithParts,
+}
+
+/// Reads stored rows.
+///
+/// # Errors
+/// When a row was damaged.
+pub fn read(rows: Vec<MessageRow>) -> Result<Vec<Stored>, StoreError> {
+    rows.into_iter().map(read_one).collect()
+}
+
+/// Reads one stored row.
+///
+/// # Errors
+/// When it was damaged.
+pub fn read_one(row: MessageRow) -> Result<Stored, StoreError> {
+    let damaged = |error: serde_json::Error| {
+        StoreError::Database(format!("message {} is damaged: {error}", row.key.id))
+    };
+    let info = serde_json::from_str(&row.body).map_err(damaged)?;
+    let parts = row
+        .parts
+        .iter()
+        .map(|p| serde_json::from_str(p))
+        .collect::<Result<_, _>>()
+        .map_err(damaged)?;
+    Ok(Stored {
+        turn: row.key.turn,
+        seq: row.key.seq,
+        message: MessageWithParts { info, parts },
+    })
+}
+
+/// What goes to an agent in front of the prompt.
+#[derive(Debug, Clone, Default)]
+pub struct Handover {
+    /// ACP content blocks: pictures, then the text.
+    pub blocks: Vec<Value>,
+    /// Messages handed over.
+    pub messages: u64,
+    /// Bytes of the text.
+    pub bytes: u64,
+    /// What was left out or shortened.
+    pub elided: u64,
+}
+
+impl Handover {
+    /// The same as an event tells it.
+    pub fn transfer(&self, kind: TransferKind) -> Transfer {
+        Transfer {
+            kind,
+            messages: self.messages,
+            bytes: self.bytes,
+            elided: self.elided,
+        }
+    }
+}
+
+/// Renders the messages that an agent has not seen. Each prompt is followed by its own answer, also
+/// when other prompts arrived before that answer.
+pub fn hand_over(
+    mut missed: Vec<Stored>,
+    kind: handoff::Kind,
+    budget: &handoff::Budget,
+    takes_images: bool,
+) -> Handover {
+    missed.sort_by_key(|m| (m.turn, m.seq));
+    let mut images = Images {
+        takes: takes_images,
+        blocks: Vec::new(),
+    };
+    let entries: Vec<Entry> = missed
+        .iter()
+        .map(|m| entry(&m.message, &mut images))
+        .collect();
+    let Some(rendered) = handoff::render(&entries, kind, budget) else {
+        return Handover::default();
+    };
+    let mut blocks = images.blocks;
+    blocks.push(text_block(&rendered.text));
+    Handover {
+        blocks,
+        messages: rendered.messages as u64,
+        bytes: rendered.bytes as u64,
+        elided: rendered.elided.total() as u64,
+    }
+}
+
+/// The part of a conversation that is handed over: from its last summary on. Wishes for a summary, and
+/// what came of those that failed, are no part of it.
+pub fn since_summary(mut messages: Vec<Stored>) -> Vec<Stored> {
+    messages.sort_by_key(|m| (m.turn, m.seq));
+    let whole = |message: &Message| {
+        matches!(message, Message::Assistant(m) if m.summary == Some(true)
+            && m.error.is_none() && m.time.completed.is_some())
+    };
+    let start = messages.iter().rposition(|m| whole(&m.message.info));
+    messages.drain(..start.unwrap_or(0));
+    let mut at = 0;
+    messages.retain(|m| {
+        let is_start = start.is_some() && at == 0;
+        at += 1;
+        is_start || !belongs_to_compaction(&m.message)
+    });
+    messages
+}
+
+fn belongs_to_compaction(message: &MessageWithParts) -> bool {
+    let asks = |part: &Part| matches!(part, Part::Compaction(_));
+    match &message.info {
+        Message::User(_) => message.parts.iter().any(asks),
+        Message::Assistant(m) => m.summary == Some(true),
+    }
+}
+
+/// Whether a message has anything for a model. Notices to the user have not.
+pub fn is_for_models(message: &MessageWithParts) -> bool {
+    let ignored = |part: &Part| matches!(part, Part::Text(text) if text.ignored == Some(true));
+    !matches!(message.info, Message::User(_)) || !message.parts.iter().all(ignored)
+}
+
+struct Images {
+    takes: bool,
+    blocks: Vec<Value>,
+}
+
+impl Images {
+    /// Whether the picture travels beside the text.
+    fn attach(&mut self, mime: &str, data: &str) -> bool {
+        let fits = self.takes && self.blocks.len() < IMAGES_MAX && data.len() <= IMAGE_MAX_BYTES;
+        if fits {
+            self.blocks.push(image_block(mime, data));
+        }
+        fits
+    }
+}
+
+fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
+    let (speaker, error) = match &message.info {
+        Message::User(_) => (Speaker::User, None),
+        Message::Assistant(m) => {
+            let model = format!("{}/{}", m.provider_id, m.model_id);
+            (Speaker::Assistant { model }, m.error.as_ref())
+        }
+    };
+    let summary = matches!(&message.info, Message::Assistant(m) if m.summary == Some(true));
+    let mut items: Vec<Item> = summary
+        .then(|| Item::Note(SUMMARY_NOTE.to_owned()))
+        .into_iter()
+        .collect();
+    // Of a summary only the text counts, whatever else the model has done to get there.
+    let parts = message.parts.iter();
+    let parts = parts.filter(|part| !summary || matches!(part, Part::Text(_)));
+    items.extend(parts.filter_map(|part| item(part, images)));
+    items.extend(error.map(|error| Item::Note(note(error))));
+    Entry { speaker, items }
+}
+
+fn note(error: &MessageError) -> String {
+    match error {
+        MessageError::MessageAbortedError { message } => {
+            format!("the answer was interrupted: {message}")
+        }
+        other => format!("the answer failed: {}", other.message()),
+    }
+}
+
+fn item(part: &Part, images: &mut Images) -> Option<Item> {
+    match part {
+        Part::Text(text) if text.ignored == Some(true) || text.text.is_empty() => None,
+        Part::Text(text) => Some(Item::Text(text.text.clone())),
+        Part::Tool(tool) => Some(tool_item(tool)),
+        Part::File(file) => Some(file_item(file, images)),
+        Part::Agent(agent) => Some(Item::Note(format!("mentions the agent {}", agent.name))),
+        Part::Subtask(task) => Some(Item::Text(task.prompt.clone())),
+        // Hidden reasoning of one vendor is nothing to another; steps and patches are bookkeeping.
+        // The wish for a summary is no part of what is summarised.
+        Part::Reasoning(_)
+        | Part::StepStart(_)
+        | Part::StepFinish(_)
+        | Part::Patch(_)
+        | Part::Compaction(_) => None,
+    }
+}
+
+fn tool_item(tool: &ToolPart) -> Item {
+    let named = |status, title: &str, input: &Map<String, Value>, output: &str| Item::Tool {
+        name: tool.tool.clone(),
+        title: title.to_owned(),
+        status,
+        input: input_text(input),
+        output: output.to_owned(),
+    };
+    match &tool.state {
+        ToolState::Completed { metadata, .. } if tool.tool == PLAN_TOOL => {
+            match plan_lines(metadata) {
+                Some(lines) => Item::Plan(lines),
+                None => Item::Note("an unreadable plan".to_owned()),
+            }
+        }
+        ToolState::Completed {
+            input,
+            output,
+            title,
+            metadata,
+            ..
+        } => named(
+            ToolStatus::Completed,
+            title,
+            input,
+            &with_exit(with_diffs(output, metadata), metadata),
+        ),
+        ToolState::Error { input, error, .. } => named(ToolStatus::Failed, "", input, error),
+        ToolState::Pending { input, .. } => named(ToolStatus::Interrupted, "", input, ""),
+        ToolState::Running { input, title, .. } => named(
+            ToolStatus::Interrupted,
+            title.as_deref().unwrap_or_default(),
+            input,
+            "",
+        ),
+    }
+}
+
+fn plan_lines(metadata: &Map<String, Value>) -> Option<Vec<PlanLine>> {
+    let text = |todo: &Value, key: &str| {
+        todo.get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let todos = metadata.get("todos")?.as_array()?;
+    Some(
+        todos
+            .iter()
+            .map(|t| PlanLine {
+                status: text(t, "status"),
+                content: text(t, "content"),
+            })
+            .collect(),
+    )
+}
+
+/// A command stands for itself; other arguments are compact JSON.
+fn input_text(input: &Map<String, Value>) -> String {
+    match input.get("command") {
+        Some(Value::String(command)) => command.clone(),
+        _ if input.is_empty() => String::new(),
+        _ => Value::Object(input.clone()).to_string(),
+    }
+}
+
+/// The output of an edit says what the file contained before and after.
+fn with_diffs(output: &str, metadata: &Map<String, Value>) -> String {
+    let diffs = metadata.get("diffs").and_then(Value::as_array);
+    let text = |diff: &Value, key: &str| diff.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut all = output.to_owned();
+    for diff in diffs.into_iter().flatten() {
+        let (path, new) = (
+            text(diff, "path").unwrap_or_default(),
+            text(diff, "newText").unwrap_or_default(),
+        );
+        match text(diff, "oldText") {
+            Some(old) => all.push_str(&format!("\n{path} was:\n{old}\n{path} is now:\n{new}")),
+            None => all.push_str(&format!("\n{path} is new:\n{new}")),
+        }
+    }
+    all
+}
+
+/// A command that has failed says so; one that prints nothing would look like one that has not.
+fn with_exit(mut output: String, metadata: &Map<String, Value>) -> String {
+    let exit = metadata.get("exit").filter(|exit| **exit != json!(0));
+    if let Some(exit) = exit.filter(|exit| exit.is_number() || exit.is_string()) {
+        if !output.is_empty() && !output.ends_with('\n') {
+            output.push('\n');
+        }
+        output.push_str(&format!("(exit status {exit})"));
+    }
+    output
+}
+
+fn file_item(file: &FilePart, images: &mut Images) -> Item {
+    let name = file
+        .filename
+        .clone()
+        .unwrap_or_else(|| short_url(&file.url));
+    let data = base64_of(&file.url);
+    let attached =
+        file.mime.starts_with("image/") && data.is_some_and(|data| images.attach(&file.mime, data));
+    let bytes = data.map(|data| (data.len() / 4 * 3) as u64);
+    Item::File {
+        name,
+        mime: file.mime.clone(),
+        bytes,
+        attached,
+    }
+}
+
+fn short_url(url: &str) -> String {
+    if url.starts_with("data:") {
+        "unnamed".to_owned()
+    } else {
+        url.to_owned()
+    }
+}
+
+/// The base64 text of a `data:` URL.
+fn base64_of(url: &str) -> Option<&str> {
+    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
+    head.ends_with(";base64").then_some(data)
+}
+
+/// The text of a `data:` URL that is not a picture.
+fn text_of(url: &str) -> Option<String> {
+    if let Some(data) = base64_of(url) {
+        return String::from_utf8(STANDARD.decode(data).ok()?).ok();
+    }
+    let (_, data) = url.strip_prefix("data:")?.split_once(',')?;
+    Some(
+        percent_encoding::percent_decode_str(data)
+            .decode_utf8_lossy()
+            .into_owned(),
+    )
+}
+
+/// An ACP text block.
+pub fn text_block(text: &str) -> Value {
+    json!({ "type": "text", "text": text })
+}
+
+fn image_block(mime: &str, data: &str) -> Value {
+    json!({ "type": "image", "mimeType": mime, "data": data })
+}
+
+/// The prompt itself as ACP content blocks: files first, so that the user's text comes last.
+pub fn prompt_blocks(parts: &[Part], system: Option<&str>, takes_images: bool) -> Vec<Value> {
+    let mut files = Vec::new();
+    let mut texts: Vec<Value> = system
+        .map(|s| text_block(&format!("[instruction for this message]\n{s}")))
+        .into_iter()
+        .collect();
+    for part in parts {
+        match part {
+            // What stands in it goes as the text that was read from it.
+            Part::File(file) if was_read(file, parts) => {}
+            Part::File(file) => files.push(file_block(file, takes_images)),
+            Part::Text(text) if text.ignored == Some(true) => {}
+            Part::Text(text) => match file_of(text.metadata.as_ref()) {
+                Some(_) => files.push(text_block(&text.text)),
+                None => texts.push(text_block(&text.text)),
+            },
+            Part::Subtask(task) => texts.push(text_block(&task.prompt)),
+            Part::Agent(agent) => texts.push(text_block(&format!("@{}", agent.name))),
+            _ => {}
+        }
+    }
+    files.extend(texts);
+    files
+}
+
+fn was_read(file: &FilePart, parts: &[Part]) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Text(text) => file_of(text.metadata.as_ref()) == Some(file.id.as_str()),
+        _ => false,
+    })
+}
+
+fn file_block(file: &FilePart, takes_images: bool) -> Value {
+    let name = file
+        .filename
+        .clone()
+        .unwrap_or_else(|| short_url(&file.url));
+    if file.mime.starts_with("image/") {
+        return match base64_of(&file.url) {
+            Some(data) if takes_images => image_block(&file.mime, data),
+            _ => text_block(&format!(
+                "[the user attached the picture {name} ({}), which cannot be shown here]",
+                file.mime
+            )),
+        };
+    }
+    match text_of(&file.url) {
+        // As text: one agent ignores embedded resources.
+        Some(text) => text_block(&format!("[the user attached {name}]\n{text}")),
+        None if file.url.starts_with("data:") => text_block(&format!(
+            "[the user attached {name} ({}), which is not text]",
+            file.mime
+        )),
+        None => {
+            json!({ "type": "resource_link", "uri": file.url, "name": name, "mimeType": file.mime })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Sets mode, model and variant on a native session, after every new, load and resume; what is set already
+//! costs nothing.
+
+use std::sync::Arc;
+
+use super::Worker;
+use super::bind::{Live, Origin, unknown};
+use super::told::mode_id;
+use crate::agent::client::{self, SwitchError};
+use crate::agent::connection::CallError;
+use crate::agent::options::Kind;
+use crate::agent::pool::Agent;
+use crate::opencode::Selection;
+use crate::opencode::message::MessageError;
+use crate::registry::{Catalogue, SwitchMethod};
+
+impl Worker {
+    /// Makes the live native session of a selection's backend match the selection.
+    pub(super) async fn apply(&mut self, selection: &Selection) -> Result<(), MessageError> {
+        let provider = &selection.provider_id;
+        let Some(live) = self.lives.get(provider) else {
+            return Err(unknown(format!("Backend \"{provider}\" has no session.")));
+        };
+        let (agent, origin) = (Arc::clone(&live.agent), live.origin);
+        let snapshot = self.tools.office.registry.snapshot();
+        let Some(catalogue) = snapshot.catalogue(provider) else {
+            return Err(not_probed(provider));
+        };
+        let mut chosen = self.choose_in_live(selection, catalogue).await;
+        // A native session that was opened again may list less than a new one, or under other ids.
+        if matches!(chosen, Err(SwitchError::NotOffered { .. })) && origin != Origin::New {
+            let mut new = self.open_new(Arc::clone(&agent), provider).await?;
+            let chosen_there = self.choose_all(&mut new, selection, catalogue).await;
+            if chosen_there.is_ok() {
+                tracing::info!(
+                    backend = provider,
+                    model = selection.model_id,
+                    "a new native session takes over"
+                );
+                self.note_binding(provider, &new).await?;
+                self.lives.insert(provider.clone(), new);
+                chosen = chosen_there;
+            }
+        }
+        self.told_as_error(provider, &agent, chosen).await
+    }
+
+    async fn told_as_error(
+        &self,
+        provider: &str,
+        agent: &Arc<Agent>,
+        chosen: Result<(), SwitchError>,
+    ) -> Result<(), MessageError> {
+        match chosen {
+            Ok(()) => Ok(()),
+            Err(SwitchError::Call {
+                error: error @ (CallError::Closed | CallError::Timeout { .. }),
+                ..
+            }) => Err(self.give_up(provider, agent, error).await),
+            Err(error) => Err(unknown(format!(
+                "Backend \"{provider}\" did not take the selection: {error}."
+            ))),
+        }
+    }
+
+    /// The live native session is not moved, so that it stays when this is given up in the middle.
+    async fn choose_in_live(
+        &mut self,
+        selection: &Selection,
+        catalogue: &Catalogue,
+    ) -> Result<(), SwitchError> {
+        let Self { lives, tools, .. } = self;
+        match lives.get_mut(&selection.provider_id) {
+            Some(live) => Chooser { tools, directory: &self.cell.directory, live }.all(selection, catalogue).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a native session that is not among the live ones match a selection.
+    pub(super) async fn apply_to(
+        &self,
+        live: &mut Live,
+        selection: &Selection,
+    ) -> Result<(), MessageError> {
+        let provider = &selection.provider_id;
+        let snapshot = self.tools.office.registry.snapshot();
+        let Some(catalogue) = snapshot.catalogue(provider) else {
+            return Err(not_probed(provider));
+        };
+        let chosen = self.choose_all(live, selection, catalogue).await;
+        let agent = Arc::clone(&live.agent);
+        self.told_as_error(provider, &agent, chosen).await
+    }
+
+    async fn choose_all(
+        &self,
+        live: &mut Live,
+        selection: &Selection,
+        catalogue: &Catalogue,
+    ) -> Result<(), SwitchError> {
+        let chooser = Chooser {
+            tools: &self.tools,
+            directory: &self.cell.directory,
+            live,
+        };
+        chooser.all(selection, catalogue).await
+    }
+}
+
+fn not_probed(provider: &str) -> MessageError {
+    unknown(format!("Backend \"{provider}\" has not been probed."))
+}
+
+/// Chooses on one native session.
+struct Chooser<'a> {
+    tools: &'a super::Tools,
+    directory: &'a str,
+    live: &'a mut Live,
+}
+
+impl Chooser<'_> {
+    async fn all(
+        mut self,
+        selection: &Selection,
+        catalogue: &Catalogue,
+    ) -> Result<(), SwitchError> {
+        if self.live.uncertain {
+            // What was asked and not awaited may have been done or not: everything is set again.
+            self.live.options.forget_current();
+        }
+        let mode = mode_id(catalogue, &selection.agent);
+        if let Some(mode) = &mode {
+            self.choose(Kind::Mode, mode).await?;
+        }
+        let by_agent = matches!(
+            catalogue.switch,
+            SwitchMethod::ConfigOption | SwitchMethod::SetModel
+        );
+        if by_agent {
+            self.choose(Kind::Model, &selection.model_id).await?;
+        }
+        let model = catalogue.model(&selection.model_id);
+        let default = model.and_then(|m| m.default_variant.as_ref());
+        match (&selection.variant, default) {
+            (Some(variant), _) => self.choose(Kind::Variant, variant).await?,
+            (None, Some(default)) if self.live.options.variant.is_some() => {
+                self.choose(Kind::Variant, default).await?
+            }
+            _ => {}
+        }
+        // Some agents change the mode along with the model.
+        if let Some(mode) = &mode {
+            self.choose(Kind::Mode, mode).await?;
+        }
+        self.live.uncertain = false;
+        Ok(())
+    }
+
+    async fn choose(&mut self, kind: Kind, value: &str) -> Result<(), SwitchError> {
+        let timeout = self.tools.settings.timeouts.switch;
+        let live = &mut *self.live;
+        // Until everything is chosen: this may be given up at any await.
+        live.uncertain = true;
+        let connection = Arc::clone(&live.agent.connection);
+        let choice = client::choose(
+            &connection,
+            &live.native_session,
+            &mut live.options,
+            kind,
+            value,
+            timeout,
+        );
+        // What the agent announces meanwhile is older than its reply; but its commands come only once.
+        let mut told = None;
+        let note = |message| client::note(&mut told, &message);
+        let chosen = client::draining(&mut live.inbox, choice, note).await;
+        if let Some(commands) = told {
+            let backend = &live.agent.launch.backend;
+            self.tools.office.registry.note_commands(backend, &commands).await;
+            self.tools.told.note(self.directory, backend, commands);
+        }
+        chosen
+    }
+}

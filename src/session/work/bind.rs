@@ -1,0 +1,364 @@
+//! How a native session is had: the live one, resumed, loaded, or a new one.
+//!
+//! A live native session stays where it is ([`Worker::lives`]) while it is worked on, so that a switch
+//! which is given up in the middle does not lose it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Worker;
+use super::handover::Rendered;
+use crate::agent::client::{self, AUTH_REQUIRED, Inbox, Opened, Reopen};
+use crate::agent::connection::CallError;
+use crate::agent::options::Options;
+use crate::agent::pool::{Agent, Lease, StartError, quoted};
+use crate::opencode::Selection;
+use crate::opencode::message::MessageError;
+use crate::session::cell::{Binding, Target};
+
+/// Why there is no process.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// All that are allowed at once are at work.
+    NoRoom(MessageError),
+    /// It could not be started.
+    Failed(MessageError),
+}
+
+impl From<NotStarted> for MessageError {
+    fn from(error: NotStarted) -> Self {
+        match error {
+            NotStarted::NoRoom(error) | NotStarted::Failed(error) => error,
+        }
+    }
+}
+
+/// How a live native session came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    New,
+    Resumed,
+    Loaded,
+    /// It has answered a prompt of this worker.
+    Used,
+}
+
+/// A live native session.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) agent: Arc<Agent>,
+    _lease: Lease,
+    pub(super) native_session: String,
+    pub(super) inbox: Inbox,
+    /// What the agent still says by itself at the beginning of its native session.
+    greeting: Option<String>,
+    pub(super) options: Options,
+    /// A choice was sent and its reply was not awaited: what the options say may not be so.
+    pub(super) uncertain: bool,
+    pub(super) seen_turn: u64,
+    /// What the native session has cost so far, as the agent counts it.
+    pub(super) cost: f64,
+    /// What the agent says now is no answer: it only takes in what it has missed.
+    pub(super) quiet: bool,
+    pub(super) origin: Origin,
+    /// The handover that was foreseen at the switch.
+    pub(super) rendered: Option<Rendered>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.agent.connection.detach(&self.native_session);
+    }
+}
+
+impl Live {
+    fn new(agent: Arc<Agent>, opened: Opened, seen_turn: u64, origin: Origin) -> Self {
+        let Opened {
+            native_session,
+            options,
+            inbox,
+            greeting,
+            commands: _,
+        } = opened;
+        Self {
+            _lease: agent.lease(),
+            agent,
+            native_session,
+            inbox,
+            greeting,
+            options,
+            uncertain: false,
+            seen_turn,
+            cost: 0.0,
+            quiet: false,
+            origin,
+            rendered: None,
+        }
+    }
+
+    /// Whether an update is the agent's greeting, which comes once.
+    pub(super) fn is_greeting(&mut self, update: &Value) -> bool {
+        let text = update.pointer("/content/text").and_then(Value::as_str);
+        let greets = text.is_some() && text == self.greeting.as_deref();
+        if greets {
+            self.greeting = None;
+        }
+        greets
+    }
+
+    /// Notes that the agent has taken in everything up to this turn.
+    pub(super) fn has_seen(&mut self, turn: u64) {
+        self.seen_turn = turn;
+        self.origin = Origin::Used;
+    }
+
+    /// What is kept of it.
+    pub(super) fn binding(&self) -> Binding {
+        Binding {
+            native_session: self.native_session.clone(),
+            seen_turn: self.seen_turn,
+        }
+    }
+
+    /// Tells the agent that it is needed no more.
+    pub(super) async fn close(self, timeout: Duration) {
+        if !self.agent.info.capabilities.close {
+            return;
+        }
+        let params = json!({ "sessionId": self.native_session });
+        // An agent that cannot keeps the native session until its process is evicted.
+        let connection = Arc::clone(&self.agent.connection);
+        let _kept = connection.call("session/close", params, timeout).await;
+    }
+}
+
+impl Worker {
+    /// The agent process for a selection.
+    pub(super) async fn start(&self, selection: &Selection) -> Result<Arc<Agent>, NotStarted> {
+        let snapshot = self.tools.office.registry.snapshot();
+        let Some(backend) = snapshot.backend(&selection.provider_id) else {
+            return Err(NotStarted::Failed(unknown(format!(
+                "Backend \"{}\" is not configured any more. Select another model.",
+                selection.provider_id
+            ))));
+        };
+        let program = backend.spec.find_program();
+        program.map_err(|reason| NotStarted::Failed(unknown(reason)))?;
+        let launch = backend
+            .spec
+            .launch(&selection.model_id, &self.cell.id.to_string());
+        let started = self.tools.pool.get(&launch).await;
+        started.map_err(|error| not_started(&selection.provider_id, &error))
+    }
+
+    /// Starts the backend of a target and makes it match the target: mode, model, variant. A process
+    /// may have been ended since it was used last, and that may show only now: then the next one is
+    /// tried, once. The native session is among the live ones then.
+    pub(super) async fn reach(&mut self, target: &Target) -> Result<(), MessageError> {
+        let agent = self.start(&target.selection).await?;
+        self.reach_with(agent, target).await
+    }
+
+    /// The same with a process that is there already.
+    pub(super) async fn reach_with(
+        &mut self,
+        agent: Arc<Agent>,
+        target: &Target,
+    ) -> Result<(), MessageError> {
+        match self.bind_and_apply(Arc::clone(&agent), target).await {
+            Err(_) if agent.connection.is_closed() => {
+                let next = self.start(&target.selection).await?;
+                self.bind_and_apply(next, target).await
+            }
+            reached => reached,
+        }
+    }
+
+    async fn bind_and_apply(
+        &mut self,
+        agent: Arc<Agent>,
+        target: &Target,
+    ) -> Result<(), MessageError> {
+        let _working = agent.work();
+        let provider = &target.selection.provider_id;
+        self.bind(agent, provider).await?;
+        let applied = self.apply(&target.selection).await;
+        if applied.is_err() {
+            self.lives.remove(provider);
+        }
+        applied
+    }
+
+    /// The last rung of the context ladder: it is handed the whole conversation.
+    pub(super) async fn open_new(
+        &self,
+        agent: Arc<Agent>,
+        provider: &str,
+    ) -> Result<Live, MessageError> {
+        let timeout = self.tools.settings.timeouts.session;
+        let cwd = Path::new(&*self.cell.directory);
+        match client::new_session(&agent.connection, cwd, timeout).await {
+            Ok(opened) => Ok(Live::new(agent, opened, 0, Origin::New)),
+            Err(error) => Err(self.give_up(provider, &agent, error).await),
+        }
+    }
+
+    /// The context ladder: the live session, `session/resume`, `session/load`, a new session.
+    async fn bind(&mut self, agent: Arc<Agent>, provider: &str) -> Result<(), MessageError> {
+        let is_current = |live: &Live| {
+            Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed()
+        };
+        if self.lives.get(provider).is_some_and(is_current) {
+            return Ok(());
+        }
+        self.lives.remove(provider);
+        let live = match self.reopen(&agent, provider).await? {
+            Some(live) => live,
+            None => {
+                let live = self.open_new(agent, provider).await?;
+                self.note_binding(provider, &live).await?;
+                live
+            }
+        };
+        self.lives.insert(provider.to_owned(), live);
+        Ok(())
+    }
+
+    async fn reopen(
+        &mut self,
+        agent: &Arc<Agent>,
+        provider: &str,
+    ) -> Result<Option<Live>, MessageError> {
+        let committed = self.cell.committed();
+        let Some(binding) = committed.runtime().bindings.get(provider) else {
+            return Ok(None);
+        };
+        let timeout = self.tools.settings.timeouts.session;
+        let can = agent.info.capabilities;
+        let ladder = [
+            (can.resume, Reopen::Resume, Origin::Resumed),
+            (can.load, Reopen::Load, Origin::Loaded),
+        ];
+        for (_, how, origin) in ladder.into_iter().filter(|(can, ..)| *can) {
+            let cwd = Path::new(&*self.cell.directory);
+            let native = &binding.native_session;
+            let opened =
+                client::reopen_session(&agent.connection, how, native, cwd, timeout).await;
+            match opened {
+                Ok(mut opened) => {
+                    self.not_reopened.remove(provider);
+                    if let Some(commands) = opened.commands.take() {
+                        self.note_commands(provider, commands).await;
+                    }
+                    let live = Live::new(Arc::clone(agent), opened, binding.seen_turn, origin);
+                    return Ok(Some(live));
+                }
+                // The next rung does not need what the agent has lost.
+                Err(CallError::Rpc(error)) => tracing::info!(
+                    backend = provider,
+                    "{how:?} of a native session was refused: {}",
+                    error.describe()
+                ),
+                Err(error) => self.not_reopened(agent, provider, error).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// A native session that hangs or kills its agent must not do so again and again; an agent that died of
+    /// something else may have its session back the next time.
+    async fn not_reopened(
+        &mut self,
+        agent: &Arc<Agent>,
+        provider: &str,
+        error: CallError,
+    ) -> Result<(), MessageError> {
+        let again = !self.not_reopened.insert(provider.to_owned());
+        if again || error != CallError::Closed {
+            let provider = vec![provider.to_owned()];
+            let forgotten = self.persist(move |draft| {
+                draft.forget_binding(&provider);
+                Ok(())
+            });
+            let _deleted = forgotten.await;
+        }
+        if error == CallError::Closed {
+            return Err(call_error(provider, agent, error).await);
+        }
+        tracing::warn!(backend = provider, "a native session was given up: {error}");
+        Ok(())
+    }
+
+    /// A process that does not answer is ended, unless another session is at work with it.
+    pub(super) async fn give_up(
+        &self,
+        provider: &str,
+        agent: &Arc<Agent>,
+        error: CallError,
+    ) -> MessageError {
+        let hangs = matches!(error, CallError::Timeout { .. });
+        let error = call_error(provider, agent, error).await;
+        if hangs && agent.working() <= 1 {
+            self.tools.pool.discard(agent).await;
+        }
+        error
+    }
+
+    pub(super) async fn note_binding(
+        &self,
+        provider: &str,
+        live: &Live,
+    ) -> Result<(), MessageError> {
+        let (provider, binding) = (provider.to_owned(), live.binding());
+        let noted = self.persist(move |draft| {
+            draft.unless_deleted()?;
+            draft.bind(&provider, binding.clone());
+            Ok(())
+        });
+        noted.await.map_err(|error| unknown(error.to_string()))
+    }
+}
+
+/// An error whose cause has no name in OpenCode.
+pub(super) fn unknown(message: String) -> MessageError {
+    MessageError::UnknownError { message }
+}
+
+fn not_started(provider: &str, error: &StartError) -> NotStarted {
+    match error {
+        StartError::Full { .. } => NotStarted::NoRoom(unknown(error.to_string())),
+        StartError::ShutDown => NotStarted::Failed(unknown(error.to_string())),
+        StartError::Spawn(_) | StartError::Handshake(_) => NotStarted::Failed(unknown(format!(
+            "Backend \"{provider}\" could not be started: {error}. `baton agents` shows what is wrong with it."
+        ))),
+    }
+}
+
+/// What a failed call means to the user.
+pub(super) async fn call_error(provider: &str, agent: &Agent, error: CallError) -> MessageError {
+    match error {
+        CallError::Rpc(error) if error.code == AUTH_REQUIRED => MessageError::ProviderAuthError {
+            provider_id: provider.to_owned(),
+            message: format!(
+                "Backend \"{provider}\" is not signed in: {}. Start it once in a terminal and sign in.",
+                error.describe()
+            ),
+        },
+        CallError::Rpc(error) => MessageError::APIError {
+            message: error.describe(),
+            is_retryable: false,
+        },
+        CallError::Closed => MessageError::UnknownError {
+            message: format!("Backend \"{provider}\": {}", agent.obituary().await),
+        },
+        CallError::Timeout { .. } => {
+            let said = quoted(&agent.process.stderr.quote());
+            MessageError::UnknownError {
+                message: format!("Backend \"{provider}\": {error}{said}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Writing the summary of a conversation. It is written in a native session of its own, so that a model
+//! which fails leaves nothing behind in those that the conversation goes on in.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Worker;
+use super::bind::{Live, unknown};
+use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
+use crate::opencode::event::{EventPayload, SessionCompacted, Source};
+use crate::opencode::message::{MessageError, Part};
+use crate::session::cell::{Draft, LiveAnswer, Queued, Reverted, Waiters};
+use crate::session::conversation::prompt::continue_prompt;
+use crate::session::conversation::transcript;
+use crate::session::request::Caller;
+
+/// What the model is asked for, below the conversation.
+const INSTRUCTION: &str = "\
+Write a summary of the conversation above for the agent that goes on with it. That agent will see your \
+summary and nothing else of what was said so far, so whatever it needs has to be in it. Use no tools, change \
+nothing, and do not go on with the work itself: your whole answer is the summary.
+
+Say under these headings, briefly and without repeating yourself:
+## What the user wants
+The task as it stands now, with every wish, limit and preference that the user has named, in their own words \
+where they matter.
+## What was decided and found out
+Decisions with their reasons, facts about the project, things that were tried and did not work.
+## What is done
+Changes that were made, by file, and how they were checked.
+## What is open
+What is half done, what fails and with which message, and what comes next.
+## Where to look
+Files, functions, commands and addresses that are needed again, spelled exactly as they are.
+
+Write \"nothing\" below a heading that has nothing to say. Keep names, paths, numbers and error messages \
+word for word. Do not write down passwords or keys.";
+
+impl Worker {
+    /// Has the summary written.
+    pub(super) async fn compact(&mut self, queued: &Queued, auto: bool) {
+        let shown = self.persist(|draft| draft.show_compacting());
+        if shown.await.is_err() {
+            return;
+        }
+        let stopping = self.tools.office.stopping.clone();
+        let prepared = tokio::select! {
+            biased;
+            () = queued.abort.cancelled() => Err(Stop::User.error()),
+            () = stopping.cancelled() => Err(Stop::ShutDown.error()),
+            prepared = self.prepare_summary(queued) => prepared,
+        };
+        let Some(answer) = self.begin(queued, 0.0, None).await else {
+            return;
+        };
+        match prepared {
+            Ok((live, blocks)) => {
+                self.write_summary(queued, auto, live, blocks, &answer).await;
+            }
+            Err(error) => {
+                self.finish_compaction(&answer, Verdict::failed(error), false, false)
+                    .await;
+            }
+        }
+    }
+
+    /// A new native session of the summarising model, and what it is given.
+    async fn prepare_summary(
+        &mut self,
+        queued: &Queued,
+    ) -> Result<(Live, Vec<Value>), MessageError> {
+        let selection = &queued.target.selection;
+        let provider = &selection.provider_id;
+        let agent = self.start(selection).await?;
+        let _working = agent.work();
+        let mut live = self.open_new(Arc::clone(&agent), provider).await?;
+        if agent.launch.session.is_some() {
+            // A process that serves one session has closed the other one that it had.
+            self.lives.remove(provider);
+        }
+        self.apply_to(&mut live, selection).await?;
+        let handover = self.whole_conversation(&live, selection, queued.turn).await?;
+        if handover.blocks.is_empty() {
+            return Err(unknown("There is nothing to summarise.".to_owned()));
+        }
+        let mut blocks = handover.blocks;
+        blocks.push(transcript::text_block(INSTRUCTION));
+        Ok((live, blocks))
+    }
+
+    async fn write_summary(
+        &mut self,
+        queued: &Queued,
+        auto: bool,
+        mut live: Live,
+        blocks: Vec<Value>,
+        answer: &LiveAnswer,
+    ) {
+        let mut outcome = self.give(queued, &mut live, blocks, answer).await;
+        if outcome.dead_on_arrival
+            && let Ok((next, blocks)) = self.prepare_summary(queued).await
+        {
+            live = next;
+            outcome = self.give(queued, &mut live, blocks, answer).await;
+        }
+        self.cancel_asks().await;
+        let provider = &queued.target.selection.provider_id;
+        let mut verdict = judge(&outcome, &live, provider, answer).await;
+        if verdict.error.is_none() {
+            verdict.error = no_summary(answer, provider);
+        }
+        self.finish_compaction(answer, verdict, true, auto).await;
+        self.let_go(live, &outcome).await;
+    }
+
+    /// Ends the summary. If it is one, every native session is forgotten in the same batch, and with `auto`
+    /// the work goes on: in the same batch, too, so that the session is not taken for idle in between.
+    async fn finish_compaction(
+        &self,
+        answer: &LiveAnswer,
+        verdict: Verdict,
+        was_asked: bool,
+        auto: bool,
+    ) {
+        let is_summary = verdict.error.is_none();
+        let mut done = answer.lock().clone();
+        let events = done.finish(verdict.reason, verdict.tokens, verdict.error, None);
+        let queue_prompts = self.tools.settings.queue_prompts;
+        self.end_with(done, events, move |draft, answer| {
+            if was_asked {
+                draft.count(&answer.message);
+            }
+            if !is_summary {
+                return;
+            }
+            draft.unbind_all();
+            let session_id = draft.id.clone();
+            draft.event(EventPayload::SessionCompacted(SessionCompacted { session_id }));
+            if auto {
+                go_on(draft, queue_prompts);
+            }
+        })
+        .await;
+    }
+
+    /// The native session of a summary is needed no more.
+    async fn let_go(&self, live: Live, outcome: &Outcome) {
+        match outcome.ended {
+            Ended::Replied(_) => live.close(self.tools.settings.timeouts.switch).await,
+            Ended::CancelIgnored if live.agent.working() == 0 => {
+                self.tools.pool.discard(&live.agent).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An answer without a text is no summary.
+fn no_summary(answer: &LiveAnswer, provider: &str) -> Option<MessageError> {
+    let says_something =
+        |part: &Part| matches!(part, Part::Text(text) if !text.text.trim().is_empty());
+    if answer.lock().parts.iter().any(says_something) {
+        return None;
+    }
+    let message = format!("Backend \"{provider}\" has ended its turn without a summary.");
+    Some(unknown(message))
+}
+
+fn go_on(draft: &mut Draft, queue_prompts: usize) {
+    let caller = Caller {
+        source: Source::Message,
+        client: None,
+    };
+    // Nobody waits for the answer.
+    let (waiters, _) = Waiters::one();
+    let (prompt, reverted) = (continue_prompt(), Reverted::default());
+    let admitted = draft.admit_prompt(&prompt, &caller, &reverted, &waiters, queue_prompts);
+    if let Err(error) = admitted {
+        tracing::warn!(session = %draft.id, "not gone on after the summary: {error}");
+    }
+}

@@ -1,0 +1,290 @@
+//! The worker of a session: runs its turns one at a time, and brings the agent after the selection.
+//!
+//! It owns the live native sessions. It talks to agents without holding anything up, and commits what came
+//! of it ([`Worker::persist`]): what a turn has produced is kept and written again until the store takes
+//! it. A worker that panics fails its turn and is replaced; one that has had nothing to do for a while
+//! leaves, and the next change that leaves work starts another.
+
+mod apply;
+mod bind;
+mod compact;
+mod handover;
+mod outcome;
+mod shell;
+mod switch;
+mod told;
+mod traces;
+mod turn;
+
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::Settings;
+use super::cell::commit::Office;
+use super::cell::{Answer, Cell, Draft, Phase, Task};
+use super::conversation::answer::Answering;
+use super::error::Error;
+use crate::agent::pool::Pool;
+use crate::opencode::message::MessageError;
+use crate::opencode::session::Tokens;
+use crate::shell::Shell;
+use crate::snapshot::Snapshots;
+use crate::store::StoreError;
+
+use bind::Live;
+use told::next_said;
+
+pub use told::Told;
+
+/// What the store has not taken is written again after this time, and then after twice as long each time.
+const WRITE_AGAIN_FIRST: Duration = Duration::from_millis(20);
+/// … but at least this often, so that a session goes on soon after the disk has room again.
+const WRITE_AGAIN_AT_LEAST: Duration = Duration::from_millis(500);
+/// A store that does not take it for a reason which time does not mend is tried this often.
+const WRITE_AGAIN_TIMES: u32 = 60;
+/// A server that stops tries no longer than this.
+const STOP_TRYING: Duration = Duration::from_secs(2);
+
+/// What workers work with.
+pub struct Tools {
+    /// What all sessions share.
+    pub office: Arc<Office>,
+    /// The agents.
+    pub pool: Arc<Pool>,
+    /// What working directories were like.
+    pub snapshots: Arc<Snapshots>,
+    /// Runs the user's own commands.
+    pub shell: Shell,
+    /// The slash commands that native sessions have told.
+    pub told: Told,
+    /// What can be set.
+    pub settings: Settings,
+}
+
+/// Starts a worker for a session, and watches over it.
+pub fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
+    let tools = Arc::clone(tools);
+    tools.office.tasks.clone().spawn(async move {
+        let worker = Worker::new(Arc::clone(&tools), Arc::clone(&cell));
+        if AssertUnwindSafe(worker.run()).catch_unwind().await.is_err() {
+            tracing::error!(session = %cell.id, "a worker has panicked; its turn has failed, and another worker takes over");
+            Worker::new(tools, Arc::clone(&cell)).clear_up().await;
+        }
+        cell.dismiss_worker();
+    });
+}
+
+/// See the module.
+struct Worker {
+    tools: Arc<Tools>,
+    cell: Arc<Cell>,
+    lives: HashMap<String, Live>,
+    /// Backends whose agent has ended or hung while its native session was being reopened.
+    not_reopened: HashSet<String>,
+    epoch: u64,
+    /// When it had something to do last.
+    worked: Instant,
+}
+
+/// What comes after having nothing to do.
+enum Idle {
+    LookAgain,
+    Leave,
+}
+
+impl Worker {
+    fn new(tools: Arc<Tools>, cell: Arc<Cell>) -> Self {
+        Self {
+            tools,
+            cell,
+            lives: HashMap::new(),
+            not_reopened: HashSet::new(),
+            epoch: 0,
+            worked: Instant::now(),
+        }
+    }
+
+    async fn run(mut self) {
+        loop {
+            let task = self.next_task().await;
+            if task.is_some() {
+                self.worked = Instant::now();
+            }
+            match task {
+                Some(Task::Turn(queued)) => self.turn(queued).await,
+                Some(Task::Switch(target)) => self.switch(target).await,
+                None => match self.idle().await {
+                    Idle::LookAgain => {}
+                    Idle::Leave => return self.close().await,
+                },
+            }
+        }
+    }
+
+    async fn next_task(&mut self) -> Option<Task> {
+        let committed = self.cell.committed();
+        if self.epoch != committed.runtime().bindings_epoch {
+            self.epoch = committed.runtime().bindings_epoch;
+            self.lives.clear();
+        }
+        if !committed.has_work() {
+            return None;
+        }
+        self.cell
+            .change(|draft| Ok(draft.next_task()))
+            .await
+            .ok()
+            .flatten()
+    }
+
+    /// Waits for work, and reads what agents say between turns.
+    async fn idle(&mut self) -> Idle {
+        let stopping = &self.tools.office.stopping;
+        if self.cell.committed().runtime().is_deleted() || stopping.is_cancelled() {
+            return Idle::Leave;
+        }
+        // Without a native session there is nothing to keep.
+        if self.lives.is_empty() && !self.cell.committed().has_work() {
+            return Idle::Leave;
+        }
+        let (epoch, leave_at) = (self.epoch, self.worked + self.tools.settings.idle);
+        let mut watch = self.cell.watch();
+        let said = tokio::select! {
+            // It looks before it waits, and the session outlives it.
+            _ = watch.wait_for(|c| {
+                c.has_work() || c.runtime().is_deleted() || c.runtime().bindings_epoch != epoch
+            }) => None,
+            () = stopping.cancelled() => None,
+            said = next_said(&mut self.lives) => Some(said),
+            () = tokio::time::sleep_until(leave_at) => return Idle::Leave,
+        };
+        match said {
+            Some((backend, Some(message))) => self.said_between_turns(&backend, message).await,
+            Some((backend, None)) => drop(self.lives.remove(&backend)),
+            None => {}
+        }
+        Idle::LookAgain
+    }
+
+    /// Lets go of the agents. They are told when the session is gone for good.
+    async fn close(self) {
+        if !self.cell.committed().runtime().is_deleted() {
+            return;
+        }
+        for live in self.lives.into_values() {
+            live.close(self.tools.settings.timeouts.switch).await;
+        }
+    }
+
+    /// Commits what has happened, however long the store does not take it: with a delay that grows to a
+    /// bound. The session says meanwhile what it waits for.
+    async fn persist<T: Send + 'static>(
+        &self,
+        job: impl Fn(&mut Draft) -> Result<T, Error> + Clone + Send + 'static,
+    ) -> Result<T, Error> {
+        let stopping = &self.tools.office.stopping;
+        let (mut delay, mut tries, mut give_up_at) = (WRITE_AGAIN_FIRST, 0, None);
+        loop {
+            let error = match self.cell.change(job.clone()).await {
+                Err(Error::Store(error)) if !matches!(error, StoreError::Closed) => error,
+                done => return done,
+            };
+            tries += 1;
+            if tries == 1 {
+                tracing::error!(session = %self.cell.id, "not stored, it is tried again: {error}");
+                self.note_store(true).await;
+            }
+            let hopeless = !matches!(error, StoreError::Unavailable(_)) && tries >= WRITE_AGAIN_TIMES;
+            if stopping.is_cancelled() {
+                give_up_at.get_or_insert_with(|| Instant::now() + STOP_TRYING);
+            }
+            if hopeless || give_up_at.is_some_and(|at| Instant::now() >= at) {
+                tracing::error!(session = %self.cell.id, "given up: {error}");
+                self.note_store(false).await;
+                return Err(error.into());
+            }
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(WRITE_AGAIN_AT_LEAST);
+        }
+    }
+
+    async fn note_store(&self, fails: bool) {
+        let noted = self.cell.change(move |draft| {
+            draft.note_store(fails);
+            Ok(())
+        });
+        // Nothing of it has to be stored, so nothing can fail.
+        let _noted = noted.await;
+    }
+
+    /// What another worker has left behind when it panicked: its turn, or its switch, has failed.
+    async fn clear_up(&self) {
+        let committed = self.cell.committed();
+        let error = MessageError::UnknownError {
+            message: "Baton has made a mistake while it worked on this, which stands in its log. Your prompt may have been answered in part; send it again to go on.".to_owned(),
+        };
+        match &committed.runtime().phase {
+            Phase::Working(turn) => {
+                if turn.answer.is_none() && self.begin(&turn.queued, 0.0, None).await.is_none() {
+                    return;
+                }
+                let committed = self.cell.committed();
+                let Some(live) = committed.runtime().answer() else {
+                    return;
+                };
+                let mut done: Answering = live.lock().clone();
+                let events = done.finish("error", Tokens::default(), Some(error), None);
+                self.end_with(done, events, |_, _| {}).await;
+            }
+            Phase::Switching => {
+                if let Some(target) = committed.state().target() {
+                    self.report_failed(&target, error, Instant::now()).await;
+                }
+            }
+            Phase::Idle | Phase::Restoring | Phase::Deleted => {}
+        }
+    }
+
+    /// Ends the turn in flight with an answer, whatever else `beside` does in the same commit.
+    async fn end_with(
+        &self,
+        mut done: Answering,
+        events: Vec<crate::opencode::EventPayload>,
+        beside: impl Fn(&mut Draft, &Answer) + Clone + Send + 'static,
+    ) {
+        let changes = Arc::new(done.take_unwritten().changes);
+        let answer = Arc::new(Answer {
+            message: done.message,
+            parts: done.parts,
+        });
+        let events = Arc::new(events);
+        let ended = self.persist(move |draft| {
+            draft.unless_deleted()?;
+            changes.iter().for_each(|change| draft.write(change.clone()));
+            events.iter().for_each(|event| draft.event(event.clone()));
+            beside(draft, &answer);
+            draft.end_turn(&answer)
+        });
+        if let Err(error) = ended.await
+            && !matches!(error, Error::NotFound(_))
+        {
+            // Whoever waits is told that there is no answer; the next start marks it as interrupted.
+            tracing::error!(session = %self.cell.id, "the end of a turn is not stored: {error}");
+            let dropped = self.cell.change(|draft| {
+                draft.drop_turn();
+                Ok(())
+            });
+            let _nothing_to_store = dropped.await;
+        }
+    }
+}
+
+/// Whole milliseconds since a moment.
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,190 @@
+//! How an exchange with an agent has ended, and what that means for the answer.
+
+use serde_json::Value;
+
+use super::bind::{Live, call_error, unknown};
+use crate::agent::connection::{CallError, RpcError};
+use crate::opencode::message::MessageError;
+use crate::opencode::session::{CacheTokens, Tokens};
+use crate::session::cell::LiveAnswer;
+
+/// How the exchange with the agent ended.
+pub(super) enum Ended {
+    Replied(Result<Value, RpcError>),
+    AgentGone,
+    CancelIgnored,
+    /// It has sent more than could be kept until it was read.
+    Flooded,
+}
+
+/// Why a turn is being stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    User,
+    ShutDown,
+}
+
+impl Stop {
+    pub(super) fn error(self) -> MessageError {
+        let message = match self {
+            Self::User => "The answer was aborted.",
+            Self::ShutDown => "Baton was stopped while this answer was being written.",
+        };
+        MessageError::MessageAbortedError {
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// What is known at the end of an exchange.
+pub(super) struct Outcome {
+    pub(super) ended: Ended,
+    pub(super) stop: Option<Stop>,
+    /// The user was asked something; an answer without content may be all that a "no" leaves.
+    pub(super) asked: bool,
+    /// The agent had ended before it could take in the prompt, as far as anybody can tell.
+    pub(super) dead_on_arrival: bool,
+}
+
+impl Outcome {
+    pub(super) fn new(ended: Ended) -> Self {
+        Self {
+            ended,
+            stop: None,
+            asked: false,
+            dead_on_arrival: false,
+        }
+    }
+}
+
+/// What the end of an exchange means for the answer.
+pub(super) struct Verdict {
+    pub(super) reason: &'static str,
+    pub(super) tokens: Tokens,
+    pub(super) error: Option<MessageError>,
+}
+
+impl Verdict {
+    /// An answer that never came, or broke off.
+    pub(super) fn failed(error: MessageError) -> Self {
+        let reason = match error {
+            MessageError::MessageAbortedError { .. } => "aborted",
+            _ => "error",
+        };
+        Self {
+            reason,
+            tokens: Tokens::default(),
+            error: Some(error),
+        }
+    }
+}
+
+/// What the end of an exchange means: reason, tokens and error of the answer.
+pub(super) async fn judge(
+    outcome: &Outcome,
+    live: &Live,
+    provider: &str,
+    answer: &LiveAnswer,
+) -> Verdict {
+    if let Some(stop) = outcome.stop {
+        return Verdict::failed(stop.error());
+    }
+    let reply = match &outcome.ended {
+        Ended::Replied(Ok(reply)) => reply,
+        Ended::Replied(Err(error)) => {
+            let error = CallError::Rpc(error.clone());
+            return Verdict::failed(call_error(provider, &live.agent, error).await);
+        }
+        Ended::Flooded => {
+            return Verdict::failed(unknown(format!(
+                "Backend \"{provider}\" has sent more than Baton keeps before it could be read; its answer breaks off here."
+            )));
+        }
+        Ended::AgentGone | Ended::CancelIgnored => {
+            return Verdict::failed(call_error(provider, &live.agent, CallError::Closed).await);
+        }
+    };
+    let verdict = |reason, error| Verdict {
+        reason,
+        tokens: tokens_of(reply),
+        error,
+    };
+    let stop_reason = reply.get("stopReason").and_then(Value::as_str);
+    match stop_reason.unwrap_or("end_turn") {
+        "cancelled" => {
+            let message = "The agent has stopped its answer.".to_owned();
+            verdict("aborted", Some(MessageError::MessageAbortedError { message }))
+        }
+        "refusal" => {
+            let message = "The model refuses to answer.".to_owned();
+            let error = MessageError::ContentFilterError { message };
+            verdict("content-filter", Some(error))
+        }
+        "max_tokens" => verdict("length", Some(MessageError::MessageOutputLengthError {})),
+        _ if !answer.lock().has_content() && !outcome.asked => {
+            let said = crate::agent::pool::quoted(&live.agent.process.stderr.quote());
+            let error = unknown(format!(
+                "Backend \"{provider}\" ended its turn without an answer; its model has probably failed{said}"
+            ));
+            verdict("error", Some(error))
+        }
+        "max_turn_requests" => verdict("length", None),
+        _ => verdict("stop", None),
+    }
+}
+
+/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON:
+/// `usage` of the unstable schema, or where Gemini CLI has them, `_meta.quota.token_count`.
+fn tokens_of(reply: &Value) -> Tokens {
+    let count = |key: &str| reply.pointer(key).and_then(Value::as_u64);
+    let either = |usage: &str, quota: &str| count(usage).or_else(|| count(quota)).unwrap_or(0);
+    Tokens {
+        total: count("/usage/totalTokens"),
+        input: either(
+            "/usage/inputTokens",
+            "/_meta/quota/token_count/input_tokens",
+        ),
+        output: either(
+            "/usage/outputTokens",
+            "/_meta/quota/token_count/output_tokens",
+        ),
+        reasoning: count("/usage/thoughtTokens").unwrap_or(0),
+        cache: CacheTokens {
+            read: count("/usage/cachedReadTokens").unwrap_or(0),
+            write: count("/usage/cachedWriteTokens").unwrap_or(0),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_from_either_place() {
+        let usage = json!({"usage": {"inputTokens": 7, "outputTokens": 3, "thoughtTokens": 1, "totalTokens": 11}});
+        let told = tokens_of(&usage);
+        assert_eq!(
+            (told.input, told.output, told.reasoning, told.total),
+            (7, 3, 1, Some(11))
+        );
+
+        let quota =
+            json!({"_meta": {"quota": {"token_count": {"input_tokens": 5, "output_tokens": 2}}}});
+        let told = tokens_of(&quota);
+        assert_eq!((told.input, told.output, told.total), (5, 2, None));
+    }
+
+    #[test]
+    fn a_reply_without_tokens_counts_none() {
+        for reply in [
+            json!({}),
+            json!(null),
+            json!({"usage": {"inputTokens": -1}}),
+        ] {
+            assert_eq!(tokens_of(&reply), Tokens::default());
+        }
+    }
+}

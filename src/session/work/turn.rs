@@ -1,0 +1,532 @@
+//! One turn: a prompt, the agent's work on it, and its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::bind::{Live, unknown};
+use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
+use super::told::read_options;
+use super::traces::{Pending, Traces};
+use super::Worker;
+use crate::agent::commands;
+use crate::agent::connection::Inbound;
+use crate::opencode::event::Transfer;
+use crate::opencode::message::{Message, MessageError, MessageWithParts};
+use crate::opencode::request::PermissionReply;
+use crate::session::ask::{WaitingPermission, WaitingQuestion};
+use crate::session::cell::{LiveAnswer, Queued, Target, Work};
+use crate::session::conversation::answer::Answering;
+use crate::session::conversation::transcript;
+use crate::snapshot::Snapshot;
+
+/// Streamed text is written to the store at least this often.
+const FLUSH: Duration = Duration::from_millis(250);
+
+/// A server that stops waits no longer than this for an answer to its cancel: what started it may kill it
+/// when it takes its time, and then its agents would be left behind.
+const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A process that was ended between two turns may take a prompt into its pipe before that shows. One that
+/// is gone so soon after a prompt, without a word, is taken for such a process, and the prompt is given to
+/// the next one, once.
+const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
+
+/// What an agent is told below what it has missed, where one of its own commands comes next.
+const TAKE_NOTE: &str = "\
+Take note of the above and do nothing about it yet: run no tools, change nothing. The user's next message \
+comes right after this one. Answer with the word \"noted\".";
+
+/// What an agent is given in a turn, as ACP content blocks.
+struct Given {
+    /// What it has missed.
+    handover: Vec<Value>,
+    /// The prompt.
+    prompt: Vec<Value>,
+}
+
+impl Worker {
+    /// Does what waits in the queue.
+    pub(super) async fn turn(&mut self, queued: Arc<Queued>) {
+        match queued.work.clone() {
+            Work::Prompt | Work::Command => self.prompt(&queued).await,
+            Work::Shell(command) => self.shell(&queued, command).await,
+            Work::Compact { auto } => self.compact(&queued, auto).await,
+        }
+    }
+
+    async fn prompt(&mut self, queued: &Queued) {
+        let started = Instant::now();
+        let snapshot = self.take_snapshot();
+        let prepared = match self.failed_already(queued) {
+            Some(error) => Err(error),
+            None => {
+                let stopping = self.tools.office.stopping.clone();
+                let prepared = tokio::select! {
+                    biased;
+                    () = queued.abort.cancelled() => Err(Stop::User.error()),
+                    () = stopping.cancelled() => Err(Stop::ShutDown.error()),
+                    prepared = self.prepare(queued) => prepared,
+                };
+                if let Err(error) = &prepared
+                    && !matches!(error, MessageError::MessageAbortedError { .. })
+                {
+                    self.report_failed(&queued.target, error.clone(), started)
+                        .await;
+                }
+                prepared
+            }
+        };
+        match prepared {
+            Ok((live, given, transfer)) => {
+                self.report_applied(&queued.target, transfer, started).await;
+                self.exchange(queued, live, given, snapshot).await;
+            }
+            Err(error) => self.fail(queued, error).await,
+        }
+    }
+
+    /// A prompt that was waiting for a switch that has failed is not tried again by itself.
+    fn failed_already(&self, queued: &Queued) -> Option<MessageError> {
+        let committed = self.cell.committed();
+        let failed = committed.runtime().failed.as_ref()?;
+        let waited = failed.target == queued.target && queued.turn <= failed.last_seq;
+        waited.then(|| failed.error.clone())
+    }
+
+    /// Makes the agent match the turn's snapshot, and puts together what it is given. Given up in the
+    /// middle, the native session stays among the live ones.
+    async fn prepare(&mut self, queued: &Queued) -> Result<(Live, Given, Transfer), MessageError> {
+        let Target { selection, .. } = &queued.target;
+        self.reach(&queued.target).await?;
+        let prompt = self.prompt_of(queued).await?;
+        let Some(mut live) = self.lives.remove(&selection.provider_id) else {
+            return Err(unknown("The agent's session is gone.".to_owned()));
+        };
+        let (handover, transfer) = self.handover(&mut live, selection, queued.turn).await?;
+        let system = match &prompt.info {
+            Message::User(user) => user.system.as_deref(),
+            Message::Assistant(_) => None,
+        };
+        let images = live.agent.info.capabilities.image;
+        let given = Given {
+            handover: handover.blocks,
+            prompt: transcript::prompt_blocks(&prompt.parts, system, images),
+        };
+        Ok((live, given, transfer))
+    }
+
+    /// The prompt. It is in the store for a prompt that was edited while it waited.
+    async fn prompt_of(&self, queued: &Queued) -> Result<Arc<MessageWithParts>, MessageError> {
+        if let Some(message) = &queued.message {
+            return Ok(Arc::clone(message));
+        }
+        let store = &self.tools.office.store;
+        let row = store.message(&self.cell.id, &queued.message_id).await;
+        let stored = row.and_then(|row| row.map(transcript::read_one).transpose());
+        let stored = stored.map_err(|error| unknown(error.to_string()))?;
+        let stored = stored.ok_or_else(|| unknown("The prompt was deleted.".to_owned()))?;
+        Ok(Arc::new(stored.message))
+    }
+
+    async fn exchange(
+        &mut self,
+        queued: &Queued,
+        mut live: Live,
+        given: Given,
+        snapshot: Pending,
+    ) {
+        let before = self.snapshot_in_time(snapshot).await;
+        let Some(answer) = self.begin(queued, live.cost, before.as_ref()).await else {
+            return;
+        };
+        let mut outcome = self.hand(queued, &mut live, given, &answer).await;
+        if outcome.dead_on_arrival
+            && let Ok((next, given, _)) = self.prepare(queued).await
+        {
+            live = next;
+            outcome = self.hand(queued, &mut live, given, &answer).await;
+        }
+        self.cancel_asks().await;
+        let provider = queued.target.selection.provider_id.clone();
+        let verdict = judge(&outcome, &live, &provider, &answer).await;
+        let seen = matches!(outcome.ended, Ended::Replied(_));
+        if seen {
+            live.has_seen(queued.turn);
+        }
+        // A server that stops has no time for what has changed.
+        let before = before.filter(|_| outcome.stop != Some(Stop::ShutDown));
+        let traces = self.traces(queued, before).await;
+        let bound = seen.then_some((&provider, &live));
+        live.cost = self.finish(queued, &answer, verdict, bound, traces).await;
+        match outcome.ended {
+            Ended::Replied(_) => drop(self.lives.insert(provider, live)),
+            Ended::AgentGone | Ended::Flooded => {}
+            Ended::CancelIgnored if live.agent.working() > 0 => {
+                tracing::warn!(
+                    backend = provider,
+                    "the agent ignored a cancel; its native session is left alone"
+                );
+            }
+            Ended::CancelIgnored => self.tools.pool.discard(&live.agent).await,
+        }
+    }
+
+    /// Gives the agent what it has missed together with the prompt. One of its own commands has to stand at
+    /// the beginning of a prompt: then what it has missed goes ahead in a prompt of its own.
+    async fn hand(
+        &mut self,
+        queued: &Queued,
+        live: &mut Live,
+        given: Given,
+        answer: &LiveAnswer,
+    ) -> Outcome {
+        let mut blocks = given.handover;
+        if queued.work == Work::Command && !blocks.is_empty() {
+            blocks.push(transcript::text_block(TAKE_NOTE));
+            live.quiet = true;
+            let outcome = self.give(queued, live, blocks, answer).await;
+            live.quiet = false;
+            if outcome.stop.is_some() || !matches!(outcome.ended, Ended::Replied(Ok(_))) {
+                return outcome;
+            }
+            blocks = Vec::new();
+        }
+        blocks.extend(given.prompt);
+        self.give(queued, live, blocks, answer).await
+    }
+
+    /// Gives the agent a prompt, and reads until its end.
+    pub(super) async fn give(
+        &mut self,
+        queued: &Queued,
+        live: &mut Live,
+        blocks: Vec<Value>,
+        answer: &LiveAnswer,
+    ) -> Outcome {
+        let _working = live.agent.work();
+        let sent = Instant::now();
+        let agent = Arc::clone(&live.agent);
+        let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
+            Ok(()) => self.drive(live, queued, answer).await,
+            Err(_closed) => Outcome::new(Ended::AgentGone),
+        };
+        let gone = matches!(outcome.ended, Ended::AgentGone);
+        let early = sent.elapsed() < DEAD_ON_ARRIVAL;
+        outcome.dead_on_arrival = gone
+            && early
+            && outcome.stop.is_none()
+            && !outcome.asked
+            && !answer.lock().has_content();
+        outcome
+    }
+
+    /// Makes the answer's message; `None` when the session was deleted.
+    pub(super) async fn begin(
+        &self,
+        queued: &Queued,
+        cost: f64,
+        before: Option<&Snapshot>,
+    ) -> Option<LiveAnswer> {
+        let is_summary = matches!(queued.work, Work::Compact { .. });
+        let tree = before.map(|snapshot| snapshot.tree.clone());
+        self.begin_with(move |answering| {
+            if is_summary {
+                answering.becomes_summary();
+            }
+            answering.begin(cost, tree.clone())
+        })
+        .await
+    }
+
+    /// The same, with what stands in the answer from the beginning.
+    pub(super) async fn begin_with(
+        &self,
+        make: impl Fn(&mut Answering) -> Vec<crate::opencode::EventPayload> + Clone + Send + 'static,
+    ) -> Option<LiveAnswer> {
+        let begun = self.persist(move |draft| {
+            let (id, directory) = (draft.id.clone(), Arc::clone(&draft.directory));
+            draft.begin_answer(|queued, seq| {
+                let selection = &queued.target.selection;
+                let parent = &queued.message_id;
+                let mut answering =
+                    Answering::new(&id, parent, queued.turn, seq, selection, &directory);
+                let events = make(&mut answering);
+                (answering, events)
+            })
+        });
+        match begun.await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                tracing::debug!(session = %self.cell.id, "the answer was not begun: {error}");
+                let dropped = self.cell.change(|draft| {
+                    draft.drop_turn();
+                    Ok(())
+                });
+                let _nothing_to_store = dropped.await;
+                None
+            }
+        }
+    }
+
+    /// Reads what the agent sends until its reply, its end, or the end of patience after a cancel.
+    async fn drive(&mut self, live: &mut Live, queued: &Queued, answer: &LiveAnswer) -> Outcome {
+        let stopping = self.tools.office.stopping.clone();
+        let mut flush = interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut outcome = Outcome::new(Ended::AgentGone);
+        let mut patience = None;
+        loop {
+            let running = outcome.stop.is_none();
+            let stop = tokio::select! {
+                inbound = live.inbox.recv() => match inbound {
+                    Some(Inbound::Update(update)) => {
+                        self.said(live, queued, &update, answer).await;
+                        continue;
+                    }
+                    Some(Inbound::Request { id, method, params }) => {
+                        outcome.asked = true;
+                        self.asked(live, queued, id, &method, &params, answer).await;
+                        continue;
+                    }
+                    Some(Inbound::PromptReply(reply)) => {
+                        outcome.ended = Ended::Replied(reply);
+                        return outcome;
+                    }
+                    None => return outcome,
+                },
+                _ = flush.tick() => {
+                    self.store_growth(answer).await;
+                    continue;
+                }
+                () = queued.abort.cancelled(), if running => Stop::User,
+                () = stopping.cancelled(), if running => Stop::ShutDown,
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    outcome.ended = Ended::CancelIgnored;
+                    return outcome;
+                }
+            };
+            outcome.stop = Some(stop);
+            patience = Some(Instant::now() + self.patience_with(stop));
+            self.cancel_asks().await;
+            let params = json!({ "sessionId": live.native_session });
+            // An agent that is gone ends the loop by itself.
+            let _gone = live.agent.connection.notify("session/cancel", params).await;
+        }
+    }
+
+    /// How long an agent may take to answer a cancel.
+    fn patience_with(&self, stop: Stop) -> Duration {
+        let cancel = self.tools.settings.timeouts.cancel;
+        match stop {
+            Stop::User => cancel,
+            Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
+        }
+    }
+
+    async fn said(&self, live: &mut Live, queued: &Queued, update: &Value, answer: &LiveAnswer) {
+        let is_prompt = queued.work.is_prompt();
+        let selection = &queued.target.selection;
+        if let Some(commands) = commands::read(update) {
+            return self.note_commands(&selection.provider_id, commands).await;
+        }
+        if read_options(&mut live.options, update) {
+            // What another native session has selected is not the session's selection.
+            if is_prompt {
+                self.agent_has_switched(&selection.provider_id, &live.options)
+                    .await;
+            }
+            return;
+        }
+        if live.quiet || live.is_greeting(update) {
+            return;
+        }
+        let folded = answer.lock().fold(update, &self.cell.directory);
+        self.cell.tell_growth(&folded.events);
+        let (todos, title) = (folded.todos, folded.title);
+        if is_prompt && (todos.is_some() || title.is_some()) {
+            let noted = self.cell.change(move |draft| {
+                draft.unless_deleted()?;
+                todos.iter().for_each(|todos| draft.set_todos(todos));
+                title.iter().for_each(|title| draft.suggest_title(title));
+                Ok(())
+            });
+            if let Err(error) = noted.await {
+                tracing::warn!(session = %self.cell.id, "a plan or a title is not stored: {error}");
+            }
+        }
+        if folded.complete {
+            self.store_growth(answer).await;
+        }
+        if let Some(tokens) = folded.context_tokens {
+            let registry = &self.tools.office.registry;
+            registry
+                .note_context(&selection.provider_id, &selection.model_id, tokens)
+                .await;
+        }
+    }
+
+    /// Writes what an answer has grown by. What the store does not take now goes with the next time.
+    pub(super) async fn store_growth(&self, answer: &LiveAnswer) {
+        let unwritten = {
+            let mut answering = answer.lock();
+            if !answering.is_unwritten() {
+                return;
+            }
+            answering.take_unwritten()
+        };
+        let changes = unwritten.changes.clone();
+        let written = self.cell.change(move |draft| {
+            draft.unless_deleted()?;
+            changes.iter().for_each(|change| draft.write(change.clone()));
+            Ok(())
+        });
+        if let Err(error) = written.await {
+            tracing::debug!(session = %self.cell.id, "an answer's growth is not stored yet: {error}");
+            answer.lock().put_back(unwritten);
+        }
+    }
+
+    async fn asked(
+        &self,
+        live: &Live,
+        queued: &Queued,
+        id: Value,
+        method: &str,
+        params: &Value,
+        answer: &LiveAnswer,
+    ) {
+        let asks = queued.work.is_prompt() && !live.quiet;
+        if let Some(call) = params.get("toolCall").filter(|_| !live.quiet) {
+            let announced = answer.lock().announce(call, &self.cell.directory);
+            self.cell.tell_growth(&announced.events);
+            self.store_growth(answer).await;
+        }
+        if method == "session/request_permission" {
+            self.asked_permission(live, queued, id, params, answer, asks)
+                .await;
+        } else {
+            self.asked_question(live, id, params, answer, asks).await;
+        }
+    }
+
+    async fn asked_permission(
+        &self,
+        live: &Live,
+        queued: &Queued,
+        id: Value,
+        params: &Value,
+        answer: &LiveAnswer,
+        asks: bool,
+    ) {
+        let connection = &live.agent.connection;
+        let call = params.pointer("/toolCall/toolCallId");
+        let call = call.and_then(Value::as_str).unwrap_or_default();
+        let tool = answer.lock().tool_of(call).map(str::to_owned);
+        let read = WaitingPermission::read(
+            &self.cell.id,
+            answer.id().as_str(),
+            &queued.target.selection,
+            connection,
+            id.clone(),
+            params,
+            tool.as_deref(),
+        );
+        let Some(waiting) = read else {
+            let nobody = json!({ "outcome": { "outcome": "cancelled" } });
+            let _gone = connection.respond(id, nobody).await;
+            return;
+        };
+        if !asks {
+            // Neither a summary nor taking note needs tools, and nobody expects to be asked about one.
+            return waiting.answer(PermissionReply::Reject).await;
+        }
+        let waiting = Arc::new(waiting);
+        let asked = Arc::clone(&waiting);
+        match self.persist(move |draft| draft.ask_permission(&asked)).await {
+            Ok(None) => {}
+            Ok(Some(reply)) => waiting.answer(reply).await,
+            Err(_deleted) => waiting.cancel().await,
+        }
+    }
+
+    async fn asked_question(
+        &self,
+        live: &Live,
+        id: Value,
+        params: &Value,
+        answer: &LiveAnswer,
+        asks: bool,
+    ) {
+        let connection = &live.agent.connection;
+        let message = answer.id().as_str();
+        let read = WaitingQuestion::read(&self.cell.id, message, connection, id.clone(), params);
+        if let Some(waiting) = read.filter(|_| asks) {
+            let waiting = Arc::new(waiting);
+            let asked = self.persist(move |draft| draft.ask_question(&waiting));
+            if asked.await.is_ok() {
+                return;
+            }
+        }
+        let _gone = connection.respond(id, json!({ "action": "decline" })).await;
+    }
+
+    /// Takes back everything that the session's agents ask: its turn ends.
+    pub(super) async fn cancel_asks(&self) {
+        if self.cell.committed().runtime().asks.is_empty() {
+            return;
+        }
+        let cancelled = self.cell.change(|draft| {
+            draft.cancel_asks();
+            Ok(())
+        });
+        let _nothing_to_store = cancelled.await;
+    }
+
+    /// Ends the answer. Returns what the native session has cost by now.
+    async fn finish(
+        &self,
+        queued: &Queued,
+        answer: &LiveAnswer,
+        verdict: Verdict,
+        seen: Option<(&String, &Live)>,
+        traces: Traces,
+    ) -> f64 {
+        // On a copy: nobody is to see an end that is not stored yet.
+        let mut done = answer.lock().clone();
+        let events = done.finish(
+            verdict.reason,
+            verdict.tokens,
+            verdict.error,
+            traces.step.as_ref(),
+        );
+        let cost = done.cost_total();
+        let was_asked = seen.is_some() || done.has_content();
+        let seen = seen.map(|(provider, live)| (provider.clone(), live.binding()));
+        let turn = queued.turn;
+        self.end_with(done, events, move |draft, answer| {
+            traces.note(draft, turn);
+            // A model that was never given the prompt has not answered.
+            if was_asked {
+                draft.count(&answer.message);
+            }
+            if let Some((provider, binding)) = &seen
+                && draft.runtime().bindings.contains_key(provider)
+            {
+                draft.bind(provider, binding.clone());
+            }
+        })
+        .await;
+        cost
+    }
+
+    /// A turn whose prompt was not given to its model: an answer that only says why.
+    async fn fail(&self, queued: &Queued, error: MessageError) {
+        if let Some(answer) = self.begin(queued, 0.0, None).await {
+            let (verdict, traces) = (Verdict::failed(error), Traces::default());
+            self.finish(queued, &answer, verdict, None, traces).await;
+        }
+    }
+}
