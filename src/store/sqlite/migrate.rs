@@ -5,10 +5,13 @@ use rusqlite::{Connection, params};
 use super::search;
 use crate::store::StoreError;
 
+/// What a step does beside its script, in the same transaction.
+type Then = fn(&Connection) -> Result<(), StoreError>;
+
 /// One step from a version to the next: a script, and what SQL cannot do.
 struct Migration {
     script: &'static str,
-    then: Option<fn(&Connection) -> Result<(), StoreError>>,
+    then: Option<Then>,
 }
 
 const fn script(script: &'static str) -> Migration {
