@@ -20,7 +20,7 @@ use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
-use crate::process_group::{Ledger, end_orphan};
+use crate::process_group::{Ledger, boot_id, end_orphan};
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::session::{self, Sessions};
@@ -328,8 +328,8 @@ async fn end_recorded(store: &SqliteStore) -> Result<(), StoreError> {
     // Batches are committed in order: what was recorded before is there to be read after this one.
     store.commit(Vec::new()).await?;
     for row in store.processes().await? {
-        let ended =
-            tokio::task::spawn_blocking(move || end_orphan(row.pid, row.started_at_s)).await;
+        let (pid, started_at_s, boot) = (row.pid, row.started_at_s, row.boot_id);
+        let ended = tokio::task::spawn_blocking(move || end_orphan(pid, started_at_s, &boot)).await;
         if ended.unwrap_or(false) {
             tracing::info!(
                 pid = row.pid,
@@ -366,6 +366,7 @@ impl Ledger for StoreLedger {
         self.write(Change::PutProcess(ProcessRow {
             pid,
             started_at_s,
+            boot_id: boot_id().to_owned(),
             backend: backend.to_owned(),
         }));
     }

@@ -1,6 +1,8 @@
 //! Processes that Baton starts, each as the leader of a group of its own: how such a group is ended, and how one that
 //! an earlier Baton has left behind is recognised.
 
+use std::sync::LazyLock;
+
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
@@ -34,15 +36,73 @@ pub fn start_time_s(pid: u32) -> Option<u64> {
     system.process(pid).map(sysinfo::Process::start_time)
 }
 
-/// Ends what an earlier Baton left behind. A process that merely has the same number is left alone.
-pub fn end_orphan(pid: u32, started_at_s: u64) -> bool {
-    match start_time_s(pid) {
-        Some(start) if start != started_at_s => false,
-        // The leader is alive and ours, or it is gone and its number still names its group: the
-        // system gives no new process a number that is in use as a group's.
-        Some(_) | None => {
-            signal_group(pid, Signal::SIGKILL);
-            true
-        }
+/// The boot of the system that this process lives in. It tells a process of before from a stranger that has been given
+/// the same number since; empty when the system does not say.
+pub fn boot_id() -> &'static str {
+    static BOOT_ID: LazyLock<String> = LazyLock::new(read_boot_id);
+    &BOOT_ID
+}
+
+#[cfg(target_os = "linux")]
+fn read_boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// The time of the boot. Where a set clock moves it, a process of before is left alone.
+#[cfg(not(target_os = "linux"))]
+fn read_boot_id() -> String {
+    let booted_at_s = System::boot_time();
+    booted_at_s.map_or_else(|_| String::new(), |at_s| format!("booted-{at_s}"))
+}
+
+/// Ends what an earlier Baton left behind, and answers whether there was anything to signal. A process that merely has
+/// the same number is left alone. An empty `boot` is of a record from before boots were noted.
+pub fn end_orphan(pid: u32, started_at_s: u64, boot: &str) -> bool {
+    let ours = match start_time_s(pid) {
+        Some(start) => start == started_at_s && (boot.is_empty() || boot == boot_id()),
+        // The leader is gone, and its number may still name its group: within one boot the system gives no new
+        // process a number that is in use as a group's.
+        None => !boot.is_empty() && boot == boot_id(),
+    };
+    if ours {
+        signal_group(pid, Signal::SIGKILL);
+    }
+    ours
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn child() -> (Child, u32, u64) {
+        let mut command = Command::new("sleep");
+        let child = command.arg("60").process_group(0).spawn().expect("starts");
+        let pid = child.id();
+        let started_at_s = start_time_s(pid).expect("alive");
+        (child, pid, started_at_s)
+    }
+
+    #[test]
+    fn a_process_is_ended_if_number_start_and_boot_are_its_own() {
+        let (mut process, pid, started_at_s) = child();
+        assert!(!boot_id().is_empty());
+        assert!(!end_orphan(pid, started_at_s, "another-boot"));
+        assert!(!end_orphan(pid, started_at_s + 1, boot_id()));
+        assert!(!end_orphan(pid, started_at_s + 1, ""));
+        assert!(process.try_wait().expect("waits").is_none(), "left alone");
+        assert!(end_orphan(pid, started_at_s, boot_id()));
+        assert!(!process.wait().expect("waits").success());
+    }
+
+    #[test]
+    fn without_a_boot_only_a_live_process_with_the_same_start_is_ended() {
+        let (mut process, pid, started_at_s) = child();
+        assert!(end_orphan(pid, started_at_s, ""));
+        process.wait().expect("waits");
+        assert!(!end_orphan(pid, started_at_s, ""), "gone");
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Every implementation passes the conformance suite in `tests/store`.
 
+pub mod flaky;
+pub mod memory;
 mod sqlite;
 
 use futures_util::future::BoxFuture;

@@ -1,0 +1,222 @@
+//! A store that fails, delays or panics when it is told to, for tests of what stands on a store.
+
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{
+    Change, MessageRange, MessageRow, ProcessRow, SessionQuery, SessionRow, Store, StoreError,
+};
+use crate::opencode::{MessageId, SessionId};
+
+/// Wraps a store whose commits are to go wrong. Reads are passed on.
+pub struct FlakyStore {
+    inner: Arc<dyn Store>,
+    plan: Mutex<Plan>,
+}
+
+#[derive(Default)]
+struct Plan {
+    commits: u64,
+    /// What happens to single commits, by their number.
+    single: HashMap<u64, Fault>,
+    /// What happens to all others.
+    all: Option<StoreError>,
+    delay: Duration,
+    /// Ends when the commit before has been passed on. `None` when none was delayed.
+    previous: Option<oneshot::Receiver<()>>,
+}
+
+#[derive(Clone)]
+enum Fault {
+    Fail(StoreError),
+    Panic,
+}
+
+impl FlakyStore {
+    /// Passes everything on until it is told otherwise.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            plan: Mutex::default(),
+        }
+    }
+
+    /// Lets the n-th commit from now fail, the next one being the first. Nothing of it is written.
+    pub fn fail_nth(&self, n: u64, error: StoreError) {
+        let mut plan = self.plan();
+        let number = plan.commits + n;
+        plan.single.insert(number, Fault::Fail(error));
+    }
+
+    /// Lets all commits fail, until [`Self::heal`].
+    pub fn fail_all(&self, error: StoreError) {
+        self.plan().all = Some(error);
+    }
+
+    /// Lets the future of the n-th commit from now panic, the next one being the first. Nothing of it is written.
+    pub fn panic_nth(&self, n: u64) {
+        let mut plan = self.plan();
+        let number = plan.commits + n;
+        plan.single.insert(number, Fault::Panic);
+    }
+
+    /// Delays each commit that is called from now on by so much of tokio's time. They are passed on in the order of
+    /// the calls all the same, also when nobody awaits them; they need a runtime then.
+    pub fn delay(&self, delay: Duration) {
+        self.plan().delay = delay;
+    }
+
+    /// Forgets every fault and delay that was asked for. Commits that are delayed already stay so.
+    pub fn heal(&self) {
+        let mut plan = self.plan();
+        plan.single.clear();
+        plan.all = None;
+        plan.delay = Duration::ZERO;
+    }
+
+    /// How many commits were called, with those that failed.
+    pub fn commits(&self) -> u64 {
+        self.plan().commits
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes a batch on, or lets it fail.
+fn carry_out(
+    inner: &dyn Store,
+    fault: Option<Fault>,
+    batch: Vec<Change>,
+) -> BoxFuture<'static, Result<(), StoreError>> {
+    match fault {
+        None => inner.commit(batch),
+        Some(Fault::Fail(error)) => Box::pin(async move { Err(error) }),
+        Some(Fault::Panic) => Box::pin(async { panic!("the store was told to panic") }),
+    }
+}
+
+impl Store for FlakyStore {
+    fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let mut plan = self.plan();
+        plan.commits += 1;
+        let number = plan.commits;
+        let all = plan.all.clone().map(Fault::Fail);
+        let fault = plan.single.remove(&number).or(all);
+        let mut previous = plan.previous.take();
+        if previous
+            .as_mut()
+            .is_some_and(|previous| previous.try_recv() != Err(oneshot::error::TryRecvError::Empty))
+        {
+            previous = None;
+        }
+        if previous.is_none() && plan.delay.is_zero() {
+            return carry_out(&*self.inner, fault, batch);
+        }
+        let due = Instant::now() + plan.delay;
+        let (passed_on, next) = oneshot::channel();
+        plan.previous = Some(next);
+        drop(plan);
+
+        let inner = Arc::clone(&self.inner);
+        // A task of its own, because a store writes what was given to it whether its answer is awaited or not.
+        let task = tokio::spawn(async move {
+            tokio::time::sleep_until(due).await;
+            if let Some(previous) = previous {
+                // An error means that its task is gone, which is as good.
+                let _over = previous.await;
+            }
+            let commit = carry_out(&*inner, fault, batch);
+            let _nobody_waits = passed_on.send(());
+            commit.await
+        });
+        Box::pin(async move {
+            match task.await {
+                Ok(result) => result,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(_) => Err(StoreError::Closed),
+            }
+        })
+    }
+
+    fn session(
+        &self,
+        id: &SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>> {
+        self.inner.session(id)
+    }
+
+    fn sessions(
+        &self,
+        query: SessionQuery,
+    ) -> BoxFuture<'static, Result<Option<Vec<String>>, StoreError>> {
+        self.inner.sessions(query)
+    }
+
+    fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        self.inner.family(id)
+    }
+
+    fn children(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        self.inner.children(id)
+    }
+
+    fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        self.inner.restoring()
+    }
+
+    fn messages(
+        &self,
+        session: &SessionId,
+        range: MessageRange,
+    ) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>> {
+        self.inner.messages(session, range)
+    }
+
+    fn message(
+        &self,
+        session: &SessionId,
+        id: &MessageId,
+    ) -> BoxFuture<'static, Result<Option<MessageRow>, StoreError>> {
+        self.inner.message(session, id)
+    }
+
+    fn open_messages(&self) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>> {
+        self.inner.open_messages()
+    }
+
+    fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        self.inner.switches(session)
+    }
+
+    fn switch(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        self.inner.switch(session, revision)
+    }
+
+    fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.inner.backends()
+    }
+
+    fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        self.inner.setting(name)
+    }
+
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.inner.projects()
+    }
+
+    fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {
+        self.inner.processes()
+    }
+}

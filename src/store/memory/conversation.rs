@@ -1,0 +1,134 @@
+//! Messages, parts, bindings and the audit trail of one session in memory.
+
+use std::collections::BTreeMap;
+
+use crate::opencode::{MessageId, PartId, SessionId};
+use crate::store::{Change, MessageKey, MessageRow, StoreError};
+
+/// What belongs to a session. It may be there without the session, as in a database.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Conversation {
+    /// By place.
+    pub(super) messages: BTreeMap<u64, StoredMessage>,
+    /// By message, then by place.
+    parts: BTreeMap<MessageId, BTreeMap<u64, (PartId, String)>>,
+    /// By backend.
+    pub(super) bindings: BTreeMap<String, String>,
+    /// By revision.
+    pub(super) switches: BTreeMap<u64, String>,
+}
+
+/// A message without its parts.
+#[derive(Debug, Clone)]
+pub(super) struct StoredMessage {
+    turn: u64,
+    id: MessageId,
+    /// The answer is being written.
+    pub(super) open: bool,
+    body: String,
+}
+
+impl Conversation {
+    /// A message with its parts.
+    pub(super) fn row(&self, session: &SessionId, seq: u64, message: &StoredMessage) -> MessageRow {
+        let parts = self.parts.get(&message.id);
+        let bodies = parts
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .map(|(_, body)| body.clone());
+        MessageRow {
+            session: session.clone(),
+            key: MessageKey {
+                seq,
+                turn: message.turn,
+                id: message.id.clone(),
+            },
+            body: message.body.clone(),
+            parts: bodies.collect(),
+        }
+    }
+
+    /// Writes what belongs to a session.
+    ///
+    /// # Errors
+    /// A message that has another place already.
+    pub(super) fn write(&mut self, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::PutMessage {
+                key, open, body, ..
+            } => return self.put_message(key, open, body),
+            Change::DeleteMessage { id, .. } => {
+                self.messages.retain(|_, message| message.id != id);
+                self.parts.remove(&id);
+            }
+            Change::PutPart {
+                message,
+                place,
+                id,
+                body,
+                ..
+            } => {
+                let parts = self.parts.entry(message).or_default();
+                parts.insert(place, (id, body));
+            }
+            Change::SavePart {
+                message, id, body, ..
+            } => {
+                let parts = self.parts.entry(message).or_default();
+                let mut same = parts
+                    .values_mut()
+                    .filter(|(have, _)| *have == id)
+                    .peekable();
+                if same.peek().is_some() {
+                    same.for_each(|(_, old)| old.clone_from(&body));
+                } else {
+                    drop(same);
+                    let place = parts.last_key_value().map_or(0, |(place, _)| place + 1);
+                    parts.insert(place, (id, body));
+                }
+            }
+            Change::DeletePart { message, id, .. } => {
+                if let Some(parts) = self.parts.get_mut(&message) {
+                    parts.retain(|_, (have, _)| *have != id);
+                }
+            }
+            Change::PutBinding { backend, body, .. } => {
+                self.bindings.insert(backend, body);
+            }
+            Change::DeleteBinding { backend, .. } => {
+                self.bindings.remove(&backend);
+            }
+            Change::DeleteBindings { .. } => self.bindings.clear(),
+            Change::PutSwitch { revision, body, .. } => {
+                self.switches.insert(revision, body);
+            }
+            // What belongs to no session is written by the tables.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn put_message(&mut self, key: MessageKey, open: bool, body: String) -> Result<(), StoreError> {
+        let taken =
+            |(seq, message): (&u64, &StoredMessage)| message.id == key.id && *seq != key.seq;
+        if self.messages.iter().any(taken) {
+            return Err(StoreError::Database(format!(
+                "the message {} has another place already",
+                key.id
+            )));
+        }
+        let message = StoredMessage {
+            turn: key.turn,
+            id: key.id.clone(),
+            open,
+            body,
+        };
+        // Another message that had the place takes its parts along.
+        if let Some(old) = self.messages.insert(key.seq, message)
+            && old.id != key.id
+        {
+            self.parts.remove(&old.id);
+        }
+        Ok(())
+    }
+}

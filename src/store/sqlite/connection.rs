@@ -1,0 +1,60 @@
+//! Opens connections.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::checkpoint::LOG_KEPT_BYTES;
+use crate::store::StoreError;
+
+/// How long a connection waits for a lock, in milliseconds; only another process can hold one.
+pub(super) const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 64;
+/// Pages that the writer keeps, in KiB: the upper levels of every index, and the leaves in use.
+const WRITER_CACHE_KIB: u32 = 4_096;
+/// Pages that a reader keeps, in KiB. The system's own cache holds the file; this saves the calls.
+const READER_CACHE_KIB: u32 = 1_024;
+/// Pages that the connection for checkpoints keeps, in KiB: it copies pages past its cache.
+const CHECKPOINT_CACHE_KIB: u32 = 64;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The one that writes.
+    Writer,
+    /// One of those that read.
+    Reader,
+    /// The one that brings the log back into the file.
+    Checkpoint,
+}
+
+/// Opens a connection.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(super) fn open(path: &Path, role: Role) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let cache_kib = match role {
+        Role::Writer => WRITER_CACHE_KIB,
+        Role::Reader => READER_CACHE_KIB,
+        Role::Checkpoint => CHECKPOINT_CACHE_KIB,
+    };
+    if role == Role::Writer {
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
+        ))?;
+    }
+    // With WAL and NORMAL a commit survives the death of this process at any moment; only a power failure can take
+    // the last ones back, and never leaves half of one. No commit brings the log back: see `checkpoint`.
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};"
+    ))?;
+    if role == Role::Reader {
+        connection.execute_batch("PRAGMA query_only = ON;")?;
+    }
+    Ok(connection)
+}

@@ -1,0 +1,194 @@
+//! The store on SQLite: one thread that writes, a few connections that read, one that brings the log back.
+
+mod changes;
+mod checkpoint;
+mod connection;
+mod error;
+mod list;
+mod migrate;
+mod readers;
+mod reads;
+mod search;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
+
+use super::{
+    Change, MessageRange, MessageRow, ProcessRow, SessionQuery, SessionRow, Store, StoreError,
+};
+use crate::opencode::{MessageId, SessionId};
+use checkpoint::Checkpoints;
+use connection::Role;
+use readers::Readers;
+use writer::{Job, Writer};
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    writer: Mutex<Option<thread::JoinHandle<()>>>,
+    readers: Arc<Readers>,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it if it is missing, and brings its tables up to date. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or was written by a newer Baton.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = connection::open(path, Role::Writer)?;
+        if migrate::migrate(&mut connection)? {
+            // A migration may have written every row anew.
+            checkpoint::truncate(&connection)?;
+        }
+        let checkpoints = Checkpoints::start(path)?;
+        let writer = Writer {
+            connection,
+            write: changes::write,
+        };
+        let (jobs, queue) = mpsc::channel();
+        let writer = thread::Builder::new()
+            .name("baton-store".to_owned())
+            .spawn(move || writer.run(&queue, checkpoints))
+            .map_err(|error| StoreError::Database(error.to_string()))?;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            writer: Mutex::new(Some(writer)),
+            readers: Arc::new(Readers::new(path.to_owned())),
+        })
+    }
+
+    /// Commits what is queued and closes the file. Blocks.
+    pub fn close(&self) {
+        self.readers.close();
+        let jobs = self.jobs.lock();
+        drop(jobs.unwrap_or_else(PoisonError::into_inner).take());
+        let writer = self.writer.lock();
+        let writer = writer.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer thread has panicked");
+        }
+    }
+
+    fn read<T, F>(&self, query: F) -> BoxFuture<'static, Result<T, StoreError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        Box::pin(Arc::clone(&self.readers).read(query))
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (done, answer) = oneshot::channel();
+        // Queued here and not in the future, so that the order of calls is the order of commits.
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let queued = jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(Job { batch, done }).is_ok());
+        drop(jobs);
+        Box::pin(async move {
+            if !queued {
+                return Err(StoreError::Closed);
+            }
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    fn session(
+        &self,
+        id: &SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>> {
+        let id = id.clone();
+        self.read(move |db| reads::session(db, &id))
+    }
+
+    fn sessions(
+        &self,
+        query: SessionQuery,
+    ) -> BoxFuture<'static, Result<Option<Vec<String>>, StoreError>> {
+        self.read(move |db| list::sessions(db, &query))
+    }
+
+    fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        let id = id.clone();
+        self.read(move |db| list::family(db, &id))
+    }
+
+    fn children(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        let id = id.clone();
+        self.read(move |db| list::children(db, &id))
+    }
+
+    fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        self.read(list::restoring)
+    }
+
+    fn messages(
+        &self,
+        session: &SessionId,
+        range: MessageRange,
+    ) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>> {
+        let session = session.clone();
+        self.read(move |db| reads::messages(db, &session, &range))
+    }
+
+    fn message(
+        &self,
+        session: &SessionId,
+        id: &MessageId,
+    ) -> BoxFuture<'static, Result<Option<MessageRow>, StoreError>> {
+        let (session, id) = (session.clone(), id.clone());
+        self.read(move |db| reads::message(db, &session, &id))
+    }
+
+    fn open_messages(&self) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>> {
+        self.read(reads::open_messages)
+    }
+
+    fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        let session = session.clone();
+        let sql = "SELECT body FROM switch WHERE session = ?1 ORDER BY revision";
+        self.read(move |db| reads::texts(db, sql, params![session.as_str()]))
+    }
+
+    fn switch(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        let session = session.clone();
+        let sql = "SELECT body FROM switch WHERE session = ?1 AND revision = ?2";
+        self.read(move |db| Ok(reads::texts(db, sql, params![session.as_str(), revision])?.pop()))
+    }
+
+    fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.read(|db| reads::pairs(db, "SELECT id, body FROM backend", &[]))
+    }
+
+    fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        let name = name.to_owned();
+        let sql = "SELECT body FROM setting WHERE name = ?1";
+        self.read(move |db| Ok(reads::texts(db, sql, params![name])?.pop()))
+    }
+
+    fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
+        self.read(|db| reads::pairs(db, "SELECT id, body FROM project", &[]))
+    }
+
+    fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {
+        self.read(reads::processes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Reads conversations, single sessions and what belongs to none.
+
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use crate::opencode::{MessageId, SessionId};
+use crate::store::{MessageKey, MessageRange, MessageRow, ProcessRow, SessionRow, StoreError};
+
+/// Message columns in the order that [`message_row`] takes them.
+const MESSAGE_COLUMNS: &str = "session, seq, turn, id, body";
+
+pub(super) fn session_id(text: &str) -> Result<SessionId, StoreError> {
+    SessionId::parse(text).map_err(|error| StoreError::Database(error.to_string()))
+}
+
+fn message_row(row: &Row<'_>) -> Result<MessageRow, StoreError> {
+    let id: String = row.get(3)?;
+    let id = MessageId::parse(&id).map_err(|error| StoreError::Database(error.to_string()))?;
+    Ok(MessageRow {
+        session: session_id(&row.get::<_, String>(0)?)?,
+        key: MessageKey {
+            seq: row.get(1)?,
+            turn: row.get(2)?,
+            id,
+        },
+        body: row.get(4)?,
+        parts: Vec::new(),
+    })
+}
+
+/// The messages that a condition selects, with their parts.
+fn message_rows(
+    db: &Connection,
+    condition: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<MessageRow>, StoreError> {
+    let sql = format!("SELECT {MESSAGE_COLUMNS} FROM message WHERE {condition}");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params)?;
+    let mut messages = Vec::new();
+    while let Some(row) = rows.next()? {
+        messages.push(message_row(row)?);
+    }
+    let mut parts = db.prepare_cached(
+        "SELECT body FROM part WHERE session = ?1 AND message = ?2 ORDER BY place",
+    )?;
+    for message in &mut messages {
+        let bodies = parts.query_map(
+            params![message.session.as_str(), message.key.id.as_str()],
+            |row| row.get(0),
+        )?;
+        message.parts = bodies.collect::<Result<_, _>>()?;
+    }
+    Ok(messages)
+}
+
+/// Messages of a session, in order of arrival.
+pub(super) fn messages(
+    db: &Connection,
+    session: &SessionId,
+    range: &MessageRange,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let at_most =
+        |value: Option<u64>| value.map_or(i64::MAX, |v| i64::try_from(v).unwrap_or(i64::MAX));
+    let after = range
+        .after_turn
+        .map_or(-1, |turn| i64::try_from(turn).unwrap_or(i64::MAX));
+    let mut rows = message_rows(
+        db,
+        "session = ?1 AND turn > ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4",
+        params![
+            session.as_str(),
+            after,
+            at_most(range.before_seq),
+            at_most(range.limit)
+        ],
+    )?;
+    rows.reverse();
+    Ok(rows)
+}
+
+/// One message.
+pub(super) fn message(
+    db: &Connection,
+    session: &SessionId,
+    id: &MessageId,
+) -> Result<Option<MessageRow>, StoreError> {
+    let params = params![session.as_str(), id.as_str()];
+    Ok(message_rows(db, "session = ?1 AND id = ?2", params)?.pop())
+}
+
+/// Answers that are being written.
+pub(super) fn open_messages(db: &Connection) -> Result<Vec<MessageRow>, StoreError> {
+    message_rows(db, "open = 1", &[])
+}
+
+/// One session.
+pub(super) fn session(db: &Connection, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT revision, (SELECT body FROM session_body WHERE n = session.n),
+                (SELECT max(seq) FROM message WHERE session = ?1)
+         FROM session WHERE id = ?1",
+    )?;
+    let row = statement.query_row([id.as_str()], |row| {
+        Ok(SessionRow {
+            id: id.clone(),
+            revision: row.get(0)?,
+            body: row.get(1)?,
+            last_seq: row.get::<_, Option<u64>>(2)?.unwrap_or(0),
+            bindings: Vec::new(),
+        })
+    });
+    let Some(mut row) = row.optional()? else {
+        return Ok(None);
+    };
+    row.bindings = pairs(
+        db,
+        "SELECT backend, body FROM binding WHERE session = ?1",
+        params![id.as_str()],
+    )?;
+    Ok(Some(row))
+}
+
+/// The rows of a statement with two columns.
+pub(super) fn pairs(
+    db: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    let pairs = statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(pairs.collect::<Result<_, _>>()?)
+}
+
+/// The rows of a statement with one column.
+pub(super) fn texts(
+    db: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    let texts = statement.query_map(params, |row| row.get(0))?;
+    Ok(texts.collect::<Result<_, _>>()?)
+}
+
+/// Processes that were running.
+pub(super) fn processes(db: &Connection) -> Result<Vec<ProcessRow>, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT pid, started_at_s, boot_id, backend FROM process")?;
+    let rows = statement.query_map([], |row| {
+        Ok(ProcessRow {
+            pid: row.get(0)?,
+            started_at_s: row.get(1)?,
+            boot_id: row.get(2)?,
+            backend: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,151 @@
+//! The thread that writes: it takes whatever is queued and commits it as one transaction.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
+use std::sync::mpsc;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::checkpoint::{self, Checkpoints};
+use crate::store::{Change, StoreError};
+
+/// Batches that are committed together at most.
+const GROUP_BATCHES: usize = 512;
+
+/// A batch that waits, and where its answer goes.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// What to write.
+    pub(super) batch: Vec<Change>,
+    /// Takes the answer.
+    pub(super) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Writes one change within a transaction.
+pub(super) type Write = fn(&Connection, &Change) -> Result<(), StoreError>;
+
+/// Writes batches.
+pub(super) struct Writer {
+    /// Its own connection.
+    pub(super) connection: Connection,
+    /// What writes a change.
+    pub(super) write: Write,
+}
+
+/// Why a transaction was not committed. Nothing of it is there.
+enum Failure {
+    /// It could not begin, so that no other can, either.
+    NotBegun(StoreError),
+    /// It was taken back.
+    TakenBack(StoreError),
+}
+
+impl Writer {
+    /// Writes what is queued until nobody can queue anything any more, then brings the log back.
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>, checkpoints: Checkpoints) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(GROUP_BATCHES - 1));
+            let results = self.write_group(&group);
+            for (job, result) in group.into_iter().zip(results) {
+                // A caller that has gone away does not need the answer; its batch is committed all the same.
+                let _nobody_waits = job.done.send(result);
+            }
+            checkpoints.committed(&self.connection);
+        }
+        drop(checkpoints);
+        if let Err(error) = checkpoint::truncate(&self.connection) {
+            // The next start does it.
+            tracing::warn!("the store's log was not brought back into its file: {error}");
+        }
+    }
+
+    /// Commits a group together, and where that fails one batch after the other, so that only those fail that fail
+    /// alone.
+    pub(super) fn write_group(&mut self, group: &[Job]) -> Vec<Result<(), StoreError>> {
+        match self.write_together(group) {
+            Ok(results) => return results,
+            Err(Failure::NotBegun(error)) => return vec![Err(error); group.len()],
+            Err(Failure::TakenBack(error)) if group.len() == 1 => return vec![Err(error)],
+            Err(Failure::TakenBack(_)) => {}
+        }
+        let mut results = Vec::with_capacity(group.len());
+        for job in group {
+            match self.write_together(slice::from_ref(job)) {
+                Ok(alone) => results.extend(alone),
+                Err(Failure::TakenBack(error)) => results.push(Err(error)),
+                Err(Failure::NotBegun(error)) => {
+                    // Each further one would wait as long for the same lock.
+                    results.resize(group.len(), Err(error));
+                    break;
+                }
+            }
+        }
+        results
+    }
+
+    fn write_together(&mut self, group: &[Job]) -> Result<Vec<Result<(), StoreError>>, Failure> {
+        // A transaction that could not be taken back when it failed stands in the way of this one.
+        self.take_back()
+            .and_then(|()| self.run_sql("BEGIN IMMEDIATE"))
+            .map_err(Failure::NotBegun)?;
+        // Nothing of what a panic leaves behind is used: the transaction is taken back whole.
+        let written = catch_unwind(AssertUnwindSafe(|| self.fill_transaction(group)));
+        let written = written.unwrap_or_else(|_panic| {
+            Err(StoreError::Database(
+                "writing a batch has panicked".to_owned(),
+            ))
+        });
+        written.map_err(|error| {
+            if let Err(error) = self.take_back() {
+                tracing::error!("a failed transaction could not be taken back yet: {error}");
+            }
+            Failure::TakenBack(error)
+        })
+    }
+
+    /// Writes a group and commits. A batch that fails is taken back alone. An error is of the whole transaction.
+    fn fill_transaction(&self, group: &[Job]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let mut results = Vec::with_capacity(group.len());
+        if let [alone] = group {
+            // Without companions the transaction itself is the savepoint.
+            self.write_batch(&alone.batch)?;
+            results.push(Ok(()));
+        } else {
+            for job in group {
+                self.run_sql("SAVEPOINT batch")?;
+                let result = self.write_batch(&job.batch);
+                if let Err(error) = &result {
+                    // After some errors, such as a full disk, SQLite may have taken back the whole transaction.
+                    if self.connection.is_autocommit() {
+                        return Err(error.clone());
+                    }
+                    self.run_sql("ROLLBACK TO batch")?;
+                }
+                self.run_sql("RELEASE batch")?;
+                results.push(result);
+            }
+        }
+        self.run_sql("COMMIT")?;
+        Ok(results)
+    }
+
+    fn write_batch(&self, batch: &[Change]) -> Result<(), StoreError> {
+        batch
+            .iter()
+            .try_for_each(|change| (self.write)(&self.connection, change))
+    }
+
+    fn take_back(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.run_sql("ROLLBACK")
+    }
+
+    fn run_sql(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
