@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{ConfigError, DEFAULT_BODY_BYTES, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits, without_password};
+use super::{
+    ConfigError, DEFAULT_BODY_BYTES, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits,
+    without_password,
+};
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;

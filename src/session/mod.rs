@@ -141,7 +141,9 @@ impl Sessions {
             return registry.prepare(provider, model).await;
         }
         let committed = cell.map(|cell| cell.committed());
-        let current = committed.as_ref().and_then(|c| c.state().selection.as_ref());
+        let current = committed
+            .as_ref()
+            .and_then(|c| c.state().selection.as_ref());
         match (current, &snapshot.defaults.model) {
             (Some(current), _) => registry.prepare(&current.provider_id, None).await,
             (None, Some(default)) => {

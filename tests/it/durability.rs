@@ -252,7 +252,8 @@ async fn after_a_restart_a_selection_is_applied_for_who_waits_for_it() {
         Value::Null,
         "no agent was started"
     );
-    assert_eq!(idle["runtime"]["pending"]["modelID"], "mock-strong");
+    assert_eq!(idle["runtime"]["pending"], Value::Null, "nothing waits");
+    assert_eq!(idle["model"]["id"], "mock-strong");
     let after = server.select(&session, "mock", "mock-strong").await;
     assert_eq!(after["runtime"]["applied"]["modelID"], "mock-strong");
     assert_eq!(

@@ -343,7 +343,10 @@ async fn a_revert_that_a_crash_cuts_off_is_finished_by_the_next_start() {
     assert!(from.is_string() && to.is_string(), "{state}");
     state["past"]["restoring"] = json!({ "from": from, "to": to });
     store
-        .execute("UPDATE session SET body = ?1", [state.to_string()])
+        .execute(
+            "UPDATE session SET body = ?1, restoring = 1",
+            [state.to_string()],
+        )
         .unwrap();
     drop(store);
     server.restart().await;

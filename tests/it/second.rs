@@ -1,13 +1,9 @@
 //! OpenCode 2's routes, below `/opencode/api`.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::harness::{PATIENCE, Server, model, read_frames};
+use crate::harness::Server;
 
 /// Where its routes are.
 pub const API: &str = "/opencode/api";

@@ -137,14 +137,21 @@ async fn an_abort_keeps_what_was_said_and_answers_everybody() {
         "{said}"
     );
     assert!(aborted["info"]["time"]["completed"].is_u64());
-    for waiting in [second, third] {
+    // Each prompt that waited is told so itself: not the answer to another one.
+    for (waiting, text) in [(second, "echo second"), (third, "echo third")] {
         let (status, answer) = answered(waiting).await;
-        assert_eq!((status, &answer), (StatusCode::OK, &aborted));
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(error_of(&answer).0, "MessageAbortedError");
+        let messages = server.messages(&session).await;
+        let parent = messages
+            .iter()
+            .find(|m| m["info"]["id"] == answer["info"]["parentID"]);
+        assert_eq!(text_of(parent.expect("its prompt")), text);
     }
     events.until("session.idle", |_| true).await;
     assert_eq!(server.get("/opencode/session/status").await, json!({}));
     let messages = server.messages(&session).await;
-    assert_eq!(messages.len(), 6, "two of the prompts have no answer");
+    assert_eq!(messages.len(), 8, "every prompt has its answer");
     assert_eq!(answers(&messages)[1], &aborted);
 
     // What was left unanswered is not lost, and the agent still has what it had said.
@@ -153,7 +160,7 @@ async fn an_abort_keeps_what_was_said_and_answers_everybody() {
     for text in ["| echo second", "| echo third"] {
         assert_eq!(history.matches(text).count(), 1, "{history}");
     }
-    assert_eq!(answers(&server.messages(&session).await).len(), 3);
+    assert_eq!(answers(&server.messages(&session).await).len(), 5);
     server.stop().await;
 }
 

@@ -264,12 +264,7 @@ impl Sessions {
         })
     }
 
-    async fn check_call(
-        &self,
-        cell: &Cell,
-        call: &CommandCall,
-        wish: &Wish,
-    ) -> Result<(), Error> {
+    async fn check_call(&self, cell: &Cell, call: &CommandCall, wish: &Wish) -> Result<(), Error> {
         let registry = self.office.registry.snapshot();
         if let (Some(named), Some(model)) = (&call.model, &wish.model) {
             // The model of the request may not be the one that is taken; it has to exist all the same.

@@ -52,7 +52,8 @@ impl Sessions {
             draft.found();
             for copy in &copies {
                 let session = draft.id.clone();
-                copy.changes(&session).for_each(|change| draft.write(change));
+                copy.changes(&session)
+                    .for_each(|change| draft.write(change));
                 copy.events(&session).for_each(|event| draft.event(event));
             }
         })

@@ -77,9 +77,9 @@ impl Sessions {
     /// The sessions of a directory, or of all, that are busy, as OpenCode lists them.
     pub fn statuses(&self, directory: Option<&str>) -> BTreeMap<String, SessionStatus> {
         let at_work = self.office.at_work();
-        let busy = at_work.iter().filter(|cell| {
-            is_in(cell, directory) && cell.committed().runtime().is_busy()
-        });
+        let busy = at_work
+            .iter()
+            .filter(|cell| is_in(cell, directory) && cell.committed().runtime().is_busy());
         busy.map(|cell| (cell.id.to_string(), SessionStatus::Busy))
             .collect()
     }

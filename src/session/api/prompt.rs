@@ -82,9 +82,8 @@ impl Sessions {
             _ => Ok(()),
         };
         unless_exists().await?;
-        let read = |committed: Arc<Committed>| async move {
-            reverted(store.as_ref(), &committed).await
-        };
+        let read =
+            |committed: Arc<Committed>| async move { reverted(store.as_ref(), &committed).await };
         let admitted = cell.prepare_and_change(read, job).await;
         if let Err(Error::Store(StoreError::Database(_))) = &admitted {
             // Of two that bring the same id at the same time, the store refuses one.

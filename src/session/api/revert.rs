@@ -104,10 +104,8 @@ impl Sessions {
     /// No such session, a busy session, files that cannot be restored, or a failing store.
     pub async fn unrevert(self: &Arc<Self>, id: &SessionId) -> Result<SessionInfo, Error> {
         let (this, cell) = (Arc::clone(self), self.loaded.find(id).await?);
-        cell.rest_while(move |cell, before| async move {
-            this.unrevert_now(&cell, &before).await
-        })
-        .await
+        cell.rest_while(move |cell, before| async move { this.unrevert_now(&cell, &before).await })
+            .await
     }
 
     async fn unrevert_now(

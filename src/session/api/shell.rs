@@ -91,4 +91,3 @@ fn user_message(
         parts: vec![announcement],
     }
 }
-

@@ -104,7 +104,13 @@ impl Draft {
 
     /// Changes something that was said. Where agents are told of it, native sessions that know the turn are
     /// let go.
-    pub fn edit(&mut self, stored: &Stored, agents_know: bool, change: Change, event: EventPayload) {
+    pub fn edit(
+        &mut self,
+        stored: &Stored,
+        agents_know: bool,
+        change: Change,
+        event: EventPayload,
+    ) {
         self.conversation_changes();
         self.write(change);
         if agents_know {

@@ -106,7 +106,10 @@ impl Loaded {
     /// Forgets a slot in which there is no session, unless somebody makes one in it right now.
     fn leave(&self, id: &SessionId, slot: &Arc<Slot>) {
         let mut slots = self.slots();
-        if slots.get(id).is_some_and(|current| Arc::ptr_eq(current, slot)) {
+        if slots
+            .get(id)
+            .is_some_and(|current| Arc::ptr_eq(current, slot))
+        {
             slots.remove(id);
         }
     }

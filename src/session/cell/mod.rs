@@ -34,9 +34,6 @@ pub mod select;
 pub mod state;
 mod turn;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
@@ -254,10 +251,12 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
         Phase::Switching => RuntimeStatus::Switching,
         _ => RuntimeStatus::Idle,
     };
-    let waiting = state.selection.as_ref().filter(|_| unsettled(state, runtime));
-    let pending = waiting.map(|selection| {
-        PendingSelection::new(selection, pending_reason(state, runtime))
-    });
+    let waits = |selection: &&Selection| {
+        unsettled(state, runtime) && runtime.applied.as_ref() != Some(*selection)
+    };
+    let pending = state.selection.as_ref().filter(waits);
+    let pending =
+        pending.map(|selection| PendingSelection::new(selection, pending_reason(state, runtime)));
     SessionInfo {
         id: state.id.clone(),
         slug: state.slug.clone(),

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::runtime::Failed;
 use super::{Draft, Target, notice};
-use crate::opencode::event::{
-    EventPayload, ModelApplied, ModelFailed, Source, Transfer,
-};
+use crate::opencode::event::{EventPayload, ModelApplied, ModelFailed, Source, Transfer};
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageError;
 use crate::registry::{ModelWish, VariantWish, Wish};
@@ -155,9 +153,10 @@ impl Draft {
             source,
             client: None,
         };
-        self.select(&update, &caller, |_| {}).unwrap_or_else(|error| {
-            tracing::warn!(session = %self.id, "the selection stays as it is: {error}");
-            false
-        })
+        self.select(&update, &caller, |_| {})
+            .unwrap_or_else(|error| {
+                tracing::warn!(session = %self.id, "the selection stays as it is: {error}");
+                false
+            })
     }
 }

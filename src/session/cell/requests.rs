@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use super::Draft;
-use crate::opencode::event::{
-    EventPayload, PermissionReplied, QuestionRejected, QuestionReplied,
-};
+use crate::opencode::event::{EventPayload, PermissionReplied, QuestionRejected, QuestionReplied};
 use crate::opencode::request::{PermissionReply, PermissionRequest};
 use crate::opencode::{PermissionId, QuestionId};
 use crate::session::Error;
@@ -61,7 +59,10 @@ impl Draft {
             return Ok(());
         }
         let known = &self.state().kept.always;
-        let new: Vec<Always> = waiting.remembered().filter(|a| !known.contains(a)).collect();
+        let new: Vec<Always> = waiting
+            .remembered()
+            .filter(|a| !known.contains(a))
+            .collect();
         if !new.is_empty() {
             self.state_mut().kept.always.extend(new);
         }
@@ -83,11 +84,7 @@ impl Draft {
         })
     }
 
-    fn conclude_permission(
-        &mut self,
-        waiting: &Arc<WaitingPermission>,
-        reply: PermissionReply,
-    ) {
+    fn conclude_permission(&mut self, waiting: &Arc<WaitingPermission>, reply: PermissionReply) {
         let id = &waiting.request.id;
         self.runtime
             .asks

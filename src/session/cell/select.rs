@@ -5,15 +5,13 @@
 
 use super::Draft;
 use super::state::SessionState;
-use crate::opencode::event::{
-    AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched,
-};
+use crate::opencode::event::{AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched};
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
+use crate::session::Error;
 use crate::session::conversation::to_json;
 use crate::session::request::{Caller, Update};
-use crate::session::Error;
 use crate::store::Change;
 
 /// Changes that were validated and are worth a new revision.
@@ -149,7 +147,13 @@ impl Draft {
     fn note_switch(&mut self, switch: &Switch, caller: &Caller, effective: Effective) {
         let revision = self.state().revision;
         let (previous, current) = (switch.previous.clone(), switch.current.clone());
-        let entry = open_switch(revision, self.now, previous.clone(), current.clone(), caller);
+        let entry = open_switch(
+            revision,
+            self.now,
+            previous.clone(),
+            current.clone(),
+            caller,
+        );
         self.put_switch(&entry);
         self.event(EventPayload::ModelChanged(ModelChanged {
             session_id: self.id.clone(),

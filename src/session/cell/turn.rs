@@ -7,14 +7,14 @@ use super::{Draft, Target, notice, unsettled};
 use crate::opencode::event::{
     EventPayload, SessionDiff, SessionErrorEvent, SessionIdleEvent, SessionStatus,
 };
+use crate::opencode::event::{Todo, TodoUpdated};
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::FileDiff;
+use crate::opencode::session::SessionSummary;
 use crate::opencode::{SessionId, now_ms};
 use crate::session::Error;
 use crate::session::conversation::answer::Answering;
 use crate::session::conversation::cut::Past;
-use crate::opencode::event::{Todo, TodoUpdated};
-use crate::opencode::session::SessionSummary;
 
 /// What the worker does next.
 #[derive(Debug, Clone)]
@@ -56,7 +56,10 @@ impl Draft {
         self.unless_deleted()?;
         match &mut self.runtime.phase {
             Phase::Working(turn) => Ok(turn),
-            _ => Err(Error::Internal(format!("{} has no turn in flight", self.id))),
+            _ => Err(Error::Internal(format!(
+                "{} has no turn in flight",
+                self.id
+            ))),
         }
     }
 

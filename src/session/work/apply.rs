@@ -71,7 +71,15 @@ impl Worker {
     ) -> Result<(), SwitchError> {
         let Self { lives, tools, .. } = self;
         match lives.get_mut(&selection.provider_id) {
-            Some(live) => Chooser { tools, directory: &self.cell.directory, live }.all(selection, catalogue).await,
+            Some(live) => {
+                Chooser {
+                    tools,
+                    directory: &self.cell.directory,
+                    live,
+                }
+                .all(selection, catalogue)
+                .await
+            }
             None => Ok(()),
         }
     }
@@ -176,7 +184,11 @@ impl Chooser<'_> {
         let chosen = client::draining(&mut live.inbox, choice, note).await;
         if let Some(commands) = told {
             let backend = &live.agent.launch.backend;
-            self.tools.office.registry.note_commands(backend, &commands).await;
+            self.tools
+                .office
+                .registry
+                .note_commands(backend, &commands)
+                .await;
             self.tools.told.note(self.directory, backend, commands);
         }
         chosen

@@ -208,9 +208,8 @@ impl Worker {
 
     /// The context ladder: the live session, `session/resume`, `session/load`, a new session.
     async fn bind(&mut self, agent: Arc<Agent>, provider: &str) -> Result<(), MessageError> {
-        let is_current = |live: &Live| {
-            Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed()
-        };
+        let is_current =
+            |live: &Live| Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed();
         if self.lives.get(provider).is_some_and(is_current) {
             return Ok(());
         }
@@ -245,8 +244,7 @@ impl Worker {
         for (_, how, origin) in ladder.into_iter().filter(|(can, ..)| *can) {
             let cwd = Path::new(&*self.cell.directory);
             let native = &binding.native_session;
-            let opened =
-                client::reopen_session(&agent.connection, how, native, cwd, timeout).await;
+            let opened = client::reopen_session(&agent.connection, how, native, cwd, timeout).await;
             match opened {
                 Ok(mut opened) => {
                     self.not_reopened.remove(provider);

@@ -56,10 +56,11 @@ impl Worker {
         };
         match prepared {
             Ok((live, blocks)) => {
-                self.write_summary(queued, auto, live, blocks, &answer).await;
+                self.write_summary(queued, auto, live, blocks, &answer)
+                    .await;
             }
             Err(error) => {
-                self.finish_compaction(&answer, Verdict::failed(error), false, false)
+                self.finish_compaction(queued, &answer, Verdict::failed(error), None)
                     .await;
             }
         }
@@ -80,7 +81,9 @@ impl Worker {
             self.lives.remove(provider);
         }
         self.apply_to(&mut live, selection).await?;
-        let handover = self.whole_conversation(&live, selection, queued.turn).await?;
+        let handover = self
+            .whole_conversation(&live, selection, queued.turn)
+            .await?;
         if handover.blocks.is_empty() {
             return Err(unknown("There is nothing to summarise.".to_owned()));
         }
@@ -110,25 +113,28 @@ impl Worker {
         if verdict.error.is_none() {
             verdict.error = no_summary(answer, provider);
         }
-        self.finish_compaction(answer, verdict, true, auto).await;
+        self.finish_compaction(queued, answer, verdict, Some(auto))
+            .await;
         self.let_go(live, &outcome).await;
     }
 
-    /// Ends the summary. If it is one, every native session is forgotten in the same batch, and with `auto`
-    /// the work goes on: in the same batch, too, so that the session is not taken for idle in between.
+    /// Ends the summary. If it is one, every native session is forgotten in the same batch; and where the
+    /// model was asked for one after which the work goes on, that is in the same batch, too, so that the
+    /// session is not taken for idle in between.
     async fn finish_compaction(
         &self,
+        queued: &Queued,
         answer: &LiveAnswer,
         verdict: Verdict,
-        was_asked: bool,
-        auto: bool,
+        asked: Option<bool>,
     ) {
         let is_summary = verdict.error.is_none();
         let mut done = answer.lock().clone();
         let events = done.finish(verdict.reason, verdict.tokens, verdict.error, None);
         let queue_prompts = self.tools.settings.queue_prompts;
-        self.end_with(done, events, move |draft, answer| {
-            if was_asked {
+        self.end_with(queued, done, events, move |draft, answer| {
+            // A model that was never asked has not answered.
+            if asked.is_some() {
                 draft.count(&answer.message);
             }
             if !is_summary {
@@ -136,8 +142,10 @@ impl Worker {
             }
             draft.unbind_all();
             let session_id = draft.id.clone();
-            draft.event(EventPayload::SessionCompacted(SessionCompacted { session_id }));
-            if auto {
+            draft.event(EventPayload::SessionCompacted(SessionCompacted {
+                session_id,
+            }));
+            if asked == Some(true) {
                 go_on(draft, queue_prompts);
             }
         })

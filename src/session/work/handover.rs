@@ -86,7 +86,10 @@ impl Worker {
             Some(kept) if kept.fits(&committed, selection, Some(before_turn)) => {
                 Ok((kept.handover, kept.transfer))
             }
-            _ => self.render_handover(live, selection, Some(before_turn)).await,
+            _ => {
+                self.render_handover(live, selection, Some(before_turn))
+                    .await
+            }
         }
     }
 
@@ -117,9 +120,10 @@ impl Worker {
         let snapshot = self.tools.office.registry.snapshot();
         let catalogue = snapshot.catalogue(&selection.provider_id);
         let model = catalogue.and_then(|c| c.model(&selection.model_id));
-        let budget = model
-            .and_then(|model| model.context_tokens)
-            .map_or(self.tools.settings.budget, handoff::Budget::from_context_tokens);
+        let budget = model.and_then(|model| model.context_tokens).map_or(
+            self.tools.settings.budget,
+            handoff::Budget::from_context_tokens,
+        );
         let images = live.agent.info.capabilities.image;
         // Rendering megabytes takes milliseconds, which other sessions should not wait for.
         let rendered = tokio::task::spawn_blocking(move || {
@@ -149,7 +153,9 @@ impl Worker {
         let committed = self.cell.committed();
         let state = committed.state();
         let (cut, revert) = (state.kept.past.cut.as_ref(), state.revert.as_ref());
-        Ok(transcript::since_summary(cut::remaining(missed, cut, revert)))
+        Ok(transcript::since_summary(cut::remaining(
+            missed, cut, revert,
+        )))
     }
 
     /// The same for a native session that has seen nothing.

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::cell::commit::Office;
-use super::cell::{Answer, Cell, Draft, Phase, Task};
+use super::cell::{Answer, Cell, Draft, Phase, Queued, Task};
 use super::conversation::answer::Answering;
 use super::error::Error;
 use crate::agent::pool::Pool;
@@ -199,7 +199,8 @@ impl Worker {
                 tracing::error!(session = %self.cell.id, "not stored, it is tried again: {error}");
                 self.note_store(true).await;
             }
-            let hopeless = !matches!(error, StoreError::Unavailable(_)) && tries >= WRITE_AGAIN_TIMES;
+            let hopeless =
+                !matches!(error, StoreError::Unavailable(_)) && tries >= WRITE_AGAIN_TIMES;
             if stopping.is_cancelled() {
                 give_up_at.get_or_insert_with(|| Instant::now() + STOP_TRYING);
             }
@@ -239,7 +240,7 @@ impl Worker {
                 };
                 let mut done: Answering = live.lock().clone();
                 let events = done.finish("error", Tokens::default(), Some(error), None);
-                self.end_with(done, events, |_, _| {}).await;
+                self.end_with(&turn.queued, done, events, |_, _| {}).await;
             }
             Phase::Switching => {
                 if let Some(target) = committed.state().target() {
@@ -253,6 +254,7 @@ impl Worker {
     /// Ends the turn in flight with an answer, whatever else `beside` does in the same commit.
     async fn end_with(
         &self,
+        queued: &Queued,
         mut done: Answering,
         events: Vec<crate::opencode::EventPayload>,
         beside: impl Fn(&mut Draft, &Answer) + Clone + Send + 'static,
@@ -263,16 +265,21 @@ impl Worker {
             parts: done.parts,
         });
         let events = Arc::new(events);
+        let last_words = Arc::clone(&answer);
         let ended = self.persist(move |draft| {
             draft.unless_deleted()?;
-            changes.iter().for_each(|change| draft.write(change.clone()));
+            changes
+                .iter()
+                .for_each(|change| draft.write(change.clone()));
             events.iter().for_each(|event| draft.event(event.clone()));
             beside(draft, &answer);
             draft.end_turn(&answer)
         });
-        if let Err(error) = ended.await
-            && !matches!(error, Error::NotFound(_))
-        {
+        let Err(error) = ended.await else { return };
+        if matches!(error, Error::NotFound(_)) {
+            // The session was deleted; who waited for this turn is told how far it got.
+            queued.waiters.answer(&last_words);
+        } else {
             // Whoever waits is told that there is no answer; the next start marks it as interrupted.
             tracing::error!(session = %self.cell.id, "the end of a turn is not stored: {error}");
             let dropped = self.cell.change(|draft| {

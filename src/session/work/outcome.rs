@@ -113,7 +113,10 @@ pub(super) async fn judge(
     match stop_reason.unwrap_or("end_turn") {
         "cancelled" => {
             let message = "The agent has stopped its answer.".to_owned();
-            verdict("aborted", Some(MessageError::MessageAbortedError { message }))
+            verdict(
+                "aborted",
+                Some(MessageError::MessageAbortedError { message }),
+            )
         }
         "refusal" => {
             let message = "The model refuses to answer.".to_owned();

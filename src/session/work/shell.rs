@@ -55,42 +55,51 @@ impl Call {
     }
 
     fn running(&self, message: &MessageId, shown: Option<String>) -> Part {
-        self.part(message, ToolState::Running {
-            input: self.input(),
-            title: None,
-            metadata: shown.map(|text| Map::from_iter([("output".to_owned(), json!(text))])),
-            time: PartTime {
-                start: self.start,
-                end: None,
+        self.part(
+            message,
+            ToolState::Running {
+                input: self.input(),
+                title: None,
+                metadata: shown.map(|text| Map::from_iter([("output".to_owned(), json!(text))])),
+                time: PartTime {
+                    start: self.start,
+                    end: None,
+                },
             },
-        })
+        )
     }
 
     fn ended(&self, message: &MessageId, output: String, exit: Option<Value>) -> Part {
         let mut metadata = Map::from_iter([("output".to_owned(), json!(output))]);
         metadata.extend(exit.map(|exit| ("exit".to_owned(), exit)));
-        self.part(message, ToolState::Completed {
-            input: self.input(),
-            output,
-            title: String::new(),
-            metadata,
-            time: PartTime {
-                start: self.start,
-                end: Some(now_ms()),
+        self.part(
+            message,
+            ToolState::Completed {
+                input: self.input(),
+                output,
+                title: String::new(),
+                metadata,
+                time: PartTime {
+                    start: self.start,
+                    end: Some(now_ms()),
+                },
             },
-        })
+        )
     }
 
     fn failed(&self, message: &MessageId, error: String) -> Part {
-        self.part(message, ToolState::Error {
-            input: self.input(),
-            error,
-            metadata: None,
-            time: PartTime {
-                start: self.start,
-                end: Some(now_ms()),
+        self.part(
+            message,
+            ToolState::Error {
+                input: self.input(),
+                error,
+                metadata: None,
+                time: PartTime {
+                    start: self.start,
+                    end: Some(now_ms()),
+                },
             },
-        })
+        )
     }
 }
 
@@ -126,7 +135,7 @@ impl Worker {
         let (part, error) = self.outcome_of_shell(&call, answer.id(), &output, ended);
         let mut done = answer.lock().clone();
         let events = vec![done.complete(error), done.show(part)];
-        self.end_with(done, events, |_, _| {}).await;
+        self.end_with(queued, done, events, |_, _| {}).await;
     }
 
     /// Waits for a command, and shows what it prints.

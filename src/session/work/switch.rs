@@ -116,8 +116,8 @@ impl Worker {
         tracing::warn!(session = %self.cell.id, model = target.selection.label(), "not applied: {}", error.message());
         let (target, duration_ms) = (target.clone(), elapsed_ms(started));
         let entry = self.open_entry(target.revision).await;
-        let noted = self
-            .persist(move |draft| draft.failed(&target, &error, duration_ms, entry.as_ref()));
+        let noted =
+            self.persist(move |draft| draft.failed(&target, &error, duration_ms, entry.as_ref()));
         let _deleted = noted.await;
     }
 
@@ -126,7 +126,12 @@ impl Worker {
         if self.cell.committed().runtime().closed_revision >= revision {
             return None;
         }
-        let stored = self.tools.office.store.switch(&self.cell.id, revision).await;
+        let stored = self
+            .tools
+            .office
+            .store
+            .switch(&self.cell.id, revision)
+            .await;
         serde_json::from_str(&stored.ok()??).ok()
     }
 }

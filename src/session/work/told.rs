@@ -65,7 +65,9 @@ impl Worker {
             // Outside of a turn nobody can be asked; the agent is told so.
             Inbound::Request { id, method, .. } => {
                 let nobody = match method.as_str() {
-                    "session/request_permission" => json!({ "outcome": { "outcome": "cancelled" } }),
+                    "session/request_permission" => {
+                        json!({ "outcome": { "outcome": "cancelled" } })
+                    }
                     _ => json!({ "action": "cancel" }),
                 };
                 let _gone = live.agent.connection.respond(id, nobody).await;
@@ -80,7 +82,9 @@ impl Worker {
     pub(super) async fn note_commands(&self, backend: &str, commands: Vec<AgentCommand>) {
         let registry = &self.tools.office.registry;
         registry.note_commands(backend, &commands).await;
-        self.tools.told.note(&self.cell.directory, backend, commands);
+        self.tools
+            .told
+            .note(&self.cell.directory, backend, commands);
     }
 
     /// The agent has changed its model or mode by itself: the selection follows, unless the user has
@@ -188,4 +192,3 @@ fn agent_of_mode(catalogue: &Catalogue, mode: String) -> String {
         () => mode,
     }
 }
-

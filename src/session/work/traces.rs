@@ -98,7 +98,10 @@ impl Worker {
             return Some((message.info.clone(), key));
         }
         let store = &self.tools.office.store;
-        let row = store.message(&self.cell.id, &queued.message_id).await.ok()??;
+        let row = store
+            .message(&self.cell.id, &queued.message_id)
+            .await
+            .ok()??;
         let key = row.key.clone();
         let stored = transcript::read_one(row).ok()?;
         Some((stored.message.info, key))

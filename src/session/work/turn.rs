@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::Worker;
 use super::bind::{Live, unknown};
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
 use super::traces::{Pending, Traces};
-use super::Worker;
 use crate::agent::commands;
 use crate::agent::connection::Inbound;
 use crate::opencode::event::Transfer;
@@ -131,13 +131,7 @@ impl Worker {
         Ok(Arc::new(stored.message))
     }
 
-    async fn exchange(
-        &mut self,
-        queued: &Queued,
-        mut live: Live,
-        given: Given,
-        snapshot: Pending,
-    ) {
+    async fn exchange(&mut self, queued: &Queued, mut live: Live, given: Given, snapshot: Pending) {
         let before = self.snapshot_in_time(snapshot).await;
         let Some(answer) = self.begin(queued, live.cost, before.as_ref()).await else {
             return;
@@ -380,7 +374,9 @@ impl Worker {
         let changes = unwritten.changes.clone();
         let written = self.cell.change(move |draft| {
             draft.unless_deleted()?;
-            changes.iter().for_each(|change| draft.write(change.clone()));
+            changes
+                .iter()
+                .for_each(|change| draft.write(change.clone()));
             Ok(())
         });
         if let Err(error) = written.await {
@@ -445,7 +441,10 @@ impl Worker {
         }
         let waiting = Arc::new(waiting);
         let asked = Arc::clone(&waiting);
-        match self.persist(move |draft| draft.ask_permission(&asked)).await {
+        match self
+            .persist(move |draft| draft.ask_permission(&asked))
+            .await
+        {
             Ok(None) => {}
             Ok(Some(reply)) => waiting.answer(reply).await,
             Err(_deleted) => waiting.cancel().await,
@@ -506,7 +505,7 @@ impl Worker {
         let was_asked = seen.is_some() || done.has_content();
         let seen = seen.map(|(provider, live)| (provider.clone(), live.binding()));
         let turn = queued.turn;
-        self.end_with(done, events, move |draft, answer| {
+        self.end_with(queued, done, events, move |draft, answer| {
             traces.note(draft, turn);
             // A model that was never given the prompt has not answered.
             if was_asked {

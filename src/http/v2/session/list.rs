@@ -10,8 +10,8 @@ use crate::http::extract::Params;
 use crate::http::responses::TaggedInvalid;
 use crate::http::state::Shared;
 use crate::http::v2::cursor::{self, Cursors, Order, Page};
-use crate::opencode::v2::info::V2Session;
 use crate::opencode::SessionId;
+use crate::opencode::v2::info::V2Session;
 use crate::session::{self, ListFilter};
 
 /// A page of sessions.

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
-use crate::session::request::Update;
 use super::*;
-use crate::session::cell::Birth;
 use crate::registry::fixture::snapshot;
 use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::session::cell::Birth;
+use crate::session::request::Update;
 
 fn fresh() -> SessionState {
     let mut state = SessionState::new(Birth {
@@ -106,7 +106,10 @@ fn a_new_title_alone_does_not_touch_the_time() {
         .expect("valid")
         .expect("a change");
     assert_eq!(
-        (planned.next.time.updated, planned.next.kept.title_is_default),
+        (
+            planned.next.time.updated,
+            planned.next.kept.title_is_default
+        ),
         (1, false)
     );
     let update = Update {

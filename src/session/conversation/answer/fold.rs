@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::tool::ToolCall;
 use super::{ANSWER_MAX_BYTES, Answering, PARTS_MAX, PLAN_TOOL};
 use crate::opencode::event::{EventPayload, FileEdited, PartDelta, Todo};
-use crate::opencode::message::{
-    Part, PartTime, ReasoningPart, TextPart, ToolPart, ToolState,
-};
+use crate::opencode::message::{Part, PartTime, ReasoningPart, TextPart, ToolPart, ToolState};
 use crate::opencode::{PartId, now_ms};
 
 /// What an update means beyond the answer's own parts.

@@ -1,4 +1,8 @@
+use serde_json::{Value, json};
+
+use super::fold::Folded;
 use super::*;
+use crate::opencode::message::ToolPart;
 
 fn answering() -> Answering {
     let selection = Selection {
@@ -75,7 +79,7 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
     }
     assert!(matches!(&answer.parts[1], Part::Text(p) if p.text == text));
     assert_eq!(
-        answer.take_changes().len(),
+        answer.take_unwritten().changes.len(),
         3,
         "the message, the step and the text, once each"
     );

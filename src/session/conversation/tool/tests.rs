@@ -140,8 +140,7 @@ fn what_a_command_prints_beside_the_protocol_is_kept_piece_by_piece() {
         1,
         ROOM,
     );
-    let last =
-        json!({"terminal_output_delta": {"data": "b\n"}, "terminal_exit": {"exit_code": 3}});
+    let last = json!({"terminal_output_delta": {"data": "b\n"}, "terminal_exit": {"exit_code": 3}});
     call.merge(&json!({"status": "completed", "_meta": last}), 2, ROOM);
     let ToolState::Completed {
         output, metadata, ..
