@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::search::search;
+use super::search::{EFFORT, search};
 use crate::opencode::SessionId;
 use crate::store::{SessionOrder, SessionQuery, StoreError};
 
@@ -40,7 +40,7 @@ pub(super) fn sessions(
     // Every title contains the empty text.
     let needle = query.search.as_deref().filter(|needle| !needle.is_empty());
     if let Some(needle) = needle {
-        return search(db, query, cursor.as_ref(), needle).map(Some);
+        return search(db, query, cursor.as_ref(), needle, &EFFORT).map(Some);
     }
     let (sql, values) = select(
         "(SELECT body FROM session_body WHERE n = s.n)",

@@ -8,10 +8,19 @@ use rusqlite::{Connection, Rows, params, params_from_iter};
 use super::list::{Cursor, Source, select};
 use crate::store::{SessionQuery, StoreError};
 
-/// Titles that are read in the order of the list before the index is asked.
-const WALK_ROWS: usize = 2_000;
-/// Sessions that the index may name. Where it knows more, the list goes on: it finds enough of them soon.
-const CANDIDATES_AT_MOST: usize = 2_000;
+/// When the index is asked, and how much is made of its answer.
+pub(super) struct Effort {
+    /// Titles that are read in the order of the list before the index is asked.
+    pub(super) walk_rows: usize,
+    /// Sessions that the index may name. Where it knows more, the list goes on: it finds enough of them soon.
+    pub(super) candidates: usize,
+}
+
+/// The effort of a search: each step takes a few milliseconds at most.
+pub(super) const EFFORT: Effort = Effort {
+    walk_rows: 2_000,
+    candidates: 2_000,
+};
 /// Characters in an entry of the index.
 const GRAM_CHARS: usize = 3;
 /// Entries of the index that a search asks for.
@@ -30,6 +39,7 @@ pub(super) fn search(
     query: &SessionQuery,
     cursor: Option<&Cursor>,
     needle: &str,
+    effort: &Effort,
 ) -> Result<Vec<String>, StoreError> {
     let wanted = Wanted {
         needle: needle.to_lowercase(),
@@ -43,8 +53,8 @@ pub(super) fn search(
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut found = Vec::new();
-    if !wanted.take(&mut rows, &mut found, WALK_ROWS)? {
-        match candidates(db, &wanted.needle)? {
+    if !wanted.take(&mut rows, &mut found, effort.walk_rows)? {
+        match candidates(db, &wanted.needle, effort.candidates)? {
             Some(candidates) => {
                 found.clear();
                 let (sql, values) = select(
@@ -100,7 +110,7 @@ impl Wanted {
 
 /// The sessions that the index names, as a JSON array of their numbers: every one whose title contains the text is
 /// among them. `None` when the index cannot tell or names too many.
-fn candidates(db: &Connection, lower: &str) -> Result<Option<String>, StoreError> {
+fn candidates(db: &Connection, lower: &str, at_most: usize) -> Result<Option<String>, StoreError> {
     let Some(expression) = expression(lower) else {
         return Ok(None);
     };
@@ -109,7 +119,7 @@ fn candidates(db: &Connection, lower: &str) -> Result<Option<String>, StoreError
     let mut rows = statement.query(params![expression])?;
     let mut numbers = Vec::new();
     while let Some(row) = rows.next()? {
-        if numbers.len() == CANDIDATES_AT_MOST {
+        if numbers.len() == at_most {
             return Ok(None);
         }
         numbers.push(row.get::<_, i64>(0)?.to_string());

@@ -1,202 +1,193 @@
+use proptest::prelude::*;
+use rusqlite::params;
+use tempfile::TempDir;
+
+use super::search::Effort;
 use super::*;
-use crate::store::{MessageKey, SessionKeys};
+use crate::store::SessionKeys;
 
-fn put(id: &SessionId, expected: Option<u64>, revision: u64) -> Change {
-    Change::PutSession {
-        id: id.clone(),
-        expected,
-        revision,
-        keys: SessionKeys::default(),
-        body: format!("{{\"r\":{revision}}}"),
-    }
+/// What the writing functions of these tests take for a sign to fail.
+const POISON: &str = "poison";
+
+struct Scratch {
+    folder: TempDir,
 }
 
-#[tokio::test]
-async fn what_was_committed_is_there_after_opening_again() {
-    let folder = tempfile::tempdir().expect("scratch");
-    let path = folder.path().join("baton.sqlite");
-    let session = SessionId::new();
-    let message = MessageId::new();
-    {
-        let store = SqliteStore::open(&path).expect("opens");
-        let key = MessageKey {
-            seq: 7,
-            turn: 7,
-            id: message.clone(),
-        };
-        let batch = vec![
-            put(&session, None, 1),
-            Change::PutMessage {
-                session: session.clone(),
-                key,
-                open: true,
-                body: "{}".into(),
-            },
-        ];
-        store.commit(batch).await.expect("commits");
-        store.close();
-    }
-    let store = SqliteStore::open(&path).expect("opens again");
-    let row = store.session(&session).await.expect("reads");
-    let row = row.expect("there");
-    assert_eq!((row.revision, row.last_seq), (1, 7));
-    assert_eq!(
-        store.open_messages().await.expect("reads")[0].key.id,
-        message
-    );
-    store
-        .commit(vec![Change::DeleteSession {
-            id: session.clone(),
-        }])
-        .await
-        .expect("deletes");
-    assert!(
-        store
-            .messages(&session, MessageRange::default())
-            .await
-            .expect("reads")
-            .is_empty()
-    );
-}
-
-#[tokio::test]
-async fn a_stale_writer_is_refused_alone() {
-    let folder = tempfile::tempdir().expect("scratch");
-    let store = SqliteStore::open(&folder.path().join("baton.sqlite")).expect("opens");
-    let (first, second) = (SessionId::new(), SessionId::new());
-    store
-        .commit(vec![put(&first, None, 1), put(&second, None, 1)])
-        .await
-        .expect("commits");
-    // Queued together, so that they share a transaction.
-    let stale = store.commit(vec![put(&second, Some(1), 2), put(&first, Some(9), 10)]);
-    let good = store.commit(vec![put(&first, Some(1), 2)]);
-    assert!(matches!(stale.await, Err(StoreError::Conflict(id)) if id == first));
-    good.await.expect("commits");
-    for (id, revision) in [(first, 2), (second, 1)] {
-        let row = store.session(&id).await.expect("reads").expect("there");
-        assert_eq!(
-            row.revision, revision,
-            "the stale batch was taken back whole"
-        );
-    }
-}
-
-#[tokio::test]
-async fn messages_are_read_by_turn_and_from_the_end() {
-    let folder = tempfile::tempdir().expect("scratch");
-    let store = SqliteStore::open(&folder.path().join("baton.sqlite")).expect("opens");
-    let session = SessionId::new();
-    for (seq, turn) in [(1, 1), (2, 1), (3, 3), (4, 3)] {
-        let key = MessageKey {
-            seq,
-            turn,
-            id: MessageId::new(),
-        };
-        let message = Change::PutMessage {
-            session: session.clone(),
-            key: key.clone(),
-            open: false,
-            body: seq.to_string(),
-        };
-        let part = Change::PutPart {
-            session: session.clone(),
-            message: key.id,
-            place: 0,
-            id: crate::opencode::PartId::new(),
-            body: "p".into(),
-        };
-        store.commit(vec![message, part]).await.expect("commits");
-    }
-    let read = |range| {
-        let rows = store.messages(&session, range);
-        async move {
-            rows.await
-                .expect("reads")
-                .iter()
-                .map(|m| m.key.seq)
-                .collect::<Vec<_>>()
+impl Scratch {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
         }
-    };
-    assert_eq!(read(MessageRange::default()).await, [1, 2, 3, 4]);
-    assert_eq!(
-        read(MessageRange {
-            after_turn: Some(1),
-            ..Default::default()
-        })
-        .await,
-        [3, 4]
-    );
-    assert_eq!(
-        read(MessageRange {
-            limit: Some(3),
-            ..Default::default()
-        })
-        .await,
-        [2, 3, 4]
-    );
-    assert_eq!(
-        read(MessageRange {
-            before_seq: Some(4),
-            limit: Some(1),
-            ..Default::default()
-        })
-        .await,
-        [3]
-    );
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("baton.sqlite")
+    }
+
+    fn writer(&self, write: writer::Write) -> Writer {
+        let mut connection = connection::open(&self.path(), Role::Writer).expect("opens");
+        migrate::migrate(&mut connection).expect("brought up to date");
+        Writer { connection, write }
+    }
 }
 
-#[tokio::test]
-async fn parts_are_saved_in_place_added_and_deleted() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = SqliteStore::open(&folder.path().join("baton.sqlite")).expect("opens");
-    let (session, message) = (SessionId::new(), MessageId::new());
-    let key = MessageKey {
-        seq: 1,
-        turn: 1,
-        id: message.clone(),
-    };
-    let put_message = Change::PutMessage {
-        session: session.clone(),
-        key,
-        open: false,
-        body: "{}".into(),
-    };
-    let parts: Vec<_> = (0..3).map(|_| crate::opencode::PartId::new()).collect();
-    let save = |at: usize, body: &str| Change::SavePart {
-        session: session.clone(),
-        message: message.clone(),
-        id: parts[at].clone(),
-        body: body.into(),
-    };
-    let delete = Change::DeletePart {
-        session: session.clone(),
-        message: message.clone(),
-        id: parts[1].clone(),
-    };
-    let batch = vec![
-        put(&session, None, 1),
-        put_message,
-        save(0, "a"),
-        save(1, "b"),
-    ];
-    store.commit(batch).await.expect("stored");
-    let batch = vec![save(0, "A"), delete, save(2, "c")];
-    store.commit(batch).await.expect("stored");
-    let row = store.message(&session, &message).await.expect("read");
-    assert_eq!(row.expect("a message").parts, ["A", "c"]);
+fn setting(name: &str, body: &str) -> Vec<Change> {
+    vec![Change::PutSetting {
+        name: name.to_owned(),
+        body: body.to_owned(),
+    }]
+}
 
-    let bind = |backend: &str| Change::PutBinding {
-        session: session.clone(),
-        backend: backend.into(),
-        body: "{}".into(),
+fn write(writer: &mut Writer, batches: Vec<Vec<Change>>) -> Vec<Result<(), StoreError>> {
+    let job = |batch| Job {
+        batch,
+        done: oneshot::channel().0,
     };
-    let unbind = Change::DeleteBinding {
-        session: session.clone(),
-        backend: "a".into(),
+    writer.write_group(&batches.into_iter().map(job).collect::<Vec<_>>())
+}
+
+fn names(writer: &Writer) -> Vec<String> {
+    let sql = "SELECT name FROM setting ORDER BY name";
+    reads::texts(&writer.connection, sql, &[]).expect("reads")
+}
+
+fn is_poison(change: &Change) -> bool {
+    matches!(change, Change::PutSetting { name, .. } if name == POISON)
+}
+
+/// Writes a group with a poisoned batch in the middle, and looks that it fails alone.
+fn only_the_poisoned_batch_fails(write_change: writer::Write) -> StoreError {
+    let scratch = Scratch::new();
+    let mut writer = scratch.writer(write_change);
+    let mut poisoned = setting("with it", "b");
+    poisoned.extend(setting(POISON, "b"));
+    let group = vec![setting("a", "b"), poisoned.clone(), setting("c", "d")];
+    let mut results = write(&mut writer, group);
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    let error = results.swap_remove(1).expect_err("fails");
+    assert_eq!(names(&writer), ["a", "c"]);
+    // Alone it fails as well, and the next one is none the worse.
+    assert!(write(&mut writer, vec![poisoned])[0].is_err());
+    assert!(write(&mut writer, vec![setting("e", "f")])[0].is_ok());
+    assert_eq!(names(&writer), ["a", "c", "e"]);
+    error
+}
+
+#[test]
+fn a_transaction_that_sqlite_takes_back_fails_only_the_batch_that_did_it() {
+    let error = only_the_poisoned_batch_fails(|db, change| {
+        changes::write(db, change)?;
+        if is_poison(change) {
+            // SQLite does of itself with a full disk what it is asked for here.
+            db.execute(
+                "INSERT OR ROLLBACK INTO setting (name, body) VALUES (?1, '')",
+                params![POISON],
+            )?;
+        }
+        Ok(())
+    });
+    assert!(matches!(error, StoreError::Database(_)));
+}
+
+#[test]
+fn a_commit_that_fails_is_taken_back_and_fails_only_the_batch_that_did_it() {
+    let error = only_the_poisoned_batch_fails(|db, change| {
+        changes::write(db, change)?;
+        if is_poison(change) {
+            // Checked by COMMIT only, which leaves the transaction open when it refuses.
+            db.execute_batch(
+                "CREATE TABLE above (id INTEGER PRIMARY KEY);
+                 CREATE TABLE below (above INTEGER REFERENCES above DEFERRABLE INITIALLY DEFERRED);
+                 INSERT INTO below VALUES (1);",
+            )?;
+        }
+        Ok(())
+    });
+    assert!(matches!(error, StoreError::Database(_)));
+}
+
+#[test]
+fn a_panic_fails_only_the_batch_that_did_it() {
+    let error = only_the_poisoned_batch_fails(|db, change| {
+        assert!(!is_poison(change), "a defect");
+        changes::write(db, change)
+    });
+    assert!(matches!(error, StoreError::Database(text) if text.contains("panicked")));
+}
+
+#[test]
+fn a_batch_for_which_there_is_no_room_fails_alone_until_there_is() {
+    const LARGE_BYTES: usize = 1024 * 1024;
+    let scratch = Scratch::new();
+    let mut writer = scratch.writer(changes::write);
+    let pages: u32 = writer
+        .connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .expect("read");
+    let room = |writer: &Writer, pages: u32| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        writer.connection.execute_batch(&sql).expect("set");
     };
-    let batch = vec![bind("a"), bind("b"), unbind];
-    store.commit(batch).await.expect("stored");
-    let row = store.session(&session).await.expect("read").expect("there");
-    assert_eq!(row.bindings, [("b".to_owned(), "{}".to_owned())]);
+    room(&writer, pages + 10);
+    let large = setting("large", &"x".repeat(LARGE_BYTES));
+    let group = vec![setting("a", ""), large.clone(), setting("c", "")];
+    let results = write(&mut writer, group);
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    assert!(matches!(results[1], Err(StoreError::Unavailable(_))));
+    assert_eq!(names(&writer), ["a", "c"]);
+    room(&writer, pages + 1_000);
+    assert!(write(&mut writer, vec![large])[0].is_ok());
+    assert_eq!(names(&writer), ["a", "c", "large"]);
+}
+
+#[test]
+fn a_group_that_cannot_begin_fails_as_a_whole_and_at_once() {
+    let scratch = Scratch::new();
+    let mut writer = scratch.writer(changes::write);
+    writer
+        .connection
+        .busy_timeout(std::time::Duration::ZERO)
+        .expect("set");
+    let other = Connection::open(scratch.path()).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let results = write(&mut writer, vec![setting("a", ""), setting("b", "")]);
+    for result in results {
+        assert!(matches!(result, Err(StoreError::Unavailable(_))));
+    }
+    other.execute_batch("ROLLBACK").expect("ends");
+    assert!(write(&mut writer, vec![setting("a", "")])[0].is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Few letters, so that many trigrams are shared, and some that SQLite and Rust take for different things.
+    #[test]
+    fn the_index_leaves_nothing_out(
+        titles in proptest::collection::vec("[aAbİΣς\u{307}\u{0}\"* -]{0,9}", 1..30),
+        needles in proptest::collection::vec("[aAbİΣς\u{307}\u{0}\"* -]{1,5}", 1..20),
+        walk_rows in 0..4_usize,
+        candidates in prop::sample::select(vec![0, 3, 1_000]),
+    ) {
+        let scratch = Scratch::new();
+        let mut writer = scratch.writer(changes::write);
+        let session = |title: &String| vec![Change::PutSession {
+            id: SessionId::new(),
+            expected: None,
+            revision: 1,
+            keys: SessionKeys { title: title.clone(), ..SessionKeys::default() },
+            body: title.clone(),
+        }];
+        for result in write(&mut writer, titles.iter().map(session).collect()) {
+            result.expect("written");
+        }
+        let effort = Effort { walk_rows, candidates };
+        let query = SessionQuery::default();
+        for needle in needles {
+            let found = search::search(&writer.connection, &query, None, &needle, &effort);
+            let contains = |title: &&String| title.to_lowercase().contains(&needle.to_lowercase());
+            let expected: Vec<_> = titles.iter().rev().filter(contains).cloned().collect();
+            prop_assert_eq!(found.expect("reads"), expected, "{:?}", needle);
+        }
+    }
 }
