@@ -311,7 +311,12 @@ async fn search_reaches_far_behind_the_newest(store: &dyn Store) {
             let keys = SessionKeys {
                 created: *number,
                 updated: *number,
-                project: if number % 2 == 0 { "even" } else { "odd" }.to_owned(),
+                project: if number.is_multiple_of(2) {
+                    "even"
+                } else {
+                    "odd"
+                }
+                .to_owned(),
                 ..titled(&format!("Überarbeitung {number:04} der Liste"))
             };
             let id = SessionId::parse(&format!("ses_{number}")).expect("an id");

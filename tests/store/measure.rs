@@ -28,7 +28,7 @@ fn put(number: u64, expected: Option<u64>, updated: u64) -> Change {
         title: format!("Refactor the parser of module {number:06} for speed"),
         created: number,
         updated,
-        archived: (number % 10 == 0).then_some(number),
+        archived: number.is_multiple_of(10).then_some(number),
         restoring: false,
     };
     Change::PutSession {
