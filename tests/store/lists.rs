@@ -311,7 +311,12 @@ async fn search_reaches_far_behind_the_newest(store: &dyn Store) {
             let keys = SessionKeys {
                 created: *number,
                 updated: *number,
-                project: if number % 2 == 0 { "even" } else { "odd" }.to_owned(),
+                project: if number.is_multiple_of(2) {
+                    "even"
+                } else {
+                    "odd"
+                }
+                .to_owned(),
                 ..titled(&format!("Überarbeitung {number:04} der Liste"))
             };
             let id = SessionId::parse(&format!("ses_{number}")).expect("an id");
@@ -342,6 +347,8 @@ async fn search_reaches_far_behind_the_newest(store: &dyn Store) {
     assert_eq!(found("g 000", Some("even"), Some(4)).await, [2, 0]);
     assert_eq!(found("g 000", Some("none"), None).await, [0; 0]);
     assert_eq!(found("77", None, Some(1000)).await, [977, 877, 779]);
+    assert_eq!(found("zz", None, None).await, [0; 0]);
+    assert_eq!(found("TE", Some("odd"), Some(7)).await, [5, 3, 1]);
     assert_eq!(found("liste 0", None, None).await, [0; 0]);
     // Found through the index, while it knows too many of them.
     assert_eq!(found("g 1", None, Some(4500)).await, [1999, 1998, 1997]);

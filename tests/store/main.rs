@@ -4,6 +4,7 @@ mod conversations;
 mod flaky;
 mod full;
 mod lists;
+mod measure;
 mod old;
 mod support;
 mod writes;

@@ -167,7 +167,10 @@ async fn keys_can_change_after_the_session_was_made(store: &dyn Store) {
         ..SessionQuery::default()
     };
     assert_eq!(list(store, everything.clone()).await.len(), 1);
-    assert_eq!(store.restoring().await.expect("reads"), [id.clone()]);
+    assert_eq!(
+        store.restoring().await.expect("reads"),
+        std::slice::from_ref(&id)
+    );
     assert_eq!(store.children(&parent).await.expect("reads").len(), 1);
     let live = SessionQuery {
         without_archived: true,

@@ -64,5 +64,8 @@ CREATE VIRTUAL TABLE session_title USING fts5 (
     title, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram case_sensitive 1'
 );
 
+-- Which trigrams there are: a search for less than three characters asks for those that begin with them.
+CREATE VIRTUAL TABLE session_gram USING fts5vocab ('session_title', 'row');
+
 -- A process id says little once the system was started anew.
 ALTER TABLE process ADD COLUMN boot_id TEXT NOT NULL DEFAULT '';

@@ -23,14 +23,24 @@ pub(super) const EFFORT: Effort = Effort {
 };
 /// Characters in an entry of the index.
 const GRAM_CHARS: usize = 3;
-/// Entries of the index that a search asks for.
+/// Entries of the index that a search for a long text asks for: some are enough to leave few candidates.
 const GRAMS_AT_MOST: usize = 16;
+/// Entries of the index that may begin with a short text. Where more do, enough sessions match.
+const BEGINNINGS_AT_MOST: usize = 64;
+/// Stands behind a title in the index, so that an entry begins with each of its characters, also with the last two.
+const END: &str = "\u{2}\u{2}";
 /// Puts a title into the index.
 pub(super) const INSERT_TITLE: &str = "INSERT INTO session_title (rowid, title) VALUES (?1, ?2)";
 
-/// A title as it stands in the index. SQLite takes a NUL for the end of a text.
+/// A title as it stands in the index.
 pub(super) fn indexed(title: &str) -> String {
-    title.to_lowercase().replace('\0', "\u{1}")
+    tokenized(&title.to_lowercase()) + END
+}
+
+/// A text as SQLite's tokenizer takes it: a NUL would be its end. What looks the same then is told apart afterwards.
+fn tokenized(text: &str) -> String {
+    text.replace('\0', "\u{1}")
+        .replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 /// The bodies of the sessions of a query whose titles contain `needle`.
@@ -111,8 +121,18 @@ impl Wanted {
 /// The sessions that the index names, as a JSON array of their numbers: every one whose title contains the text is
 /// among them. `None` when the index cannot tell or names too many.
 fn candidates(db: &Connection, lower: &str, at_most: usize) -> Result<Option<String>, StoreError> {
-    let Some(expression) = expression(lower) else {
-        return Ok(None);
+    let text = tokenized(lower);
+    let grams = trigrams(&text);
+    let expression = if grams.is_empty() {
+        let Some(grams) = beginnings(db, &text)? else {
+            return Ok(None);
+        };
+        if grams.is_empty() {
+            return Ok(Some("[]".to_owned()));
+        }
+        grams.join(" OR ")
+    } else {
+        grams.join(" AND ")
     };
     let mut statement =
         db.prepare_cached("SELECT rowid FROM session_title WHERE session_title MATCH ?1")?;
@@ -127,16 +147,35 @@ fn candidates(db: &Connection, lower: &str, at_most: usize) -> Result<Option<Str
     Ok(Some(format!("[{}]", numbers.join(","))))
 }
 
-/// The trigrams of a text as the index is asked for them; `None` for a text that is too short to have one.
-fn expression(lower: &str) -> Option<String> {
-    let chars: Vec<char> = indexed(lower).chars().collect();
+/// Some of the trigrams of a text, all of which its titles have; none for a text that is too short.
+fn trigrams(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
     let grams = chars.windows(GRAM_CHARS);
-    // Some of a long text's are enough to leave few candidates.
     let step = grams.len().div_ceil(GRAMS_AT_MOST).max(1);
-    let quoted = |gram: &[char]| {
-        let gram: String = gram.iter().collect();
-        format!("\"{}\"", gram.replace('"', "\"\""))
-    };
-    let quoted: Vec<_> = grams.step_by(step).map(quoted).collect();
-    (!quoted.is_empty()).then(|| quoted.join(" AND "))
+    grams
+        .step_by(step)
+        .map(|gram| quoted(&gram.iter().collect::<String>()))
+        .collect()
+}
+
+/// The trigrams in the index that begin with a short text, one of which its titles have; `None` when there are too
+/// many.
+fn beginnings(db: &Connection, text: &str) -> Result<Option<Vec<String>>, StoreError> {
+    let last = format!("{text}{0}{0}", char::MAX);
+    let mut statement =
+        db.prepare_cached("SELECT term FROM session_gram WHERE term >= ?1 AND term <= ?2")?;
+    let mut rows = statement.query(params![text, last])?;
+    let mut grams = Vec::new();
+    while let Some(row) = rows.next()? {
+        if grams.len() == BEGINNINGS_AT_MOST {
+            return Ok(None);
+        }
+        grams.push(quoted(&row.get::<_, String>(0)?));
+    }
+    Ok(Some(grams))
+}
+
+/// A text as a string of a search expression.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
 }
