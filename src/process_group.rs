@@ -15,6 +15,16 @@ pub trait Ledger: Send + Sync {
     fn ended(&self, pid: u32);
 }
 
+/// Keeps no record: for processes that need not be found again after a crash, and for tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLedger;
+
+impl Ledger for NoLedger {
+    fn started(&self, _pid: u32, _started_at_s: u64, _backend: &str) {}
+
+    fn ended(&self, _pid: u32) {}
+}
+
 /// Sends a signal to every process of a group. A group that is gone is no error.
 pub fn signal_group(pid: u32, signal: Signal) {
     let Ok(pid) = i32::try_from(pid) else { return };

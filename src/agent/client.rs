@@ -6,10 +6,9 @@ use std::time::Duration;
 use agent_client_protocol_schema::v1::InitializeResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::commands::{self, AgentCommand};
-use super::connection::{CallError, Connection, Inbound};
+use super::connection::{CallError, Connection, Inbound, Inbox};
 use super::options::{Kind, Options, Via};
 
 /// ACP's major version that Baton speaks.
@@ -146,7 +145,7 @@ pub async fn initialize(
 /// Opens a new native session.
 ///
 /// # Errors
-/// The agent's own error, its end, or the timeout.
+/// The agent's own error, its end, the timeout, or a reply that names no session.
 pub async fn new_session(
     connection: &Connection,
     cwd: &Path,
@@ -154,10 +153,11 @@ pub async fn new_session(
 ) -> Result<Opened, CallError> {
     let params = json!({ "cwd": cwd, "mcpServers": [] });
     let reply = connection.call("session/new", params, timeout).await?;
-    let native_session = reply
-        .get("sessionId")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    let native_session = read_session_id(&reply)
+        .map_err(|what| CallError::Malformed {
+            method: "session/new",
+            what: what.to_owned(),
+        })?
         .to_owned();
     let inbox = connection.attach(&native_session);
     let greeting = GREETING_PLACES
@@ -170,6 +170,16 @@ pub async fn new_session(
         inbox,
         commands: None,
     })
+}
+
+/// The id of a new session. Without one, nothing that follows would reach the session.
+fn read_session_id(reply: &Value) -> Result<&str, &'static str> {
+    match reply.get("sessionId") {
+        None | Some(Value::Null) => Err("it has no sessionId"),
+        Some(Value::String(id)) if id.is_empty() => Err("its sessionId is empty"),
+        Some(Value::String(id)) => Ok(id),
+        Some(_) => Err("its sessionId is not a string"),
+    }
 }
 
 /// How an earlier native session is opened again.
@@ -224,7 +234,7 @@ pub async fn reopen_session(
 
 /// Swallows what an agent replays after its reply to `session/load`. The protocol has no end mark for
 /// that, so it is over when nothing has come for a moment.
-async fn until_quiet(inbox: &mut mpsc::Receiver<Inbound>, told: &mut Option<Vec<AgentCommand>>) {
+async fn until_quiet(inbox: &mut Inbox, told: &mut Option<Vec<AgentCommand>>) {
     let replayed = async {
         while let Ok(Some(message)) = tokio::time::timeout(LOAD_QUIET, inbox.recv()).await {
             note(told, &message);
@@ -243,10 +253,10 @@ pub fn note(told: &mut Option<Vec<AgentCommand>>, message: &Inbound) {
     }
 }
 
-/// Waits for a call while reading the session's inbox, so that a full inbox cannot keep the agent's
-/// reply from arriving.
+/// Waits for a call while reading the session's inbox, so that what comes before the reply is dealt with
+/// before it and does not use up the inbox's budget.
 pub async fn draining<T>(
-    inbox: &mut mpsc::Receiver<Inbound>,
+    inbox: &mut Inbox,
     call: impl Future<Output = T>,
     mut on_message: impl FnMut(Inbound),
 ) -> T {

@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Timeouts;
 use super::client::{self, AgentInfo};
 use super::connection::{CallError, Connection};
-use super::process::{self, AgentProcess};
+use super::process::{AgentProcess, Processes, Starter};
 use super::spec::Launch;
 use crate::process_group::Ledger;
 
@@ -71,7 +72,7 @@ pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
     let said = quoted(&process.stderr.quote());
     match error {
         CallError::Closed => format!("{error}: {}{said}", process.exited().await),
-        CallError::Rpc(_) | CallError::Timeout { .. } => format!("{error}{said}"),
+        _ => format!("{error}{said}"),
     }
 }
 
@@ -139,11 +140,7 @@ impl Agent {
     pub async fn obituary(&self) -> String {
         // The process may have closed only its stdout; ending it makes its status known.
         self.end().await;
-        let status = self.process.exited().await;
-        format!(
-            "the agent's process has ended: {status}{}",
-            quoted(&self.process.stderr.quote())
-        )
+        last_words(&self.process, &self.connection.gone()).await
     }
 }
 
@@ -179,6 +176,7 @@ pub struct Pool {
     timeouts: Timeouts,
     cwd: PathBuf,
     ledger: Arc<dyn Ledger>,
+    starter: Arc<dyn Starter>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -197,6 +195,17 @@ impl Pool {
         cwd: PathBuf,
         ledger: Arc<dyn Ledger>,
     ) -> Arc<Self> {
+        Self::with_starter(limits, timeouts, cwd, ledger, Arc::new(Processes))
+    }
+
+    /// The same, with another way of starting agents.
+    pub fn with_starter(
+        limits: PoolLimits,
+        timeouts: Timeouts,
+        cwd: PathBuf,
+        ledger: Arc<dyn Ledger>,
+        starter: Arc<dyn Starter>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             slots: Mutex::new(HashMap::new()),
             serial: AtomicU64::new(1),
@@ -205,6 +214,7 @@ impl Pool {
             timeouts,
             cwd,
             ledger,
+            starter,
         })
     }
 
@@ -221,7 +231,9 @@ impl Pool {
         let mut state = self.slot(launch)?;
         match state.wait_for(Option::is_some).await {
             Ok(started) => started.clone().unwrap_or(Err(StartError::ShutDown)),
-            Err(_) => Err(StartError::ShutDown),
+            Err(_) => Err(StartError::Handshake(
+                "starting it has failed in Baton".to_owned(),
+            )),
         }
     }
 
@@ -231,7 +243,8 @@ impl Pool {
             return Err(StartError::ShutDown);
         }
         let usable = |slot: &Slot| match &*slot.state.borrow() {
-            None => true,
+            // A start whose task is gone will never come to anything.
+            None => slot.state.has_changed().is_ok(),
             Some(Ok(agent)) => !agent.connection.is_closed(),
             Some(Err(_)) => false,
         };
@@ -281,7 +294,7 @@ impl Pool {
             // Keeps the slot's place until the process is really gone, also after a crash.
             agent.connection.closed().await;
             agent.end().await;
-            self.ledger.ended(agent.process.pid);
+            agent.process.note_end(self.ledger.as_ref());
         }
         let mut slots = self.slots();
         if slots.get(&launch).is_some_and(|slot| slot.serial == serial) {
@@ -290,10 +303,11 @@ impl Pool {
     }
 
     async fn start_now(&self, launch: &Launch, serial: u64) -> Result<Arc<Agent>, StartError> {
-        let (process, pipes) = process::spawn(launch, &self.cwd, self.timeouts.end)
+        let (process, pipes) = self
+            .starter
+            .start(launch, &self.cwd, self.timeouts.end)
             .map_err(|error| StartError::Spawn(format!("{}: {error}", launch.command.join(" "))))?;
-        self.ledger
-            .started(process.pid, process.started_at_s, &launch.backend);
+        process.note_start(self.ledger.as_ref(), &launch.backend);
         let connection = Connection::open(pipes.stdin, pipes.stdout);
         match client::initialize(&connection, self.timeouts.start).await {
             Ok(info) => Ok(Arc::new(Agent {
@@ -309,7 +323,7 @@ impl Pool {
             Err(error) => {
                 drop(connection);
                 process.end().await;
-                self.ledger.ended(process.pid);
+                process.note_end(self.ledger.as_ref());
                 Err(StartError::Handshake(last_words(&process, &error).await))
             }
         }
@@ -374,7 +388,7 @@ impl Pool {
     /// Process ids that are running now, by backend.
     pub fn running(&self) -> Vec<(String, u32)> {
         let pid = |slot: &Slot| match &*slot.state.borrow() {
-            Some(Ok(agent)) => Some(agent.process.pid),
+            Some(Ok(agent)) => agent.process.pid,
             _ => None,
         };
         self.slots()
@@ -398,7 +412,7 @@ impl Pool {
             };
             if let Some(Ok(agent)) = agent {
                 agent.end().await;
-                self.ledger.ended(agent.process.pid);
+                agent.process.note_end(self.ledger.as_ref());
             }
         });
         futures_util::future::join_all(ends).await;

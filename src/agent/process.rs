@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
-use tokio::io::{AsyncReadExt, BufReader};
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
+use tokio::process::ChildStderr;
 use tokio::sync::{Notify, watch};
 
-use super::spec::Launch;
-use crate::process_group::{signal_group, start_time_s};
+use super::spec::{AgentSpec, Launch};
+use crate::process_group::{Ledger, signal_group, start_time_s};
 
 /// The end of an agent's stderr is kept for error messages; this many bytes of it.
 pub const STDERR_TAIL_BYTES: usize = 16 * 1024;
@@ -28,7 +28,8 @@ const STDERR_READ_BYTES: usize = 4 * 1024;
 pub struct StderrTail(Arc<Mutex<VecDeque<u8>>>);
 
 impl StderrTail {
-    fn push(&self, bytes: &[u8]) {
+    /// Adds what was written.
+    pub fn push(&self, bytes: &[u8]) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tail.extend(bytes);
         let surplus = tail.len().saturating_sub(STDERR_TAIL_BYTES);
@@ -47,8 +48,8 @@ impl StderrTail {
 /// A running process. Its pipes are taken by the connection; this handle ends it.
 #[derive(Debug)]
 pub struct AgentProcess {
-    /// Process id, which is also its group's id.
-    pub pid: u32,
+    /// Process id, which is also its group's id; `None` for an agent in this process.
+    pub pid: Option<u32>,
     /// When it was started, in seconds since the Unix epoch, as the system says.
     pub started_at_s: u64,
     /// What it said on stderr.
@@ -57,13 +58,72 @@ pub struct AgentProcess {
     exit: watch::Receiver<Option<String>>,
 }
 
-/// The pipes of a new process.
-#[derive(Debug)]
+/// The pipes of a new agent.
 pub struct Pipes {
-    /// To the process.
-    pub stdin: ChildStdin,
-    /// From the process.
-    pub stdout: ChildStdout,
+    /// To the agent.
+    pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    /// From the agent.
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// Starts agents. What talks to them does not know whether there is a process behind the pipes.
+pub trait Starter: Send + Sync {
+    /// Whether the backend's program is there.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    fn find(&self, spec: &AgentSpec) -> Result<(), String>;
+
+    /// Starts an agent in `cwd`. `end_grace` is how long each way of ending it may take.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn start(
+        &self,
+        launch: &Launch,
+        cwd: &Path,
+        end_grace: Duration,
+    ) -> io::Result<(AgentProcess, Pipes)>;
+}
+
+/// Starts each agent as a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Processes;
+
+impl Starter for Processes {
+    fn find(&self, spec: &AgentSpec) -> Result<(), String> {
+        spec.find_program().map(drop)
+    }
+
+    fn start(
+        &self,
+        launch: &Launch,
+        cwd: &Path,
+        end_grace: Duration,
+    ) -> io::Result<(AgentProcess, Pipes)> {
+        spawn(launch, cwd, end_grace)
+    }
+}
+
+/// The other end of an [`AgentProcess`] without a process: whoever runs such an agent holds it.
+#[derive(Debug)]
+pub struct InMemory {
+    /// What the agent says on stderr goes here.
+    pub stderr: StderrTail,
+    stop: Arc<Notify>,
+    exit: watch::Sender<Option<String>>,
+}
+
+impl InMemory {
+    /// Waits until the agent is to end.
+    pub async fn stopped(&self) {
+        self.stop.notified().await;
+    }
+
+    /// The agent has ended in this way. Dropping this says the same without a way.
+    pub fn ended(self, status: &str) {
+        self.exit.send_replace(Some(status.to_owned()));
+    }
 }
 
 /// Starts a process.
@@ -117,17 +177,53 @@ pub fn spawn(
     let started_at_s = start_time_s(pid).unwrap_or(0);
     Ok((
         AgentProcess {
-            pid,
+            pid: Some(pid),
             started_at_s,
             stderr: tail,
             stop,
             exit,
         },
-        Pipes { stdin, stdout },
+        Pipes {
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+        },
     ))
 }
 
 impl AgentProcess {
+    /// The handle of an agent that runs in this process, and the agent's end of it.
+    pub fn in_memory() -> (Self, InMemory) {
+        let (stop, stderr) = (Arc::new(Notify::new()), StderrTail::default());
+        let (exit_sender, exit) = watch::channel(None);
+        let process = Self {
+            pid: None,
+            started_at_s: 0,
+            stderr: stderr.clone(),
+            stop: Arc::clone(&stop),
+            exit,
+        };
+        let agent = InMemory {
+            stderr,
+            stop,
+            exit: exit_sender,
+        };
+        (process, agent)
+    }
+
+    /// Has the ledger remember the process, so that a later Baton can end it.
+    pub fn note_start(&self, ledger: &dyn Ledger, backend: &str) {
+        if let Some(pid) = self.pid {
+            ledger.started(pid, self.started_at_s, backend);
+        }
+    }
+
+    /// Has the ledger forget the process, which has to be gone.
+    pub fn note_end(&self, ledger: &dyn Ledger) {
+        if let Some(pid) = self.pid {
+            ledger.ended(pid);
+        }
+    }
+
     /// Ends the process and its children, and waits until they are gone: first it is left to notice
     /// that its stdin was closed, then SIGTERM, then SIGKILL to the whole group.
     pub async fn end(&self) {

@@ -5,21 +5,24 @@
 //! operation runs; it needs no I/O and no lock.
 
 mod defaults;
+mod fixed;
 pub mod probe;
 mod resolve;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 
 use crate::agent::Timeouts;
 use crate::agent::client::AgentInfo;
 use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
+use crate::agent::process::{Processes, Starter};
 use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
@@ -164,6 +167,7 @@ pub struct Registry {
     /// The default model of the configuration.
     configured_model: Option<ModelWish>,
     setting_defaults: Mutex<()>,
+    starter: Arc<dyn Starter>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -184,6 +188,29 @@ impl Registry {
         timeouts: Timeouts,
         scratch: PathBuf,
     ) -> Arc<Self> {
+        let starter = Arc::new(Processes);
+        Self::with_starter(
+            specs,
+            default_model,
+            store,
+            ledger,
+            timeouts,
+            scratch,
+            starter,
+        )
+        .await
+    }
+
+    /// The same, with another way of starting agents.
+    pub async fn with_starter(
+        specs: Vec<AgentSpec>,
+        default_model: Option<ModelWish>,
+        store: Arc<dyn Store>,
+        ledger: Arc<dyn Ledger>,
+        timeouts: Timeouts,
+        scratch: PathBuf,
+        starter: Arc<dyn Starter>,
+    ) -> Arc<Self> {
         let stored = store.backends().await.unwrap_or_else(|error| {
             tracing::warn!("the stored catalogue cannot be read, starting without: {error}");
             Vec::new()
@@ -199,7 +226,7 @@ impl Registry {
             .collect();
         let backends = specs
             .into_iter()
-            .map(|spec| Arc::new(with_stored(spec, &stored)))
+            .map(|spec| Arc::new(with_stored(spec, &stored, starter.as_ref())))
             .collect();
         let ids: Vec<_> = probes.keys().map(String::as_str).collect();
         let defaults = defaults::load(store.as_ref(), default_model.as_ref(), &ids).await;
@@ -213,6 +240,7 @@ impl Registry {
             scratch,
             configured_model: default_model,
             setting_defaults: Mutex::new(()),
+            starter,
         })
     }
 
@@ -292,7 +320,8 @@ impl Registry {
             return;
         };
         let scratch = self.scratch.join(id);
-        let found = probe::probe(&spec, &scratch, &self.timeouts, self.ledger.as_ref()).await;
+        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
+        let found = probe::probe(&spec, &scratch, &self.timeouts, ledger, starter).await;
         tracing::info!(backend = id, status = ?found.status, "probed");
         let catalogue = self.snapshot.borrow().catalogue(id).cloned();
         // A failed probe does not take the models away: they are still the right names for what
@@ -389,12 +418,16 @@ struct Stored {
     catalogue: Catalogue,
 }
 
-fn with_stored(spec: AgentSpec, stored: &HashMap<String, Stored>) -> Backend {
+fn with_stored(
+    spec: AgentSpec,
+    stored: &HashMap<String, Stored>,
+    starter: &dyn Starter,
+) -> Backend {
     let catalogue = stored
         .get(&spec.id)
         .filter(|s| s.command == spec.command)
         .map(|s| s.catalogue.clone());
-    let status = match (spec.find_program(), &catalogue) {
+    let status = match (starter.find(&spec), &catalogue) {
         (Err(reason), _) => Status::Unavailable(reason),
         (Ok(_), Some(_)) => Status::Connected,
         (Ok(_), None) => Status::Probing,

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Catalogue, ModelInfo, Status, SwitchMethod};
 use crate::agent::Timeouts;
@@ -12,7 +14,7 @@ use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
 use crate::agent::pool::last_words;
-use crate::agent::process;
+use crate::agent::process::Starter;
 use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 
@@ -49,8 +51,9 @@ pub async fn probe(
     scratch: &Path,
     timeouts: &Timeouts,
     ledger: &dyn Ledger,
+    starter: &dyn Starter,
 ) -> Found {
-    if let Err(reason) = spec.find_program() {
+    if let Err(reason) = starter.find(spec) {
         return Found::unavailable(reason);
     }
     if let Err(error) = tokio::fs::create_dir_all(scratch).await {
@@ -60,7 +63,7 @@ pub async fn probe(
         ));
     }
     let launch = spec.launch(spec.models.first().map_or("", String::as_str), "probe");
-    let (process, pipes) = match process::spawn(&launch, scratch, timeouts.end) {
+    let (process, pipes) = match starter.start(&launch, scratch, timeouts.end) {
         Ok(started) => started,
         Err(error) => {
             let command = launch.command.join(" ");
@@ -70,12 +73,12 @@ pub async fn probe(
             ));
         }
     };
-    ledger.started(process.pid, process.started_at_s, &spec.id);
+    process.note_start(ledger, &spec.id);
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let found = ask(spec, &connection, scratch, timeouts).await;
     connection.close();
     process.end().await;
-    ledger.ended(process.pid);
+    process.note_end(ledger);
     let failure = match found {
         Ok(found) => return found,
         Err(failure) => failure,

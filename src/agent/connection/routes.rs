@@ -1,0 +1,162 @@
+//! Who waits for what an agent sends: callers for replies, sessions for everything else.
+
+use std::collections::{HashMap, VecDeque};
+
+use tokio::sync::oneshot;
+
+use super::inbox::{Inbox, InboxSender, NotTaken, RawReply, Waiting, inbox};
+
+/// Updates kept for a native session that nobody knows yet: agents send some before their reply.
+const EARLY_MESSAGES: usize = 64;
+/// What they may take together, in bytes.
+const EARLY_MAX_BYTES: usize = 1024 * 1024;
+/// Unknown native sessions for which that is done.
+const EARLY_SESSIONS: usize = 16;
+
+/// Who waits for a reply.
+pub(super) enum Pending {
+    /// The caller of a method.
+    Call(oneshot::Sender<RawReply>),
+    /// The inbox of a native session: it is the reply to its prompt.
+    Prompt { native_session: String },
+}
+
+/// Updates for a native session that nobody reads yet.
+struct Early {
+    native_session: String,
+    messages: Vec<Waiting>,
+    bytes: usize,
+}
+
+/// Everybody who waits.
+pub(super) struct Routes {
+    /// `None` once the agent is gone.
+    pending: Option<HashMap<u64, Pending>>,
+    /// `None` in place of an inbox that has overflowed.
+    inboxes: HashMap<String, Option<InboxSender>>,
+    early: VecDeque<Early>,
+}
+
+impl Routes {
+    /// Nobody waits yet.
+    pub(super) fn new() -> Self {
+        Self {
+            pending: Some(HashMap::new()),
+            inboxes: HashMap::new(),
+            early: VecDeque::new(),
+        }
+    }
+
+    /// Notes who waits for a reply; false when the agent is gone.
+    pub(super) fn await_reply(&mut self, id: u64, pending: Pending) -> bool {
+        match &mut self.pending {
+            Some(waiting) => {
+                waiting.insert(id, pending);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Who waits for this reply; nobody waits for it afterwards.
+    pub(super) fn take_pending(&mut self, id: u64) -> Option<Pending> {
+        self.pending.as_mut()?.remove(&id)
+    }
+
+    /// How many replies are waited for.
+    #[cfg(test)]
+    pub(super) fn pending_count(&self) -> usize {
+        self.pending.as_ref().map_or(0, HashMap::len)
+    }
+
+    /// Gives a native session a new inbox, with what was sent early.
+    pub(super) fn attach(&mut self, native_session: &str) -> Inbox {
+        // The reply to a prompt of an earlier inbox must not end a turn of this one.
+        self.detach(native_session);
+        let (sender, receiver) = inbox();
+        let early = self
+            .early
+            .iter()
+            .position(|early| early.native_session == native_session);
+        let early = early.and_then(|at| self.early.remove(at));
+        for message in early.into_iter().flat_map(|early| early.messages) {
+            // They are far fewer than an inbox takes, and its reader is in this very function.
+            let _taken = sender.push(message);
+        }
+        if self.pending.is_some() {
+            self.inboxes.insert(native_session.to_owned(), Some(sender));
+        }
+        receiver
+    }
+
+    /// Takes a native session's inbox away, and with it the reply that it waits for.
+    pub(super) fn detach(&mut self, native_session: &str) {
+        self.inboxes.remove(native_session);
+        if let Some(pending) = &mut self.pending {
+            pending.retain(|_, waiting| {
+                !matches!(waiting, Pending::Prompt { native_session: of } if of == native_session)
+            });
+        }
+    }
+
+    /// Gives a message to its native session; false when nobody reads for that session.
+    pub(super) fn deliver(&mut self, native_session: &str, message: Waiting) -> bool {
+        let Some(inbox) = self.inboxes.get_mut(native_session) else {
+            return self.keep_early(native_session, message);
+        };
+        let Some(sender) = inbox else {
+            return false;
+        };
+        match sender.push(message) {
+            Ok(()) => true,
+            Err(NotTaken::Unread) => false,
+            Err(NotTaken::Overflow) => {
+                tracing::warn!(
+                    target: "baton::acp",
+                    native_session,
+                    "an agent sends more than is read; its session is cut off"
+                );
+                if let Some(sender) = inbox.take() {
+                    sender.overflow();
+                }
+                false
+            }
+        }
+    }
+
+    fn keep_early(&mut self, native_session: &str, message: Waiting) -> bool {
+        if self.pending.is_none() || !matches!(message, Waiting::Update(_)) {
+            return false;
+        }
+        let known = self
+            .early
+            .iter()
+            .position(|early| early.native_session == native_session);
+        let at = known.unwrap_or_else(|| {
+            if self.early.len() == EARLY_SESSIONS {
+                self.early.pop_front();
+            }
+            self.early.push_back(Early {
+                native_session: native_session.to_owned(),
+                messages: Vec::new(),
+                bytes: 0,
+            });
+            self.early.len() - 1
+        });
+        let early = &mut self.early[at];
+        let bytes = message.bytes();
+        if early.messages.len() < EARLY_MESSAGES && early.bytes + bytes <= EARLY_MAX_BYTES {
+            early.bytes += bytes;
+            early.messages.push(message);
+        }
+        true
+    }
+
+    /// The agent is gone: ends every inbox and every wait for a reply.
+    pub(super) fn close(&mut self) {
+        // Dropping the senders is what tells those who wait.
+        self.pending = None;
+        self.inboxes.clear();
+        self.early.clear();
+    }
+}

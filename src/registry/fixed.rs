@@ -1,0 +1,32 @@
+//! A registry of what is known already.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+
+use super::{Registry, Snapshot};
+use crate::agent::Timeouts;
+use crate::agent::process::Processes;
+use crate::process_group::NoLedger;
+use crate::store::Store;
+
+impl Registry {
+    /// A registry that shows this and never probes anything: for tests and benchmarks, which know what
+    /// their agents offer.
+    pub fn fixed(snapshot: Snapshot, store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            snapshot: watch::Sender::new(Arc::new(snapshot)),
+            // A backend without an entry is not probed.
+            probes: HashMap::new(),
+            store,
+            ledger: Arc::new(NoLedger),
+            timeouts: Timeouts::default(),
+            scratch: PathBuf::new(),
+            configured_model: None,
+            setting_defaults: Mutex::new(()),
+            starter: Arc::new(Processes),
+        })
+    }
+}
