@@ -1,11 +1,13 @@
 //! The ACP calls that Baton makes, over a [`Connection`].
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_client_protocol_schema::v1::InitializeResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::commands::{self, AgentCommand};
 use super::connection::{CallError, Connection, Inbound, Inbox};
@@ -48,9 +50,6 @@ pub struct AgentInfo {
     /// How a user signs in, in the agent's words.
     pub sign_in: Vec<String>,
 }
-
-/// What an agent sends about one native session.
-pub type Inbox = mpsc::Receiver<Inbound>;
 
 /// A native session that was just opened.
 #[derive(Debug)]
@@ -271,14 +270,21 @@ pub async fn draining<T>(
     }
 }
 
+/// A choice that was sent and whose reply was not awaited to its end: what is chosen is not known until
+/// it has come.
+pub type Outstanding = Option<JoinHandle<Result<Value, CallError>>>;
+
 /// Chooses a value and takes the reply's complete list as the truth.
 ///
-/// The value is checked against what is on offer beforehand, because several agents accept any text.
+/// The value is checked against what is on offer beforehand, because several agents accept any text. Given
+/// up in the middle, the call goes on in `outstanding`: an agent may deal with two at the same time, so a
+/// further choice has to wait for it.
 ///
 /// # Errors
 /// When the value is not on offer, the agent refuses it, or reports another one afterwards.
 pub async fn choose(
-    connection: &Connection,
+    connection: &Arc<Connection>,
+    outstanding: &mut Outstanding,
     native_session: &str,
     options: &mut Options,
     kind: Kind,
@@ -312,14 +318,16 @@ pub async fn choose(
             json!({ "sessionId": native_session, "modeId": value }),
         ),
     };
-    let reply = connection
-        .call(method, params, timeout)
-        .await
-        .map_err(|error| SwitchError::Call {
-            what,
-            wanted: value.to_owned(),
-            error,
-        })?;
+    let caller = Arc::clone(connection);
+    let call = async move { caller.call(method, params, timeout).await };
+    let reply = outstanding.insert(tokio::spawn(call)).await;
+    *outstanding = None;
+    let reply = reply.unwrap_or(Err(CallError::Closed));
+    let reply = reply.map_err(|error| SwitchError::Call {
+        what,
+        wanted: value.to_owned(),
+        error,
+    })?;
     if !options.read_config_options(&reply) {
         options.note_current(kind, value);
     }

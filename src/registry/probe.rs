@@ -235,8 +235,10 @@ async fn read_variants(
         if started.elapsed() > VARIANTS_AT_MOST && *model != first {
             continue;
         }
+        let mut outstanding = None;
         let switch = client::choose(
             connection,
+            &mut outstanding,
             &opened.native_session,
             &mut opened.options,
             Kind::Model,

@@ -333,7 +333,7 @@ async fn a_revert_that_a_crash_cuts_off_is_finished_by_the_next_start() {
     let store = server.folder.path().join("data/baton.sqlite");
     let store = rusqlite::Connection::open(store).unwrap();
     let body: String = store
-        .query_row("SELECT body FROM session", [], |row| row.get(0))
+        .query_row("SELECT body FROM session_body", [], |row| row.get(0))
         .unwrap();
     let mut state: Value = serde_json::from_str(&body).unwrap();
     let (from, to) = (
@@ -343,10 +343,7 @@ async fn a_revert_that_a_crash_cuts_off_is_finished_by_the_next_start() {
     assert!(from.is_string() && to.is_string(), "{state}");
     state["past"]["restoring"] = json!({ "from": from, "to": to });
     store
-        .execute(
-            "UPDATE session SET body = ?1, restoring = 1",
-            [state.to_string()],
-        )
+        .execute("UPDATE session_body SET body = ?1", [state.to_string()])
         .unwrap();
     drop(store);
     server.restart().await;

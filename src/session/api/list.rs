@@ -20,7 +20,7 @@ impl Sessions {
             ..query(filter)
         };
         let bodies = self.office.store.sessions(query).await?;
-        self.shown(bodies.unwrap_or_default())
+        Ok(self.shown(bodies.unwrap_or_default()))
     }
 
     /// A page of sessions in the order in which they were made. `None` when the session that the page
@@ -49,19 +49,21 @@ impl Sessions {
         };
         let more = bodies.len() > limit;
         bodies.truncate(limit);
-        Ok(Some((self.shown(bodies)?, more)))
+        Ok(Some((self.shown(bodies), more)))
     }
 
-    fn shown(&self, bodies: Vec<String>) -> Result<Vec<SessionInfo>, Error> {
+    /// One that is damaged does not keep the others from being listed.
+    fn shown(&self, bodies: Vec<String>) -> Vec<SessionInfo> {
         let shown = |body: String| {
-            let state = read_state(&body)?;
-            let info = match self.loaded.peek(&state.id) {
+            let state = read_state(&body)
+                .inspect_err(|error| tracing::error!("left out of a list: {error}"))
+                .ok()?;
+            Some(match self.loaded.peek(&state.id) {
                 Some(cell) => cell.committed().info(),
                 None => stored_info(&state),
-            };
-            Ok(info)
+            })
         };
-        bodies.into_iter().map(shown).collect()
+        bodies.into_iter().filter_map(shown).collect()
     }
 
     /// The sessions that belong to one.
@@ -71,7 +73,7 @@ impl Sessions {
     pub async fn children(&self, id: &SessionId) -> Result<Vec<SessionInfo>, Error> {
         self.loaded.find(id).await?;
         let bodies = self.office.store.children(id).await?;
-        self.shown(bodies)
+        Ok(self.shown(bodies))
     }
 
     /// The sessions of a directory, or of all, that are busy, as OpenCode lists them.

@@ -54,7 +54,10 @@ impl Worker {
         match chosen {
             Ok(()) => Ok(()),
             Err(SwitchError::Call {
-                error: error @ (CallError::Closed | CallError::Timeout { .. }),
+                error:
+                    error @ (CallError::Closed
+                    | CallError::Disconnected { .. }
+                    | CallError::Timeout { .. }),
                 ..
             }) => Err(self.give_up(provider, agent, error).await),
             Err(error) => Err(unknown(format!(
@@ -132,10 +135,7 @@ impl Chooser<'_> {
         selection: &Selection,
         catalogue: &Catalogue,
     ) -> Result<(), SwitchError> {
-        if self.live.uncertain {
-            // What was asked and not awaited may have been done or not: everything is set again.
-            self.live.options.forget_current();
-        }
+        self.await_outstanding().await;
         let mode = mode_id(catalogue, &selection.agent);
         if let Some(mode) = &mode {
             self.choose(Kind::Mode, mode).await?;
@@ -160,18 +160,27 @@ impl Chooser<'_> {
         if let Some(mode) = &mode {
             self.choose(Kind::Mode, mode).await?;
         }
-        self.live.uncertain = false;
         Ok(())
+    }
+
+    /// A choice that was given up in the middle may have been done or not: once its reply is there,
+    /// everything is set again.
+    async fn await_outstanding(&mut self) {
+        let live = &mut *self.live;
+        if let Some(call) = live.outstanding.as_mut() {
+            let _whatever = client::draining(&mut live.inbox, call, drop).await;
+            live.outstanding = None;
+            live.options.forget_current();
+        }
     }
 
     async fn choose(&mut self, kind: Kind, value: &str) -> Result<(), SwitchError> {
         let timeout = self.tools.settings.timeouts.switch;
         let live = &mut *self.live;
-        // Until everything is chosen: this may be given up at any await.
-        live.uncertain = true;
         let connection = Arc::clone(&live.agent.connection);
         let choice = client::choose(
             &connection,
+            &mut live.outstanding,
             &live.native_session,
             &mut live.options,
             kind,

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::Worker;
 use super::handover::Rendered;
-use crate::agent::client::{self, AUTH_REQUIRED, Inbox, Opened, Reopen};
-use crate::agent::connection::CallError;
+use crate::agent::client::{self, AUTH_REQUIRED, Opened, Outstanding, Reopen};
+use crate::agent::connection::{CallError, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease, StartError, quoted};
 use crate::opencode::Selection;
@@ -56,8 +56,7 @@ pub(super) struct Live {
     /// What the agent still says by itself at the beginning of its native session.
     greeting: Option<String>,
     pub(super) options: Options,
-    /// A choice was sent and its reply was not awaited: what the options say may not be so.
-    pub(super) uncertain: bool,
+    pub(super) outstanding: Outstanding,
     pub(super) seen_turn: u64,
     /// What the native session has cost so far, as the agent counts it.
     pub(super) cost: f64,
@@ -90,7 +89,7 @@ impl Live {
             inbox,
             greeting,
             options,
-            uncertain: false,
+            outstanding: None,
             seen_turn,
             cost: 0.0,
             quiet: false,
@@ -275,7 +274,7 @@ impl Worker {
         error: CallError,
     ) -> Result<(), MessageError> {
         let again = !self.not_reopened.insert(provider.to_owned());
-        if again || error != CallError::Closed {
+        if again || !error.is_gone() {
             let provider = vec![provider.to_owned()];
             let forgotten = self.persist(move |draft| {
                 draft.forget_binding(&provider);
@@ -283,7 +282,7 @@ impl Worker {
             });
             let _deleted = forgotten.await;
         }
-        if error == CallError::Closed {
+        if error.is_gone() {
             return Err(call_error(provider, agent, error).await);
         }
         tracing::warn!(backend = provider, "a native session was given up: {error}");
@@ -352,7 +351,9 @@ pub(super) async fn call_error(provider: &str, agent: &Agent, error: CallError) 
         CallError::Closed => MessageError::UnknownError {
             message: format!("Backend \"{provider}\": {}", agent.obituary().await),
         },
-        CallError::Timeout { .. } => {
+        CallError::Timeout { .. }
+        | CallError::Disconnected { .. }
+        | CallError::Malformed { .. } => {
             let said = quoted(&agent.process.stderr.quote());
             MessageError::UnknownError {
                 message: format!("Backend \"{provider}\": {error}{said}"),

@@ -72,6 +72,15 @@ impl Worker {
                 };
                 let _gone = live.agent.connection.respond(id, nobody).await;
             }
+            // Its native session is opened again when it is needed.
+            Inbound::Overflowed { limit_bytes } => {
+                tracing::warn!(
+                    backend,
+                    limit_bytes,
+                    "an agent said too much between two turns"
+                );
+                self.lives.remove(backend);
+            }
             Inbound::PromptReply(_) => {
                 tracing::debug!(backend, "a prompt was answered after its turn had ended")
             }

@@ -289,6 +289,10 @@ impl Worker {
                         outcome.ended = Ended::Replied(reply);
                         return outcome;
                     }
+                    Some(Inbound::Overflowed { .. }) => {
+                        outcome.ended = Ended::Flooded;
+                        return outcome;
+                    }
                     None => return outcome,
                 },
                 _ = flush.tick() => {
