@@ -7,13 +7,16 @@ pub mod part;
 pub mod prompt;
 pub mod prompt_async;
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::FromRequestParts;
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
@@ -29,10 +32,33 @@ use crate::session::Answer;
 /// proxies give up a response of which they see nothing for minutes, and JSON may begin with blanks.
 const BLANK_EVERY: Duration = Duration::from_secs(15);
 
-/// The events of an answer are this much ahead of the response that ends it, where anybody reads events.
-/// `opencode run --attach` prints what came on the one connection until the response is there on the other, and
-/// ends: with both at once it would now and then print nothing.
+/// The events of an answer are this much ahead of the response that ends it, for a client that needs it.
 const EVENTS_AHEAD: Duration = Duration::from_millis(100);
+/// How that client names itself: `opencode run --attach` prints what came on the one connection until the
+/// response is there on the other, and ends. With both at once it would now and then print nothing.
+const OPENCODE_AGENT: &str = "opencode/";
+
+/// How far the events of an answer have to be ahead of the response that ends it.
+#[derive(Debug, Clone, Copy)]
+pub struct EventsAhead(Duration);
+
+impl<S: Sync> FromRequestParts<S> for EventsAhead {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let agent = parts.headers.get(USER_AGENT);
+        let needs = agent.is_some_and(|a| a.as_bytes().starts_with(OPENCODE_AGENT.as_bytes()));
+        Ok(Self(if needs { EVENTS_AHEAD } else { Duration::ZERO }))
+    }
+}
+
+impl EventsAhead {
+    async fn wait(self, bus: &Bus) {
+        if !self.0.is_zero() && bus.is_attended() {
+            tokio::time::sleep(self.0).await;
+        }
+    }
+}
 
 /// Marks a response that has to leave as it comes: compression would hold the blanks back.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +76,13 @@ pub(super) fn with_parts(answer: Answer) -> MessageWithParts {
 pub(super) async fn when_answered<T: Serialize + 'static>(
     state: &Shared,
     session: &SessionId,
+    ahead: EventsAhead,
     mut answer: oneshot::Receiver<Answer>,
     shape: fn(Answer) -> T,
 ) -> Result<Response, Problem> {
     match tokio::time::timeout(BLANK_EVERY, &mut answer).await {
         Ok(Ok(answer)) => {
-            let_events_ahead(&state.bus).await;
+            ahead.wait(&state.bus).await;
             Ok(Json(shape(answer)).into_response())
         }
         Ok(Err(_)) if *state.stopping.borrow() => Err(Problem::shutting_down()),
@@ -68,7 +95,7 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
         }
         Err(_) => {
             let bus = Arc::clone(&state.bus);
-            let body = Body::from_stream(with_blanks(bus, answer, shape, BLANK_EVERY));
+            let body = Body::from_stream(with_blanks(bus, ahead, answer, shape, BLANK_EVERY));
             let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
             response.extensions_mut().insert(Uncompressed);
             Ok(response)
@@ -76,14 +103,9 @@ pub(super) async fn when_answered<T: Serialize + 'static>(
     }
 }
 
-async fn let_events_ahead(bus: &Bus) {
-    if bus.is_attended() {
-        tokio::time::sleep(EVENTS_AHEAD).await;
-    }
-}
-
 fn with_blanks<T: Serialize + 'static>(
     bus: Arc<Bus>,
+    ahead: EventsAhead,
     answer: oneshot::Receiver<Answer>,
     shape: fn(Answer) -> T,
     every: Duration,
@@ -101,7 +123,7 @@ fn with_blanks<T: Serialize + 'static>(
             match tokio::time::timeout(every, &mut answer).await {
                 Err(_) => Some((Ok(blank), (Some(answer), false))),
                 Ok(Ok(answer)) => {
-                    let_events_ahead(&bus).await;
+                    ahead.wait(&bus).await;
                     let json = serde_json::to_vec(&shape(answer));
                     Some((
                         json.map(Bytes::from).map_err(io::Error::other),
@@ -117,6 +139,7 @@ fn with_blanks<T: Serialize + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
     use futures_util::StreamExt;
 
     use super::*;
@@ -130,13 +153,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn events_are_ahead_of_the_response_where_anybody_reads_them() {
+    async fn events_are_ahead_of_the_response_for_the_client_that_needs_it() {
         let bus = a_bus();
         let start = tokio::time::Instant::now();
-        let_events_ahead(&bus).await;
-        assert_eq!(start.elapsed(), Duration::ZERO, "nobody waits for it");
+        let of = async |agent: &str| {
+            let request = Request::builder().header(USER_AGENT, agent).body(());
+            let (mut parts, ()) = request.expect("a request").into_parts();
+            let Ok(ahead) = EventsAhead::from_request_parts(&mut parts, &()).await;
+            ahead
+        };
+        of("opencode/1.18.33").await.wait(&bus).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "nobody reads events");
         let _attendance = bus.attend();
-        let_events_ahead(&bus).await;
+        of("curl/8.0").await.wait(&bus).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "others do not pay");
+        of("opencode/1.18.33").await.wait(&bus).await;
         assert!(start.elapsed() >= EVENTS_AHEAD);
     }
 
@@ -176,6 +207,7 @@ mod tests {
         let every = Duration::from_millis(5);
         let mut stream = Box::pin(with_blanks(
             a_bus(),
+            EventsAhead(Duration::ZERO),
             answer,
             |answer| answer.message.model_id,
             every,
@@ -197,7 +229,13 @@ mod tests {
     async fn a_late_answer_that_never_comes_breaks_the_body_off() {
         let (sender, answer) = oneshot::channel::<Answer>();
         let every = Duration::from_secs(60);
-        let mut stream = Box::pin(with_blanks(a_bus(), answer, |_| true, every));
+        let mut stream = Box::pin(with_blanks(
+            a_bus(),
+            EventsAhead(Duration::ZERO),
+            answer,
+            |_| true,
+            every,
+        ));
         assert!(stream.next().await.expect("a blank").is_ok());
         drop(sender);
         assert!(stream.next().await.expect("the end").is_err());

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{when_answered, with_parts};
+use super::{EventsAhead, when_answered, with_parts};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
@@ -107,6 +107,7 @@ pub async fn prompt(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
+    ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
     let prompt = parse(&body.fields(FIELDS)?)?;
@@ -115,7 +116,7 @@ pub async fn prompt(
         .prompt(&path.session, prompt, client.by(Source::Message))
         .await?;
     match admitted.answer {
-        Some(answer) => when_answered(&state, &path.session, answer, with_parts).await,
+        Some(answer) => when_answered(&state, &path.session, ahead, answer, with_parts).await,
         None => Ok(Json(admitted.message).into_response()),
     }
 }

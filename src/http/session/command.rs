@@ -10,7 +10,7 @@ use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
 use crate::http::message::prompt::{PART_FIELDS, PARTS_MAX, file_part};
-use crate::http::message::{when_answered, with_parts};
+use crate::http::message::{EventsAhead, when_answered, with_parts};
 use crate::http::responses::{
     MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, UnknownCommand,
 };
@@ -81,13 +81,14 @@ pub async fn command(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
+    ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
     let call = parse(&body.fields(FIELDS)?)?;
     let client = client.by(Source::Command).client;
     let admitted = state.sessions.command(&path.session, call, client).await?;
     match admitted.answer {
-        Some(answer) => when_answered(&state, &path.session, answer, with_parts).await,
+        Some(answer) => when_answered(&state, &path.session, ahead, answer, with_parts).await,
         None => Ok(Json(admitted.message).into_response()),
     }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::command::builtin;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
-use crate::http::message::when_answered;
+use crate::http::message::{EventsAhead, when_answered};
 use crate::http::responses::{
     MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable,
 };
@@ -59,6 +59,7 @@ pub async fn init(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
+    ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
     let fields = body.fields(FIELDS)?;
@@ -73,7 +74,7 @@ pub async fn init(
         .prompt(&path.session, prompt, client.by(Source::Init))
         .await?;
     match admitted.answer {
-        Some(answer) => when_answered(&state, &path.session, answer, |_| true).await,
+        Some(answer) => when_answered(&state, &path.session, ahead, answer, |_| true).await,
         None => Ok(Json(true).into_response()),
     }
 }

@@ -9,7 +9,7 @@ use crate::http::error::Problem;
 use crate::http::extract::{Body, SessionPath};
 use crate::http::fields::Fields;
 use crate::http::message::prompt::PromptModel;
-use crate::http::message::{when_answered, with_parts};
+use crate::http::message::{EventsAhead, when_answered, with_parts};
 use crate::http::responses::{BusyOrExists, NotJson, NotThere, Stopping, TooLarge, Unselectable};
 use crate::http::selection;
 use crate::http::state::Shared;
@@ -56,11 +56,12 @@ pub struct ShellInput {
 pub async fn shell(
     State(state): State<Shared>,
     path: SessionPath,
+    ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
     let line = parse(&body.fields(FIELDS)?)?;
     let answer = state.sessions.shell(&path.session, line).await?;
-    when_answered(&state, &path.session, answer, with_parts).await
+    when_answered(&state, &path.session, ahead, answer, with_parts).await
 }
 
 fn parse(body: &Fields<'_>) -> Result<ShellLine, Problem> {

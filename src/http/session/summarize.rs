@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Body, SessionPath};
-use crate::http::message::when_answered;
+use crate::http::message::{EventsAhead, when_answered};
 use crate::http::responses::{NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable};
 use crate::http::state::Shared;
 use crate::registry::ModelWish;
@@ -53,6 +53,7 @@ pub struct SummarizeInput {
 pub async fn summarize(
     State(state): State<Shared>,
     path: SessionPath,
+    ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
     let fields = body.fields(FIELDS)?;
@@ -65,7 +66,7 @@ pub async fn summarize(
     match answer {
         Some(answer) => {
             let done = |answer: crate::session::Answer| answer.message.error.is_none();
-            when_answered(&state, &path.session, answer, done).await
+            when_answered(&state, &path.session, ahead, answer, done).await
         }
         None => Ok(Json(true).into_response()),
     }
