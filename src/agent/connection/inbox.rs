@@ -55,7 +55,9 @@ pub(super) enum Waiting {
         params: Box<RawValue>,
     },
     Reply(RawReply),
-    Overflowed,
+    Overflowed {
+        limit_bytes: usize,
+    },
 }
 
 /// A reply as it waits.
@@ -86,7 +88,7 @@ impl Waiting {
             Self::Update(update) => update.get().len(),
             Self::Request { params, .. } => params.get().len(),
             Self::Reply(reply) => length(&reply.result) + length(&reply.error),
-            Self::Overflowed => 0,
+            Self::Overflowed { .. } => 0,
         };
         json + MESSAGE_OVERHEAD_BYTES
     }
@@ -117,9 +119,7 @@ impl Waiting {
                     })
                 })))
             }
-            Self::Overflowed => Some(Inbound::Overflowed {
-                limit_bytes: INBOX_MAX_BYTES,
-            }),
+            Self::Overflowed { limit_bytes } => Some(Inbound::Overflowed { limit_bytes }),
         }
     }
 }
@@ -151,6 +151,7 @@ impl Inbox {
 pub(super) struct InboxSender {
     queue: mpsc::UnboundedSender<Waiting>,
     waiting_bytes: Arc<AtomicUsize>,
+    limit_bytes: usize,
 }
 
 /// Why an inbox does not take a message.
@@ -162,13 +163,14 @@ pub(super) enum NotTaken {
     Unread,
 }
 
-/// A new inbox and its other end.
-pub(super) fn inbox() -> (InboxSender, Inbox) {
+/// A new inbox with this budget, and its other end.
+pub(super) fn inbox(limit_bytes: usize) -> (InboxSender, Inbox) {
     let (sender, queue) = mpsc::unbounded_channel();
     let waiting_bytes = Arc::new(AtomicUsize::new(0));
     let sender = InboxSender {
         queue: sender,
         waiting_bytes: Arc::clone(&waiting_bytes),
+        limit_bytes,
     };
     (
         sender,
@@ -185,7 +187,7 @@ impl InboxSender {
         let bytes = message.bytes();
         let before = self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
         // What comes into an empty inbox is within the limit of a line.
-        if before > 0 && before + bytes > INBOX_MAX_BYTES {
+        if before > 0 && before + bytes > self.limit_bytes {
             return Err(NotTaken::Overflow);
         }
         self.queue.send(message).map_err(|_| NotTaken::Unread)
@@ -194,6 +196,7 @@ impl InboxSender {
     /// Ends the inbox: its reader gets what waits, the cause, and nothing more.
     pub(super) fn overflow(self) {
         // Its reader may have gone in the meantime.
-        let _unread = self.queue.send(Waiting::Overflowed);
+        let limit_bytes = self.limit_bytes;
+        let _unread = self.queue.send(Waiting::Overflowed { limit_bytes });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::inbox::{Inbox, InboxSender, NotTaken, RawReply, Waiting, inbox};
+use super::inbox::{INBOX_MAX_BYTES, Inbox, InboxSender, NotTaken, RawReply, Waiting, inbox};
 
 /// Updates kept for a native session that nobody knows yet: agents send some before their reply.
 const EARLY_MESSAGES: usize = 64;
@@ -35,12 +35,15 @@ pub(super) struct Routes {
     /// `None` in place of an inbox that has overflowed.
     inboxes: HashMap<String, Option<InboxSender>>,
     early: VecDeque<Early>,
+    /// The budget of each inbox, in bytes; tests have a smaller one.
+    pub(super) inbox_max_bytes: usize,
 }
 
 impl Routes {
     /// Nobody waits yet.
     pub(super) fn new() -> Self {
         Self {
+            inbox_max_bytes: INBOX_MAX_BYTES,
             pending: Some(HashMap::new()),
             inboxes: HashMap::new(),
             early: VecDeque::new(),
@@ -73,7 +76,7 @@ impl Routes {
     pub(super) fn attach(&mut self, native_session: &str) -> Inbox {
         // The reply to a prompt of an earlier inbox must not end a turn of this one.
         self.detach(native_session);
-        let (sender, receiver) = inbox();
+        let (sender, receiver) = inbox(self.inbox_max_bytes);
         let early = self
             .early
             .iter()

@@ -9,6 +9,8 @@ use super::*;
 
 /// What a pipe of these tests holds, in bytes; that of a process holds as much.
 const PIPE_BYTES: usize = 64 * 1024;
+/// The budget of an inbox here, in bytes.
+const BUDGET_BYTES: usize = 1024 * 1024;
 /// Longer than anything in here takes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -25,7 +27,9 @@ fn pair() -> (Arc<Connection>, Peer) {
         stdin: BufReader::new(agent_stdin).lines(),
         stdout: agent_stdout,
     };
-    (Connection::open(stdin, stdout), peer)
+    let connection = Connection::open(stdin, stdout);
+    connection.routes().inbox_max_bytes = BUDGET_BYTES;
+    (connection, peer)
 }
 
 impl Peer {
@@ -89,8 +93,8 @@ async fn a_session_that_nobody_reads_does_not_hold_up_the_others() {
     let (mut wet, mut dry) = (connection.attach("wet"), connection.attach("dry"));
     connection.prompt("wet", Vec::new()).await.expect("sent");
     connection.prompt("dry", Vec::new()).await.expect("sent");
-    let drop_of_the_flood = "x".repeat(1024 * 1024);
-    for _ in 0..=INBOX_MAX_BYTES / drop_of_the_flood.len() {
+    let drop_of_the_flood = "x".repeat(BUDGET_BYTES / 64);
+    for _ in 0..=BUDGET_BYTES / drop_of_the_flood.len() {
         peer.update("wet", &drop_of_the_flood).await;
     }
     peer.reply().await;
@@ -103,14 +107,14 @@ async fn a_session_that_nobody_reads_does_not_hold_up_the_others() {
         match wet.recv().await {
             Some(Inbound::Update(update)) => kept_bytes += update.to_string().len(),
             Some(Inbound::Overflowed { limit_bytes }) => {
-                assert_eq!(limit_bytes, INBOX_MAX_BYTES);
+                assert_eq!(limit_bytes, BUDGET_BYTES);
                 break;
             }
             other => panic!("neither an update nor the end: {other:?}"),
         }
         messages += 1;
     }
-    assert!(messages > 60 && kept_bytes <= INBOX_MAX_BYTES, "{messages}");
+    assert!(messages > 60 && kept_bytes <= BUDGET_BYTES, "{messages}");
     assert!(wet.recv().await.is_none(), "that was the end of it");
 
     // The same native session can be used again.
@@ -123,7 +127,7 @@ async fn a_session_that_nobody_reads_does_not_hold_up_the_others() {
 async fn what_is_read_counts_no_more() {
     let (connection, mut peer) = pair();
     let mut inbox = connection.attach("s");
-    let text = "x".repeat(INBOX_MAX_BYTES / 4);
+    let text = "x".repeat(BUDGET_BYTES / 4);
     for _ in 0..5 {
         peer.update("s", &text).await;
         assert_eq!(text_of(inbox.recv().await).len(), text.len());
@@ -230,12 +234,10 @@ async fn an_agent_that_reads_slowly_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn more_than_an_agent_may_have_waiting_disconnects_it() {
     let (connection, _peer) = pair();
-    let big = || json!({ "text": "x".repeat(OUTBOX_MAX_BYTES / 2) });
-    for _ in 0..2 {
-        // Nothing is written in between: the writer has had no turn.
-        connection.notify("x", big()).await.expect("queued");
-    }
-    let error = connection.notify("x", big()).await;
+    // Nothing is written in between: the writer has had no turn. One message may be too long.
+    let big = "x".repeat(OUTBOX_MAX_BYTES + 1);
+    assert_eq!(connection.outbox.push(big), Ok(()));
+    let error = connection.notify("x", Value::Null).await;
     assert!(matches!(error, Err(CallError::Disconnected { why }) if why.contains("too slowly")));
 }
 
