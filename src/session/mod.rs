@@ -38,6 +38,7 @@ use work::{Told, Tools};
 
 pub use api::command::CommandCall;
 pub use api::prompt::Admitted;
+pub use api::read::StoredMessage;
 pub use api::shell::ShellLine;
 pub use cell::Answer;
 pub use conversation::handoff;

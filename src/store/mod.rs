@@ -261,6 +261,8 @@ pub struct MessageRow {
     pub session: SessionId,
     /// Its place.
     pub key: MessageKey,
+    /// Whether the answer is still being written.
+    pub open: bool,
     /// The message.
     pub body: String,
     /// Its parts, in order.

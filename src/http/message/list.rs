@@ -1,8 +1,7 @@
 //! `GET /session/{sessionID}/message`.
 
-use axum::Json;
 use axum::extract::{OriginalUri, State};
-use axum::http::header::LINK;
+use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +14,7 @@ use crate::http::state::Shared;
 use crate::opencode::id::InvalidId;
 use crate::opencode::message::Message;
 use crate::opencode::{MessageId, MessageWithParts};
+use crate::session::StoredMessage;
 
 /// Where an answer says how to go on to older messages.
 pub const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
@@ -47,7 +47,7 @@ pub async fn list(
     path: SessionPath,
     params: Params,
     OriginalUri(uri): OriginalUri,
-) -> Result<(HeaderMap, Json<Vec<MessageWithParts>>), Problem> {
+) -> Result<(HeaderMap, String), Problem> {
     let limit = params.unsigned("limit")?.filter(|limit| *limit > 0);
     let before = params.id("before", read_cursor)?;
     // One more tells whether there are older ones.
@@ -61,11 +61,24 @@ pub async fn list(
         && messages.len() as u64 > limit
     {
         messages.remove(0);
-        headers = messages
-            .first()
-            .map_or(headers, |oldest| next(&oldest.info, limit, &uri));
+        if let Some(oldest) = messages.first() {
+            headers = next(&oldest.info()?, limit, &uri);
+        }
     }
-    Ok((headers, Json(messages)))
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((headers, list_of(&messages)))
+}
+
+fn list_of(messages: &[StoredMessage]) -> String {
+    let mut json = String::from("[");
+    for (at, message) in messages.iter().enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        message.write_to(&mut json);
+    }
+    json.push(']');
+    json
 }
 
 /// The headers that lead on to what is older than a message.

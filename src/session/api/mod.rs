@@ -9,7 +9,7 @@ mod edit;
 mod fork;
 mod list;
 pub mod prompt;
-mod read;
+pub mod read;
 mod recorded;
 mod reply;
 pub mod restart;

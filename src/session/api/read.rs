@@ -8,9 +8,10 @@ use crate::opencode::history::{ModelHistory, ModelSwitch};
 use crate::opencode::message::{Message, MessageWithParts};
 use crate::opencode::{MessageId, Session as SessionInfo, SessionId};
 use crate::session::cell::{Cell, Committed};
+use crate::session::conversation::to_json;
 use crate::session::conversation::transcript::{self, Stored};
 use crate::session::{Error, Sessions};
-use crate::store::{MessageRange, StoreError};
+use crate::store::{MessageRange, MessageRow, StoreError};
 
 impl Sessions {
     /// A session.
@@ -73,7 +74,8 @@ impl Sessions {
         Ok(switches)
     }
 
-    /// Messages, oldest first: the newest `limit` of those before `before`.
+    /// Messages, oldest first: the newest `limit` of those before `before`. They are given as they are
+    /// stored, so that a long conversation is not read only to be written again.
     ///
     /// # Errors
     /// No such session, no such message, or a failing store.
@@ -82,7 +84,7 @@ impl Sessions {
         id: &SessionId,
         limit: Option<u64>,
         before: Option<&MessageId>,
-    ) -> Result<Vec<MessageWithParts>, Error> {
+    ) -> Result<Vec<StoredMessage>, Error> {
         let cell = self.loaded.find(id).await?;
         let before_seq = match before {
             None => None,
@@ -97,8 +99,19 @@ impl Sessions {
             before_seq,
             limit,
         };
-        let stored = self.stored(&cell, range).await?;
-        Ok(stored.into_iter().map(|m| m.message).collect())
+        let rows = self.office.store.messages(id, range).await?;
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows {
+            messages.push(match row.open {
+                false => StoredMessage::from(row),
+                true => {
+                    let mut stored = [transcript::read_one(row)?];
+                    self.bring_up_to_date(&cell, &mut stored).await?;
+                    StoredMessage::from(&stored[0].message)
+                }
+            });
+        }
+        Ok(messages)
     }
 
     /// A message.
@@ -145,6 +158,56 @@ impl Sessions {
             }
         }
         Ok(())
+    }
+}
+
+/// A message as JSON.
+#[derive(Debug, Clone)]
+pub struct StoredMessage {
+    info: String,
+    parts: Vec<String>,
+}
+
+impl From<MessageRow> for StoredMessage {
+    fn from(row: MessageRow) -> Self {
+        Self {
+            info: row.body,
+            parts: row.parts,
+        }
+    }
+}
+
+impl From<&MessageWithParts> for StoredMessage {
+    fn from(message: &MessageWithParts) -> Self {
+        Self {
+            info: to_json(&message.info),
+            parts: message.parts.iter().map(to_json).collect(),
+        }
+    }
+}
+
+impl StoredMessage {
+    /// The message without its parts.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn info(&self) -> Result<Message, Error> {
+        let read = serde_json::from_str(&self.info);
+        Ok(read.map_err(|error| StoreError::Database(format!("a message is damaged: {error}")))?)
+    }
+
+    /// Writes it as a `MessageWithParts`.
+    pub fn write_to(&self, json: &mut String) {
+        json.push_str("{\"info\":");
+        json.push_str(&self.info);
+        json.push_str(",\"parts\":[");
+        for (at, part) in self.parts.iter().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            json.push_str(part);
+        }
+        json.push_str("]}");
     }
 }
 

@@ -251,6 +251,9 @@ impl Cell {
         self.committed.send_replace(Arc::clone(&committed));
         self.publish(&drafted.events);
         self.office.note_work(self, &committed);
+        if committed.is_urgent() {
+            self.urgent.notify_waiters();
+        }
         for effect in drafted.effects {
             effect();
         }

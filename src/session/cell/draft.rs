@@ -145,6 +145,12 @@ impl Draft {
         Arc::make_mut(&mut self.state)
     }
 
+    /// The same with a state that was made elsewhere.
+    pub(super) fn set_state(&mut self, next: SessionState) {
+        self.state_changed = true;
+        self.state = Arc::new(next);
+    }
+
     /// The session as clients will see it.
     pub fn info(&self) -> SessionInfo {
         info(&self.state, &self.runtime)

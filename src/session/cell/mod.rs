@@ -36,11 +36,12 @@ mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::opencode::session::{
     PendingReason, PendingSelection, RuntimeStatus, SessionRuntime, SessionTime,
@@ -82,6 +83,11 @@ impl Committed {
         info(&self.state, &self.runtime)
     }
 
+    /// Whether something comes before a switch outside of a turn.
+    fn is_urgent(&self) -> bool {
+        !self.runtime.queue.is_empty() || self.runtime.is_deleted()
+    }
+
     /// Whether there is something to do that no worker does yet.
     pub fn has_work(&self) -> bool {
         let waits = !self.runtime.queue.is_empty() || unsettled(&self.state, &self.runtime);
@@ -98,6 +104,8 @@ pub struct Cell {
     office: Arc<Office>,
     committed: watch::Sender<Arc<Committed>>,
     waiting: Mutex<Waiting>,
+    /// Wakes a worker that lets a selection settle: something else comes first.
+    urgent: Notify,
     /// A worker was started and has not left.
     has_worker: AtomicBool,
 }
@@ -146,6 +154,7 @@ impl Cell {
             office,
             committed: watch::Sender::new(Arc::new(committed)),
             waiting: Mutex::default(),
+            urgent: Notify::new(),
             has_worker: AtomicBool::new(false),
         })
     }
@@ -158,6 +167,20 @@ impl Cell {
     /// Watches what is committed. Its `wait_for` looks before it waits, so no change is missed in between.
     pub fn watch(&self) -> watch::Receiver<Arc<Committed>> {
         self.committed.subscribe()
+    }
+
+    /// Waits until a prompt waits or the session was deleted.
+    pub async fn urgent(&self) {
+        let mut urgent = pin!(self.urgent.notified());
+        loop {
+            // Registered before it looks, so that what comes in between is not missed.
+            urgent.as_mut().enable();
+            if self.committed().is_urgent() {
+                return;
+            }
+            urgent.as_mut().await;
+            urgent.set(self.urgent.notified());
+        }
     }
 
     /// Waits until something holds.

@@ -126,7 +126,7 @@ impl Draft {
             let mut next = self.state().clone();
             beside(&mut next);
             if next != *self.state() {
-                *self.state_mut() = next;
+                self.set_state(next);
             }
             return Ok(false);
         };
@@ -135,7 +135,7 @@ impl Draft {
             false => Effective::Immediate,
         };
         beside(&mut next);
-        *self.state_mut() = next;
+        self.set_state(next);
         if let Some(switch) = switch {
             self.note_switch(&switch, caller, effective);
         } else {

@@ -36,6 +36,7 @@ impl Worker {
         let mut watch = cell.watch();
         loop {
             let started = Instant::now();
+            self.settle(&mut target).await;
             let warmed = tokio::select! {
                 biased;
                 // It looks before it waits. What is passed over is given up wherever it stands.
@@ -60,6 +61,27 @@ impl Worker {
         }
     }
 
+    /// Waits until the user has not changed their mind for a moment. It looks from time to time instead of
+    /// being woken by every change: a script that patches in a loop does not pay for the agent.
+    async fn settle(&self, target: &mut Target) {
+        loop {
+            let is_warm = self.lives.contains_key(&target.selection.provider_id);
+            let moment = if is_warm { SETTLE_WARM } else { SETTLE_COLD };
+            let urgent = self.cell.urgent();
+            let stopping = &self.tools.office.stopping;
+            tokio::select! {
+                () = urgent => return,
+                () = stopping.cancelled() => return,
+                () = tokio::time::sleep(moment) => {}
+            }
+            let next = self.cell.committed().state().target();
+            match next {
+                Some(next) if next != *target => *target = next,
+                _ => return,
+            }
+        }
+    }
+
     /// The selection is not applied now: something else comes first, or there is no room for an agent.
     async fn stop_switching(&self, left: Option<Target>) {
         let stopped = self.cell.change(move |draft| {
@@ -70,8 +92,6 @@ impl Worker {
     }
 
     async fn warm(&mut self, target: &Target) -> Warmed {
-        let is_warm = self.lives.contains_key(&target.selection.provider_id);
-        tokio::time::sleep(if is_warm { SETTLE_WARM } else { SETTLE_COLD }).await;
         // A session's first selection was not asked for as a switch.
         let is_first = self.cell.committed().state().revision == 1;
         let agent = match self.start(&target.selection).await {

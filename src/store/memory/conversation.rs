@@ -43,6 +43,7 @@ impl Conversation {
                 turn: message.turn,
                 id: message.id.clone(),
             },
+            open: message.open,
             body: message.body.clone(),
             parts: bodies.collect(),
         }

@@ -1,12 +1,16 @@
 //! Reads conversations, single sessions and what belongs to none.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::opencode::{MessageId, SessionId};
 use crate::store::{MessageKey, MessageRange, MessageRow, ProcessRow, SessionRow, StoreError};
 
 /// Message columns in the order that [`message_row`] takes them.
-const MESSAGE_COLUMNS: &str = "session, seq, turn, id, body";
+const MESSAGE_COLUMNS: &str = "session, seq, turn, id, body, open";
+/// Of more messages than this, the parts are read in one walk instead of by message.
+const READ_BY_MESSAGE_AT_MOST: usize = 8;
 
 pub(super) fn session_id(text: &str) -> Result<SessionId, StoreError> {
     SessionId::parse(text).map_err(|error| StoreError::Database(error.to_string()))
@@ -23,6 +27,7 @@ fn message_row(row: &Row<'_>) -> Result<MessageRow, StoreError> {
             id,
         },
         body: row.get(4)?,
+        open: row.get(5)?,
         parts: Vec::new(),
     })
 }
@@ -40,6 +45,12 @@ fn message_rows(
     while let Some(row) = rows.next()? {
         messages.push(message_row(row)?);
     }
+    if messages.len() > READ_BY_MESSAGE_AT_MOST
+        && messages.iter().all(|m| m.session == messages[0].session)
+    {
+        read_parts_in_one_walk(db, &mut messages)?;
+        return Ok(messages);
+    }
     let mut parts = db.prepare_cached(
         "SELECT body FROM part WHERE session = ?1 AND message = ?2 ORDER BY place",
     )?;
@@ -51,6 +62,27 @@ fn message_rows(
         message.parts = bodies.collect::<Result<_, _>>()?;
     }
     Ok(messages)
+}
+
+/// Ids ascend with time, so that few other messages of the session lie between the first and the last.
+fn read_parts_in_one_walk(db: &Connection, messages: &mut [MessageRow]) -> Result<(), StoreError> {
+    let mut by_id: HashMap<String, &mut MessageRow> = messages
+        .iter_mut()
+        .map(|message| (message.key.id.to_string(), message))
+        .collect();
+    let session = by_id.values().next().map(|m| m.session.to_string());
+    let (first, last) = (by_id.keys().min().cloned(), by_id.keys().max().cloned());
+    let mut parts = db.prepare_cached(
+        "SELECT message, body FROM part WHERE session = ?1 AND message BETWEEN ?2 AND ?3
+         ORDER BY message, place",
+    )?;
+    let mut rows = parts.query(params![session, first, last])?;
+    while let Some(row) = rows.next()? {
+        if let Some(message) = by_id.get_mut(row.get_ref(0)?.as_str().unwrap_or_default()) {
+            message.parts.push(row.get(1)?);
+        }
+    }
+    Ok(())
 }
 
 /// Messages of a session, in order of arrival.

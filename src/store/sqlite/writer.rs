@@ -105,30 +105,14 @@ impl Writer {
         })
     }
 
-    /// Writes a group and commits. A batch that fails is taken back alone. An error is of the whole transaction.
+    /// Writes a group and commits. Without a savepoint for each batch: failures are rare, and then each batch is
+    /// written again alone.
     fn fill_transaction(&self, group: &[Job]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let mut results = Vec::with_capacity(group.len());
-        if let [alone] = group {
-            // Without companions the transaction itself is the savepoint.
-            self.write_batch(&alone.batch)?;
-            results.push(Ok(()));
-        } else {
-            for job in group {
-                self.run_sql("SAVEPOINT batch")?;
-                let result = self.write_batch(&job.batch);
-                if let Err(error) = &result {
-                    // After some errors, such as a full disk, SQLite may have taken back the whole transaction.
-                    if self.connection.is_autocommit() {
-                        return Err(error.clone());
-                    }
-                    self.run_sql("ROLLBACK TO batch")?;
-                }
-                self.run_sql("RELEASE batch")?;
-                results.push(result);
-            }
+        for job in group {
+            self.write_batch(&job.batch)?;
         }
         self.run_sql("COMMIT")?;
-        Ok(results)
+        Ok(vec![Ok(()); group.len()])
     }
 
     fn write_batch(&self, batch: &[Change]) -> Result<(), StoreError> {
