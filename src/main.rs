@@ -100,8 +100,27 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(Stderr::default)
+        // It would report them with eprintln!, which panics when stderr cannot be written.
+        .log_internal_errors(false)
         .init();
+}
+
+/// The standard error, where it can be written: on a full disk, or when its reader is gone, what was to be
+/// logged is lost, and nothing else.
+#[derive(Default)]
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _lost = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        // It has no buffer.
+        Ok(())
+    }
 }
 
 fn print(text: &str) -> ExitCode {

@@ -2,8 +2,9 @@
 //!
 //! [`spec`] says how an agent is started and what must be known about it beforehand; [`process`]
 //! starts and ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
-//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes; [`pool`] shares processes
-//! between sessions. Nothing here knows sessions of Baton, only native sessions of agents.
+//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes;
+//! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
+//! in a test's process. Nothing here knows sessions of Baton, only native sessions of agents.
 
 pub mod client;
 pub mod commands;
@@ -12,6 +13,7 @@ pub mod mock;
 pub mod options;
 pub mod pool;
 pub mod process;
+pub mod scripted;
 pub mod spec;
 
 use std::time::Duration;

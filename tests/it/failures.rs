@@ -1,10 +1,12 @@
-//! Agents that die, never answer, flood, or end a turn in silence.
+//! Agents that die, never answer, flood, or end a turn in silence; and a log that cannot be written.
 
-use reqwest::StatusCode;
+use std::fs::File;
+
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::handoff::pair;
-use crate::harness::{answered, model, text_of};
+use crate::harness::{Log, Options, Server, answered, model, text_of};
 use crate::notice::notices;
 use crate::scripted::{
     IMPATIENT, kill_agent, message_of, scripted, set_faults, talking, try_select,
@@ -227,5 +229,24 @@ async fn an_agent_that_is_not_signed_in_says_what_to_do() {
     assert_eq!(error["data"]["providerID"], "second");
     assert!(message_of(error).contains("sign in"), "{error}");
     assert_eq!(server.say(&session, "model").await, "mock");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_disturbs_nobody() {
+    let full = File::options().write(true).open("/dev/full");
+    let options = Options {
+        arguments: vec!["--agents".into(), "mock".into()],
+        ..Options::default()
+    };
+    let server = Server::start_logging(options, Log::EverythingTo(full.unwrap())).await;
+    let session = server.create().await;
+    // Starting, talking to, switching and losing an agent are all logged.
+    assert_eq!(server.say(&session, "echo one").await, "one");
+    server.select(&session, "mock", "mock-fast").await;
+    server.prompt(&session, "crash", json!({})).await;
+    assert_eq!(server.say(&session, "echo two").await, "two");
+    let (status, _) = server.send(Method::GET, "/opencode/none", None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
     server.stop().await;
 }

@@ -37,6 +37,14 @@ pub struct Options {
     pub arguments: Vec<String>,
 }
 
+/// What a server logs.
+pub enum Log {
+    /// Warnings, to the stderr of the tests.
+    Warnings,
+    /// Everything, to this file.
+    EverythingTo(std::fs::File),
+}
+
 impl Server {
     /// A server with the mock agent only.
     pub async fn start() -> Self {
@@ -49,11 +57,16 @@ impl Server {
 
     /// A server with this configuration.
     pub async fn start_with(options: Options) -> Self {
+        Self::start_logging(options, Log::Warnings).await
+    }
+
+    /// A server with this configuration and log.
+    pub async fn start_logging(options: Options, log: Log) -> Self {
         let folder = tempfile::tempdir().expect("scratch directory");
         std::fs::create_dir(folder.path().join("work")).expect("work directory");
         std::fs::write(folder.path().join("baton.toml"), options.config).expect("config file");
         let mark = format!("{}-{:x}", std::process::id(), rand_number());
-        let (child, url) = launch(folder.path(), &mark, &options.arguments).await;
+        let (child, url) = launch(folder.path(), &mark, &options.arguments, log).await;
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .build()
@@ -80,7 +93,13 @@ impl Server {
 
     /// Starts it again on the same data.
     pub async fn restart(&mut self) {
-        let (child, url) = launch(self.folder.path(), &self.mark, &self.arguments).await;
+        let (child, url) = launch(
+            self.folder.path(),
+            &self.mark,
+            &self.arguments,
+            Log::Warnings,
+        )
+        .await;
         (self.child, self.url) = (child, url);
     }
 
@@ -266,7 +285,7 @@ pub fn text_of(answer: &Value) -> String {
         .collect()
 }
 
-async fn launch(folder: &Path, mark: &str, arguments: &[String]) -> (Child, String) {
+async fn launch(folder: &Path, mark: &str, arguments: &[String], log: Log) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
     command
         .args(["serve", "--port", "0", "--data-dir"])
@@ -278,8 +297,11 @@ async fn launch(folder: &Path, mark: &str, arguments: &[String]) -> (Child, Stri
     command
         .current_dir(folder.join("work"))
         .env(MARK, mark)
-        .env("HOME", folder)
-        .env("BATON_LOG", "baton=warn");
+        .env("HOME", folder);
+    match log {
+        Log::Warnings => command.env("BATON_LOG", "baton=warn"),
+        Log::EverythingTo(file) => command.env("BATON_LOG", "baton=trace").stderr(file),
+    };
     command.stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().expect("baton starts");
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();

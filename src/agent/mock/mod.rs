@@ -7,6 +7,8 @@
 //! wrong on purpose. Its tests parse what it sends with the protocol's published types.
 
 pub mod faults;
+pub mod in_memory;
+pub mod script;
 
 mod commands;
 mod methods;
@@ -26,10 +28,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use faults::{Fault, Without};
+use script::{Reaction, Script};
 use session::Session;
 use wire::{Line, Outgoing, RpcError};
 
@@ -143,6 +147,19 @@ struct Agent {
     pending: Mutex<HashMap<u64, oneshot::Sender<Result<Value, Value>>>>,
     /// The process that `leaves-child` started.
     child: Option<u32>,
+    home: Home,
+}
+
+/// Where the agent lives.
+enum Home {
+    /// It has a process to itself.
+    Process,
+    /// It lives in its client's process, and a test tells it what to do.
+    Memory {
+        /// Becomes `true` when the agent has died.
+        dead: watch::Sender<bool>,
+        script: Arc<Script>,
+    },
 }
 
 /// What a request leads to.
@@ -161,6 +178,18 @@ impl From<Value> for Reply {
             before: Vec::new(),
             after: Vec::new(),
         }
+    }
+}
+
+impl MockArgs {
+    /// Reads the flags of `baton mock-agent`.
+    ///
+    /// # Errors
+    /// When a flag is unknown or lacks its value.
+    pub fn from_flags(flags: &[String]) -> Result<Self, clap::Error> {
+        use clap::{Args, FromArgMatches};
+        let command = Self::augment_args(clap::Command::new("mock-agent").no_binary_name(true));
+        Self::from_arg_matches(&command.try_get_matches_from(flags)?)
     }
 }
 
@@ -191,7 +220,27 @@ impl Agent {
             requests_sent: AtomicU64::new(0),
             pending: Mutex::default(),
             child,
+            home: Home::Process,
         })
+    }
+
+    fn script(&self) -> Option<&Script> {
+        match &self.home {
+            Home::Process => None,
+            Home::Memory { script, .. } => Some(script),
+        }
+    }
+
+    /// Waits until the agent is dead, where somebody could live to see it.
+    async fn died(&self) {
+        match &self.home {
+            Home::Process => std::future::pending().await,
+            Home::Memory { dead, .. } => {
+                let mut dead = dead.subscribe();
+                // An error would mean that the sender is gone; it is in `self`.
+                let _dead = dead.wait_for(|dead| *dead).await;
+            }
+        }
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -228,6 +277,11 @@ impl Agent {
         let id = message.remove("id");
         let params = message.remove("params").unwrap_or(Value::Null);
         let method = message.get("method").and_then(Value::as_str);
+        if let Some(script) = self.script() {
+            let answer = || message.get("result").or(message.get("error"));
+            let params = method.map_or_else(|| answer().unwrap_or(&Value::Null), |_| &params);
+            script.note(method.unwrap_or_default(), params);
+        }
         if self.has(Fault::StderrNoise) {
             wire::log(&format!("received {}", method.unwrap_or("an answer")));
         }
@@ -253,6 +307,37 @@ impl Agent {
         if self.args.die_on_request == Some(nth) {
             self.crash().await;
         }
+        match self.script().and_then(|script| script.reaction(method)) {
+            Some(reaction) => self.react(reaction, id, method, params).await,
+            None => self.carry_out(id, method, params).await,
+        }
+    }
+
+    /// Does with a request what a test wants.
+    async fn react(self: &Arc<Self>, reaction: Reaction, id: Value, method: &str, params: Value) {
+        let later: BoxFuture<'static, ()> = match reaction {
+            Reaction::After(time) => Box::pin(tokio::time::sleep(time)),
+            Reaction::Wait(notify) => Box::pin(async move { notify.notified().await }),
+            Reaction::Reply(result) => return self.respond(&id, Ok(result)).await,
+            Reaction::Fail { code, message } => {
+                let error = RpcError::new(code, message);
+                return self.respond(&id, Err(error)).await;
+            }
+            Reaction::Never => return,
+            Reaction::Die => self.crash().await,
+            Reaction::ServeAndDie => {
+                self.carry_out(id, method, params).await;
+                self.crash().await
+            }
+        };
+        let (agent, method) = (Arc::clone(self), method.to_owned());
+        tokio::spawn(async move {
+            later.await;
+            agent.carry_out(id, &method, params).await;
+        });
+    }
+
+    async fn carry_out(self: &Arc<Self>, id: Value, method: &str, params: Value) {
         let never = self.args.never_answer.iter().any(|name| name == method);
         if never || self.has(Fault::NeverAnswers) {
             return;
@@ -344,10 +429,17 @@ impl Agent {
         answer.await.unwrap_or(Err(Value::Null))
     }
 
-    /// Ends the process at once, but not before what was sent has left it.
+    /// Dies at once, but not before what was sent has left.
     async fn crash(&self) -> ! {
         self.out.flush().await;
-        std::process::exit(CRASH_STATUS)
+        match &self.home {
+            Home::Process => std::process::exit(CRASH_STATUS),
+            Home::Memory { dead, .. } => {
+                dead.send_replace(true);
+                // Whoever was about to go on is dead, too.
+                std::future::pending().await
+            }
+        }
     }
 }
 

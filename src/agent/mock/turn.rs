@@ -12,6 +12,7 @@ use super::commands::{self, Command};
 use super::faults::{Fault, Without};
 use super::methods::{GREETING, busy, save, string};
 use super::options;
+use super::script::{self, Step};
 use super::session::{Choice, Entry};
 use super::wire::{RpcError, session_update};
 
@@ -37,6 +38,8 @@ pub(super) struct Turn {
     given_chars: usize,
     /// What was said so far; a cancelled turn keeps it.
     answer: String,
+    /// What a test wants instead of the command.
+    script: Option<Vec<Step>>,
 }
 
 /// How a command ends, unless it is cancelled.
@@ -47,6 +50,10 @@ pub(super) enum End {
     Silent,
     /// The prompt is answered with an error.
     Error(RpcError),
+    /// It is done, for this reason.
+    Stopped(String),
+    /// The prompt is answered with this, and the agent dies.
+    LastWord(Value),
 }
 
 /// Answers a prompt, in a task of its own.
@@ -90,6 +97,7 @@ fn begin(
         command_at: session.history.len() + last_text.unwrap_or(blocks.len()),
         given_chars: blocks.iter().map(|(_, text)| text.chars().count()).sum(),
         answer: String::new(),
+        script: agent.script().and_then(|script| script.answer()),
     };
     let given = blocks.into_iter().map(|(_, text)| Entry::user(text));
     session.history.extend(given);
@@ -138,15 +146,21 @@ impl Turn {
             self.update(json!({"sessionUpdate": "agent_message_chunk", "content": content}))
                 .await;
         }
+        let agent = Arc::clone(&self.agent);
         let end = tokio::select! {
             biased;
+            () = agent.died() => return,
             // An error means that the session was closed, which cancels too.
             _ = cancelled.wait_for(|cancelled| *cancelled) => None,
             end = async {
                 if !thought.is_zero() {
                     tokio::time::sleep(thought).await;
                 }
-                if silent { End::Silent } else { commands::run(&mut self, command).await }
+                match self.script.take() {
+                    Some(steps) => script::play(&mut self, steps).await,
+                    None if silent => End::Silent,
+                    None => commands::run(&mut self, command).await,
+                }
             } => Some(end),
         };
         let announcement = self.close();
@@ -154,6 +168,11 @@ impl Turn {
             Some(End::Error(error)) => Err(error),
             Some(End::Silent) => Ok(json!({"stopReason": "end_turn"})),
             Some(End::Done) => Ok(self.report("end_turn").await),
+            Some(End::Stopped(reason)) => Ok(self.report(&reason).await),
+            Some(End::LastWord(reply)) => {
+                self.agent.respond(&id, Ok(reply)).await;
+                self.agent.crash().await
+            }
             None => Ok(self.report("cancelled").await),
         };
         self.agent.respond(&id, result).await;

@@ -18,7 +18,7 @@ const INCOMING_QUEUE_LINES: usize = 64;
 const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What the fault `noise` writes before every message.
-const NOISE: &str = "mock-agent: this line on stdout is not JSON {";
+pub(super) const NOISE: &str = "mock-agent: this line on stdout is not JSON {";
 
 /// An error reply.
 #[derive(Debug, Clone, PartialEq)]
