@@ -73,7 +73,7 @@ impl Worker {
         let is_warm = self.lives.contains_key(&target.selection.provider_id);
         tokio::time::sleep(if is_warm { SETTLE_WARM } else { SETTLE_COLD }).await;
         // A session's first selection was not asked for as a switch.
-        let is_first = self.cell.committed().state().revision == 1;
+        let is_first = target.revision == 1;
         let agent = match self.start(&target.selection).await {
             Ok(agent) => agent,
             Err(NotStarted::NoRoom(_)) if is_first => return Warmed::NoRoom,
