@@ -10,7 +10,7 @@ use baton::store::Store;
 
 use super::rng::Rng;
 use super::watch::Watch;
-use crate::support::{DIRECTORY, World, by, text_prompt, wish};
+use crate::support::{DIRECTORY, World, by, text_prompt, wish, within};
 
 const MODELS: &[&str] = &[
     "one/x",
@@ -48,6 +48,11 @@ impl Client {
     }
 
     pub async fn act(mut self) {
+        // What hangs is aborted at last.
+        within(self.do_something()).await;
+    }
+
+    async fn do_something(&mut self) {
         let sessions = self.watch.sessions();
         if sessions.len() < 2 || (sessions.len() < 6 && self.rng.chance(10)) {
             return self.create(&sessions).await;

@@ -8,11 +8,13 @@ mod client;
 mod rng;
 mod watch;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use baton::agent::scripted::Reaction;
+use baton::opencode::request::PermissionReply;
 use baton::store::StoreError;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::support::{NEVER, Setup, World, settle, text, until, within};
 use client::Client;
@@ -30,7 +32,7 @@ fn whatever_happens_what_has_to_hold_does() {
     if let Some(seed) = number("BATON_SEED") {
         return run(seed);
     }
-    let (began, seeds) = (Instant::now(), number("BATON_SEEDS"));
+    let (began, seeds) = (std::time::Instant::now(), number("BATON_SEEDS"));
     // Always others, unless somebody says how many.
     let first = seeds.map_or_else(rand::random::<u32>, |_| 0).into();
     for seed in first.. {
@@ -153,25 +155,7 @@ impl Run {
     /// Everybody comes to rest, and the next server has everything.
     async fn end(self, world: World, watch: Watch, mut clients: JoinSet<()>) {
         world.store.heal();
-        let hangs_from = tokio::time::Instant::now() + NEVER / 4;
-        let at_rest = until(async || {
-            for request in world.sessions.permissions(None) {
-                let rejected = baton::opencode::request::PermissionReply::Reject;
-                // Somebody else may have been faster.
-                let _gone = world.sessions.reply_permission(&request.id, rejected).await;
-            }
-            // An agent that never answers a prompt is waited for until somebody has had enough.
-            if tokio::time::Instant::now() > hangs_from {
-                for id in watch.sessions() {
-                    let _gone = world.sessions.abort(&id).await;
-                }
-            }
-            world.sessions.statuses(None).is_empty()
-        });
-        at_rest.await;
-        while let Some(done) = within(clients.join_next()).await {
-            done.expect("no client panics");
-        }
+        within(come_to_rest(&world, &watch, &mut clients)).await;
         // The last switches, also those with an agent that never answers.
         settle().await;
         until(async || watch.is_quiet(&world).await).await;
@@ -198,5 +182,29 @@ impl Run {
         world.quiet().await;
         watch.look(&world).await;
         watch.look_at_rest(&world).await;
+    }
+}
+
+/// Answers and aborts whatever is at work until nobody does anything any more.
+async fn come_to_rest(world: &World, watch: &Watch, clients: &mut JoinSet<()>) {
+    let hangs_from = Instant::now() + NEVER / 4;
+    while !clients.is_empty() || !world.sessions.statuses(None).is_empty() {
+        for request in world.sessions.permissions(None) {
+            let reply = world
+                .sessions
+                .reply_permission(&request.id, PermissionReply::Reject);
+            // Somebody else may have been faster.
+            let _gone = reply.await;
+        }
+        // An agent that never answers a prompt is waited for until somebody has had enough.
+        if Instant::now() > hangs_from {
+            for id in watch.sessions() {
+                let _gone = world.sessions.abort(&id).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        while let Some(done) = clients.try_join_next() {
+            done.expect("no client panics");
+        }
     }
 }
