@@ -20,6 +20,7 @@ use crate::event::Bus;
 use crate::http::router::router;
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
+use crate::opencode::now_ms;
 use crate::process_group::{Ledger, boot_id, end_orphan};
 use crate::project::Projects;
 use crate::registry::Registry;
@@ -125,7 +126,7 @@ impl App {
             registry: Arc::clone(&parts.registry),
             projects: Arc::clone(&parts.projects),
             bus,
-            settings: HttpSettings::of(&settings),
+            settings: http_settings(&settings),
             stopping: stop.subscribe(),
         });
         Ok(Self {
@@ -201,6 +202,22 @@ impl App {
             () = signals.next() => tracing::warn!("stopping at once"),
         }
         Ok(())
+    }
+}
+
+/// The part of all settings that matters to HTTP.
+fn http_settings(settings: &Settings) -> HttpSettings {
+    let config_file = settings.config_file.as_deref().and_then(Path::parent);
+    HttpSettings {
+        host: settings.host.clone(),
+        password: settings.password.clone(),
+        cors_origins: settings.cors_origins.clone(),
+        body_bytes: settings.limits.body_bytes,
+        directory: settings.directory.to_string_lossy().into_owned(),
+        home: settings.home.clone(),
+        data_dir: settings.data_dir.clone(),
+        config_dir: config_file.map(Path::to_owned).unwrap_or_default(),
+        started_at_ms: now_ms(),
     }
 }
 

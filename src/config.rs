@@ -5,18 +5,17 @@
 
 mod file;
 
-use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use subtle::ConstantTimeEq;
 
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::{AgentSpec, builtins};
 use crate::command::Sources;
 use crate::event::RingLimits;
+use crate::http::auth::Password;
+use crate::http::guard::is_loopback;
 use crate::registry::ModelWish;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
@@ -85,28 +84,6 @@ pub struct ServeArgs {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
-
-/// The password that clients have to send.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// A password.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Whether this is it. Takes the same time for every wrong one of the right length.
-    pub fn matches(&self, given: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(given).into()
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
 
 /// Where this process runs, as far as settings depend on it.
 #[derive(Debug, Clone)]
@@ -272,7 +249,7 @@ impl Settings {
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
         let password = non_empty(args.password.clone())
             .or(file.server.password.clone())
-            .map(Password);
+            .map(Password::new);
         if password.is_none() && !is_loopback(&host) {
             return Err(ConfigError(format!(
                 "--host {host} can be reached from other machines, and no password is set. Set BATON_PASSWORD (or \
@@ -305,16 +282,6 @@ impl Settings {
 
 fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.is_empty())
-}
-
-/// Whether a host can only be reached from this machine.
-pub fn is_loopback(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
-    bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn read_file(

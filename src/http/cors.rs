@@ -9,9 +9,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use super::guard::is_loopback;
 use super::message::list::NEXT_CURSOR;
 use super::state::Shared;
-use crate::config::is_loopback;
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);

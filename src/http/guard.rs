@@ -4,6 +4,8 @@
 //! origin as the server; its requests still carry that name in `Host`. And a page of any origin can
 //! send a simple POST without asking first, only not read the answer.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method};
@@ -13,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use super::cors;
 use super::error::Problem;
 use super::state::{HttpSettings, Shared};
-use crate::config::is_loopback;
 
 /// Middleware: refuses requests under a foreign host name, and changes by a foreign page.
 pub async fn refuse_strangers(
@@ -68,6 +69,16 @@ fn is_ours(host: &str, listening: &str) -> bool {
     is_loopback(name)
         || name.eq_ignore_ascii_case(listening)
         || name.to_ascii_lowercase().ends_with(".localhost")
+}
+
+/// Whether a host can only be reached from this machine.
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn without_port(host: &str) -> &str {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::auth::Password;
 use super::tui::queue::TuiQueue;
-use crate::config::{Password, Settings};
 use crate::event::Bus;
 use crate::project::Projects;
 use crate::registry::Registry;
@@ -55,22 +55,4 @@ pub struct HttpSettings {
     pub config_dir: PathBuf,
     /// When the server was started, in milliseconds since the Unix epoch.
     pub started_at_ms: u64,
-}
-
-impl HttpSettings {
-    /// The part of all settings that matters to HTTP.
-    pub fn of(settings: &Settings) -> Self {
-        let config_file = settings.config_file.clone().unwrap_or_default();
-        Self {
-            host: settings.host.clone(),
-            password: settings.password.clone(),
-            cors_origins: settings.cors_origins.clone(),
-            body_bytes: settings.limits.body_bytes,
-            directory: settings.directory.to_string_lossy().into_owned(),
-            home: settings.home.clone(),
-            data_dir: settings.data_dir.clone(),
-            config_dir: config_file.parent().map(PathBuf::from).unwrap_or_default(),
-            started_at_ms: crate::opencode::now_ms(),
-        }
-    }
 }

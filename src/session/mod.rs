@@ -16,12 +16,12 @@ mod cell;
 mod conversation;
 mod error;
 mod request;
+mod settings;
 mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::Timeouts;
 use crate::agent::pool::Pool;
 use crate::command::Sources;
 use crate::event::Bus;
@@ -44,26 +44,12 @@ pub use cell::Answer;
 pub use conversation::handoff;
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Page, Prompt, Update};
+pub use settings::Settings;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
 /// How long the workers have to end their turns at shutdown.
 const WORKERS_END: Duration = Duration::from_secs(15);
-
-/// What can be set.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// Prompts that may wait for one session.
-    pub queue_prompts: usize,
-    /// Sessions that are kept in memory although they are not at work.
-    pub loaded_sessions: usize,
-    /// A session that has had nothing to do for this long lets go of its agents.
-    pub idle: Duration,
-    /// How much of a conversation is handed over at once, where the model's context is not known.
-    pub budget: handoff::Budget,
-    /// How long to wait for agents.
-    pub timeouts: Timeouts,
-}
 
 /// What sessions are built on.
 pub struct Deps {
@@ -169,6 +155,15 @@ impl Sessions {
         let ended = self.office.tasks.wait();
         if tokio::time::timeout(WORKERS_END, ended).await.is_err() {
             tracing::warn!("some turns did not end within {WORKERS_END:?}");
+        }
+        // Prompts whose turn has not come stay in the conversation; whoever waits for an answer is told that
+        // there will be none.
+        for cell in self.office.at_work() {
+            let forgotten = cell.change(|draft| {
+                draft.forget_queue();
+                Ok(())
+            });
+            let _nothing_to_store = forgotten.await;
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::opencode::{MessageId, SessionId};
 
-/// Wraps a store whose commits are to go wrong. Reads are passed on.
+/// Wraps a store whose commits and reads are to go wrong.
 pub struct FlakyStore {
     inner: Arc<dyn Store>,
     plan: Mutex<Plan>,
@@ -30,6 +30,11 @@ struct Plan {
     delay: Duration,
     /// Ends when the commit before has been passed on. `None` when none was delayed.
     previous: Option<oneshot::Receiver<()>>,
+    /// What happens to reads, by the name of the method.
+    reads: HashMap<&'static str, Fault>,
+    read_delay: Duration,
+    /// How often something was read, by the name of the method.
+    counts: HashMap<&'static str, u64>,
 }
 
 #[derive(Clone)]
@@ -72,17 +77,64 @@ impl FlakyStore {
         self.plan().delay = delay;
     }
 
+    /// Lets all reads of one kind fail, until [`Self::heal`]. A kind is named as the method of [`Store`].
+    pub fn fail_reads(&self, kind: &'static str, error: StoreError) {
+        self.plan().reads.insert(kind, Fault::Fail(error));
+    }
+
+    /// Lets the futures of all reads of one kind panic, until [`Self::heal`].
+    pub fn panic_reads(&self, kind: &'static str) {
+        self.plan().reads.insert(kind, Fault::Panic);
+    }
+
+    /// Delays the answer of each read that is called from now on by so much of tokio's time. What it answers may be
+    /// out of date then.
+    pub fn delay_reads(&self, delay: Duration) {
+        self.plan().read_delay = delay;
+    }
+
+    /// How many reads of one kind were called, with those that failed.
+    pub fn reads(&self, kind: &'static str) -> u64 {
+        self.plan().counts.get(kind).copied().unwrap_or(0)
+    }
+
     /// Forgets every fault and delay that was asked for. Commits that are delayed already stay so.
     pub fn heal(&self) {
         let mut plan = self.plan();
         plan.single.clear();
         plan.all = None;
         plan.delay = Duration::ZERO;
+        plan.reads.clear();
+        plan.read_delay = Duration::ZERO;
     }
 
     /// How many commits were called, with those that failed.
     pub fn commits(&self) -> u64 {
         self.plan().commits
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        kind: &'static str,
+        read: BoxFuture<'static, Result<T, StoreError>>,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
+        let mut plan = self.plan();
+        *plan.counts.entry(kind).or_default() += 1;
+        let (fault, delay) = (plan.reads.get(kind).cloned(), plan.read_delay);
+        drop(plan);
+        if fault.is_none() && delay.is_zero() {
+            return read;
+        }
+        Box::pin(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            match fault {
+                None => read.await,
+                Some(Fault::Fail(error)) => Err(error),
+                Some(Fault::Panic) => panic!("the store was told to panic"),
+            }
+        })
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -150,26 +202,26 @@ impl Store for FlakyStore {
         &self,
         id: &SessionId,
     ) -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>> {
-        self.inner.session(id)
+        self.read("session", self.inner.session(id))
     }
 
     fn sessions(
         &self,
         query: SessionQuery,
     ) -> BoxFuture<'static, Result<Option<Vec<String>>, StoreError>> {
-        self.inner.sessions(query)
+        self.read("sessions", self.inner.sessions(query))
     }
 
     fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
-        self.inner.family(id)
+        self.read("family", self.inner.family(id))
     }
 
     fn children(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
-        self.inner.children(id)
+        self.read("children", self.inner.children(id))
     }
 
     fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
-        self.inner.restoring()
+        self.read("restoring", self.inner.restoring())
     }
 
     fn messages(
@@ -177,7 +229,7 @@ impl Store for FlakyStore {
         session: &SessionId,
         range: MessageRange,
     ) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>> {
-        self.inner.messages(session, range)
+        self.read("messages", self.inner.messages(session, range))
     }
 
     fn message(
@@ -185,15 +237,15 @@ impl Store for FlakyStore {
         session: &SessionId,
         id: &MessageId,
     ) -> BoxFuture<'static, Result<Option<MessageRow>, StoreError>> {
-        self.inner.message(session, id)
+        self.read("message", self.inner.message(session, id))
     }
 
     fn open_messages(&self) -> BoxFuture<'static, Result<Vec<MessageRow>, StoreError>> {
-        self.inner.open_messages()
+        self.read("open_messages", self.inner.open_messages())
     }
 
     fn switches(&self, session: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
-        self.inner.switches(session)
+        self.read("switches", self.inner.switches(session))
     }
 
     fn switch(
@@ -201,22 +253,22 @@ impl Store for FlakyStore {
         session: &SessionId,
         revision: u64,
     ) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
-        self.inner.switch(session, revision)
+        self.read("switch", self.inner.switch(session, revision))
     }
 
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
-        self.inner.backends()
+        self.read("backends", self.inner.backends())
     }
 
     fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
-        self.inner.setting(name)
+        self.read("setting", self.inner.setting(name))
     }
 
     fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
-        self.inner.projects()
+        self.read("projects", self.inner.projects())
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {
-        self.inner.processes()
+        self.read("processes", self.inner.processes())
     }
 }

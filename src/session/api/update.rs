@@ -32,7 +32,7 @@ impl Sessions {
     /// A session without a selection has nothing to wait for.
     ///
     /// # Errors
-    /// [`Error::NotApplied`] when it could not be applied.
+    /// [`Error::NotApplied`] when it could not be applied, no such session, or a server that stops.
     pub async fn wait_applied(
         self: &Arc<Self>,
         id: &SessionId,
@@ -51,6 +51,9 @@ impl Sessions {
             runtime.settled_revision >= wanted || runtime.is_deleted()
         });
         let committed = committed.await?;
+        if committed.runtime().is_deleted() {
+            return Err(Error::NotFound(id.clone()));
+        }
         match committed.runtime().outcome(wanted) {
             Some(Some(failure)) => Err(Error::NotApplied(failure.clone())),
             _ => Ok(committed.info()),

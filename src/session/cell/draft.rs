@@ -255,18 +255,19 @@ impl Draft {
     /// When that was done already.
     pub fn delete(&mut self) -> Result<(), Error> {
         self.unless_deleted()?;
-        let (session_id, info) = (self.id.clone(), self.info());
-        self.event(EventPayload::SessionDeleted(SessionEvent {
-            session_id,
-            info,
-        }));
         // A turn in flight is stopped; whoever waits for it is told that the session is gone.
         let turn = self.runtime.turn().map(|turn| &turn.queued);
         let waiting = turn.into_iter().chain(&self.runtime.queue);
         let aborts: Vec<_> = waiting.map(|queued| queued.abort.clone()).collect();
         self.runtime.queue.clear();
         self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
+        let (session_id, info) = (self.id.clone(), self.info());
         self.cancel_asks();
+        // The last that is told of it.
+        self.event(EventPayload::SessionDeleted(SessionEvent {
+            session_id,
+            info,
+        }));
         self.runtime.phase = super::Phase::Deleted;
         self.is_deleted = true;
         Ok(())
@@ -314,8 +315,13 @@ impl Draft {
 
     /// A new place in the conversation.
     pub(super) fn next_seq(&mut self) -> u64 {
-        self.runtime.last_seq += 1;
         self.runtime.conversation += 1;
+        self.next_place_of_notice()
+    }
+
+    /// A new place for what no model is given: what was prepared for one stays true.
+    pub(super) fn next_place_of_notice(&mut self) -> u64 {
+        self.runtime.last_seq += 1;
         self.runtime.last_seq
     }
 

@@ -103,13 +103,14 @@ impl Loaded {
         slot
     }
 
-    /// Forgets a slot in which there is no session, unless somebody makes one in it right now.
+    /// Forgets a slot in which there is no session, unless somebody else makes one in it right now: two slots
+    /// for one id would be two sessions.
     fn leave(&self, id: &SessionId, slot: &Arc<Slot>) {
         let mut slots = self.slots();
-        if slots
-            .get(id)
-            .is_some_and(|current| Arc::ptr_eq(current, slot))
-        {
+        let is_this = |current: &Arc<Slot>| Arc::ptr_eq(current, slot);
+        // One is the map's and one the caller's; nobody can get another while the map is locked.
+        let wanted = slot.cell.get().is_none() && Arc::strong_count(slot) > 2;
+        if slots.get(id).is_some_and(is_this) && !wanted {
             slots.remove(id);
         }
     }
@@ -123,8 +124,9 @@ impl Loaded {
     /// map is locked, so nobody can get hold of it meanwhile.
     fn let_go(&self, slots: &mut HashMap<SessionId, Arc<Slot>>) {
         let is_free = |slot: &Arc<Slot>| {
+            // There is none where whoever wanted it has hung up.
             let cell = slot.cell.get();
-            Arc::strong_count(slot) == 1 && cell.is_some_and(|c| Arc::strong_count(c) == 1)
+            Arc::strong_count(slot) == 1 && cell.is_none_or(|c| Arc::strong_count(c) == 1)
         };
         let mut free: Vec<_> = slots
             .iter()

@@ -80,7 +80,7 @@ pub(super) fn tell(draft: &mut Draft) {
     } else {
         let mut notice = notice.unwrap_or_else(|| Notice {
             selection: selection.clone(),
-            seq: draft.next_seq(),
+            seq: draft.next_place_of_notice(),
             created: now_ms(),
             message: MessageId::new(),
             part: PartId::new(),

@@ -144,15 +144,11 @@ impl Draft {
         // The agent may have changed its model during the turn.
         notice::tell(self);
         self.event_of_session();
-        let session_id = self.id.clone();
         if let Some(diff) = self.diff.take() {
-            let session_id = session_id.clone();
+            let session_id = self.id.clone();
             self.event(EventPayload::SessionDiff(SessionDiff { session_id, diff }));
         }
-        if !self.runtime.is_busy() {
-            self.event_of_status(SessionStatus::Idle);
-            self.event(EventPayload::SessionIdle(SessionIdleEvent { session_id }));
-        }
+        self.event_of_idle();
         let answer = Arc::clone(answer);
         self.then(move || queued.waiters.answer(&answer));
         Ok(())
@@ -164,7 +160,21 @@ impl Draft {
         if self.runtime.turn().is_some() {
             self.cancel_asks();
             self.runtime.phase = Phase::Idle;
+            self.event_of_idle();
+        }
+    }
+
+    /// Gives up the prompts that wait. Whoever waits for one is told that there is no answer.
+    pub fn forget_queue(&mut self) {
+        self.runtime.queue.clear();
+    }
+
+    /// Tells that the session is idle, if it is.
+    fn event_of_idle(&mut self) {
+        if !self.runtime.is_busy() {
+            let session_id = self.id.clone();
             self.event_of_status(SessionStatus::Idle);
+            self.event(EventPayload::SessionIdle(SessionIdleEvent { session_id }));
         }
     }
 

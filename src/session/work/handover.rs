@@ -29,14 +29,12 @@ pub(super) struct Rendered {
 }
 
 impl Rendered {
-    /// Whether it is what the prompt of a turn needs. The prompt itself has come since.
+    /// Whether it is what the prompt of a turn needs. The prompt itself has come since, and may be a notice of
+    /// the switch, which no model is given.
     fn fits(&self, committed: &Committed, selection: &Selection, before_turn: Option<u64>) -> bool {
-        let (own_prompt, next) = match before_turn {
-            Some(turn) => (1, turn),
-            None => (0, self.last_seq + 1),
-        };
+        let own_prompt = u64::from(before_turn.is_some());
         self.model_id == selection.model_id
-            && self.last_seq + 1 == next
+            && before_turn.is_none_or(|turn| turn > self.last_seq)
             && self.conversation + own_prompt == committed.runtime().conversation
             && Instant::now() < self.until
     }

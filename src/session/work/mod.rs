@@ -6,6 +6,7 @@
 //! leaves, and the next change that leaves work starts another.
 
 mod apply;
+mod aside;
 mod bind;
 mod compact;
 mod handover;
@@ -24,11 +25,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::Settings;
 use super::cell::commit::Office;
 use super::cell::{Answer, Cell, Draft, Phase, Queued, Task};
 use super::conversation::answer::Answering;
 use super::error::Error;
+use super::settings::Settings;
 use crate::agent::pool::Pool;
 use crate::opencode::message::MessageError;
 use crate::opencode::session::Tokens;
@@ -36,6 +37,7 @@ use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::StoreError;
 
+use aside::Aside;
 use bind::Live;
 use told::next_said;
 
@@ -70,13 +72,25 @@ pub struct Tools {
 pub fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
     let tools = Arc::clone(tools);
     tools.office.tasks.clone().spawn(async move {
-        let worker = Worker::new(Arc::clone(&tools), Arc::clone(&cell));
-        if AssertUnwindSafe(worker.run()).catch_unwind().await.is_err() {
+        let another = || Worker::new(Arc::clone(&tools), Arc::clone(&cell));
+        if has_panicked(another().run()).await {
             tracing::error!(session = %cell.id, "a worker has panicked; its turn has failed, and another worker takes over");
-            Worker::new(tools, Arc::clone(&cell)).clear_up().await;
+            if has_panicked(another().clear_up()).await {
+                tracing::error!(session = %cell.id, "what it has left behind is given up");
+                another().give_up_what_is_left().await;
+            }
         }
         cell.dismiss_worker();
     });
+}
+
+async fn has_panicked(work: impl Future<Output = ()>) -> bool {
+    AssertUnwindSafe(work).catch_unwind().await.is_err()
+}
+
+/// What a user is told of a turn or a switch in which a worker has panicked.
+fn mistake() -> MessageError {
+    bind::unknown("Baton has made a mistake while it worked on this, which stands in its log. Your prompt may have been answered in part; send it again to go on.".to_owned())
 }
 
 /// See the module.
@@ -87,6 +101,8 @@ struct Worker {
     /// Backends whose agent has ended or hung while its native session was being reopened.
     not_reopened: HashSet<String>,
     epoch: u64,
+    /// What was said beside the answer and is not stored yet.
+    aside: Aside,
     /// When it had something to do last.
     worked: Instant,
 }
@@ -105,6 +121,7 @@ impl Worker {
             lives: HashMap::new(),
             not_reopened: HashSet::new(),
             epoch: 0,
+            aside: Aside::default(),
             worked: Instant::now(),
         }
     }
@@ -192,7 +209,12 @@ impl Worker {
         loop {
             let error = match self.cell.change(job.clone()).await {
                 Err(Error::Store(error)) if !matches!(error, StoreError::Closed) => error,
-                done => return done,
+                done => {
+                    if tries > 0 {
+                        self.note_store(false).await;
+                    }
+                    return done;
+                }
             };
             tries += 1;
             if tries == 1 {
@@ -226,9 +248,7 @@ impl Worker {
     /// What another worker has left behind when it panicked: its turn, or its switch, has failed.
     async fn clear_up(&self) {
         let committed = self.cell.committed();
-        let error = MessageError::UnknownError {
-            message: "Baton has made a mistake while it worked on this, which stands in its log. Your prompt may have been answered in part; send it again to go on.".to_owned(),
-        };
+        let error = mistake();
         match &committed.runtime().phase {
             Phase::Working(turn) => {
                 if turn.answer.is_none() && self.begin(&turn.queued, 0.0, None).await.is_none() {
@@ -249,6 +269,18 @@ impl Worker {
             }
             Phase::Idle | Phase::Restoring | Phase::Deleted => {}
         }
+    }
+
+    /// The last resort, which reads nothing and looks at no answer: whatever was going on is over.
+    async fn give_up_what_is_left(&self) {
+        let given_up = self.persist(|draft| {
+            draft.drop_turn();
+            match (&draft.runtime().phase, draft.state().target()) {
+                (Phase::Switching, Some(target)) => draft.failed(&target, &mistake(), 0, None),
+                _ => Ok(()),
+            }
+        });
+        let _deleted = given_up.await;
     }
 
     /// Ends the turn in flight with an answer, whatever else `beside` does in the same commit.

@@ -93,7 +93,7 @@ impl Worker {
 
     async fn warm(&mut self, target: &Target) -> Warmed {
         // A session's first selection was not asked for as a switch.
-        let is_first = self.cell.committed().state().revision == 1;
+        let is_first = target.revision == 1;
         let agent = match self.start(&target.selection).await {
             Ok(agent) => agent,
             Err(NotStarted::NoRoom(_)) if is_first => return Warmed::NoRoom,

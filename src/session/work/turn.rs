@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::Worker;
+use super::aside::Aside;
 use super::bind::{Live, unknown};
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
@@ -297,6 +298,7 @@ impl Worker {
                 },
                 _ = flush.tick() => {
                     self.store_growth(answer).await;
+                    self.store_aside(Aside::default()).await;
                     continue;
                 }
                 () = queued.abort.cancelled(), if running => Stop::User,
@@ -324,7 +326,13 @@ impl Worker {
         }
     }
 
-    async fn said(&self, live: &mut Live, queued: &Queued, update: &Value, answer: &LiveAnswer) {
+    async fn said(
+        &mut self,
+        live: &mut Live,
+        queued: &Queued,
+        update: &Value,
+        answer: &LiveAnswer,
+    ) {
         let is_prompt = queued.work.is_prompt();
         let selection = &queued.target.selection;
         if let Some(commands) = commands::read(update) {
@@ -345,15 +353,7 @@ impl Worker {
         self.cell.tell_growth(&folded.events);
         let (todos, title) = (folded.todos, folded.title);
         if is_prompt && (todos.is_some() || title.is_some()) {
-            let noted = self.cell.change(move |draft| {
-                draft.unless_deleted()?;
-                todos.iter().for_each(|todos| draft.set_todos(todos));
-                title.iter().for_each(|title| draft.suggest_title(title));
-                Ok(())
-            });
-            if let Err(error) = noted.await {
-                tracing::warn!(session = %self.cell.id, "a plan or a title is not stored: {error}");
-            }
+            self.store_aside(Aside { todos, title }).await;
         }
         if folded.complete {
             self.store_growth(answer).await;
@@ -490,7 +490,7 @@ impl Worker {
 
     /// Ends the answer. Returns what the native session has cost by now.
     async fn finish(
-        &self,
+        &mut self,
         queued: &Queued,
         answer: &LiveAnswer,
         verdict: Verdict,
@@ -508,9 +508,10 @@ impl Worker {
         let cost = done.cost_total();
         let was_asked = seen.is_some() || done.has_content();
         let seen = seen.map(|(provider, live)| (provider.clone(), live.binding()));
-        let turn = queued.turn;
+        let (turn, aside) = (queued.turn, std::mem::take(&mut self.aside));
         self.end_with(queued, done, events, move |draft, answer| {
             traces.note(draft, turn);
+            aside.note(draft);
             // A model that was never given the prompt has not answered.
             if was_asked {
                 draft.count(&answer.message);
@@ -526,7 +527,7 @@ impl Worker {
     }
 
     /// A turn whose prompt was not given to its model: an answer that only says why.
-    async fn fail(&self, queued: &Queued, error: MessageError) {
+    async fn fail(&mut self, queued: &Queued, error: MessageError) {
         if let Some(answer) = self.begin(queued, 0.0, None).await {
             let (verdict, traces) = (Verdict::failed(error), Traces::default());
             self.finish(queued, &answer, verdict, None, traces).await;

@@ -1,0 +1,14 @@
+//! The session core in one process: what a store that fails, agents that misbehave and requests that race may
+//! not do to it.
+
+mod ends;
+mod group;
+mod last_write;
+mod layers;
+mod many;
+mod pending;
+mod random;
+mod store_fails;
+mod support;
+mod switch;
+mod worker;

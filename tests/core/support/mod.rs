@@ -1,0 +1,423 @@
+//! Sessions in one process: on a store in memory that can be told to fail, with scripted agents, and in
+//! time that stands still, so that a test decides what happens when.
+
+mod events;
+
+pub use events::{is_about, revision};
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton::agent::Timeouts;
+use baton::agent::client::AgentInfo;
+use baton::agent::options::ChoiceValue;
+use baton::agent::pool::{Pool, PoolLimits};
+use baton::agent::scripted::{Script, ScriptedAgents};
+use baton::agent::spec::AgentSpec;
+use baton::command::Sources;
+use baton::event::{Bus, RingLimits};
+use baton::opencode::event::Source;
+use baton::opencode::history::ModelSwitch;
+use baton::opencode::message::{Message, MessageWithParts, Part};
+use baton::opencode::prompt::{PartInput, TextPartInput};
+use baton::opencode::session::PendingReason;
+use baton::opencode::{Session, SessionId};
+use baton::process_group::NoLedger;
+use baton::project::Projects;
+use baton::registry::{
+    Backend, Catalogue, Defaults, ModelInfo, ModelWish, Registry, Snapshot, Status, SwitchMethod,
+    VariantWish, Wish,
+};
+use baton::session::{
+    Admitted, Answer, Caller, Deps, Error, ListFilter, NewSession, Prompt, Sessions, Settings,
+    Update, handoff,
+};
+use baton::shell::{Shell, ShellLimits};
+use baton::snapshot::Snapshots;
+use baton::store::flaky::FlakyStore;
+use baton::store::memory::MemoryStore;
+use baton::store::{Store, StoreError};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Whatever takes longer than this will never happen. It costs no time where time stands still.
+pub const NEVER: Duration = Duration::from_secs(600);
+
+/// Where sessions are. It does not exist, so that nothing on this machine has a part in a test.
+pub const DIRECTORY: &str = "/nowhere/core-tests";
+
+/// What differs between worlds.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    pub loaded_sessions: usize,
+    pub queue_prompts: usize,
+    pub live_agents: usize,
+    pub idle: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            loaded_sessions: 64,
+            queue_prompts: 16,
+            live_agents: 16,
+            idle: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// Everything that sessions are built on, and the sessions.
+#[derive(Clone)]
+pub struct World {
+    pub sessions: Arc<Sessions>,
+    pub store: Arc<FlakyStore>,
+    pub agents: Arc<ScriptedAgents>,
+    pub bus: Arc<Bus>,
+    /// The number of the last event from before this world.
+    began: u64,
+    pub memory: Arc<MemoryStore>,
+    pool: Arc<Pool>,
+    setup: Setup,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        Self::on(Arc::new(MemoryStore::new()), setup).await
+    }
+
+    async fn on(memory: Arc<MemoryStore>, setup: Setup) -> Self {
+        let store = Arc::new(FlakyStore::new(memory.clone()));
+        let bus = Arc::new(Bus::new(RingLimits {
+            events: 1 << 20,
+            bytes: 1 << 30,
+        }));
+        let began = bus.subscribe(None).cursor();
+        let agents = ScriptedAgents::new();
+        let (timeouts, ledger) = (Timeouts::default(), Arc::new(NoLedger));
+        let limits = PoolLimits {
+            live: setup.live_agents,
+            ..PoolLimits::default()
+        };
+        let pool = Pool::with_starter(limits, timeouts, "/".into(), ledger.clone(), agents.clone());
+        // What registry and projects write is no session's: it must not count among the commits.
+        let beside: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let registry = Registry::fixed(snapshot(), Arc::clone(&beside));
+        let sessions = Sessions::open(Deps {
+            store: store.clone(),
+            bus: Arc::clone(&bus),
+            registry,
+            pool: Arc::clone(&pool),
+            snapshots: Arc::new(Snapshots::new(Path::new("/nowhere"), false)),
+            shell: Shell::new(ShellLimits::default(), timeouts.end, Vec::new(), ledger),
+            commands: Sources::default(),
+            projects: Projects::open(beside).await.expect("projects"),
+            settings: Settings {
+                queue_prompts: setup.queue_prompts,
+                loaded_sessions: setup.loaded_sessions,
+                idle: setup.idle,
+                budget: handoff::Budget::default(),
+                timeouts,
+            },
+        });
+        Self {
+            sessions: sessions.await.expect("sessions"),
+            store,
+            agents,
+            bus,
+            began,
+            memory,
+            pool,
+            setup,
+        }
+    }
+
+    /// The next server on the same store, after this one was killed: nothing of it is written any more.
+    pub async fn killed(self) -> Self {
+        self.store.heal();
+        self.store.fail_all(StoreError::Closed);
+        self.sessions.shut_down().await;
+        self.pool.shut_down().await;
+        Self::on(self.memory, self.setup).await
+    }
+
+    /// The next server on the same store, after this one was stopped in order.
+    pub async fn stopped(self) -> Self {
+        self.sessions.shut_down().await;
+        self.pool.shut_down().await;
+        Self::on(self.memory, self.setup).await
+    }
+
+    /// The agents of a backend.
+    pub fn agent(&self, backend: &str) -> Arc<Script> {
+        self.agents.script(backend)
+    }
+
+    /// The revision of a session that the store has.
+    pub async fn stored_revision(&self, id: &SessionId) -> Option<u64> {
+        let row = self.memory.session(id).await.expect("reads");
+        Some(row?.revision)
+    }
+
+    /// From now on every commit fails as on a full disk.
+    pub fn fill_disk(&self) {
+        let full = StoreError::Unavailable("the disk is full".to_owned());
+        self.store.fail_all(full);
+    }
+}
+
+/// What clients do.
+impl World {
+    pub async fn try_create(&self, model: &str) -> Result<Session, Error> {
+        let new = NewSession {
+            directory: DIRECTORY.to_owned(),
+            wish: wish(model),
+            ..NewSession::default()
+        };
+        self.sessions.create(new, by(Source::Create)).await
+    }
+
+    /// A new session; an empty model makes it one without a selection.
+    pub async fn create(&self, model: &str) -> SessionId {
+        self.try_create(model).await.expect("created").id
+    }
+
+    /// A new session whose agent is ready.
+    pub async fn ready(&self, model: &str) -> SessionId {
+        let id = self.create(model).await;
+        self.applied(&id, 1).await;
+        id
+    }
+
+    pub async fn select(&self, id: &SessionId, model: &str) -> Result<Session, Error> {
+        let update = Update {
+            wish: wish(model),
+            ..Update::default()
+        };
+        self.update(id, update).await
+    }
+
+    pub async fn rename(&self, id: &SessionId, title: &str) -> Result<Session, Error> {
+        let update = Update {
+            title: Some(title.to_owned()),
+            ..Update::default()
+        };
+        self.update(id, update).await
+    }
+
+    pub async fn update(&self, id: &SessionId, update: Update) -> Result<Session, Error> {
+        self.sessions.update(id, update, by(Source::Patch)).await
+    }
+
+    pub async fn prompt(&self, id: &SessionId, text: &str) -> Result<Admitted, Error> {
+        let prompt = text_prompt(text);
+        self.sessions.prompt(id, prompt, by(Source::Message)).await
+    }
+
+    /// Sends a prompt and waits for its answer.
+    pub async fn ask(&self, id: &SessionId, text: &str) -> Answer {
+        let admitted = self.prompt(id, text).await.expect("admitted");
+        answer(admitted.answer.expect("an answer is wanted")).await
+    }
+
+    pub async fn fork(&self, id: &SessionId) -> Result<Session, Error> {
+        self.sessions.fork(id, None, by(Source::Fork)).await
+    }
+
+    /// A session as it is.
+    pub async fn info(&self, id: &SessionId) -> Session {
+        self.sessions.info(id).await.expect("a session")
+    }
+
+    /// What the selection waits for.
+    pub async fn pending(&self, id: &SessionId) -> Option<PendingReason> {
+        let pending = self.info(id).await.runtime.pending;
+        pending.map(|pending| pending.reason)
+    }
+
+    /// The selected model.
+    pub async fn selected(&self, id: &SessionId) -> Option<String> {
+        let model = self.info(id).await.model?;
+        Some(format!("{}/{}", model.provider_id, model.id))
+    }
+
+    pub async fn messages(&self, id: &SessionId) -> Vec<MessageWithParts> {
+        let messages = self.sessions.messages(id, None, None);
+        messages.await.expect("messages")
+    }
+
+    pub async fn switches(&self, id: &SessionId) -> Vec<ModelSwitch> {
+        let history = self.sessions.model_history(id);
+        history.await.expect("a history").switches
+    }
+
+    /// Waits until the selection of a revision is applied.
+    pub async fn applied(&self, id: &SessionId, revision: u64) -> Session {
+        let applied = self.sessions.wait_applied(id, revision);
+        within(applied).await.expect("applied")
+    }
+
+    /// Everything that clients can see of all sessions.
+    pub async fn view(&self, ids: &[SessionId]) -> Value {
+        let mut all = Vec::new();
+        for id in ids {
+            let history = self.sessions.model_history(id).await.expect("a history");
+            all.push(json!([
+                self.info(id).await,
+                history,
+                self.messages(id).await
+            ]));
+        }
+        let list = self.sessions.list(ListFilter::default()).await;
+        json!({
+            "sessions": all,
+            "list": list.expect("a list"),
+            "busy": self.sessions.statuses(None),
+            "permissions": self.sessions.permissions(None),
+            "events": self.events(),
+        })
+    }
+
+    /// Waits until nothing is at work any more.
+    pub async fn quiet(&self) {
+        until(async || self.sessions.statuses(None).is_empty()).await;
+    }
+}
+
+pub fn by(source: Source) -> Caller {
+    Caller {
+        source,
+        client: None,
+    }
+}
+
+/// `provider/model`; empty for no wish.
+pub fn wish(model: &str) -> Wish {
+    let Some((provider, model)) = model.split_once('/') else {
+        return Wish::default();
+    };
+    Wish {
+        model: Some(ModelWish {
+            provider_id: provider.to_owned(),
+            model_id: model.to_owned(),
+        }),
+        variant: VariantWish::Keep,
+        agent: None,
+    }
+}
+
+pub fn text_prompt(text: &str) -> Prompt {
+    let part = PartInput::Text(TextPartInput {
+        id: None,
+        text: text.to_owned(),
+        synthetic: None,
+        ignored: None,
+        metadata: None,
+    });
+    Prompt {
+        parts: vec![part],
+        ..Prompt::default()
+    }
+}
+
+/// What has to happen.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(NEVER, future).await {
+        Ok(done) => done,
+        Err(_) => panic!("this never happens"),
+    }
+}
+
+/// What has to happen without any waiting.
+pub async fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let before = Instant::now();
+    let value = future.await;
+    assert_eq!(before.elapsed(), Duration::ZERO, "it has waited");
+    value
+}
+
+pub async fn answer(receiver: oneshot::Receiver<Answer>) -> Answer {
+    within(receiver).await.expect("answered")
+}
+
+/// Waits until something holds. Sessions tell nobody of most of it, so it is looked at every millisecond, which
+/// costs nothing where time stands still.
+pub async fn until(holds: impl AsyncFn() -> bool) {
+    let looked = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within(looked).await;
+}
+
+/// Lets everything happen that happens by itself.
+pub async fn settle() {
+    tokio::time::sleep(Duration::from_secs(20)).await;
+}
+
+/// The text of an answer or of a prompt.
+pub fn text(parts: &[Part]) -> String {
+    let texts = parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(text.text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// The answers among messages that are still being written.
+pub fn unfinished(messages: &[MessageWithParts]) -> usize {
+    let open = |m: &&MessageWithParts| matches!(&m.info, Message::Assistant(a) if a.time.completed.is_none());
+    messages.iter().filter(open).count()
+}
+
+/// Two backends. `one` has a model with efforts.
+fn snapshot() -> Snapshot {
+    Snapshot {
+        backends: vec![
+            backend("one", &["x", "y", "z", "strong"]),
+            backend("two", &["a", "b"]),
+        ],
+        defaults: Defaults::default(),
+    }
+}
+
+fn backend(id: &str, models: &[&str]) -> Arc<Backend> {
+    let efforts = ["low", "medium", "high"].map(str::to_owned);
+    let model = |id: &&str| {
+        let strong = *id == "strong";
+        ModelInfo {
+            id: (*id).to_owned(),
+            name: id.to_uppercase(),
+            variants: Some(if strong { efforts.to_vec() } else { Vec::new() }),
+            default_variant: strong.then(|| "medium".to_owned()),
+            context_tokens: None,
+        }
+    };
+    let mode = |id: &str| ChoiceValue {
+        id: id.into(),
+        name: id.into(),
+    };
+    let catalogue = Catalogue {
+        info: AgentInfo::default(),
+        models: models.iter().map(model).collect(),
+        default_model: models[0].to_owned(),
+        modes: vec![mode("build"), mode("plan")],
+        default_mode: Some("build".to_owned()),
+        plan_mode: Some("plan".to_owned()),
+        switch: SwitchMethod::ConfigOption,
+        commands: Vec::new(),
+    };
+    // A worker looks for the program before it asks for its agent, so it is one that exists.
+    let flags = ["true".to_owned(), "--models".to_owned(), models.join(",")];
+    Arc::new(Backend {
+        spec: AgentSpec::from_config(id, flags.to_vec()),
+        status: Status::Connected,
+        catalogue: Some(catalogue),
+    })
+}
