@@ -36,7 +36,7 @@ pub mod provider;
 pub mod pty;
 pub mod question;
 pub mod responses;
-pub mod route;
+mod route;
 pub mod router;
 pub mod selection;
 pub mod session;

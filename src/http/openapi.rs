@@ -100,5 +100,5 @@ pub fn document() -> String {
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
-/// The document as it was committed, with the line end that `baton openapi` printed.
+/// The document as committed. It ends with the line end that `baton openapi` prints.
 pub const COMMITTED: &str = include_str!("../../openapi/openapi.json");
