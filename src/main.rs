@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve(&args).await,
         Command::Agents(args) => agents(&args).await,
-        Command::Openapi => print(baton::http::openapi::document()),
+        Command::Openapi => print(&baton::http::openapi::document()),
         Command::MockAgent(args) => status(baton::agent::mock::run(args).await),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::openapi::document;
+use super::openapi::COMMITTED;
 use super::state::Shared;
 
 /// An OpenAPI 3.1 document.
@@ -28,7 +28,7 @@ pub struct OpenApiDocument(pub Map<String, Value>);
     responses((status = 200, description = "The document.", body = OpenApiDocument))
 )]
 pub async fn openapi() -> Response {
-    ([(CONTENT_TYPE, "application/json")], document()).into_response()
+    ([(CONTENT_TYPE, "application/json")], COMMITTED.trim_end()).into_response()
 }
 
 /// The page. Its files are part of the program.

@@ -1,6 +1,6 @@
 //! The HTTP surface: OpenCode's API below `/opencode`, and a little at the root.
 //!
-//! [`router::routes`] is the one list of routes; it feeds the router and the OpenAPI document. A
+//! [`router`] has the one list of routes; it feeds the router and the OpenAPI document. A
 //! handler reads its request into typed values ([`extract`], [`fields`]), calls one function of
 //! [`Sessions`](crate::session::Sessions) or [`Registry`](crate::registry::Registry), and shapes the
 //! answer. What can go wrong becomes a response in [`error`], and nowhere else.
@@ -36,6 +36,7 @@ pub mod provider;
 pub mod pty;
 pub mod question;
 pub mod responses;
+mod route;
 pub mod router;
 pub mod selection;
 pub mod session;

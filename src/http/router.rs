@@ -8,11 +8,12 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::error::{self, Problem};
 use super::message::Uncompressed;
+use super::route::{Routes, describe, routes, serve};
 use super::state::Shared;
 use super::{
     agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
@@ -20,229 +21,227 @@ use super::{
     provider, pty, question, session, skill, tui, v2, vcs,
 };
 
-/// Every route, once. The router and the OpenAPI document are both made from it.
-pub fn routes() -> OpenApiRouter<Shared> {
-    let opencode = OpenApiRouter::default()
-        .merge(server())
-        .merge(sessions())
-        .merge(history())
-        .merge(runs())
-        .merge(asks())
-        .merge(catalogue())
-        .merge(surface())
-        .merge(experimental())
-        .merge(tui())
-        .merge(places())
-        .merge(terminals())
-        .merge(v2());
-    OpenApiRouter::default()
-        .nest("/opencode", opencode)
-        .routes(routes!(global::health::root))
-        .routes(routes!(global::health::root_api))
-        .routes(routes!(docs::openapi))
-}
+/// Every route below `/opencode`, once. With [`ROOT`], the router and the OpenAPI document are both made
+/// from it.
+const OPENCODE: &[&[Routes]] = &[
+    SERVER,
+    SESSIONS,
+    HISTORY,
+    RUNS,
+    ASKS,
+    CATALOGUE,
+    SURFACE,
+    EXPERIMENTAL,
+    TUI,
+    PLACES,
+    TERMINALS,
+    V2,
+    V2_SESSIONS,
+];
+
+/// The routes at the root.
+const ROOT: &[Routes] = &[
+    routes!(global::health::root),
+    routes!(global::health::root_api),
+    routes!(docs::openapi),
+];
 
 /// The server itself: its health and its events.
-fn server() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(global::health::health))
-        .routes(routes!(global::health::api))
-        .routes(routes!(global::event::event))
-        .routes(routes!(event::subscribe))
-}
+const SERVER: &[Routes] = &[
+    routes!(global::health::health),
+    routes!(global::health::api),
+    routes!(global::event::event),
+    routes!(event::subscribe),
+];
 
 /// Sessions, their messages, and what is done to them.
-fn sessions() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(session::list::list, session::create::create))
-        .routes(routes!(session::status::status))
-        .routes(routes!(
-            session::get::get,
-            session::update::update,
-            session::delete::delete
-        ))
-        .routes(routes!(message::list::list, message::prompt::prompt))
-        .routes(routes!(message::get::get, message::delete::delete))
-        .routes(routes!(message::prompt_async::prompt_async))
-        .routes(routes!(session::model_history::model_history))
-        .routes(routes!(session::abort::abort))
-        .routes(routes!(session::init::init))
-        .routes(routes!(session::children::children))
-        .routes(routes!(session::todo::todo))
-        .routes(routes!(session::permissions::respond))
-}
+const SESSIONS: &[Routes] = &[
+    routes!(session::list::list, session::create::create),
+    routes!(session::status::status),
+    routes!(
+        session::get::get,
+        session::update::update,
+        session::delete::delete
+    ),
+    routes!(message::list::list, message::prompt::prompt),
+    routes!(message::get::get, message::delete::delete),
+    routes!(message::prompt_async::prompt_async),
+    routes!(session::model_history::model_history),
+    routes!(session::abort::abort),
+    routes!(session::init::init),
+    routes!(session::children::children),
+    routes!(session::todo::todo),
+    routes!(session::permissions::respond),
+];
 
 /// What was said and done: going back, copying, editing.
-fn history() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(session::diff::diff))
-        .routes(routes!(session::revert::revert))
-        .routes(routes!(session::unrevert::unrevert))
-        .routes(routes!(session::fork::fork))
-        .routes(routes!(session::share::share, session::share::unshare))
-        .routes(routes!(
-            message::part::update::update,
-            message::part::delete::delete
-        ))
-}
+const HISTORY: &[Routes] = &[
+    routes!(session::diff::diff),
+    routes!(session::revert::revert),
+    routes!(session::unrevert::unrevert),
+    routes!(session::fork::fork),
+    routes!(session::share::share, session::share::unshare),
+    routes!(message::part::update::update, message::part::delete::delete),
+];
 
 /// What is run in a session beside prompts.
-fn runs() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(session::shell::shell))
-        .routes(routes!(session::command::command))
-        .routes(routes!(command::list::list))
-        .routes(routes!(session::summarize::summarize))
-}
+const RUNS: &[Routes] = &[
+    routes!(session::shell::shell),
+    routes!(session::command::command),
+    routes!(command::list::list),
+    routes!(session::summarize::summarize),
+];
 
 /// What agents ask the user.
-fn asks() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(permission::list::list))
-        .routes(routes!(permission::reply::reply))
-        .routes(routes!(question::list::list))
-        .routes(routes!(question::reply::reply))
-        .routes(routes!(question::reject::reject))
-}
+const ASKS: &[Routes] = &[
+    routes!(permission::list::list),
+    routes!(permission::reply::reply),
+    routes!(question::list::list),
+    routes!(question::reply::reply),
+    routes!(question::reject::reject),
+];
 
 /// What can be selected, and where work is done.
-fn catalogue() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(provider::list::list))
-        .routes(routes!(config::providers::providers))
-        .routes(routes!(config::get::get, config::update::update))
-        .routes(routes!(agent::list))
-        .routes(routes!(path::get))
-}
+const CATALOGUE: &[Routes] = &[
+    routes!(provider::list::list),
+    routes!(config::providers::providers),
+    routes!(config::get::get, config::update::update),
+    routes!(agent::list),
+    routes!(path::get),
+];
 
 /// Where work is done: projects, files, version control.
-fn places() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(project::list::list))
-        .routes(routes!(project::current::current))
-        .routes(routes!(project::git_init::git_init))
-        .routes(routes!(project::update::update))
-        .routes(routes!(project::directories::directories))
-        .routes(routes!(file::list::list))
-        .routes(routes!(file::content::content))
-        .routes(routes!(file::status::status))
-        .routes(routes!(find::text::text))
-        .routes(routes!(find::file::file))
-        .routes(routes!(find::symbol::symbol))
-        .routes(routes!(vcs::get::get))
-        .routes(routes!(vcs::status::status))
-        .routes(routes!(vcs::diff::diff))
-        .routes(routes!(vcs::diff_raw::diff_raw))
-        .routes(routes!(vcs::apply::apply))
-        .routes(routes!(v2::fs::list::list))
-        .routes(routes!(v2::fs::find::find))
-        .routes(routes!(v2::fs::read::read))
-}
+const PLACES: &[Routes] = &[
+    routes!(project::list::list),
+    routes!(project::current::current),
+    routes!(project::git_init::git_init),
+    routes!(project::update::update),
+    routes!(project::directories::directories),
+    routes!(file::list::list),
+    routes!(file::content::content),
+    routes!(file::status::status),
+    routes!(find::text::text),
+    routes!(find::file::file),
+    routes!(find::symbol::symbol),
+    routes!(vcs::get::get),
+    routes!(vcs::status::status),
+    routes!(vcs::diff::diff),
+    routes!(vcs::diff_raw::diff_raw),
+    routes!(vcs::apply::apply),
+    routes!(v2::fs::list::list),
+    routes!(v2::fs::find::find),
+    routes!(v2::fs::read::read),
+];
 
 /// What else OpenCode's clients ask and tell a server.
-fn surface() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(global::config::get, global::config::update))
-        .routes(routes!(global::dispose::dispose))
-        .routes(routes!(instance::dispose::dispose))
-        .routes(routes!(provider::auth::auth))
-        .routes(routes!(credential::set::set, credential::remove::remove))
-        .routes(routes!(mcp::status))
-        .routes(routes!(lsp::status))
-        .routes(routes!(formatter::status))
-        .routes(routes!(skill::list))
-        .routes(routes!(log::log))
-}
+const SURFACE: &[Routes] = &[
+    routes!(global::config::get, global::config::update),
+    routes!(global::dispose::dispose),
+    routes!(instance::dispose::dispose),
+    routes!(provider::auth::auth),
+    routes!(credential::set::set, credential::remove::remove),
+    routes!(mcp::status),
+    routes!(lsp::status),
+    routes!(formatter::status),
+    routes!(skill::list),
+    routes!(log::log),
+];
 
 /// Features of OpenCode that Baton does not have.
-fn experimental() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(experimental::capabilities::get))
-        .routes(routes!(experimental::console::get))
-        .routes(routes!(experimental::console::orgs))
-        .routes(routes!(experimental::resource::list))
-        .routes(routes!(experimental::session::list))
-        .routes(routes!(experimental::tool::list))
-        .routes(routes!(experimental::tool::ids))
-        .routes(routes!(experimental::workspace::list))
-        .routes(routes!(experimental::workspace::status))
-        .routes(routes!(experimental::workspace::adapters))
-        .routes(routes!(experimental::worktree::list))
-}
+const EXPERIMENTAL: &[Routes] = &[
+    routes!(experimental::capabilities::get),
+    routes!(experimental::console::get),
+    routes!(experimental::console::orgs),
+    routes!(experimental::resource::list),
+    routes!(experimental::session::list),
+    routes!(experimental::tool::list),
+    routes!(experimental::tool::ids),
+    routes!(experimental::workspace::list),
+    routes!(experimental::workspace::status),
+    routes!(experimental::workspace::adapters),
+    routes!(experimental::worktree::list),
+];
 
 /// The terminal UIs that are attached.
-fn tui() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(tui::append_prompt::append_prompt))
-        .routes(routes!(tui::open_help::open_help))
-        .routes(routes!(tui::open_sessions::open_sessions))
-        .routes(routes!(tui::open_themes::open_themes))
-        .routes(routes!(tui::open_models::open_models))
-        .routes(routes!(tui::submit_prompt::submit_prompt))
-        .routes(routes!(tui::clear_prompt::clear_prompt))
-        .routes(routes!(tui::execute_command::execute_command))
-        .routes(routes!(tui::show_toast::show_toast))
-        .routes(routes!(tui::publish::publish))
-        .routes(routes!(tui::select_session::select_session))
-        .routes(routes!(tui::control::next))
-        .routes(routes!(tui::control::response))
-}
+const TUI: &[Routes] = &[
+    routes!(tui::append_prompt::append_prompt),
+    routes!(tui::open_help::open_help),
+    routes!(tui::open_sessions::open_sessions),
+    routes!(tui::open_themes::open_themes),
+    routes!(tui::open_models::open_models),
+    routes!(tui::submit_prompt::submit_prompt),
+    routes!(tui::clear_prompt::clear_prompt),
+    routes!(tui::execute_command::execute_command),
+    routes!(tui::show_toast::show_toast),
+    routes!(tui::publish::publish),
+    routes!(tui::select_session::select_session),
+    routes!(tui::control::next),
+    routes!(tui::control::response),
+];
 
 /// Terminals, of which Baton has none.
-fn terminals() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(pty::shells))
-}
+const TERMINALS: &[Routes] = &[routes!(pty::shells)];
 
 /// OpenCode 2.
-fn v2() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(v2::location::get))
-        .routes(routes!(v2::agents::list))
-        .routes(routes!(v2::models::list))
-        .routes(routes!(v2::models::default))
-        .routes(routes!(v2::providers::list))
-        .routes(routes!(v2::providers::get))
-        .routes(routes!(v2::integrations::list))
-        .routes(routes!(v2::integrations::get))
-        .routes(routes!(v2::references::list))
-        .routes(routes!(v2::skills::list))
-        .routes(routes!(v2::commands::list))
-        .routes(routes!(v2::permissions::list))
-        .routes(routes!(v2::permissions::saved))
-        .routes(routes!(v2::questions::list))
-        .routes(routes!(v2::events::subscribe))
-        .merge(v2_sessions())
-}
+const V2: &[Routes] = &[
+    routes!(v2::location::get),
+    routes!(v2::agents::list),
+    routes!(v2::models::list),
+    routes!(v2::models::default),
+    routes!(v2::providers::list),
+    routes!(v2::providers::get),
+    routes!(v2::integrations::list),
+    routes!(v2::integrations::get),
+    routes!(v2::references::list),
+    routes!(v2::skills::list),
+    routes!(v2::commands::list),
+    routes!(v2::permissions::list),
+    routes!(v2::permissions::saved),
+    routes!(v2::questions::list),
+    routes!(v2::events::subscribe),
+];
 
 /// The sessions of OpenCode 2.
-fn v2_sessions() -> OpenApiRouter<Shared> {
-    use v2::session;
-    OpenApiRouter::default()
-        .routes(routes!(v2::model::model))
-        .routes(routes!(v2::agent::agent))
-        .routes(routes!(session::list::list, session::create::create))
-        .routes(routes!(session::active::active))
-        .routes(routes!(session::get::get))
-        .routes(routes!(session::messages::list))
-        .routes(routes!(session::message::get))
-        .routes(routes!(session::context::get))
-        .routes(routes!(session::prompt::prompt))
-        .routes(routes!(session::interrupt::interrupt))
-        .routes(routes!(session::wait::wait))
-        .routes(routes!(session::compact::compact))
-        .routes(routes!(session::history::history))
-        .routes(routes!(session::event::events))
-        .routes(routes!(session::permissions::list))
-        .routes(routes!(session::permissions::get))
-        .routes(routes!(session::permissions::reply))
-        .routes(routes!(session::questions::list))
-        .routes(routes!(session::questions::reply))
-        .routes(routes!(session::questions::reject))
+const V2_SESSIONS: &[Routes] = &[
+    routes!(v2::model::model),
+    routes!(v2::agent::agent),
+    routes!(v2::session::list::list, v2::session::create::create),
+    routes!(v2::session::active::active),
+    routes!(v2::session::get::get),
+    routes!(v2::session::messages::list),
+    routes!(v2::session::message::get),
+    routes!(v2::session::context::get),
+    routes!(v2::session::prompt::prompt),
+    routes!(v2::session::interrupt::interrupt),
+    routes!(v2::session::wait::wait),
+    routes!(v2::session::compact::compact),
+    routes!(v2::session::history::history),
+    routes!(v2::session::event::events),
+    routes!(v2::session::permissions::list),
+    routes!(v2::session::permissions::get),
+    routes!(v2::session::permissions::reply),
+    routes!(v2::session::questions::list),
+    routes!(v2::session::questions::reply),
+    routes!(v2::session::questions::reject),
+];
+
+/// What the OpenAPI document says about the routes.
+pub fn description() -> OpenApi {
+    let opencode = OPENCODE
+        .iter()
+        .fold(OpenApiRouter::default(), |router, list| {
+            describe(router, list)
+        });
+    let router = OpenApiRouter::default().nest("/opencode", opencode);
+    describe(router, ROOT).into_openapi()
 }
 
 /// The whole server.
 pub fn router(state: Shared) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let opencode = OPENCODE
+        .iter()
+        .fold(Router::new(), |router, list| serve(router, list));
+    let router = serve(Router::new().nest("/opencode", opencode), ROOT);
     let compressible = DefaultPredicate::new().and(
         |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
             extensions.get::<Uncompressed>().is_none()
