@@ -76,6 +76,8 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     let pool = Pool::new(PoolLimits::default(), timeouts, folder.to_owned(), ledger);
     let settings = Settings {
         queue_prompts: 32,
+        loaded_sessions: 1_000,
+        idle: PoolLimits::default().idle,
         budget: handoff::Budget::default(),
         timeouts,
     };

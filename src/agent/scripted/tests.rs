@@ -169,8 +169,10 @@ async fn requests_can_be_held_up_refused_and_never_answered() {
     let go_on = Arc::new(Notify::new());
     script.react_next(set, Reaction::Wait(go_on.clone()));
     script.react_next(set, Reaction::Never);
+    let (mut there, mut back) = (None, None);
     let switch = client::choose(
         connection,
+        &mut there,
         &session,
         &mut opened.options,
         Kind::Model,
@@ -185,6 +187,7 @@ async fn requests_can_be_held_up_refused_and_never_answered() {
     switched.expect("switches");
     let back = client::choose(
         connection,
+        &mut back,
         &session,
         &mut opened.options,
         Kind::Model,

@@ -62,7 +62,7 @@ pub async fn list(
     {
         messages.remove(0);
         if let Some(oldest) = messages.first() {
-            headers = next(&oldest.info()?, limit, &uri);
+            headers = next(&oldest.read()?.info, limit, &uri);
         }
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -187,12 +187,14 @@ impl From<&MessageWithParts> for StoredMessage {
 }
 
 impl StoredMessage {
-    /// The message without its parts.
+    /// Reads it.
     ///
     /// # Errors
     /// When it is damaged.
-    pub fn info(&self) -> Result<Message, Error> {
-        let read = serde_json::from_str(&self.info);
+    pub fn read(&self) -> Result<MessageWithParts, Error> {
+        let mut json = String::new();
+        self.write_to(&mut json);
+        let read = serde_json::from_str(&json);
         Ok(read.map_err(|error| StoreError::Database(format!("a message is damaged: {error}")))?)
     }
 

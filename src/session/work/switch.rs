@@ -64,20 +64,24 @@ impl Worker {
     /// Waits until the user has not changed their mind for a moment. It looks from time to time instead of
     /// being woken by every change: a script that patches in a loop does not pay for the agent.
     async fn settle(&self, target: &mut Target) {
+        let mut since = Instant::now();
         loop {
-            let is_warm = self.lives.contains_key(&target.selection.provider_id);
-            let moment = if is_warm { SETTLE_WARM } else { SETTLE_COLD };
             let urgent = self.cell.urgent();
             let stopping = &self.tools.office.stopping;
             tokio::select! {
                 () = urgent => return,
                 () = stopping.cancelled() => return,
-                () = tokio::time::sleep(moment) => {}
+                () = tokio::time::sleep(SETTLE_WARM) => {}
             }
-            let next = self.cell.committed().state().target();
-            match next {
-                Some(next) if next != *target => *target = next,
-                _ => return,
+            let Some(next) = self.cell.committed().state().target() else {
+                return;
+            };
+            if next != *target {
+                (*target, since) = (next, Instant::now());
+            }
+            let is_warm = self.lives.contains_key(&target.selection.provider_id);
+            if since.elapsed() >= if is_warm { SETTLE_WARM } else { SETTLE_COLD } {
+                return;
             }
         }
     }

@@ -190,7 +190,7 @@ impl Client {
         if messages.is_empty() {
             return;
         }
-        let message = self.rng.pick(&messages);
+        let message = self.rng.pick(&messages).read().expect("readable");
         let message_id = message.info.id().clone();
         let _refused = match self.rng.below(4) {
             0 => sessions.revert(id, message_id, None).await.map(drop),

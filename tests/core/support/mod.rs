@@ -248,7 +248,11 @@ impl World {
 
     pub async fn messages(&self, id: &SessionId) -> Vec<MessageWithParts> {
         let messages = self.sessions.messages(id, None, None);
-        messages.await.expect("messages")
+        let messages = messages.await.expect("messages");
+        let read = messages
+            .iter()
+            .map(|message| message.read().expect("readable"));
+        read.collect()
     }
 
     pub async fn switches(&self, id: &SessionId) -> Vec<ModelSwitch> {
