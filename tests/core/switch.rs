@@ -154,6 +154,7 @@ async fn one_that_goes_back_while_a_choice_is_outstanding_is_set_again() {
     // As far as anybody knows the agent still has this one; but it is about to take the other.
     let revision = select(&world, &id, "one/x").await;
     world.applied(&id, revision).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(text(&world.ask(&id, "model").await.parts), "x");
 }
 

@@ -5,7 +5,7 @@ use baton::opencode::SessionId;
 use baton::opencode::message::MessageError;
 use baton::opencode::session::RuntimeStatus;
 
-use crate::support::{Setup, World, settle, text, unfinished, until};
+use crate::support::{Setup, World, settle, text, unfinished, until, within};
 
 /// The session is as if nothing had happened, and takes the next prompt.
 async fn assert_usable(world: &World, id: &SessionId) {
@@ -47,7 +47,7 @@ async fn a_worker_that_panics_fails_its_switch() {
     let id = world.ready("one/x").await;
     world.store.panic_reads("messages");
     let session = world.select(&id, "one/y").await.expect("stored");
-    let waited = world.sessions.wait_applied(&id, session.revision).await;
+    let waited = within(world.sessions.wait_applied(&id, session.revision)).await;
     assert!(
         matches!(waited, Err(baton::session::Error::NotApplied(_))),
         "{waited:?}"

@@ -1,7 +1,8 @@
 //! Clients that do this and that at the same time, on a store that fails now and then, with agents that
 //! misbehave and servers that are killed. Whatever they do, what has to hold does (see [`watch`]).
 //!
-//! A run follows from its seed. `BATON_SEED=7 cargo test --test core random` repeats one;
+//! What is done follows from the seed; when, also from the threads that read and render beside the runtime.
+//! `BATON_SEED=7 cargo test --test core random` repeats a run, sometimes only after some attempts;
 //! `BATON_SEEDS=5000` tries so many.
 
 mod client;
