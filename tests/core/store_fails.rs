@@ -115,7 +115,10 @@ async fn an_approval_that_is_not_stored_leaves_its_request_open() {
     };
     assert!(is_full(&reply().await));
     settle().await;
-    assert_eq!(world.sessions.permissions(None), [asked.clone()]);
+    assert_eq!(
+        world.sessions.permissions(None),
+        std::slice::from_ref(&asked)
+    );
     assert!(world.told(&id, "permission.replied").is_empty());
     assert!(world.agent("one").asked_of("").is_empty());
 

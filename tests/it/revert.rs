@@ -345,6 +345,9 @@ async fn a_revert_that_a_crash_cuts_off_is_finished_by_the_next_start() {
     store
         .execute("UPDATE session_body SET body = ?1", [state.to_string()])
         .unwrap();
+    store
+        .execute("UPDATE session SET restoring = 1", [])
+        .unwrap();
     drop(store);
     server.restart().await;
     // Turns wait for it.

@@ -94,7 +94,7 @@ impl Loaded {
             slot.used.store(now, Ordering::Relaxed);
             return Arc::clone(slot);
         }
-        if slots.len() >= self.keeps + self.keeps / LET_GO_DIVISOR + 1 {
+        if slots.len() > self.keeps + self.keeps / LET_GO_DIVISOR {
             self.let_go(&mut slots);
         }
         let slot = Arc::new(Slot::default());

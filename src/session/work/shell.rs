@@ -159,8 +159,8 @@ impl Worker {
                         shown_bytes = printed_bytes;
                         let part = call.running(answer.id(), Some(output.preview()));
                         let event = answer.lock().show(part);
-                        self.cell.tell_growth(&[event]);
                         self.store_growth(answer).await;
+                        self.cell.tell_growth(&[event]);
                     }
                 }
             }

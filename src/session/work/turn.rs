@@ -350,13 +350,13 @@ impl Worker {
             return;
         }
         let folded = answer.lock().fold(update, &self.cell.directory);
+        if folded.complete {
+            self.store_growth(answer).await;
+        }
         self.cell.tell_growth(&folded.events);
         let (todos, title) = (folded.todos, folded.title);
         if is_prompt && (todos.is_some() || title.is_some()) {
             self.store_aside(Aside { todos, title }).await;
-        }
-        if folded.complete {
-            self.store_growth(answer).await;
         }
         if let Some(tokens) = folded.context_tokens {
             let registry = &self.tools.office.registry;
@@ -401,8 +401,8 @@ impl Worker {
         let asks = queued.work.is_prompt() && !live.quiet;
         if let Some(call) = params.get("toolCall").filter(|_| !live.quiet) {
             let announced = answer.lock().announce(call, &self.cell.directory);
-            self.cell.tell_growth(&announced.events);
             self.store_growth(answer).await;
+            self.cell.tell_growth(&announced.events);
         }
         if method == "session/request_permission" {
             self.asked_permission(live, queued, id, params, answer, asks)
