@@ -4,7 +4,7 @@ use super::*;
 use crate::http::openapi::document;
 
 fn made() -> Value {
-    serde_json::from_str(document()).expect("JSON")
+    serde_json::from_str(&document()).expect("JSON")
 }
 
 fn references(value: &Value, found: &mut Vec<String>) {
