@@ -15,7 +15,7 @@ use crate::opencode::prompt::{FilePartInput, PartInput, TextPartInput};
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::{ModelWish, Snapshot, VariantWish, Wish, alike};
 use crate::session::cell::{Answer, Cell};
-use crate::session::{Admitted, Caller, Error, Prompt, Sessions};
+use crate::session::{Admitted, Caller, Error, FIRST_PROBES, Prompt, Sessions};
 use crate::shell::Output;
 use crate::store::StoreError;
 
@@ -115,7 +115,7 @@ impl Sessions {
     /// name the one that would be taken is listed.
     pub async fn commands(&self, directory: &str) -> Vec<CommandInfo> {
         let templates = self.templates(directory).await;
-        let advertised = self.advertised(directory);
+        let advertised = self.advertised(directory).await;
         let mut listed: BTreeMap<String, CommandInfo> = BTreeMap::new();
         for (provider, commands) in &advertised {
             let of_clients = |c: &&AgentCommand| OF_CLIENTS.contains(&c.name.as_str());
@@ -149,7 +149,7 @@ impl Sessions {
     ) -> Result<Admitted, Error> {
         let cell = self.loaded.find(id).await?;
         let templates = self.templates(&cell.directory).await;
-        let advertised = self.advertised(&cell.directory);
+        let advertised = self.advertised(&cell.directory).await;
         let current = cell.committed().state().selection.clone();
         let provider = self.provider_of(&call, current.as_ref())?;
         let found = find(&call.command, &templates, &advertised, provider.as_deref())?;
@@ -193,9 +193,10 @@ impl Sessions {
 
     /// What the connected backends advertise in a directory: what a native session there has told, or
     /// else what the probe was told.
-    fn advertised(&self, directory: &str) -> Advertised {
+    async fn advertised(&self, directory: &str) -> Advertised {
+        // A client that asks right after the start would otherwise never learn of them.
+        let snapshot = self.office.registry.settled(FIRST_PROBES).await;
         let mut told = self.tools.told.of(directory);
-        let snapshot = self.office.registry.snapshot();
         let connected = snapshot.backends.iter().filter_map(|backend| {
             let catalogue = backend.connected()?;
             let commands = told.remove(&backend.spec.id);
