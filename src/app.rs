@@ -101,6 +101,7 @@ impl App {
     /// See [`StartError`].
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
         let data_dir = settings.data_dir.display().to_string();
+        survive_file_limits();
         let lock = lock(&settings.data_dir, &data_dir)?;
         let failed = |error| StartError::Store(data_dir.clone(), error);
         let path = settings.data_dir.join(STORE_FILE);
@@ -390,6 +391,15 @@ impl Ledger for StoreLedger {
 
     fn ended(&self, pid: u32) {
         self.write(Change::DeleteProcess { pid });
+    }
+}
+
+/// A file that may not grow any further (`ulimit -f`) is an error of the write, which is told to whoever asked
+/// for it. By default it would end the process.
+fn survive_file_limits() {
+    let too_large = SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32);
+    if let Err(error) = signal(too_large) {
+        tracing::warn!("a file that reaches the system's limit will end Baton: {error}");
     }
 }
 

@@ -86,6 +86,11 @@ impl Server {
         self.folder.path().join("work")
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
     /// Ends the server as `kill -9` does.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("killed");

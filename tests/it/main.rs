@@ -16,6 +16,7 @@ mod events;
 mod failures;
 mod files;
 mod fork;
+mod full_disk;
 mod handoff;
 mod harness;
 mod history;

@@ -7,6 +7,7 @@
 
 mod apply;
 mod aside;
+mod asked;
 mod bind;
 mod compact;
 mod handover;
@@ -260,7 +261,12 @@ impl Worker {
                 };
                 let mut done: Answering = live.lock().clone();
                 let events = done.finish("error", Tokens::default(), Some(error), None);
-                self.end_with(&turn.queued, done, events, |_, _| {}).await;
+                // Nobody knows what its native session is doing now; the next turn gets another one.
+                let backend = vec![turn.queued.target.selection.provider_id.clone()];
+                self.end_with(&turn.queued, done, events, move |draft, _| {
+                    draft.unbind(&backend);
+                })
+                .await;
             }
             Phase::Switching => {
                 if let Some(target) = committed.state().target() {

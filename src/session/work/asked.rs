@@ -1,0 +1,112 @@
+//! What an agent asks in a turn: whether it may do something, or a form to fill in.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Worker;
+use super::bind::Live;
+use crate::opencode::request::PermissionReply;
+use crate::session::ask::{WaitingPermission, WaitingQuestion};
+use crate::session::cell::{LiveAnswer, Queued};
+
+impl Worker {
+    pub(super) async fn asked(
+        &self,
+        live: &Live,
+        queued: &Queued,
+        id: Value,
+        method: &str,
+        params: &Value,
+        answer: &LiveAnswer,
+    ) {
+        let asks = queued.work.is_prompt() && !live.quiet;
+        if let Some(call) = params.get("toolCall").filter(|_| !live.quiet) {
+            let announced = answer.lock().announce(call, &self.cell.directory);
+            self.store_growth(answer).await;
+            self.cell.tell_growth(&announced.events);
+        }
+        if method == "session/request_permission" {
+            self.asked_permission(live, queued, id, params, answer, asks)
+                .await;
+        } else {
+            self.asked_question(live, id, params, answer, asks).await;
+        }
+    }
+
+    async fn asked_permission(
+        &self,
+        live: &Live,
+        queued: &Queued,
+        id: Value,
+        params: &Value,
+        answer: &LiveAnswer,
+        asks: bool,
+    ) {
+        let connection = &live.agent.connection;
+        let call = params.pointer("/toolCall/toolCallId");
+        let call = call.and_then(Value::as_str).unwrap_or_default();
+        let tool = answer.lock().tool_of(call).map(str::to_owned);
+        let read = WaitingPermission::read(
+            &self.cell.id,
+            answer.id().as_str(),
+            &queued.target.selection,
+            connection,
+            id.clone(),
+            params,
+            tool.as_deref(),
+        );
+        let Some(waiting) = read else {
+            let nobody = json!({ "outcome": { "outcome": "cancelled" } });
+            let _gone = connection.respond(id, nobody).await;
+            return;
+        };
+        if !asks {
+            // Neither a summary nor taking note needs tools, and nobody expects to be asked about one.
+            return waiting.answer(PermissionReply::Reject).await;
+        }
+        let waiting = Arc::new(waiting);
+        let asked = Arc::clone(&waiting);
+        match self
+            .persist(move |draft| draft.ask_permission(&asked))
+            .await
+        {
+            Ok(None) => {}
+            Ok(Some(reply)) => waiting.answer(reply).await,
+            Err(_deleted) => waiting.cancel().await,
+        }
+    }
+
+    async fn asked_question(
+        &self,
+        live: &Live,
+        id: Value,
+        params: &Value,
+        answer: &LiveAnswer,
+        asks: bool,
+    ) {
+        let connection = &live.agent.connection;
+        let message = answer.id().as_str();
+        let read = WaitingQuestion::read(&self.cell.id, message, connection, id.clone(), params);
+        if let Some(waiting) = read.filter(|_| asks) {
+            let waiting = Arc::new(waiting);
+            let asked = self.persist(move |draft| draft.ask_question(&waiting));
+            if asked.await.is_ok() {
+                return;
+            }
+        }
+        let _gone = connection.respond(id, json!({ "action": "decline" })).await;
+    }
+
+    /// Takes back everything that the session's agents ask: its turn ends.
+    pub(super) async fn cancel_asks(&self) {
+        if self.cell.committed().runtime().asks.is_empty() {
+            return;
+        }
+        let cancelled = self.cell.change(|draft| {
+            draft.cancel_asks();
+            Ok(())
+        });
+        let _nothing_to_store = cancelled.await;
+    }
+}
