@@ -35,11 +35,6 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
             keys,
             body,
         } => {
-            if let Some(expected) = expected
-                && touch_session(db, id, *expected, *revision, keys, body)?
-            {
-                return Ok(());
-            }
             let stored = stored(db, id, keys)?;
             match (stored, expected) {
                 (None, None) => insert_session(db, id, *revision, keys, body),
@@ -142,43 +137,6 @@ fn insert_session(
     let title = search::indexed(&keys.title);
     run(db, search::INSERT_TITLE, params![n, title])?;
     Ok(())
-}
-
-/// The most frequent change, in one step: nothing of the keys differs but the time of use. False when it is
-/// another one.
-fn touch_session(
-    db: &Connection,
-    id: &SessionId,
-    expected: u64,
-    revision: u64,
-    keys: &SessionKeys,
-    body: &str,
-) -> Result<bool, StoreError> {
-    let mut touch = db.prepare_cached(
-        "UPDATE session SET revision = ?1, updated = ?2
-         WHERE id = ?3 AND revision = ?4 AND title = ?5 AND project = ?6 AND directory = ?7 AND path = ?8
-           AND parent IS ?9 AND created = ?10 AND archived IS ?11 AND restoring = ?12 AND updated <> ?2
-         RETURNING n",
-    )?;
-    let parameters = params![
-        revision,
-        keys.updated,
-        id.as_str(),
-        expected,
-        keys.title,
-        keys.project,
-        keys.directory,
-        keys.path,
-        keys.parent.as_ref().map(SessionId::as_str),
-        keys.created,
-        keys.archived,
-        keys.restoring
-    ];
-    let n: Option<i64> = touch.query_row(parameters, |row| row.get(0)).optional()?;
-    let Some(n) = n else { return Ok(false) };
-    let write = "UPDATE session_body SET body = ?2 WHERE n = ?1";
-    run(db, write, params![n, body])?;
-    Ok(true)
 }
 
 /// SQLite writes every index of which a column is named in the statement, also where the value stays the same. So

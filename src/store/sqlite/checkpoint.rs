@@ -16,8 +16,8 @@ use rusqlite::Connection;
 use super::connection::{self, BUSY_TIMEOUT_MS, Role};
 use crate::store::StoreError;
 
-/// Pages of 4 KiB in the log from which on it is brought back: 32 MiB.
-const CHECKPOINT_FRAMES: u64 = 8_192;
+/// Pages of 4 KiB in the log from which on it is brought back: 8 MiB.
+const CHECKPOINT_FRAMES: u64 = 2_048;
 /// Pages in the log from which on the writer waits for it to begin anew: 64 MiB.
 const RESTART_FRAMES: u64 = 16_384;
 /// Pages by which it has to grow before that is tried again, after readers have prevented it: 16 MiB.
