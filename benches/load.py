@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     arguments = parser.parse_args()
     columns = [measure(os.path.abspath(p), arguments.sessions, arguments.seconds) for p in arguments.programs]
-    print("| | " + " | ".join(arguments.programs) + " |\n|---" * 1 + "|---" * len(columns) + "|")
+    print("| | " + " | ".join(arguments.programs) + " |\n|---" + "|---" * len(columns) + "|")
     for row in columns[0]:
         print(f"| {row} | " + " | ".join(f"{column[row]:.2f}" for column in columns) + " |")
 

@@ -22,7 +22,7 @@ fn id(number: u64) -> SessionId {
 fn put(number: u64, expected: Option<u64>, updated: u64) -> Change {
     let keys = SessionKeys {
         project: format!("project-{}", number % 50),
-        directory: format!("/home/user/work/project-{}", number % 50),
+        directory: format!("/projects/project-{}", number % 50),
         path: String::new(),
         parent: (number % 3 == 2).then(|| id(number - 1)),
         title: format!("Refactor the parser of module {number:06} for speed"),
@@ -68,7 +68,7 @@ async fn queries(store: &SqliteStore, sessions: u64) {
     time("roots of a project, not archived", store, project()).await;
     let oldest = SessionQuery {
         order: SessionOrder::Oldest,
-        directory: Some("/home/user/work/project-7".to_owned()),
+        directory: Some("/projects/project-7".to_owned()),
         ..limited()
     };
     time("oldest of a directory", store, oldest).await;

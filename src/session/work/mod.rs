@@ -1,5 +1,12 @@
 //! The worker of a session: runs its turns one at a time, and brings the agent after the selection.
 //!
+//! ```text
+//!   a commit leaves work ──► hired ──► looks ──► a prompt waits: turn ─────────────────► looks
+//!                                        │  ──► the selection is not applied: switch ──► looks
+//!                                        └ nothing to do ──► listens to its agents, until there is work,
+//!                                                            or it has been idle for long: leaves
+//! ```
+//!
 //! It owns the live native sessions. It talks to agents without holding anything up, and commits what came
 //! of it ([`Worker::persist`]): what a turn has produced is kept and written again until the store takes
 //! it. A worker that panics fails its turn and is replaced; one that has had nothing to do for a while
