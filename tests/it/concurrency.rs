@@ -13,7 +13,7 @@ use crate::harness::{Events, Server, answered, model, text_of};
 /// Clients of the one session.
 const CLIENTS: u64 = 64;
 /// The selection that a session shows, in the form in which `runtime` shows one.
-fn selection(session: &Value) -> Value {
+pub fn selection(session: &Value) -> Value {
     let (model, agent) = (&session["model"], &session["agent"]);
     let mut shown = json!({ "providerID": model["providerID"], "modelID": model["id"] });
     if model["variant"].is_string() {
@@ -31,8 +31,9 @@ pub fn consistent(session: &Value) -> u64 {
     } else {
         let mut pending = runtime["pending"].clone();
         let reason = pending.as_object_mut().and_then(|p| p.remove("reason"));
+        let reason = reason.as_ref().and_then(Value::as_str);
         assert!(
-            reason.is_some_and(|r| r == "starting" || r == "turn"),
+            matches!(reason, Some("starting" | "turn" | "store")),
             "{session}"
         );
         assert_eq!(pending, selection, "{session}");

@@ -1,11 +1,22 @@
 //! The disk is full for a while: a limit on the size of the server's files does the same to its writes.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::concurrency::{consistent, selection};
 use crate::harness::{Server, model, text_of};
+
+/// Clients of the one session.
+const CLIENTS: usize = 64;
+/// What each of them does, in number.
+const OPERATIONS: usize = 24;
+/// After so many answers the disk is full, or has room again.
+const ANSWERS_PER_TURN: usize = 60;
 
 /// Lets no file of the server grow beyond the store's log as it is now, or lifts that.
 fn limit(server: &Server, limited: bool) {
@@ -100,5 +111,121 @@ async fn a_turn_that_cannot_be_stored_ends_when_it_can() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer["info"]["error"], Value::Null);
     events.until("session.idle", |_| true).await;
+    server.stop().await;
+}
+
+/// Which selection was seen at which revision, by anybody and anywhere.
+#[derive(Default)]
+struct Seen(Mutex<BTreeMap<u64, Value>>);
+
+impl Seen {
+    fn note(&self, revision: &Value, selection: &Value) {
+        let revision = revision.as_u64().expect("revision");
+        let mut seen = self.0.lock().unwrap();
+        let first = seen.entry(revision).or_insert_with(|| selection.clone());
+        assert_eq!(first, selection, "two selections at revision {revision}");
+    }
+}
+
+/// Changes and reads one session; answers the last revision that was acknowledged, and how often the disk was full.
+async fn client(
+    server: Arc<Server>,
+    path: String,
+    seen: Arc<Seen>,
+    done: Arc<AtomicUsize>,
+    number: usize,
+) -> (u64, usize) {
+    let (mut acknowledged, mut full) = (0, 0);
+    for n in 0..OPERATIONS {
+        match (n + number) % 4 {
+            0 => {
+                let trail = server.get(&format!("{path}/model")).await;
+                seen.note(&trail["revision"], &trail["selected"]);
+                let last = trail["switches"].as_array().and_then(|s| s.last()).unwrap();
+                assert_eq!(last["current"], trail["selected"]);
+            }
+            1 => {
+                let session = server.get(&path).await;
+                consistent(&session);
+                seen.note(&session["revision"], &selection(&session));
+            }
+            _ => {
+                let model = ["mock", "mock-fast", "mock-strong"][(n * 7 + number) % 3];
+                let body = json!({ "providerID": "mock", "modelID": model });
+                let (status, session) = server.send(Method::PATCH, &path, Some(body)).await;
+                if status == StatusCode::OK {
+                    assert_eq!(session["model"]["id"], model);
+                    acknowledged = acknowledged.max(consistent(&session));
+                    seen.note(&session["revision"], &selection(&session));
+                } else {
+                    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{session}");
+                    full += 1;
+                }
+            }
+        }
+        let answers = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if answers % ANSWERS_PER_TURN == 0 {
+            limit(&server, answers / ANSWERS_PER_TURN % 2 == 1);
+        }
+    }
+    (acknowledged, full)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_readers_agree_at_every_moment_while_the_disk_is_full_on_and_off() {
+    let server = Arc::new(Server::start().await);
+    let session = server.create().await;
+    server
+        .prompt(&session, "echo one", model("mock", "mock"))
+        .await;
+    let path = format!("/opencode/session/{session}");
+    let mut events = server.events().await;
+    let (seen, done) = (Arc::new(Seen::default()), Arc::default());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let (seen, done) = (Arc::clone(&seen), Arc::clone(&done));
+            tokio::spawn(client(
+                Arc::clone(&server),
+                path.clone(),
+                seen,
+                done,
+                number,
+            ))
+        })
+        .collect();
+    let (mut acknowledged, mut full) = (0, 0);
+    for client in clients {
+        let (revision, refused) = client.await.expect("no disagreement");
+        acknowledged = acknowledged.max(revision);
+        full += refused;
+    }
+    limit(&server, false);
+    assert!(full > 0, "the disk was never full");
+    let last = server.select(&session, "mock", "mock-fast").await;
+    assert!(last["revision"].as_u64() >= Some(acknowledged));
+    let revision = last["revision"].clone();
+    events
+        .until("session.updated", |p| p["info"]["revision"] == revision)
+        .await;
+    for changed in events.of("session.model_changed") {
+        seen.note(&changed["revision"], &changed["current"]);
+    }
+    for updated in events.of("session.updated") {
+        seen.note(&updated["info"]["revision"], &selection(&updated["info"]));
+    }
+    println!("{full} refused, {} revisions", seen.0.lock().unwrap().len());
+
+    let mut server = Arc::into_inner(server).expect("no client is left");
+    server.kill().await;
+    server.restart().await;
+    let trail = server.get(&format!("{path}/model")).await;
+    assert_eq!(trail["revision"], revision);
+    let switches = trail["switches"].as_array().expect("switches");
+    for (before, after) in switches.iter().zip(switches.iter().skip(1)) {
+        assert_eq!(after["previous"], before["current"]);
+    }
+    for switch in switches {
+        seen.note(&switch["revision"], &switch["current"]);
+    }
     server.stop().await;
 }
