@@ -1,9 +1,7 @@
 //! Builds the parts of a server, binds, runs, and stops in order.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,33 +25,20 @@ use crate::registry::Registry;
 use crate::session::{self, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
+use crate::store::data_dir::{DataDir, DataDirError};
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
-/// The store's file in the data directory.
-const STORE_FILE: &str = "baton.sqlite";
-/// Locked while a server uses the data directory.
-const LOCK_FILE: &str = "baton.lock";
 /// Where backends are probed, in the data directory.
 const SCRATCH_DIR: &str = "scratch";
-/// The mode of a directory that only its owner can look into.
-const OWNER_ONLY: u32 = 0o700;
 /// Time that open requests get to end when the server stops.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
 
 /// Why a server did not start, as a sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Another server uses the data directory.
-    #[error(
-        "another baton uses the data directory {0} already; stop it, or give this one another --data-dir"
-    )]
-    InUse(String),
-    /// The data directory cannot be used.
-    #[error("the data directory {0} cannot be used: {1}")]
-    DataDir(String, io::Error),
-    /// The store cannot be opened or read.
-    #[error("the store in {0} cannot be opened: {1}")]
-    Store(String, StoreError),
+    /// The data directory cannot be used, or not as it is.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     /// The port cannot be listened on.
     #[error("{0} cannot be listened on: {1}")]
     Bind(String, io::Error),
@@ -79,8 +64,8 @@ struct Parts {
     projects: Arc<Projects>,
     sessions: Arc<Sessions>,
     snapshots: Arc<Snapshots>,
-    /// Held while the server lives.
-    _lock: File,
+    /// Held while the server lives, and given back last.
+    data: DataDir,
 }
 
 /// Stops a server from elsewhere.
@@ -102,16 +87,22 @@ impl App {
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
         let data_dir = settings.data_dir.display().to_string();
         survive_file_limits();
-        let lock = lock(&settings.data_dir, &data_dir)?;
-        let failed = |error| StartError::Store(data_dir.clone(), error);
-        let path = settings.data_dir.join(STORE_FILE);
-        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await;
-        let store = store.map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
-        let store = Arc::new(store.map_err(failed)?);
+        let failed = |error| DataDirError::Store(data_dir.clone(), error);
+        let (path, durability) = (settings.data_dir.clone(), settings.durability);
+        let opened = tokio::task::spawn_blocking(move || {
+            let data = DataDir::claim(&path)?;
+            let store = data.open_store(durability)?;
+            Ok::<_, DataDirError>((data, store))
+        });
+        let opened = opened
+            .await
+            .map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
+        let (data, store) = opened?;
+        let store = Arc::new(store);
         end_recorded(store.as_ref()).await.map_err(failed)?;
 
         let bus = Arc::new(Bus::new(settings.limits.ring));
-        let parts = Parts::open(&settings, store, Arc::clone(&bus), lock)
+        let parts = Parts::open(&settings, store, Arc::clone(&bus), data)
             .await
             .map_err(failed)?;
         let place = url_host(&settings.host, settings.port);
@@ -227,7 +218,7 @@ impl Parts {
         settings: &Settings,
         store: Arc<SqliteStore>,
         bus: Arc<Bus>,
-        lock: File,
+        data: DataDir,
     ) -> Result<Self, StoreError> {
         let backends = &settings.backends;
         let shared_store: Arc<dyn Store> = store.clone();
@@ -280,18 +271,24 @@ impl Parts {
             projects,
             sessions,
             snapshots,
-            _lock: lock,
+            data,
         })
     }
 
-    fn background(&self) -> [JoinHandle<()>; 4] {
+    fn background(&self) -> [JoinHandle<()>; 5] {
         let registry = Arc::clone(&self.registry);
         let probes = tokio::spawn(async move { registry.probe_all().await });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
         let sessions = Arc::clone(&self.sessions);
         let restoring = tokio::spawn(async move { sessions.bring_in_order().await });
         let old_snapshots = tokio::spawn(Arc::clone(&self.snapshots).throw_away_old());
-        [probes, evictions, restoring, old_snapshots]
+        let (store, unclean) = (Arc::clone(&self.store), self.data.was_left_unclean());
+        let damage = tokio::spawn(async move {
+            if unclean {
+                look_for_damage(&store).await;
+            }
+        });
+        [probes, evictions, restoring, old_snapshots, damage]
     }
 
     async fn close(self) {
@@ -316,28 +313,19 @@ fn url_host(host: &str, port: u16) -> String {
     }
 }
 
-/// Makes the data directory and takes its lock, which the system gives back when this process ends in
-/// whatever way.
-fn lock(data_dir: &Path, shown: &str) -> Result<File, StartError> {
-    let unusable = |error| StartError::DataDir(shown.to_owned(), error);
-    make_private_dir(data_dir).map_err(unusable)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(data_dir.join(LOCK_FILE))
-        .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(shown.to_owned())),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+/// After a server that did not end in order. In the background: it reads the whole file.
+async fn look_for_damage(store: &SqliteStore) {
+    let found = match store.quick_check().await {
+        Ok(found) => found,
+        Err(StoreError::Closed) => return,
+        Err(error) => vec![error.to_string()],
+    };
+    if !found.is_empty() {
+        tracing::error!(
+            "the database is damaged: {}. Stop Baton, then `baton check --repair` sets aside what cannot be read",
+            found.join("; ")
+        );
     }
-}
-
-/// Conversations are nobody else's business: a new directory is for its owner only.
-fn make_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(OWNER_ONLY).recursive(true).create(path)
 }
 
 /// Ends every agent that stands in the record of running ones: at the start those that a killed server

@@ -19,6 +19,7 @@ use crate::http::guard::is_loopback;
 use crate::registry::ModelWish;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
+use crate::store::Durability;
 
 use file::ConfigFile;
 
@@ -124,6 +125,17 @@ impl Places {
         })
     }
 
+    /// The data directory: the one that was given, or the default.
+    ///
+    /// # Errors
+    /// When none was given and there is no default.
+    pub fn data_dir(&self, given: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        match given {
+            Some(given) => Ok(self.directory.join(given)),
+            None => self.default_data_dir(),
+        }
+    }
+
     fn default_data_dir(&self) -> Result<PathBuf, ConfigError> {
         let base = self
             .data_home
@@ -223,6 +235,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The user's home directory.
     pub home: PathBuf,
+    /// What a commit of the store outlives.
+    pub durability: Durability,
     /// Whether snapshots of working directories are taken.
     pub snapshot: bool,
     /// The backends.
@@ -240,10 +254,7 @@ impl Settings {
     /// When the config file cannot be read, or when a setting cannot be used.
     pub fn load(args: &ServeArgs, places: &Places) -> Result<Self, ConfigError> {
         let (config_file, file) = read_file(args.backends.config.as_deref(), places)?;
-        let data_dir = match &args.data_dir {
-            Some(given) => places.directory.join(given),
-            None => places.default_data_dir()?,
-        };
+        let data_dir = places.data_dir(args.data_dir.as_deref())?;
         let host = non_empty(args.host.clone())
             .or(file.server.host.clone())
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
@@ -269,6 +280,7 @@ impl Settings {
                 .home
                 .clone()
                 .unwrap_or_else(|| places.directory.clone()),
+            durability: file.durability.unwrap_or_default(),
             snapshot: file.snapshot.unwrap_or(true),
             backends,
             commands: Sources {

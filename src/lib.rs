@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod cli;
 pub mod command;
 pub mod config;
 pub mod event;

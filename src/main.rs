@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use baton::agent::mock::MockArgs;
 use baton::app::App;
+use baton::cli::backup::{self, BackupArgs};
+use baton::cli::check::{self, CheckArgs};
 use baton::config::{BackendArgs, BackendSettings, Places, ServeArgs, Settings};
 use baton::listing::{self, ScratchFolder};
 use clap::{Args, Parser, Subcommand};
@@ -31,6 +33,10 @@ enum Command {
     Serve(ServeArgs),
     /// List the backends: which can run, with which models, and what to install for the others.
     Agents(AgentsArgs),
+    /// Copy the database to a file, also while a server runs, and open the copy.
+    Backup(BackupArgs),
+    /// Look whether the database is whole; status 1 if it is not.
+    Check(CheckArgs),
     /// Print the OpenAPI document of the server.
     Openapi,
     /// Serve the Agent Client Protocol on stdin and stdout, with no model behind it.
@@ -52,6 +58,8 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve(&args).await,
         Command::Agents(args) => agents(&args).await,
+        Command::Backup(args) => backup(&args),
+        Command::Check(args) => check(&args),
         Command::Openapi => print(&baton::http::openapi::document()),
         Command::MockAgent(args) => status(baton::agent::mock::run(args).await),
     }
@@ -90,6 +98,38 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
             Err(error) => fail(1, &error),
         },
         Ok(entries) => print(&listing::table(&entries)),
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn backup(args: &BackupArgs) -> ExitCode {
+    let data_dir =
+        match Places::of_this_process().and_then(|p| p.data_dir(args.data.data_dir.as_deref())) {
+            Ok(data_dir) => data_dir,
+            Err(error) => return fail(USAGE_STATUS, &error),
+        };
+    match backup::run(&data_dir, &args.file) {
+        Ok(text) => print(&text),
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn check(args: &CheckArgs) -> ExitCode {
+    let data_dir =
+        match Places::of_this_process().and_then(|p| p.data_dir(args.data.data_dir.as_deref())) {
+            Ok(data_dir) => data_dir,
+            Err(error) => return fail(USAGE_STATUS, &error),
+        };
+    let report = match args.repair {
+        true => check::repair(&data_dir),
+        false => check::check(&data_dir),
+    };
+    match report {
+        Ok(report) if report.good => print(report.text.trim_end()),
+        Ok(report) => {
+            print(report.text.trim_end());
+            ExitCode::from(1)
+        }
         Err(error) => fail(1, &error),
     }
 }

@@ -17,6 +17,7 @@ use crate::command::Command;
 use crate::event::RingLimits;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
+use crate::store::Durability;
 
 /// Ids that no backend may have: they name agent modes.
 const RESERVED_IDS: [&str; 2] = ["build", "plan"];
@@ -29,6 +30,8 @@ pub(super) struct ConfigFile {
     pub default_model: Option<String>,
     /// Whether snapshots of working directories are taken; true if left out.
     pub snapshot: Option<bool>,
+    /// What a commit of the store outlives; the death of the process if left out.
+    pub durability: Option<Durability>,
     /// How to listen.
     pub server: ServerTable,
     /// Backends, changed or added.

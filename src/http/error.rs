@@ -247,6 +247,8 @@ pub enum ErrorBody {
     VcsApplyError(VcsApplyData),
     /// The server is shutting down.
     ServiceUnavailableError(MessageData),
+    /// The disk of the data directory is full.
+    InsufficientStorageError(MessageData),
     /// The server has failed.
     UnknownError(UnknownErrorData),
 }
@@ -377,9 +379,18 @@ impl Problem {
     /// 503: nothing can be stored for now, and nothing was changed.
     pub fn store_unavailable(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("a request was refused: {error}");
-        let message = "Baton cannot store anything at the moment: its disk is full or its database is locked. Nothing was changed. Make room in the data directory and send the request again.";
-        let body = ErrorBody::ServiceUnavailableError(message_data(message));
+        let message = format!("{error}. Nothing was changed; send the request again.");
+        let body = ErrorBody::ServiceUnavailableError(message_data(&message));
         Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
+            .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
+    }
+
+    /// 507: the disk is full, and nothing was changed.
+    pub fn disk_full(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("a request was refused: {error}");
+        let message = format!("Nothing was changed: {error}.");
+        let body = ErrorBody::InsufficientStorageError(message_data(&message));
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, body)
             .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
     }
 

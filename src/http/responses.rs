@@ -48,7 +48,7 @@ fn response(
 }
 
 macro_rules! responses {
-    ($($name:ident = $status:literal, $description:literal, [$($body:literal),+] $(, header $header:literal: $text:literal)?;)+) => {
+    ($($name:ident = $status:literal, $description:literal, [$($body:literal),+] $(, header $header:literal: $text:literal)? $(, also $more:ident)?;)+) => {
         $(
             #[doc = $description]
             #[derive(Debug)]
@@ -58,7 +58,13 @@ macro_rules! responses {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
                     let header: &[(&str, &str)] = &[$(($header, $text))?];
                     let response = response(stringify!($name), $description, &[$($body),+], header.first().copied());
-                    BTreeMap::from([($status.to_owned(), RefOr::T(response))])
+                    let responses = BTreeMap::from([($status.to_owned(), RefOr::T(response))]);
+                    $(let responses = {
+                        let mut responses = responses;
+                        responses.extend($more::responses());
+                        responses
+                    };)?
+                    responses
                 }
             }
         )+
@@ -91,8 +97,12 @@ responses! {
         header "Retry-After": "Seconds after which to try again.";
     TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"];
     TaggedNotJson = "415", "The body's content type is not JSON.", ["TaggedError"];
-    Stopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["ServiceUnavailableError"];
-    TaggedStopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["TaggedError"];
+    Full = "507", "The disk of the data directory is full. Nothing was changed.", ["InsufficientStorageError"],
+        header "Retry-After": "Seconds after which to try again.";
+    TaggedFull = "507", "The disk of the data directory is full. Nothing was changed.", ["TaggedError"],
+        header "Retry-After": "Seconds after which to try again.";
+    Stopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["ServiceUnavailableError"], also Full;
+    TaggedStopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["TaggedError"], also TaggedFull;
 }
 
 /// What every operation can answer.

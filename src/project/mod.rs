@@ -80,9 +80,11 @@ impl Projects {
     pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, StoreError> {
         let mut known = BTreeMap::new();
         for (id, body) in store.projects().await? {
-            let damaged = |error| StoreError::Database(format!("project {id} is damaged: {error}"));
-            let project: Project = serde_json::from_str(&body).map_err(damaged)?;
-            known.insert(id, project);
+            match serde_json::from_str::<Project>(&body) {
+                Ok(project) => drop(known.insert(id, project)),
+                // It is learnt anew when its directory is used.
+                Err(error) => tracing::error!("project {id} is damaged in the store: {error}"),
+            }
         }
         Ok(Arc::new(Self {
             store,

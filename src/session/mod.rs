@@ -36,6 +36,7 @@ use cell::commit::Office;
 use cell::loaded::Loaded;
 use work::{Told, Tools};
 
+pub use api::check::check_body;
 pub use api::command::CommandCall;
 pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;

@@ -6,6 +6,7 @@
 //!
 //! Every implementation passes the conformance suite in `tests/store`.
 
+pub mod data_dir;
 pub mod flaky;
 pub mod memory;
 mod sqlite;
@@ -14,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use crate::opencode::{MessageId, PartId, SessionId};
 
-pub use sqlite::SqliteStore;
+pub use sqlite::{Durability, SqliteStore, upkeep};
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,8 +23,13 @@ pub enum StoreError {
     /// Another writer has changed the session since it was read.
     #[error("session {0} was changed by another writer")]
     Conflict(SessionId),
-    /// The disk is full, or the database is locked or cannot be written for now. The same batch may
-    /// succeed later.
+    /// The disk is full; of which directory. The same batch succeeds once there is room.
+    #[error(
+        "the disk of the data directory {0} is full: make room on it, for instance by deleting sessions, which still \
+         works"
+    )]
+    Full(String),
+    /// The database is locked or cannot be written for now. The same batch may succeed later.
     #[error("the store cannot be written at the moment: {0}")]
     Unavailable(String),
     /// The database failed in a way that waiting does not mend: a damaged file, a broken rule.
@@ -32,6 +38,13 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether the same batch may succeed later, without anybody mending the database.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Unavailable(_))
+    }
 }
 
 /// One thing to write.

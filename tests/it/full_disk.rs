@@ -164,7 +164,7 @@ async fn client(
             }
         }
         let answers = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if answers % ANSWERS_PER_TURN == 0 {
+        if answers.is_multiple_of(ANSWERS_PER_TURN) {
             limit(&server, answers / ANSWERS_PER_TURN % 2 == 1);
         }
     }

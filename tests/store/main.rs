@@ -7,4 +7,5 @@ mod lists;
 mod measure;
 mod old;
 mod support;
+mod upkeep;
 mod writes;

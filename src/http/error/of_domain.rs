@@ -95,6 +95,7 @@ impl From<DefaultsError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Full(_) => Self::disk_full(&error),
             StoreError::Unavailable(_) => Self::store_unavailable(&error),
             StoreError::Closed => Self::shutting_down(),
             StoreError::Conflict(_) | StoreError::Database(_) => Self::unforeseen(&error),

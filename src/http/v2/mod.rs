@@ -115,6 +115,8 @@ pub enum ErrorTag {
     ForbiddenError,
     /// The server is shutting down.
     ServiceUnavailableError,
+    /// The disk of the data directory is full.
+    InsufficientStorageError,
     /// The server has failed.
     UnknownError,
 }

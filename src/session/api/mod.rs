@@ -1,6 +1,7 @@
 //! What a caller can ask of sessions: one file for each thing.
 
 mod attach;
+pub mod check;
 pub mod command;
 mod compact;
 mod create;

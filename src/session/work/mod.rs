@@ -229,8 +229,7 @@ impl Worker {
                 tracing::error!(session = %self.cell.id, "not stored, it is tried again: {error}");
                 self.note_store(true).await;
             }
-            let hopeless =
-                !matches!(error, StoreError::Unavailable(_)) && tries >= WRITE_AGAIN_TIMES;
+            let hopeless = !error.may_pass() && tries >= WRITE_AGAIN_TIMES;
             if stopping.is_cancelled() {
                 give_up_at.get_or_insert_with(|| Instant::now() + STOP_TRYING);
             }

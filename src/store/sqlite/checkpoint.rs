@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::connection::{self, BUSY_TIMEOUT_MS, Role};
+use super::connection::{self, BUSY_TIMEOUT, Role};
 use crate::store::StoreError;
 
 /// Pages of 4 KiB in the log from which on it is brought back: 8 MiB.
@@ -155,7 +155,7 @@ fn passive(connection: &Connection) -> Result<u64, StoreError> {
 fn restart(writer: &Connection) -> Result<(), StoreError> {
     writer.busy_timeout(Duration::from_millis(RESTART_WAIT_MS))?;
     let result = checkpoint(writer, "RESTART");
-    writer.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    writer.busy_timeout(BUSY_TIMEOUT)?;
     result.map(|_frames| ())
 }
 

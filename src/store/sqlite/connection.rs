@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde::Deserialize;
 
 use super::checkpoint::LOG_KEPT_BYTES;
 use crate::store::StoreError;
 
-/// How long a connection waits for a lock, in milliseconds; only another process can hold one.
-pub(super) const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// How long a connection waits for a lock; only another process can hold one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
 /// Pages that the writer keeps, in KiB: the upper levels of every index, and the leaves in use.
@@ -18,6 +19,32 @@ const WRITER_CACHE_KIB: u32 = 4_096;
 const READER_CACHE_KIB: u32 = 1_024;
 /// Pages that the connection for checkpoints keeps, in KiB: it copies pages past its cache.
 const CHECKPOINT_CACHE_KIB: u32 = 64;
+
+/// What a commit outlives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The death of this process at any moment. A power failure can take the last commits back, never a half of one.
+    #[default]
+    Process,
+    /// A power failure, too: every commit waits for the disk.
+    Power,
+}
+
+impl Durability {
+    /// Sets it for a connection that writes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) fn apply(self, connection: &Connection) -> Result<(), StoreError> {
+        let synchronous = match self {
+            Self::Process => "NORMAL",
+            Self::Power => "FULL",
+        };
+        connection.execute_batch(&format!("PRAGMA synchronous = {synchronous};"))?;
+        Ok(())
+    }
+}
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +63,7 @@ pub(super) enum Role {
 /// When the file cannot be opened.
 pub(super) fn open(path: &Path, role: Role) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let cache_kib = match role {
         Role::Writer => WRITER_CACHE_KIB,
@@ -48,10 +75,10 @@ pub(super) fn open(path: &Path, role: Role) -> Result<Connection, StoreError> {
             "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
         ))?;
     }
-    // With WAL and NORMAL a commit survives the death of this process at any moment; only a power failure can take
-    // the last ones back, and never leaves half of one. No commit brings the log back: see `checkpoint`.
+    // No commit brings the log back: see `checkpoint`. A damaged page is noticed where it is read.
     connection.execute_batch(&format!(
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};"
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};
+         PRAGMA cell_size_check = ON;"
     ))?;
     if role == Role::Reader {
         connection.execute_batch("PRAGMA query_only = ON;")?;

@@ -8,6 +8,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let text = error.to_string();
         match &error {
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::DiskFull => {
+                Self::Full(text)
+            }
             rusqlite::Error::SqliteFailure(failure, _) if may_pass(*failure) => {
                 Self::Unavailable(text)
             }
@@ -19,8 +22,7 @@ impl From<rusqlite::Error> for StoreError {
 /// Whether the same statement may succeed later, without anybody mending the file.
 fn may_pass(failure: ffi::Error) -> bool {
     match failure.code {
-        ErrorCode::DiskFull
-        | ErrorCode::DatabaseBusy
+        ErrorCode::DatabaseBusy
         | ErrorCode::DatabaseLocked
         | ErrorCode::ReadOnly
         | ErrorCode::CannotOpen => true,

@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// The version of the tables that this Baton writes.
+pub fn schema() -> u64 {
+    MIGRATIONS.len() as u64
+}
+
 /// Runs the migrations that a database lacks, each in a transaction of its own. Answers whether there were any.
 ///
 /// # Errors
@@ -53,7 +58,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<bool, StoreError> {
 }
 
 /// Fills the search index. SQLite's own `lower` knows only ASCII.
-fn index_titles(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn index_titles(connection: &Connection) -> Result<(), StoreError> {
     let mut titles = connection.prepare("SELECT n, title FROM session")?;
     let mut rows = titles.query([])?;
     let mut insert = connection.prepare(search::INSERT_TITLE)?;

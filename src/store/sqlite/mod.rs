@@ -4,11 +4,15 @@ mod changes;
 mod checkpoint;
 mod connection;
 mod error;
+mod identity;
 mod list;
 mod migrate;
+mod presence;
 mod readers;
 mod reads;
+mod reserve;
 mod search;
+pub mod upkeep;
 mod writer;
 
 use std::path::Path;
@@ -19,13 +23,19 @@ use futures_util::future::BoxFuture;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
+use super::data_dir::marker::Identity;
 use super::{
     Change, MessageRange, MessageRow, ProcessRow, SessionQuery, SessionRow, Store, StoreError,
 };
 use crate::opencode::{MessageId, SessionId};
 use checkpoint::Checkpoints;
+pub use connection::Durability;
 use connection::Role;
+pub(super) use identity::identity;
+pub(super) use migrate::schema;
+use presence::Presence;
 use readers::Readers;
+use reserve::Reserve;
 use writer::{Job, Writer};
 
 /// A store in one SQLite file.
@@ -36,21 +46,47 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
 }
 
+/// How a store is opened.
+#[derive(Default)]
+pub struct Opening {
+    /// What its commits outlive.
+    pub durability: Durability,
+    /// What it says about itself from now on.
+    pub identity: Option<Identity>,
+    /// Called when it was closed in order and nothing of it is left in the log.
+    pub at_rest: Option<Box<dyn FnOnce() + Send>>,
+}
+
 impl SqliteStore {
     /// Opens the file, makes it if it is missing, and brings its tables up to date. Blocks.
     ///
     /// # Errors
     /// When the file cannot be opened, or was written by a newer Baton.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Opening::default())
+    }
+
+    /// The same with more to say. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or was written by a newer Baton.
+    pub fn open_with(path: &Path, opening: Opening) -> Result<Self, StoreError> {
         let mut connection = connection::open(path, Role::Writer)?;
         if migrate::migrate(&mut connection)? {
             // A migration may have written every row anew.
             checkpoint::truncate(&connection)?;
         }
+        if let Some(identity) = &opening.identity {
+            identity::write(&connection, identity)?;
+        }
+        opening.durability.apply(&connection)?;
         let checkpoints = Checkpoints::start(path)?;
         let writer = Writer {
             connection,
             write: changes::write,
+            presence: Presence::of(path),
+            reserve: Reserve::beside(path),
+            at_rest: opening.at_rest,
         };
         let (jobs, queue) = mpsc::channel();
         let writer = thread::Builder::new()
@@ -76,6 +112,18 @@ impl SqliteStore {
         {
             tracing::error!("the store's writer thread has panicked");
         }
+    }
+
+    /// Looks for damage of the file as a whole. Answers what it finds, at most a few lines.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let lines = reads::texts(db, "PRAGMA quick_check(8)", &[])?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+        .await
     }
 
     fn read<T, F>(&self, query: F) -> BoxFuture<'static, Result<T, StoreError>>

@@ -18,7 +18,7 @@ pub(super) struct Effort {
 
 /// The effort of a search: each step takes a few milliseconds at most.
 pub(super) const EFFORT: Effort = Effort {
-    walk_rows: 300,
+    walk_rows: 100,
     candidates: 2_000,
 };
 /// Characters in an entry of the index.

@@ -27,7 +27,13 @@ impl Scratch {
     fn writer(&self, write: writer::Write) -> Writer {
         let mut connection = connection::open(&self.path(), Role::Writer).expect("opens");
         migrate::migrate(&mut connection).expect("brought up to date");
-        Writer { connection, write }
+        Writer {
+            connection,
+            write,
+            presence: Presence::of(&self.path()),
+            reserve: Reserve::beside(&self.path()),
+            at_rest: None,
+        }
     }
 }
 
@@ -53,6 +59,31 @@ fn names(writer: &Writer) -> Vec<String> {
 
 fn is_poison(change: &Change) -> bool {
     matches!(change, Change::PutSetting { name, .. } if name == POISON)
+}
+
+#[test]
+fn what_deletes_is_given_the_reserve_when_the_disk_is_full() {
+    let scratch = Scratch::new();
+    let mut writer = scratch.writer(|db, change| {
+        let reserve =
+            std::path::Path::new(db.path().expect("a file")).with_file_name("baton-reserve");
+        if reserve.exists() {
+            return Err(StoreError::Full("no room".to_owned()));
+        }
+        changes::write(db, change)
+    });
+    let full = write(&mut writer, vec![setting("a", "b")]).remove(0);
+    assert!(
+        matches!(full, Err(StoreError::Full(place)) if place == scratch.folder.path().display().to_string())
+    );
+    let id = SessionId::new();
+    let delete = || vec![Change::DeleteSession { id: id.clone() }];
+    let results = write(&mut writer, vec![setting("a", "b"), delete(), delete()]);
+    assert!(
+        matches!(results[0], Err(StoreError::Full(_))),
+        "{results:?}"
+    );
+    assert!(results[1].is_ok() && results[2].is_ok(), "{results:?}");
 }
 
 /// Writes a group with a poisoned batch in the middle, and looks that it fails alone.
@@ -133,7 +164,7 @@ fn a_batch_for_which_there_is_no_room_fails_alone_until_there_is() {
     let group = vec![setting("a", ""), large.clone(), setting("c", "")];
     let results = write(&mut writer, group);
     assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
-    assert!(matches!(results[1], Err(StoreError::Unavailable(_))));
+    assert!(matches!(results[1], Err(StoreError::Full(_))));
     assert_eq!(names(&writer), ["a", "c"]);
     room(&writer, pages + 1_000);
     assert!(write(&mut writer, vec![large])[0].is_ok());

@@ -8,6 +8,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::{self, Checkpoints};
+use super::presence::Presence;
+use super::reserve::Reserve;
 use crate::store::{Change, StoreError};
 
 /// Batches that are committed together at most.
@@ -31,6 +33,12 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     /// What writes a change.
     pub(super) write: Write,
+    /// Whether the file is still there.
+    pub(super) presence: Presence,
+    /// Room for the case of a full disk.
+    pub(super) reserve: Reserve,
+    /// Called when everything is in the file, before it is closed.
+    pub(super) at_rest: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// Why a transaction was not committed. Nothing of it is there.
@@ -53,28 +61,55 @@ impl Writer {
                 let _nobody_waits = job.done.send(result);
             }
             checkpoints.committed(&self.connection);
+            self.reserve.renew();
         }
         drop(checkpoints);
-        if let Err(error) = checkpoint::truncate(&self.connection) {
+        let rest = self.presence.check();
+        match rest.and_then(|()| checkpoint::truncate(&self.connection)) {
+            Ok(()) => {
+                // Before the connection is closed, which removes the log: a log that is missing after a server that
+                // did not end in order is a loss.
+                if let Some(at_rest) = self.at_rest.take() {
+                    at_rest();
+                }
+            }
             // The next start does it.
-            tracing::warn!("the store's log was not brought back into its file: {error}");
+            Err(error) => {
+                tracing::warn!("the store's log was not brought back into its file: {error}");
+            }
         }
     }
 
     /// Commits a group together, and where that fails one batch after the other, so that only those fail that fail
     /// alone.
     pub(super) fn write_group(&mut self, group: &[Job]) -> Vec<Result<(), StoreError>> {
+        let mut results = self.write_all(group);
+        for result in &mut results {
+            // SQLite does not say which disk.
+            if let Err(StoreError::Full(place)) = result {
+                *place = self.presence.directory();
+            }
+        }
+        results
+    }
+
+    fn write_all(&mut self, group: &[Job]) -> Vec<Result<(), StoreError>> {
+        if let Err(gone) = self.presence.check() {
+            return vec![Err(gone); group.len()];
+        }
         match self.write_together(group) {
             Ok(results) => return results,
             Err(Failure::NotBegun(error)) => return vec![Err(error); group.len()],
-            Err(Failure::TakenBack(error)) if group.len() == 1 => return vec![Err(error)],
+            Err(Failure::TakenBack(error)) if group.len() == 1 => {
+                return vec![self.make_room(&group[0], error)];
+            }
             Err(Failure::TakenBack(_)) => {}
         }
         let mut results = Vec::with_capacity(group.len());
         for job in group {
             match self.write_together(slice::from_ref(job)) {
                 Ok(alone) => results.extend(alone),
-                Err(Failure::TakenBack(error)) => results.push(Err(error)),
+                Err(Failure::TakenBack(error)) => results.push(self.make_room(job, error)),
                 Err(Failure::NotBegun(error)) => {
                     // Each further one would wait as long for the same lock.
                     results.resize(group.len(), Err(error));
@@ -83,6 +118,17 @@ impl Writer {
             }
         }
         results
+    }
+
+    /// Writes a batch that makes room once more, into the room that is kept for it, if the disk is full.
+    fn make_room(&mut self, job: &Job, error: StoreError) -> Result<(), StoreError> {
+        if !matches!(error, StoreError::Full(_)) || !self.reserve.give_up_for(&job.batch) {
+            return Err(error);
+        }
+        match self.write_together(slice::from_ref(job)) {
+            Ok(_written) => Ok(()),
+            Err(Failure::NotBegun(error) | Failure::TakenBack(error)) => Err(error),
+        }
     }
 
     fn write_together(&mut self, group: &[Job]) -> Result<Vec<Result<(), StoreError>>, Failure> {
