@@ -6,16 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::agent::pool::Pool;
 use crate::config::{PASSWORD_VARIABLE, Settings};
 use crate::event::Bus;
+use crate::http::body::Bodies;
 use crate::http::router::router;
+use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
 use crate::opencode::now_ms;
@@ -53,6 +54,7 @@ pub struct App {
     parts: Parts,
     stop: watch::Sender<bool>,
     state: Arc<AppState>,
+    connections: ConnectionLimits,
 }
 
 /// What has to be brought to an end in order.
@@ -87,6 +89,7 @@ impl App {
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
         let data_dir = settings.data_dir.display().to_string();
         survive_file_limits();
+        serve::raise_file_limit();
         let failed = |error| DataDirError::Store(data_dir.clone(), error);
         let (path, durability) = (settings.data_dir.clone(), settings.durability);
         let opened = tokio::task::spawn_blocking(move || {
@@ -113,6 +116,8 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let stop = watch::Sender::new(false);
         let state = Arc::new(AppState {
+            bodies: Bodies::new(settings.limits.bodies),
+            streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
@@ -128,6 +133,7 @@ impl App {
             parts,
             stop,
             state,
+            connections: settings.limits.connections,
         })
     }
 
@@ -154,18 +160,13 @@ impl App {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let mut signals = Signals::new()?;
         let background = self.parts.background();
-        let listener = self.listener.tap_io(|connection| {
-            // Small event frames must not wait for larger ones.
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!("TCP_NODELAY cannot be set: {error}");
-            }
-        });
-        let mut stopping = self.stop.subscribe();
-        let server = axum::serve(listener, router(self.state)).with_graceful_shutdown(async move {
-            // The sender is held below until the server has ended.
-            let _stopped = stopping.wait_for(|stop| *stop).await;
-        });
-        let mut server = tokio::spawn(server.into_future());
+        let serving = serve::serve(
+            self.listener,
+            router(self.state),
+            self.connections,
+            self.stop.subscribe(),
+        );
+        let mut server = tokio::spawn(serving);
         let mut stopped = self.stop.subscribe();
         tokio::select! {
             () = signals.next() => {}
@@ -204,7 +205,6 @@ fn http_settings(settings: &Settings) -> HttpSettings {
         host: settings.host.clone(),
         password: settings.password.clone(),
         cors_origins: settings.cors_origins.clone(),
-        body_bytes: settings.limits.body_bytes,
         directory: settings.directory.to_string_lossy().into_owned(),
         home: settings.home.clone(),
         data_dir: settings.data_dir.clone(),

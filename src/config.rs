@@ -15,7 +15,9 @@ use crate::agent::spec::{AgentSpec, builtins};
 use crate::command::Sources;
 use crate::event::RingLimits;
 use crate::http::auth::Password;
+use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
+use crate::http::serve::ConnectionLimits;
 use crate::registry::ModelWish;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
@@ -29,8 +31,8 @@ pub const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
 const DEFAULT_HOST: &str = "127.0.0.1";
 /// The port that is listened on unless another is given.
 const DEFAULT_PORT: u16 = 2468;
-/// A request body's size at most, in bytes. Pictures come as `data:` URLs.
-const DEFAULT_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// Event streams at once, unless configured; each may keep two hundred kilobytes for a reader that is slow.
+const DEFAULT_EVENT_STREAMS: usize = 512;
 /// Prompts that may wait for one session.
 const DEFAULT_QUEUE_PROMPTS: usize = 32;
 /// Sessions kept in memory although they are not at work, unless configured; a few kilobytes each.
@@ -160,8 +162,12 @@ impl Places {
 /// Bounds, each with its unit in the name.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// A request body's size, in bytes.
-    pub body_bytes: usize,
+    /// The bodies of requests.
+    pub bodies: BodyLimits,
+    /// Connections.
+    pub connections: ConnectionLimits,
+    /// Event streams at once.
+    pub event_streams: usize,
     /// Prompts that may wait for one session.
     pub queue_prompts: usize,
     /// Sessions that are kept in memory although they are not at work; the others are read when they are asked for.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, DEFAULT_BODY_BYTES, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits,
+    ConfigError, DEFAULT_EVENT_STREAMS, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits,
     without_password,
 };
 use crate::agent::Timeouts;
@@ -15,6 +15,8 @@ use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
 use crate::event::RingLimits;
+use crate::http::body::BodyLimits;
+use crate::http::serve::ConnectionLimits;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
 use crate::store::Durability;
@@ -78,6 +80,11 @@ struct CommandTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct LimitsTable {
     body_bytes: Option<usize>,
+    all_body_bytes: Option<usize>,
+    body_values: Option<usize>,
+    connections: Option<usize>,
+    connections_per_address: Option<usize>,
+    event_streams: Option<usize>,
     queue_prompts: Option<usize>,
     loaded_sessions: Option<usize>,
     ring_events: Option<usize>,
@@ -98,6 +105,9 @@ pub(super) struct TimeoutsTable {
     cancel_s: Option<u64>,
     end_ms: Option<u64>,
     shell_s: Option<u64>,
+    body_s: Option<u64>,
+    header_s: Option<u64>,
+    unread_s: Option<u64>,
 }
 
 /// A backend, and whether it is used when `--agents` does not say which are.
@@ -236,6 +246,8 @@ fn at_least_one<T: PartialEq + From<u8>>(
 
 impl LimitsTable {
     pub fn resolve(&self, timeouts: &TimeoutsTable) -> Result<Limits, ConfigError> {
+        let bodies = BodyLimits::default();
+        let connections = ConnectionLimits::default();
         let ring = RingLimits::default();
         let pool = PoolLimits::default();
         let handoff = Budget::default();
@@ -248,7 +260,23 @@ impl LimitsTable {
             pool.idle.as_secs(),
         )?;
         Ok(Limits {
-            body_bytes: limit("body_bytes", self.body_bytes, DEFAULT_BODY_BYTES)?,
+            bodies: BodyLimits {
+                bytes: limit("body_bytes", self.body_bytes, bodies.bytes)?,
+                all_bytes: limit("all_body_bytes", self.all_body_bytes, bodies.all_bytes)?,
+                values: limit("body_values", self.body_values, bodies.values)?,
+                time: timeouts.seconds("body_s", timeouts.body_s, bodies.time)?,
+            },
+            connections: ConnectionLimits {
+                connections: limit("connections", self.connections, connections.connections)?,
+                per_address: limit(
+                    "connections_per_address",
+                    self.connections_per_address,
+                    connections.per_address,
+                )?,
+                header: timeouts.seconds("header_s", timeouts.header_s, connections.header)?,
+                stalled: timeouts.seconds("unread_s", timeouts.unread_s, connections.stalled)?,
+            },
+            event_streams: limit("event_streams", self.event_streams, DEFAULT_EVENT_STREAMS)?,
             queue_prompts: limit("queue_prompts", self.queue_prompts, DEFAULT_QUEUE_PROMPTS)?,
             loaded_sessions: limit(
                 "loaded_sessions",
@@ -276,7 +304,7 @@ impl LimitsTable {
                 )?,
             },
             shell: ShellLimits {
-                timeout: timeouts.shell(shell.timeout)?,
+                timeout: timeouts.seconds("shell_s", timeouts.shell_s, shell.timeout)?,
                 output_bytes: limit(
                     "shell_output_bytes",
                     self.shell_output_bytes,
@@ -288,17 +316,19 @@ impl LimitsTable {
 }
 
 impl TimeoutsTable {
-    /// How long the user's own commands may run.
-    fn shell(&self, default: Duration) -> Result<Duration, ConfigError> {
-        at_least_one("timeouts.shell_s", self.shell_s, default.as_secs()).map(Duration::from_secs)
+    fn seconds(
+        &self,
+        key: &str,
+        given: Option<u64>,
+        default: Duration,
+    ) -> Result<Duration, ConfigError> {
+        let key = format!("timeouts.{key}");
+        at_least_one(&key, given, default.as_secs()).map(Duration::from_secs)
     }
 
     pub fn resolve(&self) -> Result<Timeouts, ConfigError> {
         let default = Timeouts::default();
-        let seconds = |key: &str, given, default: Duration| {
-            at_least_one(&format!("timeouts.{key}"), given, default.as_secs())
-                .map(Duration::from_secs)
-        };
+        let seconds = |key: &str, given, default| self.seconds(key, given, default);
         let end_ms = u64::try_from(default.end.as_millis()).unwrap_or(u64::MAX);
         Ok(Timeouts {
             start: seconds("start_s", self.start_s, default.start)?,

@@ -33,6 +33,8 @@ use crate::vcs::ApplyError;
 const QUEUE_RETRY_AFTER_S: u64 = 5;
 /// When to try again after the store could not be written, in seconds.
 const STORE_RETRY_AFTER_S: u64 = 1;
+/// When to try again after there were too many connections, in seconds.
+const CROWD_RETRY_AFTER_S: u64 = 5;
 /// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
 /// What OpenCode 2 calls a cursor that leads nowhere.
@@ -383,6 +385,16 @@ impl Problem {
         let body = ErrorBody::ServiceUnavailableError(message_data(&message));
         Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
             .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
+    }
+
+    /// 503: there are too many connections.
+    pub fn crowded() -> Self {
+        let message = "There are too many connections (limits.connections, limits.connections_per_address, limits.event_streams). Close some and try again.";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorBody::ServiceUnavailableError(message_data(message)),
+        )
+        .with_header(RETRY_AFTER, CROWD_RETRY_AFTER_S)
     }
 
     /// 507: the disk is full, and nothing was changed.

@@ -2,12 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
 use serde_json::Value;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -67,15 +65,14 @@ impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
     async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
         let content_type =
             header_text(request.headers(), CONTENT_TYPE.as_str())?.map(str::to_owned);
-        let bytes = match Bytes::from_request(request, state).await {
-            Ok(bytes) => bytes,
-            Err(rejection) => return Err(unread(&rejection.into_response(), state)),
-        };
-        if bytes.is_empty() {
+        let (parts, body) = request.into_parts();
+        let read = state.bodies.read(&parts.headers, body).await?;
+        if read.bytes.is_empty() {
             return Ok(Self(None));
         }
         check_content_type(content_type.as_deref(), MERGE)?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
+        state.bodies.check(&read.bytes)?;
+        let value = serde_json::from_slice(&read.bytes).map_err(|error| {
             Problem::bad(
                 BadKind::Body,
                 format!("The body is not valid JSON: {error}"),
@@ -83,17 +80,6 @@ impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
         })?;
         Ok(Self(Some(value)))
     }
-}
-
-fn unread(rejection: &axum::response::Response, state: &Shared) -> Problem {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = format!(
-            "The body is larger than {} bytes (limits.body_bytes)",
-            state.settings.body_bytes
-        );
-        return Problem::bad_with(StatusCode::PAYLOAD_TOO_LARGE, BadKind::Body, message);
-    }
-    Problem::bad(BadKind::Body, "The body could not be read to its end")
 }
 
 fn check_content_type(content_type: Option<&str>, merge: bool) -> Result<(), Problem> {

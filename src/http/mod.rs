@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod auth;
+pub mod body;
 pub mod command;
 pub mod config;
 pub mod cors;
@@ -39,6 +40,7 @@ pub mod responses;
 mod route;
 pub mod router;
 pub mod selection;
+pub mod serve;
 pub mod session;
 pub mod skill;
 pub mod sse;

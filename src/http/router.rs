@@ -1,7 +1,7 @@
 //! The list of routes, and what is wrapped around them.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -13,12 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::{self, Problem};
 use super::message::Uncompressed;
-use super::route::{Routes, describe, routes, serve};
+use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
     formatter, global, guard, instance, log, lsp, mcp, message, path, permission, project,
-    provider, pty, question, session, skill, tui, v2, vcs,
+    provider, pty, question, serve, session, skill, tui, v2, vcs,
 };
 
 /// Every route below `/opencode`, once. With [`ROOT`], the router and the OpenAPI document are both made
@@ -240,8 +240,8 @@ pub fn description() -> OpenApi {
 pub fn router(state: Shared) -> Router {
     let opencode = OPENCODE
         .iter()
-        .fold(Router::new(), |router, list| serve(router, list));
-    let router = serve(Router::new().nest("/opencode", opencode), ROOT);
+        .fold(Router::new(), |router, list| route::serve(router, list));
+    let router = route::serve(Router::new().nest("/opencode", opencode), ROOT);
     let compressible = DefaultPredicate::new().and(
         |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
             extensions.get::<Uncompressed>().is_none()
@@ -252,13 +252,13 @@ pub fn router(state: Shared) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         // From the inside out: the last one sees a request first.
-        .layer(DefaultBodyLimit::max(state.settings.body_bytes))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn_with_state(state.clone(), auth::require_password))
         .layer(cors::layer(&state))
         .layer(from_fn(cors::preflight_is_empty))
         .layer(from_fn_with_state(state.clone(), guard::refuse_strangers))
+        .layer(from_fn(serve::refuse_crowd))
         .layer(from_fn(error::shape))
         .with_state(state)
 }

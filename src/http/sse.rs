@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use futures_util::{FutureExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, interval_at};
@@ -83,13 +83,21 @@ pub fn respond(state: &Shared, view: View, after: After) -> Response {
         let frame = stream.next_frames().await?;
         Some((Ok::<_, Infallible>(frame), stream))
     });
-    response(frames)
+    response(state, frames)
 }
 
-/// Frames as a response.
+/// Frames as a response. There is a limit to how many there are at once.
 pub fn response(
+    state: &Shared,
     frames: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
 ) -> Response {
+    let Ok(place) = Arc::clone(&state.streams).try_acquire_owned() else {
+        return Problem::crowded().into_response();
+    };
+    let frames = frames.inspect(move |_| {
+        // Given back when the stream is dropped.
+        let _held = &place;
+    });
     let headers = [
         (CONTENT_TYPE.as_str(), "text/event-stream"),
         (CACHE_CONTROL.as_str(), "no-cache, no-transform"),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::auth::Password;
+use super::body::Bodies;
 use super::tui::queue::TuiQueue;
 use crate::event::Bus;
 use crate::project::Projects;
@@ -26,6 +27,10 @@ pub struct AppState {
     pub projects: Arc<Projects>,
     /// The events.
     pub bus: Arc<Bus>,
+    /// Room for the bodies of requests.
+    pub bodies: Bodies,
+    /// Event streams that may still be opened.
+    pub streams: Arc<Semaphore>,
     /// Commands for terminal UIs that poll.
     pub tui: TuiQueue,
     /// What was configured.
@@ -43,8 +48,6 @@ pub struct HttpSettings {
     pub password: Option<Password>,
     /// Web origins that may use the server, beside those on this machine.
     pub cors_origins: Vec<String>,
-    /// A request body's size at most, in bytes.
-    pub body_bytes: usize,
     /// The working directory of requests that name none.
     pub directory: String,
     /// The user's home directory.

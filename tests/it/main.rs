@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod compact;
 mod concurrency;
+mod connections;
 mod data_dir;
 mod durability;
 mod edits;

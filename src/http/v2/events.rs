@@ -53,10 +53,13 @@ pub async fn subscribe(State(state): State<Shared>) -> Response {
         heartbeat,
         translator: Translator::default(),
     };
-    sse::response(stream::unfold(follower, |mut follower| async move {
-        let frames = follower.next().await?;
-        Some((Ok::<_, Infallible>(frames), follower))
-    }))
+    sse::response(
+        &state,
+        stream::unfold(follower, |mut follower| async move {
+            let frames = follower.next().await?;
+            Some((Ok::<_, Infallible>(frames), follower))
+        }),
+    )
 }
 
 struct Follower {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -57,7 +58,7 @@ pub async fn events(
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT_EVERY, HEARTBEAT_EVERY);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower {
-        state,
+        state: Arc::clone(&state),
         session: path.session,
         after,
         position,
@@ -65,13 +66,13 @@ pub async fn events(
         heartbeat,
         read: Instant::now(),
     };
-    Ok(sse::response(stream::unfold(
-        follower,
-        |mut follower| async move {
+    Ok(sse::response(
+        &state,
+        stream::unfold(follower, |mut follower| async move {
             let frames = follower.next().await?;
             Some((Ok::<_, Infallible>(frames), follower))
-        },
-    )))
+        }),
+    ))
 }
 
 struct Follower {
