@@ -58,7 +58,7 @@ fn the_defaults_need_nothing() {
         settings.config_file,
         Some(home.join(".config/baton/baton.toml"))
     );
-    assert_eq!(settings.limits.body_bytes, 64 * 1024 * 1024);
+    assert_eq!(settings.limits.bodies.bytes, 64 * 1024 * 1024);
     assert_eq!(settings.limits.queue_prompts, 32);
     let mock = settings.backends.agents.last().expect("backends");
     assert_eq!(
@@ -236,7 +236,7 @@ fn limits_and_timeouts_are_read_with_their_units() {
                 [timeouts]\nstart_s = 1\nsession_s = 2\nswitch_s = 3\ncancel_s = 4\nend_ms = 5\n";
     let settings = loaded(file).expect("fine");
     let limits = settings.limits;
-    assert_eq!((limits.body_bytes, limits.queue_prompts), (1, 2));
+    assert_eq!((limits.bodies.bytes, limits.queue_prompts), (1, 2));
     assert_eq!((limits.ring.events, limits.ring.bytes), (3, 4));
     assert_eq!((limits.pool.live, limits.pool.idle.as_secs()), (5, 6));
     assert_eq!(

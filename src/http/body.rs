@@ -252,8 +252,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bodies_wait_for_room_and_for_each_other() {
         let bodies = Bodies::new(limits());
-        let read = |bytes: usize| bodies.read(&HeaderMap::new(), Body::from(vec![b' '; bytes]));
-        assert_eq!(read(300_000).await.unwrap().bytes.len(), 300_000);
+        let none = HeaderMap::new();
+        let read = |bytes: usize| bodies.read(&none, Body::from(vec![b' '; bytes]));
+        assert_eq!(read(300_000).await.expect("some").bytes.len(), 300_000);
         assert!(read(300_001).await.is_err());
         let announced = |bytes: usize| {
             let mut headers = HeaderMap::new();
@@ -263,7 +264,7 @@ mod tests {
         let held = bodies
             .read(&announced(300_000), Body::from(vec![0; 300_000]))
             .await
-            .unwrap();
+            .expect("some");
         let late = bodies
             .read(&announced(300_000), Body::from(vec![0; 300_000]))
             .await;

@@ -16,7 +16,6 @@ async fn server(config: &str) -> Server {
     Server::start_with(Options {
         arguments: vec!["--agents".into(), "mock".into()],
         config: config.to_owned(),
-        ..Options::default()
     })
     .await
 }

@@ -89,20 +89,22 @@ mod tests {
     fn places_are_counted_and_given_back() {
         let crowd = Arc::new(Crowd::new(3, 2));
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 0, 0, 1]));
-        let first: Vec<_> = (0..2).map(|_| crowd.enter(here).unwrap()).collect();
+        let first: Vec<_> = (0..2).map(|_| crowd.enter(here).expect("some")).collect();
         assert!(first.iter().all(|place| !place.is_beyond()));
         assert!(
-            crowd.enter(here).unwrap().is_beyond(),
+            crowd.enter(here).expect("some").is_beyond(),
             "the third from one address"
         );
-        let third = crowd.enter(there).unwrap();
+        let third = crowd.enter(there).expect("some");
         assert!(!third.is_beyond());
-        let reserve: Vec<_> = (0..RESERVE).map(|_| crowd.enter(there).unwrap()).collect();
+        let reserve: Vec<_> = (0..RESERVE)
+            .map(|_| crowd.enter(there).expect("some"))
+            .collect();
         assert!(reserve.iter().all(Place::is_beyond));
         assert!(crowd.enter(there).is_none());
         drop((first, third, reserve));
-        assert!(!crowd.enter(here).unwrap().is_beyond());
-        assert_eq!(crowd.inside.lock().unwrap().all, 0);
-        assert!(crowd.inside.lock().unwrap().by_address.is_empty());
+        assert!(!crowd.enter(here).expect("some").is_beyond());
+        assert_eq!(crowd.inside.lock().expect("some").all, 0);
+        assert!(crowd.inside.lock().expect("some").by_address.is_empty());
     }
 }

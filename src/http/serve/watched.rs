@@ -117,8 +117,8 @@ mod tests {
         let mut some = [0; HELD];
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_secs(4)).await;
-            theirs.read_exact(&mut some).await.unwrap();
+            theirs.read_exact(&mut some).await.expect("some");
         }
-        assert!(writing.await.unwrap().is_ok());
+        assert!(writing.await.expect("some").is_ok());
     }
 }
