@@ -105,7 +105,10 @@ mod tests {
         let began = Instant::now();
         let mut ours = Watched::new(ours, Duration::from_secs(5));
         let written = ours.write_all(&[0; HELD + 1]).await;
-        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            written.expect_err("it fails").kind(),
+            io::ErrorKind::TimedOut
+        );
         assert_eq!(began.elapsed().as_secs(), 5);
     }
 
