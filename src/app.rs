@@ -12,9 +12,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::agent::pool::Pool;
-use crate::config::{PASSWORD_VARIABLE, Settings};
+use crate::config::Settings;
 use crate::event::Bus;
 use crate::http::body::Bodies;
+use crate::http::auth::guesses::Guesses;
 use crate::http::router::router;
 use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
@@ -118,6 +119,7 @@ impl App {
         let state = Arc::new(AppState {
             bodies: Bodies::new(settings.limits.bodies),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
+            guesses: Guesses::default(),
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
@@ -232,7 +234,7 @@ impl Parts {
         let shell = Shell::new(
             settings.limits.shell,
             backends.timeouts.end,
-            vec![PASSWORD_VARIABLE.to_owned()],
+            settings.shell_environment.clone(),
             ledger.clone(),
         );
         let registry = Registry::open(

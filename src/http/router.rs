@@ -260,6 +260,8 @@ pub fn router(state: Shared) -> Router {
         .layer(from_fn_with_state(state.clone(), guard::refuse_strangers))
         .layer(from_fn(serve::refuse_crowd))
         .layer(from_fn(error::shape))
+        // Before anything can log the address.
+        .layer(from_fn(auth::query::take_token))
         .with_state(state)
 }
 

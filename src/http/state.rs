@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::auth::Password;
 use super::body::Bodies;
+use super::auth::guesses::Guesses;
 use super::tui::queue::TuiQueue;
 use crate::event::Bus;
 use crate::project::Projects;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub bodies: Bodies,
     /// Event streams that may still be opened.
     pub streams: Arc<Semaphore>,
+    /// Failed sign-ins.
+    pub guesses: Guesses,
     /// Commands for terminal UIs that poll.
     pub tui: TuiQueue,
     /// What was configured.
