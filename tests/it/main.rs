@@ -6,6 +6,7 @@
 )]
 
 mod asks;
+mod browser;
 mod client;
 mod commands;
 mod compact;
