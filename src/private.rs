@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::environment::PASSWORD_VARIABLE;
@@ -126,7 +127,7 @@ fn value_of(argument: &OsStr) -> Option<&OsStr> {
 
 /// Starts the program again in this process. It returns only when that fails, with the reason.
 fn start_anew(given: &Given, arguments: &[OsString]) -> io::Result<io::Error> {
-    let program = std::env::current_exe()?;
+    let program = own_program()?;
     let (reader, writer) = nix::unistd::pipe().map_err(io::Error::from)?;
     let pipe = format!("{}:{}", std::process::id(), reader.as_raw_fd());
     // Far less than a pipe holds, so that this waits for nobody.
@@ -140,6 +141,16 @@ fn start_anew(given: &Given, arguments: &[OsString]) -> io::Result<io::Error> {
         .env_remove(PASSWORD_VARIABLE)
         .env(PIPE_VARIABLE, pipe);
     Ok(command.exec())
+}
+
+/// The program that runs here; also when its file was replaced by an update since.
+fn own_program() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let running = Path::new("/proc/self/exe");
+    match !path.exists() && running.exists() {
+        true => Ok(running.to_owned()),
+        false => Ok(path),
+    }
 }
 
 /// The pipe that this very process has made before it started anew.

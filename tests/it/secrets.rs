@@ -366,3 +366,34 @@ async fn what_agents_say_of_keys_is_masked_in_errors_and_in_the_log() {
         assert!(!text.contains(secret), "the log has {secret}");
     }
 }
+
+#[tokio::test]
+async fn what_a_dying_agent_has_said_of_keys_is_masked_in_its_events() {
+    let baton = env!("CARGO_BIN_EXE_baton");
+    let script = format!("echo \"key: $MY_API_KEY\" >&2; exec {baton} mock-agent");
+    let options = Options {
+        config: format!("[agents.talks]\ncommand = [\"sh\", \"-c\", '''{script}''']\n"),
+        arguments: vec!["--agents".into(), "talks".into()],
+    };
+    let variables = [("MY_API_KEY", KEY)];
+    let server = Server::start_among(options, Log::Warnings, &variables).await;
+    let session = server.create().await;
+    let mut events = server.events().await;
+    server.prompt_async(&session, "crash", json!({})).await;
+    let error = events
+        .until("session.error", |p| p["sessionID"] == session)
+        .await;
+    let error = error.properties.to_string();
+    assert!(error.contains("key: [masked]"), "{error}");
+    events
+        .until("session.idle", |p| p["sessionID"] == session)
+        .await;
+    let all: String = events.seen.iter().map(|e| e.whole.to_string()).collect();
+    assert!(!all.contains(KEY), "{all}");
+    let stored = json!(server.messages(&session).await).to_string();
+    assert!(
+        stored.contains("[masked]") && !stored.contains(KEY),
+        "{stored}"
+    );
+    server.stop().await;
+}
