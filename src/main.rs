@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(USAGE_STATUS, &error),
     };
     secret::learn_environment();
+    secret::learn(given.flag.iter().chain(&given.environment).cloned());
     run(given)
 }
 
