@@ -281,7 +281,7 @@ impl Settings {
             .or(file.server.host.clone())
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
         let mut warnings = Vec::new();
-        let password = password(args, &file, config_file.as_deref(), places, &mut warnings)?;
+        let password = password::of(args, &file, config_file.as_deref(), places, &mut warnings)?;
         if password.is_none() && !is_loopback(&host) {
             return Err(ConfigError(format!(
                 "--host {host} can be reached from other machines, and no password is set. Set BATON_PASSWORD (or \
@@ -337,40 +337,6 @@ fn learn_set(environment: &Environment) {
     let set = environment.set.iter();
     let telling = set.filter(|(name, _)| secret::is_secret_name(name.as_ref()));
     secret::learn(telling.map(|(_, value)| value.clone()));
-}
-
-fn password(
-    args: &ServeArgs,
-    file: &ConfigFile,
-    config_file: Option<&Path>,
-    places: &Places,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Password>, ConfigError> {
-    let flag_file = args.password_file.as_ref();
-    let flag_file = flag_file.map(|path| places.directory.join(path));
-    // Beside the config file that names it, so that it does not depend on where Baton is started.
-    let folder = config_file
-        .and_then(Path::parent)
-        .unwrap_or(&places.directory);
-    let configured_file = file.server.password_file.as_ref();
-    let configured_file = configured_file.map(|path| folder.join(path));
-    if file.server.password.is_some()
-        && let Some(path) = config_file
-        && password::is_readable_by_others(path)
-    {
-        warnings.push(password::others_can_read(
-            "the config file with the password",
-            path,
-        ));
-    }
-    let sources = password::Sources {
-        flag: args.password.as_deref(),
-        file: flag_file.as_deref(),
-        environment: args.environment_password.as_deref(),
-        configured: file.server.password.as_deref(),
-        configured_file: configured_file.as_deref(),
-    };
-    password::resolve(&sources, warnings)
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::ConfigError;
+use super::file::ConfigFile;
+use super::{ConfigError, Places, ServeArgs};
 use crate::environment::PASSWORD_VARIABLE;
 use crate::http::auth::{PASSWORD_MAX_BYTES, Password};
 
@@ -16,9 +17,44 @@ const READABLE_BY_OTHERS: u32 = 0o044;
 /// A line's end after the password in a file, in bytes.
 const LINE_END_BYTES: usize = 2;
 
+/// The password of these arguments and this file.
+///
+/// # Errors
+/// When it is empty or too long, or when its file cannot be read.
+pub(super) fn of(
+    args: &ServeArgs,
+    file: &ConfigFile,
+    config_file: Option<&Path>,
+    places: &Places,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Password>, ConfigError> {
+    let flag_file = args.password_file.as_ref();
+    let flag_file = flag_file.map(|path| places.directory.join(path));
+    // Beside the config file that names it, so that it does not depend on where Baton is started.
+    let folder = config_file
+        .and_then(Path::parent)
+        .unwrap_or(&places.directory);
+    let configured_file = file.server.password_file.as_ref();
+    let configured_file = configured_file.map(|path| folder.join(path));
+    if file.server.password.is_some()
+        && let Some(path) = config_file
+        && is_readable_by_others(path)
+    {
+        warnings.push(others_can_read("the config file with the password", path));
+    }
+    let sources = Sources {
+        flag: args.password.as_deref(),
+        file: flag_file.as_deref(),
+        environment: args.environment_password.as_deref(),
+        configured: file.server.password.as_deref(),
+        configured_file: configured_file.as_deref(),
+    };
+    resolve(&sources, warnings)
+}
+
 /// What the sources of a password say; the first that says anything counts.
 #[derive(Debug, Default)]
-pub(super) struct Sources<'a> {
+struct Sources<'a> {
     /// `--password`.
     pub flag: Option<&'a str>,
     /// `--password-file`, or the variable of that name.
@@ -35,7 +71,7 @@ pub(super) struct Sources<'a> {
 ///
 /// # Errors
 /// When it is empty or too long, or when its file cannot be read.
-pub(super) fn resolve(
+fn resolve(
     sources: &Sources<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Password>, ConfigError> {
@@ -113,13 +149,13 @@ fn read(path: &Path, warnings: &mut Vec<String>) -> Result<String, ConfigError> 
 }
 
 /// Warns of a file with a password that others can read.
-pub(super) fn others_can_read(what: &str, path: &Path) -> String {
+fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();
     format!("{what} {path} can be read by other users of this machine: chmod 600 {path}")
 }
 
 /// Whether others can read a file.
-pub(super) fn is_readable_by_others(path: &Path) -> bool {
+fn is_readable_by_others(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|m| m.is_file() && m.permissions().mode() & READABLE_BY_OTHERS != 0)
 }
