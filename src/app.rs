@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use crate::agent::pool::Pool;
 use crate::config::Settings;
 use crate::event::Bus;
-use crate::http::body::Bodies;
 use crate::http::auth::guesses::Guesses;
+use crate::http::body::Bodies;
 use crate::http::router::router;
 use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The port cannot be listened on.
     #[error("{0} cannot be listened on: {1}")]
     Bind(String, io::Error),
+    /// The signals that stop it cannot be waited for.
+    #[error("signals cannot be waited for: {0}")]
+    Signals(io::Error),
 }
 
 /// A server that listens.
@@ -56,6 +59,7 @@ pub struct App {
     stop: watch::Sender<bool>,
     state: Arc<AppState>,
     connections: ConnectionLimits,
+    signals: Signals,
 }
 
 /// What has to be brought to an end in order.
@@ -111,6 +115,8 @@ impl App {
             .map_err(failed)?;
         let place = url_host(&settings.host, settings.port);
         let refused = |error| StartError::Bind(place.clone(), error);
+        // Whoever reads that it listens may stop it at once: in order, too.
+        let signals = Signals::new().map_err(StartError::Signals)?;
         let listener = TcpListener::bind((settings.host.as_str(), settings.port))
             .await
             .map_err(refused)?;
@@ -136,6 +142,7 @@ impl App {
             stop,
             state,
             connections: settings.limits.connections,
+            signals,
         })
     }
 
@@ -160,7 +167,7 @@ impl App {
     /// # Errors
     /// When signals cannot be waited for.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let mut signals = Signals::new()?;
+        let mut signals = self.signals;
         let background = self.parts.background();
         let serving = serve::serve(
             self.listener,
@@ -394,6 +401,7 @@ fn survive_file_limits() {
 }
 
 /// The signals that stop a server.
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use super::auth::Password;
-use super::body::Bodies;
 use super::auth::guesses::Guesses;
+use super::body::Bodies;
 use super::tui::queue::TuiQueue;
 use crate::event::Bus;
 use crate::project::Projects;

@@ -203,6 +203,8 @@ async fn a_get_stores_nothing() {
             .collect::<Vec<_>>()
     };
     assert_eq!(ids(&server.get("/opencode/project").await), ids(&before));
+    // Nothing is being started any more, and left behind by the kill.
+    server.get("/opencode/provider").await;
     server.kill().await;
     server.restart().await;
     assert_eq!(ids(&server.get("/opencode/project").await), ids(&before));

@@ -95,7 +95,11 @@ async fn no_other_program_of_the_user_reads_the_servers_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = std::fs::metadata(folder.path()).expect("a folder").uid();
     let program = folder.path().join("baton");
-    std::fs::copy(env!("CARGO_BIN_EXE_baton"), &program).expect("copied");
+    let built = env!("CARGO_BIN_EXE_baton");
+    // A link needs no room; it is possible on one file system only.
+    if std::fs::hard_link(built, &program).is_err() {
+        std::fs::copy(built, &program).expect("copied");
+    }
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).expect("set");
     let mut command = tokio::process::Command::new(&program);
