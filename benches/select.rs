@@ -70,7 +70,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     let shell = Shell::new(
         ShellLimits::default(),
         timeouts.end,
-        Vec::new(),
+        baton::environment::Environment::default(),
         Arc::clone(&ledger),
     );
     let pool = Pool::new(PoolLimits::default(), timeouts, folder.to_owned(), ledger);

@@ -12,8 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::agent::pool::Pool;
-use crate::config::{PASSWORD_VARIABLE, Settings};
+use crate::config::Settings;
 use crate::event::Bus;
+use crate::http::auth::guesses::Guesses;
 use crate::http::body::Bodies;
 use crate::http::router::router;
 use crate::http::serve::{self, ConnectionLimits};
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The port cannot be listened on.
     #[error("{0} cannot be listened on: {1}")]
     Bind(String, io::Error),
+    /// The signals that stop it cannot be waited for.
+    #[error("signals cannot be waited for: {0}")]
+    Signals(io::Error),
 }
 
 /// A server that listens.
@@ -55,6 +59,7 @@ pub struct App {
     stop: watch::Sender<bool>,
     state: Arc<AppState>,
     connections: ConnectionLimits,
+    signals: Signals,
 }
 
 /// What has to be brought to an end in order.
@@ -110,6 +115,8 @@ impl App {
             .map_err(failed)?;
         let place = url_host(&settings.host, settings.port);
         let refused = |error| StartError::Bind(place.clone(), error);
+        // Whoever reads that it listens may stop it at once: in order, too.
+        let signals = Signals::new().map_err(StartError::Signals)?;
         let listener = TcpListener::bind((settings.host.as_str(), settings.port))
             .await
             .map_err(refused)?;
@@ -118,6 +125,7 @@ impl App {
         let state = Arc::new(AppState {
             bodies: Bodies::new(settings.limits.bodies),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
+            guesses: Guesses::default(),
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),
@@ -134,6 +142,7 @@ impl App {
             stop,
             state,
             connections: settings.limits.connections,
+            signals,
         })
     }
 
@@ -158,7 +167,7 @@ impl App {
     /// # Errors
     /// When signals cannot be waited for.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let mut signals = Signals::new()?;
+        let mut signals = self.signals;
         let background = self.parts.background();
         let serving = serve::serve(
             self.listener,
@@ -232,7 +241,7 @@ impl Parts {
         let shell = Shell::new(
             settings.limits.shell,
             backends.timeouts.end,
-            vec![PASSWORD_VARIABLE.to_owned()],
+            settings.shell_environment.clone(),
             ledger.clone(),
         );
         let registry = Registry::open(
@@ -392,6 +401,7 @@ fn survive_file_limits() {
 }
 
 /// The signals that stop a server.
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -3,7 +3,10 @@
 //! [`Settings::load`] does all of it and touches nothing but the config file, so that `baton serve`
 //! can say what is wrong before it starts anything.
 
+mod environment;
+mod explain;
 mod file;
+mod password;
 
 use std::path::{Path, PathBuf};
 
@@ -13,20 +16,20 @@ use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::{AgentSpec, builtins};
 use crate::command::Sources;
+use crate::environment::Environment;
 use crate::event::RingLimits;
 use crate::http::auth::Password;
 use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
 use crate::registry::ModelWish;
+use crate::secret;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
 use crate::store::Durability;
 
 use file::ConfigFile;
 
-/// Holds the password.
-pub const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
 /// The host that is listened on unless another is given.
 const DEFAULT_HOST: &str = "127.0.0.1";
 /// The port that is listened on unless another is given.
@@ -74,9 +77,18 @@ pub struct ServeArgs {
     #[arg(long, env = "BATON_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Ask clients for this password (HTTP Basic with any user name, or Bearer)
-    #[arg(long, env = PASSWORD_VARIABLE, hide_env_values = true)]
+    /// Ask clients for this password (HTTP Basic with any user name, or Bearer). It stands in the shell's history
+    /// and, while Baton starts, in `ps`: better use --password-file, or the variable BATON_PASSWORD
+    #[arg(long)]
     pub password: Option<String>,
+
+    /// Ask clients for the password in this file
+    #[arg(long, env = "BATON_PASSWORD_FILE", value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
+    /// What the variable BATON_PASSWORD held when Baton was started (see [`crate::private`]).
+    #[arg(skip)]
+    pub environment_password: Option<String>,
 
     /// The backends.
     #[command(flatten)]
@@ -247,6 +259,10 @@ pub struct Settings {
     pub snapshot: bool,
     /// The backends.
     pub backends: BackendSettings,
+    /// What the user's own commands get of the environment.
+    pub shell_environment: Environment,
+    /// What the user should know about these settings.
+    pub warnings: Vec<String>,
     /// Where the templates of slash commands come from.
     pub commands: Sources,
     /// Bounds.
@@ -264,13 +280,12 @@ impl Settings {
         let host = non_empty(args.host.clone())
             .or(file.server.host.clone())
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let password = non_empty(args.password.clone())
-            .or(file.server.password.clone())
-            .map(Password::new);
+        let mut warnings = Vec::new();
+        let password = password::of(args, &file, config_file.as_deref(), places, &mut warnings)?;
         if password.is_none() && !is_loopback(&host) {
             return Err(ConfigError(format!(
                 "--host {host} can be reached from other machines, and no password is set. Set BATON_PASSWORD (or \
-                 --password, or password in [server] of the config file), or listen on 127.0.0.1."
+                 --password-file, or password in [server] of the config file), or listen on 127.0.0.1."
             )));
         }
         let backends = BackendSettings::of(&args.backends, &file, places, &data_dir)?;
@@ -289,6 +304,8 @@ impl Settings {
             durability: file.durability.unwrap_or_default(),
             snapshot: file.snapshot.unwrap_or(true),
             backends,
+            shell_environment: file.shell_environment()?,
+            warnings,
             commands: Sources {
                 configured: file.commands()?,
                 opencode_config: places.config_home().map(|home| home.join("opencode")),
@@ -296,6 +313,30 @@ impl Settings {
             limits: file.limits.resolve(&file.timeouts)?,
         })
     }
+}
+
+impl Settings {
+    /// Has the secrets in these settings masked in errors and logs: the password, and keys that are set for programs.
+    pub fn learn_secrets(&self) {
+        if let Some(password) = &self.password {
+            password.learn();
+        }
+        self.backends.learn_secrets();
+        learn_set(&self.shell_environment);
+    }
+}
+
+impl BackendSettings {
+    /// Has the keys that are set for backends masked in errors and logs.
+    pub fn learn_secrets(&self) {
+        self.agents.iter().for_each(|a| learn_set(&a.environment));
+    }
+}
+
+fn learn_set(environment: &Environment) {
+    let set = environment.set.iter();
+    let telling = set.filter(|(name, _)| secret::is_secret_name(name.as_ref()));
+    secret::learn(telling.map(|(_, value)| value.clone()));
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {
@@ -336,7 +377,6 @@ fn agents(
         &places.program.to_string_lossy(),
         &mock_state.to_string_lossy(),
     );
-    let built_in = built_in.into_iter().map(without_password).collect();
     let all = file.agents(built_in)?;
     let wanted: Vec<&str> = args.agents.iter().flatten().map(|a| a.trim()).collect();
     let wanted: Vec<&str> = wanted.into_iter().filter(|a| !a.is_empty()).collect();
@@ -365,12 +405,6 @@ fn agents(
         }
     }
     Ok(chosen)
-}
-
-/// An agent runs what a model tells it to; Baton's own password is none of its business.
-fn without_password(mut spec: AgentSpec) -> AgentSpec {
-    spec.env_remove.push(PASSWORD_VARIABLE.to_owned());
-    spec
 }
 
 fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, ConfigError> {

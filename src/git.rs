@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Semaphore;
 
 use crate::process_group::signal_group;
+use crate::{environment, secret};
 
 /// How long a call may take, unless it says otherwise. It begins when the call is made, so that it holds for
 /// the waiting for other calls, too.
@@ -232,13 +233,9 @@ impl Git {
 
     fn spawn(&self) -> Result<Child, GitError> {
         let mut command = Command::new(PROGRAM);
-        // Variables of a git that has started us would lead into its repository.
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"GIT_") {
-                command.env_remove(name);
-            }
-        }
         command
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| is_for_git(name)))
             .arg("--no-pager")
             .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
             .args(&self.globals)
@@ -264,6 +261,14 @@ impl Git {
             GitError::Io(error)
         })
     }
+}
+
+/// Whether git gets a variable of Baton's own environment. Those of a git that has started us would lead into its
+/// repository; and nothing that is done here needs a key or a password.
+fn is_for_git(name: &OsStr) -> bool {
+    !name.as_encoded_bytes().starts_with(b"GIT_")
+        && !environment::is_own(name)
+        && !secret::is_secret_name(name)
 }
 
 /// Ends a process group unless that was disarmed.

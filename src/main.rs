@@ -10,6 +10,8 @@ use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
 use baton::config::{BackendArgs, BackendSettings, Places, ServeArgs, Settings};
 use baton::listing::{self, ScratchFolder};
+use baton::private::{self, Given};
+use baton::secret;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -53,10 +55,26 @@ struct AgentsArgs {
     backends: BackendArgs,
 }
 
+fn main() -> ExitCode {
+    // Before anything else: this may start the program anew.
+    let given = match private::take_passwords() {
+        Ok(given) => given,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
+    secret::learn_environment();
+    secret::learn(given.flag.iter().chain(&given.environment).cloned());
+    run(given)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run(given: Given) -> ExitCode {
     match Cli::parse().command {
-        Command::Serve(args) => serve(&args).await,
+        Command::Serve(mut args) => {
+            args.password = given.flag.or(args.password);
+            args.environment_password = given.environment;
+            serve(&args).await
+        }
+        _ if given.flag.is_some() => fail(USAGE_STATUS, &"--password is a flag of baton serve"),
         Command::Agents(args) => agents(&args).await,
         Command::Backup(args) => backup(&args),
         Command::Check(args) => check(&args),
@@ -67,11 +85,16 @@ async fn main() -> ExitCode {
 
 async fn serve(args: &ServeArgs) -> ExitCode {
     log_to_stderr();
+    private::forbid_reading();
     let settings = Places::of_this_process().and_then(|places| Settings::load(args, &places));
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_STATUS, &error),
     };
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    settings.learn_secrets();
     let app = match App::build(settings).await {
         Ok(app) => app,
         Err(error) => return fail(1, &error),
@@ -92,6 +115,7 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_STATUS, &error),
     };
+    settings.learn_secrets();
     match listing::probe(settings, scratch.path()).await {
         Ok(entries) if args.json => match serde_json::to_string_pretty(&entries) {
             Ok(json) => print(&json),
@@ -146,14 +170,16 @@ fn log_to_stderr() {
         .init();
 }
 
-/// The standard error, where it can be written: on a full disk, or when its reader is gone, what was to be
+/// The standard error without secrets, where it can be written: on a full disk, or when its reader is gone, what was to be
 /// logged is lost, and nothing else.
 #[derive(Default)]
 struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let _lost = std::io::stderr().write_all(bytes);
+        // Each call is one whole event, so that no secret is cut in two.
+        let text = String::from_utf8_lossy(bytes);
+        let _lost = std::io::stderr().write_all(secret::mask(&text).as_bytes());
         Ok(bytes.len())
     }
 
@@ -177,6 +203,7 @@ fn status(result: std::io::Result<()>) -> ExitCode {
 
 fn fail(status: u8, error: &dyn Display) -> ExitCode {
     // Without a stderr there is nobody to tell.
-    let _unheard = writeln!(std::io::stderr(), "baton: {error}");
+    let text = format!("baton: {error}");
+    let _unheard = writeln!(std::io::stderr(), "{}", secret::mask(&text));
     ExitCode::from(status)
 }

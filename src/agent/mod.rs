@@ -1,6 +1,7 @@
 //! Coding agents as subprocesses that speak the Agent Client Protocol (ACP, JSON-RPC on stdio).
 //!
-//! [`spec`] says how an agent is started and what must be known about it beforehand; [`process`]
+//! [`spec`] says how an agent is started and what must be known about it beforehand, [`vendors`] whose keys are whose;
+//! [`process`]
 //! starts and ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
 //! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes;
 //! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
@@ -15,6 +16,7 @@ pub mod pool;
 pub mod process;
 pub mod scripted;
 pub mod spec;
+pub mod vendors;
 
 use std::time::Duration;
 

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::spec::{AgentSpec, Launch};
 use crate::process_group::{Ledger, signal_group, start_time_s};
+use crate::secret;
 
 /// The end of an agent's stderr is kept for error messages; this many bytes of it.
 pub const STDERR_TAIL_BYTES: usize = 16 * 1024;
@@ -36,12 +37,19 @@ impl StderrTail {
         tail.drain(..surplus);
     }
 
-    /// The end of it, as text for an error message; empty when nothing was written.
+    /// The end of it, as text for an error message, with secrets masked; empty when nothing was written.
     pub fn quote(&self) -> String {
-        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let skip = tail.len().saturating_sub(STDERR_QUOTE_BYTES);
-        let bytes: Vec<u8> = tail.iter().skip(skip).copied().collect();
-        String::from_utf8_lossy(&bytes).trim().to_owned()
+        let bytes: Vec<u8> = {
+            let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.iter().copied().collect()
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        // All of the tail: of a secret that is cut in two, the rest would be found by nobody.
+        let masked = secret::mask(&text);
+        let skip = masked.len().saturating_sub(STDERR_QUOTE_BYTES);
+        let mut starts = skip..=masked.len();
+        let start = starts.find(|at| masked.is_char_boundary(*at));
+        masked[start.unwrap_or(masked.len())..].trim().to_owned()
     }
 }
 
@@ -140,12 +148,11 @@ pub fn spawn(
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
     let mut command = CommandWrap::with_new(program, |command| {
-        command.args(arguments).current_dir(cwd);
-        for name in &launch.env_remove {
-            command.env_remove(name);
-        }
-        command.envs(&launch.env);
         command
+            .args(arguments)
+            .current_dir(cwd)
+            .env_clear()
+            .envs(launch.environment.variables())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

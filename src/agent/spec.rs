@@ -1,7 +1,9 @@
 //! How each backend is started, and what must be known about it beforehand. Data, not branches.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use super::vendors;
+use crate::environment::Environment;
 
 /// Stands in a command or an environment value for the model: such a backend gets one process per
 /// model, and is restarted to switch.
@@ -25,10 +27,8 @@ pub struct AgentSpec {
     pub name: String,
     /// Program and arguments.
     pub command: Vec<String>,
-    /// Environment variables set for it.
-    pub env: BTreeMap<String, String>,
-    /// Environment variables taken away from it.
-    pub env_remove: Vec<String>,
+    /// Its environment.
+    pub environment: Environment,
     /// Where it is defined.
     pub origin: Origin,
     /// What to do when the program is missing.
@@ -49,10 +49,8 @@ pub struct Launch {
     pub backend: String,
     /// Program and arguments, without placeholders.
     pub command: Vec<String>,
-    /// Environment variables set for it.
-    pub env: BTreeMap<String, String>,
-    /// Environment variables taken away from it.
-    pub env_remove: Vec<String>,
+    /// Its environment.
+    pub environment: Environment,
     /// The session that it belongs to, where sessions cannot share a process.
     pub session: Option<String>,
     /// The process serves one model or one session only and ends when its last session leaves.
@@ -148,6 +146,18 @@ fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&t| t.to_owned()).collect()
 }
 
+/// The environment of a backend: Baton's own, without what belongs to other agents' vendors.
+fn environment(id: &str, set: &[(&str, &str)], withhold: &[&str]) -> Environment {
+    Environment {
+        withhold: [owned(withhold), vendors::of_others(id)].concat(),
+        set: set
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        ..Environment::default()
+    }
+}
+
 /// The built-in backends. `own_program` is the path of the running `baton`, which is its own mock
 /// agent; `mock_state` is the folder in which the mock agent keeps its native sessions.
 pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
@@ -155,12 +165,7 @@ pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
         id: b.id.to_owned(),
         name: b.name.to_owned(),
         command: owned(b.command),
-        env: b
-            .env
-            .iter()
-            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
-            .collect(),
-        env_remove: owned(b.env_remove),
+        environment: environment(b.id, b.env, b.env_remove),
         origin: Origin::Builtin,
         install: b.install.to_owned(),
         plan_modes: owned(b.plan_modes),
@@ -171,8 +176,7 @@ pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
         id: "mock".to_owned(),
         name: "Mock".to_owned(),
         command: owned(&[own_program, "mock-agent", "--state-dir", mock_state]),
-        env: BTreeMap::new(),
-        env_remove: Vec::new(),
+        environment: environment("mock", &[], &[]),
         origin: Origin::Builtin,
         install: "the mock agent is part of baton".to_owned(),
         plan_modes: owned(&["plan"]),
@@ -190,8 +194,7 @@ impl AgentSpec {
             name: id.to_owned(),
             install: format!("check [agents.{id}] command in the config file"),
             command,
-            env: BTreeMap::new(),
-            env_remove: Vec::new(),
+            environment: environment(id, &[], &[]),
             origin: Origin::Config,
             plan_modes: owned(COMMON_PLAN_MODES),
             models: Vec::new(),
@@ -201,18 +204,21 @@ impl AgentSpec {
 
     /// Whether the model stands in the command or the environment.
     pub fn per_model(&self) -> bool {
-        let texts = self.command.iter().chain(self.env.values());
+        let texts = self.command.iter().chain(self.environment.set.values());
         texts.into_iter().any(|t| t.contains(MODEL_PLACEHOLDER))
     }
 
     /// What a process for this model and this session is started from.
     pub fn launch(&self, model: &str, session: &str) -> Launch {
         let fill = |text: &String| text.replace(MODEL_PLACEHOLDER, model);
+        let mut environment = self.environment.clone();
+        for value in environment.set.values_mut() {
+            *value = fill(value);
+        }
         Launch {
             backend: self.id.clone(),
             command: self.command.iter().map(fill).collect(),
-            env: self.env.iter().map(|(k, v)| (k.clone(), fill(v))).collect(),
-            env_remove: self.env_remove.clone(),
+            environment,
             session: self.one_session_per_process.then(|| session.to_owned()),
             ends_with_last_session: self.per_model() || self.one_session_per_process,
         }
@@ -250,7 +256,9 @@ mod tests {
         spec.command.pop();
         assert!(!spec.per_model());
         assert_eq!(spec.launch("a", "s"), spec.launch("b", "t"));
-        spec.env.insert("MODEL".into(), "{model}".into());
+        spec.environment
+            .set
+            .insert("MODEL".into(), "{model}".into());
         assert_ne!(spec.launch("a", "s"), spec.launch("b", "s"));
     }
 

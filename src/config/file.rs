@@ -1,19 +1,21 @@
 //! The config file, `baton.toml`. A key that is not known is an error that names it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::environment::EnvironmentTable;
+use super::explain::explain;
 use super::{
     ConfigError, DEFAULT_EVENT_STREAMS, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits,
-    without_password,
 };
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
+use crate::environment::{Environment, Inherit};
 use crate::event::RingLimits;
 use crate::http::body::BodyLimits;
 use crate::http::serve::ConnectionLimits;
@@ -36,6 +38,8 @@ pub(super) struct ConfigFile {
     pub durability: Option<Durability>,
     /// How to listen.
     pub server: ServerTable,
+    /// What programs get of the environment.
+    environment: EnvironmentTable,
     /// Backends, changed or added.
     agents: BTreeMap<String, AgentTable>,
     /// Slash commands.
@@ -52,6 +56,7 @@ pub(super) struct ServerTable {
     pub host: Option<String>,
     pub port: Option<u16>,
     pub password: Option<String>,
+    pub password_file: Option<PathBuf>,
     pub cors_origins: Vec<String>,
 }
 
@@ -60,6 +65,10 @@ pub(super) struct ServerTable {
 struct AgentTable {
     name: Option<String>,
     command: Option<Vec<String>>,
+    inherit: Option<Inherit>,
+    allow: Vec<String>,
+    set: BTreeMap<String, String>,
+    /// The same as `set`.
     env: BTreeMap<String, String>,
     enabled: Option<bool>,
     models: Option<Vec<String>>,
@@ -119,8 +128,7 @@ pub(super) struct ConfiguredAgent {
 
 impl ConfigFile {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text)
-            .map_err(|error| ConfigError(format!("in the config file {}: {error}", path.display())))
+        toml::from_str(text).map_err(|error| explain(text, &error, path))
     }
 
     /// The built-in backends with the file's changes, and the file's own ones. A backend of the file
@@ -133,6 +141,10 @@ impl ConfigFile {
                 enabled: true,
             })
             .collect();
+        for agent in &mut all {
+            self.environment
+                .apply("environment", &mut agent.spec.environment)?;
+        }
         for (id, table) in &self.agents {
             check_id(id)?;
             let known = all.iter().position(|a| a.spec.id == *id);
@@ -140,20 +152,28 @@ impl ConfigFile {
                 Some(place) => place,
                 None => {
                     let place = all.len().saturating_sub(1);
-                    let spec = AgentSpec::from_config(id, new_command(id, table)?);
-                    let spec = without_password(spec);
+                    let mut spec = AgentSpec::from_config(id, new_command(id, table)?);
+                    self.environment
+                        .apply("environment", &mut spec.environment)?;
                     let enabled = true;
                     all.insert(place, ConfiguredAgent { spec, enabled });
                     place
                 }
             };
-            table.apply(id, &mut all[place]);
+            table.apply(id, &mut all[place])?;
         }
         Ok(all)
     }
 }
 
 impl ConfigFile {
+    /// What the user's own commands get of the environment.
+    pub fn shell_environment(&self) -> Result<Environment, ConfigError> {
+        let mut environment = Environment::default();
+        self.environment.apply("environment", &mut environment)?;
+        Ok(environment)
+    }
+
     /// The slash commands of the file.
     pub fn commands(&self) -> Result<Vec<Command>, ConfigError> {
         let command = |(name, table): (&String, &CommandTable)| {
@@ -201,7 +221,7 @@ fn new_command(id: &str, table: &AgentTable) -> Result<Vec<String>, ConfigError>
 }
 
 impl AgentTable {
-    fn apply(&self, id: &str, agent: &mut ConfiguredAgent) {
+    fn apply(&self, id: &str, agent: &mut ConfiguredAgent) -> Result<(), ConfigError> {
         let spec = &mut agent.spec;
         if let Some(command) = &self.command {
             // What is wrong with the user's own command is not mended by installing ours.
@@ -220,12 +240,16 @@ impl AgentTable {
         if let Some(alone) = self.one_session_per_process {
             spec.one_session_per_process = alone;
         }
-        for (name, value) in &self.env {
-            spec.env.insert(name.clone(), value.clone());
-            // Setting a variable says more than Baton's own wish to take it away.
-            spec.env_remove.retain(|removed| removed != name);
-        }
+        // Under both names, so that neither is silently without effect.
+        let set = self.env.iter().chain(&self.set);
+        let environment = EnvironmentTable {
+            inherit: self.inherit,
+            allow: self.allow.clone(),
+            set: set.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        };
+        environment.apply(&format!("agents.{id}"), &mut spec.environment)?;
         agent.enabled = self.enabled.unwrap_or(agent.enabled);
+        Ok(())
     }
 }
 

@@ -122,7 +122,6 @@ fn another_host_than_loopback_needs_a_password() {
     for host in ["0.0.0.0", "::", "192.168.1.5", "box", "localhost.example"] {
         let mut args = ServeArgs {
             host: Some(host.to_owned()),
-            password: Some(String::new()),
             ..ServeArgs::default()
         };
         let refused = setup.load(&args).expect_err("refused");
@@ -174,15 +173,23 @@ fn a_changed_builtin_keeps_its_other_data_and_its_place() {
         ("opencode", "OC")
     );
     assert_eq!(opencode.command, ["opencode", "acp"]);
-    assert_eq!(opencode.env.get("A").map(String::as_str), Some("1"));
-    assert!(opencode.env.contains_key("OPENCODE_CONFIG_CONTENT"));
-    assert_eq!(opencode.env_remove, ["BATON_PASSWORD"]);
+    assert_eq!(
+        opencode.environment.set.get("A").map(String::as_str),
+        Some("1")
+    );
+    assert!(
+        opencode
+            .environment
+            .set
+            .contains_key("OPENCODE_CONFIG_CONTENT")
+    );
+    let question_tool = "OPENCODE_ENABLE_QUESTION_TOOL";
+    assert!(opencode.environment.set.contains_key(question_tool));
     assert!(settings.backends.agents.iter().all(|a| a.id != "pi"));
     let [.., zed, mock] = settings.backends.agents.as_slice() else {
         panic!("too few backends")
     };
     assert_eq!((zed.id.as_str(), mock.id.as_str()), ("zed", "mock"));
-    assert_eq!(zed.env_remove, ["BATON_PASSWORD"]);
     assert!(
         zed.one_session_per_process
             && zed.per_model()

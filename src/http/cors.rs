@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::header::{ETAG, LINK, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use super::guard::is_loopback;
+use super::guard::host::is_local;
 use super::message::list::NEXT_CURSOR;
 use super::state::Shared;
 
@@ -26,9 +26,9 @@ const OPENCODE_ORIGINS: &[&str] = &[
 /// Whether a page of this origin may use the server.
 pub fn is_allowed(origin: &str, configured: &[String]) -> bool {
     let local = || {
-        let uri: Uri = origin.parse().ok()?;
-        let http = matches!(uri.scheme_str()?, "http" | "https");
-        Some(http && is_loopback(uri.host()?))
+        let http = origin.strip_prefix("http://");
+        let authority = http.or_else(|| origin.strip_prefix("https://"))?;
+        Some(is_local(authority))
     };
     OPENCODE_ORIGINS.contains(&origin)
         || configured.iter().any(|c| c == origin)

@@ -25,12 +25,15 @@ use crate::git::GitError;
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, SessionId};
 use crate::registry::{DefaultsError, SelectError};
+use crate::secret;
 use crate::session;
 use crate::store::StoreError;
 use crate::vcs::ApplyError;
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
+/// When to try again after too many failed sign-ins, in seconds.
+const GUESSES_RETRY_AFTER_S: u64 = 5;
 /// When to try again after the store could not be written, in seconds.
 const STORE_RETRY_AFTER_S: u64 = 1;
 /// When to try again after there were too many connections, in seconds.
@@ -345,6 +348,14 @@ impl Problem {
         )
     }
 
+    /// 429: too many attempts to sign in wait already.
+    pub fn too_many_guesses() -> Self {
+        let message = "Too many sign-ins from this address have failed. Try again later, with the right password.";
+        let body = ErrorBody::UnauthorizedError(message_data(message));
+        Self::new(StatusCode::TOO_MANY_REQUESTS, body)
+            .with_header(RETRY_AFTER, GUESSES_RETRY_AFTER_S)
+    }
+
     /// 403.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(
@@ -461,9 +472,14 @@ impl Problem {
             .to_owned()
     }
 
+    /// The body without secrets: some errors carry what agents or git have said.
+    fn masked(&self) -> Value {
+        secret::mask_json(serde_json::to_value(&self.0.body).unwrap_or_default())
+    }
+
     /// The body in OpenCode's shape.
     fn named(&self) -> Value {
-        let mut body = serde_json::to_value(&self.0.body).unwrap_or_default();
+        let mut body = self.masked();
         if self.0.both
             && let Some(body) = body.as_object_mut()
         {
@@ -474,7 +490,7 @@ impl Problem {
 
     /// The body in OpenCode 2's shape.
     fn flat(&self) -> Map<String, Value> {
-        let body = serde_json::to_value(&self.0.body).unwrap_or_default();
+        let body = self.masked();
         let tag = self.0.tag.or(body["name"].as_str()).unwrap_or_default();
         let mut flat = Map::from_iter([("_tag".to_owned(), Value::from(tag))]);
         if let Some(data) = body["data"].as_object() {

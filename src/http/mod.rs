@@ -24,6 +24,7 @@ pub mod find;
 pub mod formatter;
 pub mod global;
 pub mod guard;
+pub mod headers;
 pub mod instance;
 pub mod log;
 pub mod lsp;

@@ -17,7 +17,7 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
-    formatter, global, guard, instance, log, lsp, mcp, message, path, permission, project,
+    formatter, global, guard, headers, instance, log, lsp, mcp, message, path, permission, project,
     provider, pty, question, serve, session, skill, tui, v2, vcs,
 };
 
@@ -260,6 +260,9 @@ pub fn router(state: Shared) -> Router {
         .layer(from_fn_with_state(state.clone(), guard::refuse_strangers))
         .layer(from_fn(serve::refuse_crowd))
         .layer(from_fn(error::shape))
+        .layer(from_fn(headers::protect))
+        // Before anything can log the address.
+        .layer(from_fn(auth::query::take_token))
         .with_state(state)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use super::auth::Password;
+use super::auth::guesses::Guesses;
 use super::body::Bodies;
 use super::tui::queue::TuiQueue;
 use crate::event::Bus;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub bodies: Bodies,
     /// Event streams that may still be opened.
     pub streams: Arc<Semaphore>,
+    /// Failed sign-ins.
+    pub guesses: Guesses,
     /// Commands for terminal UIs that poll.
     pub tui: TuiQueue,
     /// What was configured.

@@ -25,6 +25,8 @@ pub use place::{Place, canonical, without_dots, worktree_root};
 const UNBORN_FOR: Duration = Duration::from_secs(2);
 /// Walking to the first commit of a very large repository takes longer than other calls of git.
 const FIRST_COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Projects that are remembered because somebody has asked for them.
+const SEEN_MAX: usize = 1_000;
 /// Repositories whose first commit is kept in memory.
 const REPOSITORIES_MAX: usize = 1_000;
 
@@ -54,7 +56,10 @@ struct Repository {
 pub struct Projects {
     store: Arc<dyn Store>,
     repositories: Mutex<HashMap<PathBuf, Repository>>,
+    /// Those that are stored.
     known: Mutex<BTreeMap<String, Project>>,
+    /// Those that somebody has only asked for, as they would be stored.
+    seen: Mutex<BTreeMap<String, Project>>,
     /// One repository is asked at a time, so that a burst of requests asks it once.
     asking: tokio::sync::Mutex<()>,
     /// Changes of a project are stored in the order in which they are made.
@@ -90,6 +95,7 @@ impl Projects {
             store,
             repositories: Mutex::default(),
             known: Mutex::new(known),
+            seen: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         }))
@@ -158,15 +164,47 @@ impl Projects {
         repository
     }
 
-    /// The project of a place. A project, or a worktree of it, that was not known is noted.
+    /// The project of a place. Nothing is stored, since this is what a GET asks.
+    pub fn current(&self, place: &Place) -> Project {
+        let mut project = self.as_stored(place);
+        if lock(&self.known).get(&project.id) != Some(&project) {
+            let mut seen = lock(&self.seen);
+            if seen.len() >= SEEN_MAX {
+                seen.clear();
+            }
+            seen.insert(project.id.clone(), project.clone());
+        }
+        if project.id == GLOBAL_PROJECT && place.git {
+            project.worktree.clone_from(&place.worktree);
+            project.vcs = Some("git".to_owned());
+        }
+        project
+    }
+
+    /// Notes that a place is used: its project is listed from now on, and the worktree among the project's.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn current(&self, place: &Place) -> Result<Project, StoreError> {
+    pub async fn note(&self, place: &Place) -> Result<(), StoreError> {
+        if self.is_noted(place) {
+            return Ok(());
+        }
         let _in_order = self.changing.lock().await;
+        if self.is_noted(place) {
+            return Ok(());
+        }
+        self.keep(&self.as_stored(place)).await
+    }
+
+    fn is_noted(&self, place: &Place) -> bool {
         let known = lock(&self.known).get(&place.project_id).cloned();
+        known.is_some_and(|known| known == self.as_stored(place))
+    }
+
+    /// The project of a place, as it is or would be stored.
+    fn as_stored(&self, place: &Place) -> Project {
         let now = now_ms();
-        let mut project = known.clone().unwrap_or_else(|| Project {
+        let mut project = self.find(&place.project_id).unwrap_or_else(|| Project {
             id: place.project_id.clone(),
             worktree: place.main_worktree.clone(),
             vcs: place.git.then(|| "git".to_owned()),
@@ -179,8 +217,7 @@ impl Projects {
             },
             sandboxes: Vec::new(),
         });
-        let global = place.project_id == GLOBAL_PROJECT;
-        if global {
+        if place.project_id == GLOBAL_PROJECT {
             // What `global` stands for is the same for everybody, whoever comes first.
             (project.worktree, project.vcs) = ("/".to_owned(), None);
         } else {
@@ -191,26 +228,24 @@ impl Projects {
                 project.sandboxes.push(place.worktree.clone());
             }
         }
-        if known.as_ref() != Some(&project) {
-            self.keep(&project).await?;
-        }
-        if global && place.git {
-            project.worktree.clone_from(&place.worktree);
-            project.vcs = Some("git".to_owned());
-        }
-        Ok(project)
+        project
     }
 
-    /// All projects that were used, the one noted first first.
-    pub fn list(&self) -> Vec<Project> {
-        let mut all: Vec<_> = lock(&self.known).values().cloned().collect();
+    /// All projects that were used, with the one of a place, the one noted first first.
+    pub fn list(&self, place: &Place) -> Vec<Project> {
+        let mut all = lock(&self.known).clone();
+        let here = self.as_stored(place);
+        all.entry(here.id.clone()).or_insert(here);
+        let mut all: Vec<_> = all.into_values().collect();
         all.sort_by(|a, b| (a.time.created, &a.id).cmp(&(b.time.created, &b.id)));
         all
     }
 
-    /// A project that was used.
+    /// A project that was used, or asked for.
     pub fn find(&self, id: &str) -> Option<Project> {
-        lock(&self.known).get(id).cloned()
+        // What was seen last is newer than what is stored.
+        let seen = lock(&self.seen).get(id).cloned();
+        seen.or_else(|| lock(&self.known).get(id).cloned())
     }
 
     /// The roots of a project; none for one that is not known.
@@ -270,6 +305,7 @@ impl Projects {
         };
         self.store.commit(vec![put]).await?;
         lock(&self.known).insert(project.id.clone(), project.clone());
+        lock(&self.seen).remove(&project.id);
         Ok(())
     }
 

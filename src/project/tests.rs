@@ -70,14 +70,21 @@ async fn a_repository_is_known_by_its_first_commit_and_has_one_project_with_its_
         (&linked, &repository)
     );
     assert_eq!(there.project_id, first);
-    setup.projects.current(&there).await.expect("kept");
-    let project = setup.projects.current(&inner).await.expect("kept");
+    let project = setup.projects.current(&there);
+    assert_eq!(
+        setup.projects.directories(&first).len(),
+        2,
+        "of what was seen"
+    );
+    assert_eq!(setup.projects.list(&inner).len(), 1);
+    setup.projects.note(&there).await.expect("kept");
+    assert_eq!(setup.projects.current(&inner), project);
     assert_eq!(
         (&project.worktree, &project.sandboxes),
         (&repository, &vec![linked])
     );
     assert_eq!(setup.projects.directories(&first).len(), 2);
-    assert_eq!(setup.projects.list(), [project]);
+    assert_eq!(setup.projects.list(&inner), [project]);
 }
 
 #[tokio::test]
@@ -88,7 +95,7 @@ async fn directories_without_a_repository_share_a_project() {
         (place.worktree.as_str(), place.project_id.as_str()),
         ("/", GLOBAL_PROJECT)
     );
-    let project = setup.projects.current(&place).await.expect("kept");
+    let project = setup.projects.current(&place);
     assert_eq!((project.worktree.as_str(), &project.vcs), ("/", &None));
     assert!(setup.projects.directories(GLOBAL_PROJECT).is_empty());
 }
@@ -97,7 +104,7 @@ async fn directories_without_a_repository_share_a_project() {
 async fn what_clients_set_outlives_the_server() {
     let setup = Setup::new().await;
     let place = setup.projects.locate("/nowhere").await;
-    setup.projects.current(&place).await.expect("kept");
+    setup.projects.note(&place).await.expect("kept");
     let update = ProjectUpdate {
         name: Some("everything".into()),
         ..ProjectUpdate::default()
@@ -111,7 +118,7 @@ async fn what_clients_set_outlives_the_server() {
     let again = Projects::open(Arc::clone(&setup.projects.store))
         .await
         .expect("projects");
-    assert_eq!(again.list(), setup.projects.list());
+    assert_eq!(again.list(&place), setup.projects.list(&place));
     let missing = setup
         .projects
         .update("nope", ProjectUpdate::default())

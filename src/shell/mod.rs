@@ -16,6 +16,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout_at};
 
+use crate::environment::Environment;
 use crate::process_group::{Ledger, signal_group, start_time_s};
 
 pub use output::{Output, PREVIEW_BYTES};
@@ -68,7 +69,7 @@ pub enum Ended {
 #[derive(Clone)]
 pub struct Shell {
     program: PathBuf,
-    env_remove: Vec<String>,
+    environment: Environment,
     limits: ShellLimits,
     /// From SIGTERM to SIGKILL.
     grace: Duration,
@@ -85,19 +86,19 @@ impl std::fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// The user's own shell (`$SHELL`). Variables named in `env_remove` are kept from commands; a process
-    /// that does not end with SIGTERM is killed after `grace`.
+    /// The user's own shell (`$SHELL`). Commands get this environment; a process that does not end with SIGTERM is
+    /// killed after `grace`.
     pub fn new(
         limits: ShellLimits,
         grace: Duration,
-        env_remove: Vec<String>,
+        environment: Environment,
         ledger: Arc<dyn Ledger>,
     ) -> Self {
         let own = std::env::var_os("SHELL").map(PathBuf::from);
         let own = own.filter(|shell| shell.is_absolute() && which::which(shell).is_ok());
         Self {
             program: own.unwrap_or_else(|| FALLBACK_SHELL.into()),
-            env_remove,
+            environment,
             limits,
             grace,
             ledger,
@@ -149,14 +150,13 @@ impl Shell {
             .arg("-c")
             .arg(command)
             .current_dir(directory)
+            .env_clear()
+            .envs(self.environment.variables())
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .process_group(0)
             .kill_on_drop(true);
-        for name in &self.env_remove {
-            shell.env_remove(name);
-        }
         let child = shell.spawn()?;
         // The command holds our ends of the pipe; while they are open, it has no end.
         drop(shell);
@@ -262,7 +262,7 @@ mod tests {
             ..Shell::new(
                 limits,
                 Duration::from_millis(200),
-                vec!["HIDDEN".into()],
+                Environment::default(),
                 Arc::new(NoLedger),
             )
         }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 /// No single step of a test takes longer than this, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The environment variable by which a test finds every process that it is answerable for.
-const MARK: &str = "BATON_TEST_RUN";
+const MARK: &str = "TEST_RUN_OF_BATON";
 
 /// A running server.
 pub struct Server {
@@ -26,6 +26,7 @@ pub struct Server {
     pub client: reqwest::Client,
     mark: String,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// How a server is started.
@@ -62,11 +63,19 @@ impl Server {
 
     /// A server with this configuration and log.
     pub async fn start_logging(options: Options, log: Log) -> Self {
+        Self::start_among(options, log, &[]).await
+    }
+
+    /// A server with this configuration and log, and with these environment variables.
+    pub async fn start_among(options: Options, log: Log, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("scratch directory");
         std::fs::create_dir(folder.path().join("work")).expect("work directory");
         std::fs::write(folder.path().join("baton.toml"), options.config).expect("config file");
         let mark = format!("{}-{:x}", std::process::id(), rand_number());
-        let (child, url) = launch(folder.path(), &mark, &options.arguments, log).await;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = variables.iter().map(own).collect();
+        let arguments = &options.arguments;
+        let (child, url) = launch(folder.path(), &mark, arguments, log, &environment).await;
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .build()
@@ -78,6 +87,7 @@ impl Server {
             client,
             mark,
             arguments: options.arguments,
+            environment,
         }
     }
 
@@ -103,6 +113,7 @@ impl Server {
             &self.mark,
             &self.arguments,
             Log::Warnings,
+            &self.environment,
         )
         .await;
         (self.child, self.url) = (child, url);
@@ -290,7 +301,13 @@ pub fn text_of(answer: &Value) -> String {
         .collect()
 }
 
-async fn launch(folder: &Path, mark: &str, arguments: &[String], log: Log) -> (Child, String) {
+async fn launch(
+    folder: &Path,
+    mark: &str,
+    arguments: &[String],
+    log: Log,
+    environment: &[(String, String)],
+) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
     command
         .args(["serve", "--port", "0", "--data-dir"])
@@ -302,7 +319,8 @@ async fn launch(folder: &Path, mark: &str, arguments: &[String], log: Log) -> (C
     command
         .current_dir(folder.join("work"))
         .env(MARK, mark)
-        .env("HOME", folder);
+        .env("HOME", folder)
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     match log {
         Log::Warnings => command.env("BATON_LOG", "baton=warn"),
         Log::EverythingTo(file) => command.env("BATON_LOG", "baton=trace").stderr(file),

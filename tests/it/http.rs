@@ -316,7 +316,7 @@ async fn browsers_of_this_machine_may_and_others_may_not() {
     }
     let evil = [("origin", "https://evil.example")];
     let read = server.request(Method::GET, &session, None, &evil).await;
-    assert_eq!(read.status(), StatusCode::OK);
+    assert_eq!(read.status(), StatusCode::FORBIDDEN);
     assert!(!read.headers().contains_key("access-control-allow-origin"));
     let write = server
         .request(Method::POST, &format!("{session}/abort"), None, &evil)

@@ -6,6 +6,7 @@
 )]
 
 mod asks;
+mod browser;
 mod client;
 mod commands;
 mod compact;
@@ -19,6 +20,7 @@ mod failures;
 mod files;
 mod fork;
 mod full_disk;
+mod guesses;
 mod handoff;
 mod harness;
 mod history;
@@ -28,6 +30,7 @@ mod messages;
 mod mock_agent;
 mod notice;
 mod openapi;
+mod passwords;
 mod places;
 mod processes;
 mod prompts;
@@ -38,6 +41,7 @@ mod revert;
 mod scripted;
 mod second;
 mod second_events;
+mod secrets;
 mod shell;
 mod surface;
 mod switch;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::secret;
+
 /// JSON-RPC's "parse error": stands for a reply that cannot be read.
 pub(super) const PARSE_ERROR: i64 = -32700;
 
@@ -19,7 +21,7 @@ pub struct RpcError {
 }
 
 impl RpcError {
-    /// Reads the `error` of a reply; what is missing gets a default.
+    /// Reads the `error` of a reply, with secrets masked; what is missing gets a default.
     pub(super) fn read(error: &Value) -> Self {
         let message = error.get("message").and_then(Value::as_str);
         Self {
@@ -27,8 +29,8 @@ impl RpcError {
                 .get("code")
                 .and_then(Value::as_i64)
                 .unwrap_or_default(),
-            message: message.unwrap_or("unknown error").to_owned(),
-            data: error.get("data").cloned(),
+            message: secret::mask(message.unwrap_or("unknown error")).into_owned(),
+            data: error.get("data").cloned().map(secret::mask_json),
         }
     }
 

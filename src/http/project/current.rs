@@ -12,7 +12,7 @@ use crate::opencode::project::Project;
 /// Get the current project
 ///
 /// The project of the working directory: the git repository that it is in, known by its first commit, or
-/// `global` where there is none.
+/// `global` where there is none. It is listed once a session was made there.
 #[utoipa::path(
     get,
     path = "/project/current",
@@ -29,5 +29,5 @@ pub async fn current(
     directory: Directory,
 ) -> Result<Json<Project>, Problem> {
     let place = directory.place(&state).await;
-    Ok(Json(state.projects.current(&place).await?))
+    Ok(Json(state.projects.current(&place)))
 }

@@ -30,11 +30,13 @@ pub async fn git_init(
 ) -> Result<Json<Project>, Problem> {
     let place = directory.place(&state).await;
     if place.git {
-        return Ok(Json(state.projects.current(&place).await?));
+        state.projects.note(&place).await?;
+        return Ok(Json(state.projects.current(&place)));
     }
     let directory = directory.existing().await?;
     Git::new(&directory, "init").arg("--quiet").run().await?;
     state.projects.forget(&directory);
     let place = state.projects.locate(&directory).await;
-    Ok(Json(state.projects.current(&place).await?))
+    state.projects.note(&place).await?;
+    Ok(Json(state.projects.current(&place)))
 }

@@ -28,6 +28,5 @@ pub async fn list(
     directory: Directory,
 ) -> Result<Json<Vec<Project>>, Problem> {
     let place = directory.place(&state).await;
-    state.projects.current(&place).await?;
-    Ok(Json(state.projects.list()))
+    Ok(Json(state.projects.list(&place)))
 }

@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 
 use super::queue::TuiRequest;
 use crate::http::error::Problem;
 use crate::http::extract::Body;
+use crate::http::guard::site::is_of_a_browser;
 use crate::http::responses::{Invalid, NotJson, Stopping, TooLarge};
 use crate::http::state::Shared;
 
@@ -13,7 +15,8 @@ use crate::http::state::Shared;
 ///
 /// Waits for the next `/tui` request and answers with it: a long poll for clients without an event stream. Each
 /// request is handed out once; 64 of them wait, then the oldest is given up. OpenCode 1.18 has the route too, and
-/// hands out nothing there.
+/// hands out nothing there. Browsers are refused: a GET that takes something away must not be an address that any page
+/// can embed.
 #[utoipa::path(
     get,
     path = "/tui/control/next",
@@ -24,7 +27,16 @@ use crate::http::state::Shared;
         Stopping,
     )
 )]
-pub async fn next(State(state): State<Shared>) -> Result<Json<TuiRequest>, Problem> {
+pub async fn next(
+    State(state): State<Shared>,
+    headers: HeaderMap,
+) -> Result<Json<TuiRequest>, Problem> {
+    if is_of_a_browser(&headers) {
+        return Err(Problem::forbidden(
+            "Commands for a terminal UI are handed out once, and not to a browser. A page gets them as events of \
+             GET /event.",
+        ));
+    }
     let mut stopping = state.stopping.clone();
     tokio::select! {
         biased;

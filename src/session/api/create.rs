@@ -20,7 +20,7 @@ impl Sessions {
             self.prepare(None, &new.wish).await;
         }
         let place = self.projects.locate(&new.directory).await;
-        self.projects.current(&place).await?;
+        self.projects.note(&place).await?;
         let selection = match new.wish.is_empty() {
             true => None,
             false => {

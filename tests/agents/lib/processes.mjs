@@ -4,12 +4,12 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-export const RUN_MARKER = "BATON_TEST_RUN";
+export const RUN_MARKER = "TEST_RUN_OF_BATON";
 
 const POLL_INTERVAL_MS = 50;
 
 /**
- * The living processes whose environment at their start had `BATON_TEST_RUN=<run>`.
+ * The living processes whose environment at their start had `TEST_RUN_OF_BATON=<run>`.
  * @returns {{pid: number, command: string}[]}
  */
 export function processesOf(run) {

@@ -16,6 +16,7 @@ use baton::agent::pool::{Pool, PoolLimits};
 use baton::agent::scripted::{Script, ScriptedAgents};
 use baton::agent::spec::AgentSpec;
 use baton::command::Sources;
+use baton::environment::Environment;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::event::Source;
 use baton::opencode::history::ModelSwitch;
@@ -114,7 +115,12 @@ impl World {
             registry,
             pool: Arc::clone(&pool),
             snapshots: Arc::new(Snapshots::new(Path::new("/nowhere"), false)),
-            shell: Shell::new(ShellLimits::default(), timeouts.end, Vec::new(), ledger),
+            shell: Shell::new(
+                ShellLimits::default(),
+                timeouts.end,
+                Environment::default(),
+                ledger,
+            ),
             commands: Sources::default(),
             projects: Projects::open(beside).await.expect("projects"),
             settings: Settings {

@@ -1,0 +1,183 @@
+//! What is wrong with the config file: where, and under which key, but never the text that stands there. It may be a
+//! password without its quotation marks, and errors end up in logs, terminals and bug reports.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::ConfigError;
+
+/// A word of a message that also stands in the file is taken for a part of a value if it is this long, in characters.
+const WORD_MIN_CHARS: usize = 4;
+/// Said of what is not TOML, where the parser's own words would quote the file.
+const NOT_TOML: &str = "this is not valid TOML. A text stands in quotation marks: key = \"text\"";
+/// How serde begins to tell of a value that it cannot use; the value follows.
+const WITH_VALUE: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+
+/// An error of the parser, for the user.
+pub(super) fn explain(text: &str, error: &toml::de::Error, path: &Path) -> ConfigError {
+    let place = error.span().map_or_else(String::new, |span| {
+        let (line, column) = position(text, span.start);
+        let key = key_at(text, &span).map_or_else(String::new, |key| format!(", at {key}"));
+        format!(", line {line}, column {column}{key}")
+    });
+    let file = path.display();
+    let message = without_values(error.message(), text);
+    ConfigError(format!("in the config file {file}{place}: {message}"))
+}
+
+/// Line and column of a byte, both from 1; columns count characters.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..boundary(text, at)];
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = before.matches('\n').count() + 1;
+    (line, before[line_start..].chars().count() + 1)
+}
+
+/// The character that a byte is part of.
+fn boundary(text: &str, at: usize) -> usize {
+    let mut starts = (0..=at.min(text.len())).rev();
+    starts.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The key of the value that an error is about, with its table: `server.password`. A value may go over several lines.
+fn key_at(text: &str, span: &Range<usize>) -> Option<String> {
+    let start = boundary(text, span.start);
+    let length = text[start..].find('\n');
+    let end = length.map_or(text.len(), |length| start + length);
+    let mut key = None;
+    for line in text[..end].lines().rev() {
+        if let Some(table) = table_of(line) {
+            return Some(key.map_or(table.to_owned(), |key| format!("{table}.{key}")));
+        }
+        if key.is_none() {
+            key = key_of(line);
+        }
+    }
+    key.map(str::to_owned)
+}
+
+/// `[agents.mine]` → `agents.mine`.
+fn table_of(line: &str) -> Option<&str> {
+    let table = line.trim().strip_prefix('[')?;
+    let name = table.trim_start_matches('[').split(']').next()?.trim();
+    is_key(name).then_some(name)
+}
+
+/// `port = 1` → `port`.
+fn key_of(line: &str) -> Option<&str> {
+    let key = line.split_once('=')?.0.trim();
+    is_key(key).then_some(key)
+}
+
+fn is_key(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-\"".contains(c);
+    !text.is_empty() && text.chars().all(fits)
+}
+
+/// The parser's message without what it quotes of the file's values.
+fn without_values(message: &str, text: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    if let Some(beginning) = WITH_VALUE.iter().find(|b| first.starts_with(**b)) {
+        let kind = beginning.trim_end_matches([':', ' ']);
+        let expected = first.rsplit_once("expected ").map(|(_, what)| what);
+        return match expected {
+            Some(what) => format!("{kind}, expected {what}"),
+            None => kind.to_owned(),
+        };
+    }
+    if first.starts_with("unknown field") || first.starts_with("missing field") {
+        // Keys are no secrets, and which one is meant has to be said.
+        return first.to_owned();
+    }
+    let quotes = first
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| word.chars().count() >= WORD_MIN_CHARS && stands_in_a_value(word, text));
+    if quotes {
+        return NOT_TOML.to_owned();
+    }
+    first.to_owned()
+}
+
+fn stands_in_a_value(word: &str, text: &str) -> bool {
+    text.lines().any(|line| {
+        line.split_once('=')
+            .map_or(line, |(_, value)| value)
+            .contains(word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::ConfigFile;
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let parsed = ConfigFile::parse(text, Path::new("b.toml"));
+        parsed.map(drop).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn it_says_where_and_under_which_key() {
+        for (text, place) in [
+            (
+                "[server]\nport = \"x\"\n",
+                "b.toml, line 2, column 8, at server.port: ",
+            ),
+            (
+                "[server]\nhost = \"a\"\npassword = 12345678\n",
+                "line 3, column 12, at server.password: ",
+            ),
+            (
+                "default_model = 1\n",
+                "line 1, column 17, at default_model: ",
+            ),
+            (
+                "[agents.x]\ncommand = [\n  \"ä\", 7,\n]\n",
+                "line 3, column 8, at agents.x.command: ",
+            ),
+            (
+                "[server]\n\nprot = 1\n",
+                "line 3, column 1, at server.prot: ",
+            ),
+        ] {
+            let said = refused(text);
+            assert!(said.contains(place), "{said}");
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_what_stands_in_the_file() {
+        for text in [
+            "[server]\npassword = hunter2secret\n",
+            "[server]\npassword = 'hunter2secret\n",
+            "[server]\npassword = \"hunter2secret\n",
+            "[server]\npassword = \"\"\"hunter2secret\n",
+            "[server]\npassword = \"hunter2secret\" \"again\"\n",
+            "[server]\npassword = hunter2secret = 1\n",
+            "[server]\npassword: hunter2secret\n",
+            "[server]\npassword hunter2secret\n",
+            "[server]\npassword = [\"hunter2secret\"]\n",
+            "[server]\npassword = { hunter2secret = 1 }\n",
+            "[server]\npassword = \"\\hunter2secret\"\n",
+            "[server]\nport = \"hunter2secret\"\n",
+            "[server]\npassword = \"a\"\npassword = \"hunter2secret\"\n",
+            "[agents.x]\nenv = hunter2secret\n",
+            "[agents.x]\nenv = { KEY = hunter2secret }\n",
+            "[agents.x]\nenv = { KEY = [\"hunter2secret\"] }\n",
+            "[agents.x]\nset = \"hunter2secret\"\n",
+            "[agents.x]\ninherit = \"hunter2secret\"\n",
+            "[agents.x.set]\nKEY = hunter2secret\n",
+            "[agents.x]\ncommand = \"agent --key hunter2secret\"\n",
+            "[agents.x]\ncommand = [agent, hunter2secret]\n",
+            "[agents.x]\ncommand = [\"agent\" \"hunter2secret\"]\n",
+            "[environment]\nset = { A = hunter2secret\n",
+            "hunter2secret\n",
+            "snapshot = hunter2secret\n",
+        ] {
+            let said = refused(text);
+            assert!(!said.contains("hunter2"), "{text:?}: {said}");
+            assert!(said.contains("b.toml, line "), "{text:?}: {said}");
+            assert!(said.lines().count() == 1, "{text:?}: {said}");
+        }
+    }
+}

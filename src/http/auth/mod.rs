@@ -1,0 +1,154 @@
+//! The password, where one is set.
+
+pub mod guesses;
+mod password;
+pub mod query;
+mod record;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::extract::connect_info::ConnectInfo;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::Problem;
+use super::state::Shared;
+use query::QueryToken;
+
+pub use password::{PASSWORD_MAX_BYTES, Password};
+
+/// Middleware: lets a request pass that has the password, or when none is set.
+pub async fn require_password(
+    State(state): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // A browser sends a preflight without credentials; it reaches no handler.
+    let preflight = request.method() == Method::OPTIONS;
+    let signed_in = match &state.settings.password {
+        Some(password) if !preflight => {
+            let credentials = Credentials::of(&request);
+            sign_in(&state, password, credentials, peer(&request)).await
+        }
+        _ => Ok(()),
+    };
+    match signed_in {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// What a request brings to sign in with.
+struct Credentials {
+    header: Option<HeaderValue>,
+    token: Option<QueryToken>,
+}
+
+impl Credentials {
+    fn of(request: &Request) -> Option<Self> {
+        let header = request.headers().get(AUTHORIZATION).cloned();
+        let token = request.extensions().get::<QueryToken>().cloned();
+        (header.is_some() || token.is_some()).then_some(Self { header, token })
+    }
+
+    fn carry(&self, password: &Password) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| allows(password, header))
+            || self.token.as_ref().is_some_and(|t| t.allows(password))
+    }
+}
+
+async fn sign_in(
+    state: &Shared,
+    password: &Password,
+    credentials: Option<Credentials>,
+    peer: SocketAddr,
+) -> Result<(), Problem> {
+    // Without any, nothing was tried: this is how a browser learns that a password is needed.
+    let credentials = credentials.ok_or_else(Problem::unauthorized)?;
+    let attempt = state.guesses.begin(peer);
+    let attempt = attempt.ok_or_else(Problem::too_many_guesses)?;
+    let right = credentials.carry(password);
+    // A server that stops waits for nobody.
+    let mut stopping = state.stopping.clone();
+    let outcome = async {
+        match right {
+            true => attempt.succeeded().await,
+            false => attempt.failed().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = outcome => {}
+        _ = stopping.wait_for(|stopping| *stopping) => return Err(Problem::shutting_down()),
+    }
+    match right {
+        true => Ok(()),
+        false => Err(Problem::unauthorized()),
+    }
+}
+
+/// Who is at the other end of the connection. What a proxy says in a header is not believed: anybody can send one.
+fn peer(request: &Request) -> SocketAddr {
+    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    info.map_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into(), |info| info.0)
+}
+
+fn allows(password: &Password, value: &HeaderValue) -> bool {
+    let Some((scheme, credentials)) = split_once(value.as_bytes(), b' ') else {
+        return false;
+    };
+    let credentials = credentials.trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return password.matches(credentials);
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return false;
+    }
+    let decoded = STANDARD.decode(credentials).unwrap_or_default();
+    basic_password(&decoded).is_some_and(|given| password.matches(given))
+}
+
+/// The password of `USER:PASSWORD`.
+fn basic_password(decoded: &[u8]) -> Option<&[u8]> {
+    split_once(decoded, b':').map(|(_any_user, given)| given)
+}
+
+fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let place = bytes.iter().position(|b| *b == at)?;
+    Some((&bytes[..place], &bytes[place + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(value: &str) -> bool {
+        let value = HeaderValue::from_str(value).expect("valid");
+        allows(&Password::new("pa:ss"), &value)
+    }
+
+    #[test]
+    fn basic_with_any_user_and_bearer_carry_the_password() {
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        assert!(allowed(&basic("opencode:pa:ss")));
+        assert!(allowed(&basic(":pa:ss")));
+        assert!(allowed("bearer  pa:ss"));
+        for wrong in [
+            basic("pa:ss"),
+            basic("user:pa:ss "),
+            basic("user:"),
+            "Bearer pa".to_owned(),
+            "Basic ???".to_owned(),
+            "pa:ss".to_owned(),
+            "Digest pa:ss".to_owned(),
+        ] {
+            assert!(!allowed(&wrong), "{wrong}");
+        }
+    }
+}

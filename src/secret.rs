@@ -1,0 +1,180 @@
+//! Values that must not be quoted: what variables with telling names hold, and Baton's own password.
+//!
+//! Agents print their environment, or the key that a provider refused, when something fails. What Baton quotes of
+//! that in an error, an event or its log goes through [`mask`]. The conversation itself is kept as it was said.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use serde_json::Value;
+
+/// Stands where a value was.
+pub const MASK: &str = "[masked]";
+/// A shorter value is not masked, in bytes: it would be found in the middle of ordinary words.
+pub const VALUE_MIN_BYTES: usize = 8;
+/// How names of variables end whose values are secret.
+const SECRET_ENDINGS: [&str; 8] = [
+    "_KEY",
+    "_APIKEY",
+    "_TOKEN",
+    "_SECRET",
+    "_PASS",
+    "_PASSWD",
+    "_PASSPHRASE",
+    "_CREDENTIALS",
+];
+/// What makes a name telling wherever it stands in it.
+const SECRET_WORDS: [&str; 2] = ["PASSWORD", "SECRET_"];
+
+/// The values that are known, and what finds them.
+#[derive(Debug)]
+struct Known {
+    values: Vec<String>,
+    finder: Option<Arc<AhoCorasick>>,
+}
+
+static KNOWN: RwLock<Known> = RwLock::new(Known {
+    values: Vec::new(),
+    finder: None,
+});
+
+/// Whether a variable of this name holds a secret.
+pub fn is_secret_name(name: &OsStr) -> bool {
+    let name = format!("_{}", name.to_string_lossy().to_ascii_uppercase());
+    SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Masks the values of telling variables of this process from now on.
+pub fn learn_environment() {
+    let telling = std::env::vars_os().filter(|(name, _)| is_secret_name(name));
+    learn(telling.filter_map(|(_, value)| value.into_string().ok()));
+}
+
+/// Masks these values from now on; those that are too short stay visible.
+pub fn learn(values: impl IntoIterator<Item = String>) {
+    let spellings = values.into_iter().flat_map(|value| spellings(&value));
+    let long_enough = spellings.filter(|value| value.len() >= VALUE_MIN_BYTES);
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let before = known.values.len();
+    known.values.extend(long_enough);
+    known.values.sort_unstable();
+    known.values.dedup();
+    if known.values.len() != before {
+        known.finder = finder(&known.values);
+    }
+}
+
+/// A value as it may stand in a text: as it is, without white space around it, and as a JSON string writes it.
+fn spellings(value: &str) -> Vec<String> {
+    let trimmed = value.trim();
+    let json = Value::from(trimmed).to_string();
+    let json = json.trim_matches('"').to_owned();
+    vec![value.to_owned(), trimmed.to_owned(), json]
+}
+
+fn finder(values: &[String]) -> Option<Arc<AhoCorasick>> {
+    // Of two values that begin at one place, the longer one: otherwise its end would be left to be read.
+    let built = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(values);
+    // It fails only beyond what an environment can hold.
+    built.ok().map(Arc::new)
+}
+
+/// A text with every known secret in it replaced by [`MASK`].
+pub fn mask(text: &str) -> Cow<'_, str> {
+    let finder = {
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        known.finder.clone()
+    };
+    match finder {
+        Some(finder) => masked_by(&finder, text),
+        None => Cow::Borrowed(text),
+    }
+}
+
+fn masked_by<'a>(finder: &AhoCorasick, text: &'a str) -> Cow<'a, str> {
+    if !finder.is_match(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
+    finder.replace_all_with(text, &mut masked, |_, _, to| {
+        to.push_str(MASK);
+        true
+    });
+    Cow::Owned(masked)
+}
+
+/// A JSON value with its strings masked; also the keys, which an agent chooses as freely.
+pub fn mask_json(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(mask(&text)),
+        Value::Array(items) => items.into_iter().map(mask_json).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (mask(&key).into_owned(), mask_json(value)))
+            .collect(),
+        plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(values: &[&str], text: &str) -> String {
+        let values: Vec<_> = values.iter().map(|&v| v.to_owned()).collect();
+        let finder = finder(&values).expect("built");
+        masked_by(&finder, text).into_owned()
+    }
+
+    #[test]
+    fn telling_names_are_told_from_others() {
+        for telling in [
+            "ANTHROPIC_API_KEY",
+            "key_of_mine_KEY",
+            "GITHUB_TOKEN",
+            "TOKEN",
+            "client_secret",
+            "PGPASSWORD",
+            "BATON_PASSWORD",
+            "DB_PASSWORD_FILE",
+            "AWS_SECRET_ACCESS_KEY",
+            "MYAPP_APIKEY",
+        ] {
+            assert!(is_secret_name(OsStr::new(telling)), "{telling}");
+        }
+        for other in ["PATH", "KEYBOARD", "TOKENIZER", "HOME", "SSH_AUTH_SOCK", ""] {
+            assert!(!is_secret_name(OsStr::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_longest_of_several_values_is_masked_wherever_it_stands() {
+        let values = ["sk-12345", "sk-12345-and-more", "other-secret"];
+        assert_eq!(
+            masked(
+                &values,
+                "a sk-12345-and-more, sk-12345 and [other-secret]other-secret"
+            ),
+            "a [masked], [masked] and [[masked]][masked]"
+        );
+        assert_eq!(masked(&values, "sk-1234"), "sk-1234");
+    }
+
+    #[test]
+    fn what_was_learned_is_masked_and_what_is_short_is_not() {
+        learn(["short".to_owned(), " quoted\"unit-test-value \n".to_owned()]);
+        assert_eq!(mask("a short quoted\"unit-test-value"), "a short [masked]");
+        let value =
+            serde_json::json!({ "quoted\"unit-test-value": ["quoted\"unit-test-value", 1] });
+        assert_eq!(mask(&value.to_string()), r#"{"[masked]":["[masked]",1]}"#);
+        assert_eq!(
+            mask_json(value),
+            serde_json::json!({ "[masked]": ["[masked]", 1] })
+        );
+    }
+}
