@@ -38,7 +38,7 @@ const fn passing(name: &'static str, valued: &'static str, flags: &'static str) 
 
 /// Programs that take a command behind their own options.
 pub(super) const WRAPPERS: &[Wrapper] = &[
-    passing("time", "fo", "apv"),
+    passing("time", "f", "pv"),
     passing("nohup", "", ""),
     Wrapper {
         long: &["--adjustment"],
