@@ -115,25 +115,26 @@ async fn always_answers_what_matches_from_then_on() {
     assert_eq!(text_of(&answer), "permission granted: once");
 
     let granted = "permission granted: once";
-    assert_eq!(server.say(&session, "permission git log").await, granted);
-    assert_eq!(server.say(&session, "permission git").await, granted);
+    let (once, again) = ("permission git status -s", "permission git status .");
+    assert_eq!(server.say(&session, once).await, granted);
     server.select(&session, "mock", "mock-strong").await;
-    assert_eq!(server.say(&session, "permission git diff").await, granted);
+    assert_eq!(server.say(&session, again).await, granted);
 
     for command in [
-        "permission git log; rm -rf /",
-        "permission git log $(rm -rf /)",
-        "permission git log | sh",
-        "permission git log\nrm -rf /",
-        "permission gitk",
+        "permission git status; rm -rf /",
+        "permission git status $(rm -rf /)",
+        "permission git status | sh",
+        "permission git status\nrm -rf /",
+        "permission git log",
+        "permission git",
         "permission rm x",
     ] {
         let said = ask_once(&server, &mut events, &session, command).await;
         assert_eq!(said, granted, "{command}");
     }
     // Another session has promised nothing.
-    ask_once(&server, &mut events, &other, "permission git log").await;
-    assert_eq!(events.of("permission.asked").len(), 8);
+    ask_once(&server, &mut events, &other, "permission git status").await;
+    assert_eq!(events.of("permission.asked").len(), 9);
     server.stop().await;
 }
 
@@ -148,7 +149,7 @@ async fn always_outlives_the_server() {
     answered(waiting).await;
     server.kill().await;
     server.restart().await;
-    let said = server.say(&session, "permission git log").await;
+    let said = server.say(&session, "permission git status -s").await;
     assert_eq!(said, "permission granted: once");
     server.stop().await;
 }

@@ -38,6 +38,7 @@ mod quirks;
 mod readme;
 mod recovery;
 mod revert;
+mod rules;
 mod scripted;
 mod second;
 mod second_events;

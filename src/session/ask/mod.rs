@@ -4,10 +4,12 @@
 
 mod permission;
 mod question;
+mod rules;
+mod subject;
 
 use std::sync::Arc;
 
-pub use permission::{Always, WaitingPermission};
+pub use permission::{Always, Asking, WaitingPermission};
 pub use question::WaitingQuestion;
 
 /// A request of an agent that waits for the user.

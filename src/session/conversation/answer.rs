@@ -160,9 +160,9 @@ impl Answering {
         self.cost_now.unwrap_or(self.cost_before)
     }
 
-    /// The tool of a call, when it was announced.
-    pub fn tool_of(&self, call_id: &str) -> Option<&str> {
-        self.tools.get(call_id).map(|(_, call)| call.tool())
+    /// What is known of a tool call, when it was announced.
+    pub fn call(&self, call_id: &str) -> Option<&ToolCall> {
+        self.tools.get(call_id).map(|(_, call)| call)
     }
 
     /// Whether the agent has said or done anything.

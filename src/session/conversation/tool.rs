@@ -236,6 +236,16 @@ impl ToolCall {
         self.kind
     }
 
+    /// Whether it shows changes of files.
+    pub fn has_diffs(&self) -> bool {
+        !self.diffs.is_empty()
+    }
+
+    /// The files that it has to do with, as the agent names them.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
     /// Its arguments.
     pub fn input(&self) -> &Map<String, Value> {
         &self.input
@@ -345,13 +355,40 @@ fn with_plain_command(mut input: Map<String, Value>) -> Map<String, Value> {
     let Some(Value::Array(words)) = input.get("command") else {
         return input;
     };
-    let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
     let command = match words.as_slice() {
-        [_shell, "-c" | "-lc", script] => (*script).to_owned(),
-        words => words.join(" "),
+        [
+            Value::String(shell),
+            Value::String(option),
+            Value::String(script),
+        ] if is_shell(shell) && matches!(option.as_str(), "-c" | "-lc") => script.clone(),
+        words => joined(words),
     };
     input.insert("command".to_owned(), Value::String(command));
     input
+}
+
+/// Whether a program takes a command line behind `-c`. Others, such as `python`, take something else there.
+fn is_shell(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    matches!(name, "sh" | "bash" | "zsh" | "dash" | "ksh")
+}
+
+/// Words as a command line that means just these words.
+pub fn joined(words: &[Value]) -> String {
+    let words = words.iter().map(|word| match word {
+        Value::String(text) => quote(text),
+        other => quote(&other.to_string()),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A text as one word of a shell.
+pub fn quote(text: &str) -> String {
+    let special = |c: char| c.is_whitespace() || ";&|<>()'\"$`\\#".contains(c);
+    if !text.is_empty() && !text.contains(special) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn push_new(list: &mut Vec<String>, item: String) {

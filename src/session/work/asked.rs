@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Worker;
 use super::bind::Live;
 use crate::opencode::request::PermissionReply;
-use crate::session::ask::{WaitingPermission, WaitingQuestion};
+use crate::session::ask::{Asking, WaitingPermission, WaitingQuestion};
 use crate::session::cell::{LiveAnswer, Queued};
 
 impl Worker {
@@ -46,16 +46,16 @@ impl Worker {
         let connection = &live.agent.connection;
         let call = params.pointer("/toolCall/toolCallId");
         let call = call.and_then(Value::as_str).unwrap_or_default();
-        let tool = answer.lock().tool_of(call).map(str::to_owned);
-        let read = WaitingPermission::read(
-            &self.cell.id,
-            answer.id().as_str(),
-            &queued.target.selection,
+        let known = answer.lock().call(call).cloned();
+        let asking = Asking {
+            session: &self.cell.id,
+            directory: &self.cell.directory,
+            message_id: answer.id().as_str(),
+            selection: &queued.target.selection,
             connection,
-            id.clone(),
-            params,
-            tool.as_deref(),
-        );
+            rpc_id: id.clone(),
+        };
+        let read = WaitingPermission::read(asking, params, known);
         let Some(waiting) = read else {
             let nobody = json!({ "outcome": { "outcome": "cancelled" } });
             let _gone = connection.respond(id, nobody).await;
