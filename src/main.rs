@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use baton::agent::mock::MockArgs;
 use baton::app::App;
@@ -19,6 +20,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit status for a wrong command line or configuration.
 const USAGE_STATUS: u8 = 2;
+
+/// How long blocking threads are waited for at the end.
+const THREADS_END_WITHIN: Duration = Duration::from_millis(500);
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -53,8 +57,18 @@ struct AgentsArgs {
     backends: BackendArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let status = runtime.block_on(run());
+    // Everything was brought to its end in order; what is left are threads in file systems that do not answer.
+    runtime.shutdown_timeout(THREADS_END_WITHIN);
+    status
+}
+
+async fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve(&args).await,
         Command::Agents(args) => agents(&args).await,

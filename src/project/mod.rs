@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
+use crate::lanes::Lanes;
 use crate::opencode::now_ms;
 use crate::opencode::project::{
     GLOBAL_PROJECT, Project, ProjectCommands, ProjectDirectory, ProjectIcon, ProjectTime,
 };
 use crate::store::{Change, Store, StoreError};
 
-pub use place::{Place, canonical, without_dots, worktree_root};
+pub use place::{GitDirs, Place, canonical, exclude_file, without_dots, worktree_root};
 
 /// A repository without a commit may get one at any moment: it is looked at again after this time.
 const UNBORN_FOR: Duration = Duration::from_secs(2);
@@ -55,8 +56,9 @@ pub struct Projects {
     store: Arc<dyn Store>,
     repositories: Mutex<HashMap<PathBuf, Repository>>,
     known: Mutex<BTreeMap<String, Project>>,
-    /// One repository is asked at a time, so that a burst of requests asks it once.
-    asking: tokio::sync::Mutex<()>,
+    /// A repository is asked by one at a time, so that a burst of requests asks it once; one that does not answer
+    /// holds up no other.
+    asking: Lanes<PathBuf>,
     /// Changes of a project are stored in the order in which they are made.
     changing: tokio::sync::Mutex<()>,
 }
@@ -90,7 +92,7 @@ impl Projects {
             store,
             repositories: Mutex::default(),
             known: Mutex::new(known),
-            asking: tokio::sync::Mutex::default(),
+            asking: Lanes::new(1, 1, 1),
             changing: tokio::sync::Mutex::default(),
         }))
     }
@@ -129,7 +131,7 @@ impl Projects {
         if let Some(found) = self.remembered(&root, identity) {
             return found;
         }
-        let _one_at_a_time = self.asking.lock().await;
+        let _one_at_a_time = self.asking.place(&root).await;
         if let Some(found) = self.remembered(&root, identity) {
             return found;
         }

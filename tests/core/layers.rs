@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the crate, from above to below; those in one line may use each other.
-const CRATE: [&[&str]; 5] = [
+const CRATE: [&[&str]; 6] = [
     &["main", "lib", "app", "cli", "config", "listing"],
     &["http"],
     &["session"],
@@ -13,6 +13,7 @@ const CRATE: [&[&str]; 5] = [
         "event",
     ],
     &["git", "process_group", "opencode"],
+    &["lanes", "regular"],
 ];
 
 /// The same for the parts of `session`. What is none of them is a name of the facade itself, which only `api` may

@@ -21,6 +21,8 @@ mod full_disk;
 mod handoff;
 mod harness;
 mod history;
+mod hostile;
+mod hostile_git;
 mod http;
 mod ladder;
 mod messages;
