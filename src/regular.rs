@@ -101,20 +101,26 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 
 /// Whether a path, which has to be free of links, leads where nothing is read. Blocks.
 pub fn is_withheld_path(real: &Path) -> bool {
-    if SYSTEM_FOLDERS.iter().any(|folder| real.starts_with(folder)) {
-        return true;
-    }
+    real.ancestors().any(is_withheld)
+}
+
+/// The same for a path whose folder is known not to. Blocks.
+pub fn is_withheld(path: &Path) -> bool {
+    let is_system = SYSTEM_FOLDERS
+        .iter()
+        .any(|folder| path == Path::new(folder));
+    is_system || is_own(|| path.symlink_metadata(), |own| own.path == path)
+}
+
+/// Whether one of Baton's own files is what the metadata are of, or else meets a condition.
+fn is_own(metadata: impl FnOnce() -> io::Result<Metadata>, or_else: impl Fn(&Own) -> bool) -> bool {
     let known = OWN.read().unwrap_or_else(PoisonError::into_inner);
     if known.is_empty() {
         return false;
     }
-    let is_own = |path: &Path| {
-        let identity = path.symlink_metadata().map(|m| identity(&m)).ok();
-        known
-            .iter()
-            .any(|own| own.path == path || Some(own.identity) == identity)
-    };
-    real.ancestors().any(is_own)
+    let identity = metadata().map(|metadata| identity(&metadata)).ok();
+    let is_it = |own: &Own| Some(own.identity) == identity || or_else(own);
+    known.iter().any(is_it)
 }
 
 /// Whether an open file or folder lies on a file system that holds no files of people.
@@ -136,12 +142,13 @@ pub fn is_on_pseudo_file_system(file: impl AsFd) -> bool {
 /// Says of an open file whether it may be read.
 ///
 /// # Errors
-/// When it is no regular file, or lies on a pseudo file system.
+/// When it is no regular file, lies on a pseudo file system, or is one of Baton's own.
 pub fn check(file: &File) -> Result<(), Refused> {
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(Refused::NotRegular);
     }
-    match is_on_pseudo_file_system(file) {
+    match is_on_pseudo_file_system(file) || is_own(|| Ok(metadata), |_| false) {
         true => Err(Refused::Withheld),
         false => Ok(()),
     }
@@ -274,6 +281,12 @@ mod tests {
         let moved = folder.path().join("moved");
         std::fs::rename(&own, &moved).expect("renamed");
         assert!(is_withheld_path(&moved.join("store")));
+        assert!(is_withheld(&moved));
+        let store = moved.join("store");
+        withhold(&store);
+        std::fs::hard_link(&store, folder.path().join("link")).expect("a link");
+        let file = File::open(folder.path().join("link")).expect("a file");
+        assert!(matches!(check(&file), Err(Refused::Withheld)));
         assert!(!is_withheld_path(folder.path()));
         for path in ["/dev/shm/x", "/proc", "/sys/kernel"] {
             assert!(is_withheld_path(Path::new(path)), "{path}");

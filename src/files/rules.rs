@@ -13,13 +13,13 @@ use crate::project::{exclude_file, worktree_root};
 use crate::regular::{self, Links};
 
 /// Of one file of rules, this much is read, in bytes.
-const FILE_MAX_BYTES: u64 = 128 * 1024;
+const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// Of one file of rules, these many lines count.
-const LINES_MAX: usize = 5_000;
+const LINES_MAX: usize = 2_000;
 /// A longer line is no rule, in bytes: no path is that long.
 const LINE_MAX_BYTES: usize = 1_024;
 /// What one walk reads of all its files of rules, in bytes. Further ones exclude nothing.
-const BUDGET_BYTES: usize = 1024 * 1024;
+const BUDGET_BYTES: usize = 512 * 1024;
 /// Folders above a directory whose rules count.
 const ANCESTORS_MAX: usize = 64;
 /// The user's own configuration of git, read for the name of his file of rules, in bytes.
@@ -271,16 +271,19 @@ mod tests {
             Rules::above(root, Whose::Git(None)).of(root)
         };
         let ignored = |rules: &Rules, name: &str| rules.ignore(&root.join(name), false);
-        let many: String = (0..LINES_MAX + 1).map(|n| format!("f{n}\n")).collect();
+        let many: String = (0..=LINES_MAX).map(|n| format!("f{n}\n")).collect();
         let rules = rules_with(many);
-        assert!(ignored(&rules, "f0") && ignored(&rules, "f4999"));
-        assert!(!ignored(&rules, "f5000"));
+        assert!(ignored(&rules, "f0") && ignored(&rules, &format!("f{}", LINES_MAX - 1)));
+        assert!(!ignored(&rules, &format!("f{LINES_MAX}")));
         let rules = rules_with(format!("first\n{}\nlast\n", "x".repeat(LINE_MAX_BYTES + 1)));
         assert!(ignored(&rules, "first") && ignored(&rules, "last"));
-        // A rule that is cut off in the middle is none.
-        let filled = format!("{}\n", "#".repeat(1000)).repeat(130);
-        let rules = rules_with(format!("first\n{filled}*"));
+        // A rule that is cut off in the middle is none: the last byte that is read is the star.
+        let mut text = format!("first\n{}\n", "#".repeat(1000)).repeat(60);
+        text.push_str(
+            &"#".repeat(usize::try_from(FILE_MAX_BYTES).expect("small") - text.len() - 2),
+        );
+        let rules = rules_with(format!("{text}\n*abc\n"));
         assert!(ignored(&rules, "first") && !ignored(&rules, "other"));
-        assert_eq!(rules.budget.get(), BUDGET_BYTES - 128 * 1024);
+        assert_eq!(rules.budget.get(), BUDGET_BYTES - 64 * 1024);
     }
 }

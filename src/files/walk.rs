@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
     }
 
     fn entries(&self, path: &Path) -> Option<(Vec<(OsString, Kind)>, Has)> {
-        if regular::is_withheld_path(&self.root.path().join(path)) {
+        if regular::is_withheld(&self.root.path().join(path)) {
             return None;
         }
         let mut entries = Vec::new();

@@ -106,7 +106,13 @@ async fn pipes_and_devices_where_files_are_read_hold_up_nobody() {
     std::fs::remove_file(work.join(".git/info/exclude")).expect("removed");
     let path = format!("/opencode/vcs/status?directory={}", work.display());
     let status = server.get(&path).await;
-    assert_eq!(status[0]["file"], "new.txt", "{status}");
+    let files: Vec<_> = status
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|f| &f["file"])
+        .collect();
+    assert_eq!(files, [".ignore", ".opencode/command/zero.md", "new.txt"]);
 
     let session = format!("/opencode/session?directory={}", work.display());
     let session = server.ok(Method::POST, &session, Some(json!({}))).await;
@@ -148,16 +154,19 @@ async fn huge_files_of_rules_and_deep_folders_cost_little() {
     let server = Server::start().await;
     let work = folder(&server, "huge");
     git(&work, &["init", "-q", "-b", "main"]);
-    let line = "**/*some*name[0-9]?with{many,parts}*\n";
-    for name in [
-        ".gitignore",
-        ".ignore",
-        "src/.gitignore",
-        ".git/info/exclude",
+    let few = format!(
+        "{}/some/*name?.{{many,parts}}\n",
+        "/some/name.txt\n".repeat(20)
+    );
+    let block = few.repeat(3_000);
+    for (name, blocks) in [
+        (".gitignore", 64),
+        (".ignore", 2),
+        ("src/.gitignore", 2),
+        (".git/info/exclude", 2),
     ] {
         let mut file = std::fs::File::create(work.join(name)).expect("a file");
-        let block = line.repeat(20_000);
-        for _ in 0..(60 * 1024 * 1024 / block.len()) {
+        for _ in 0..blocks {
             file.write_all(block.as_bytes()).expect("written");
         }
     }
@@ -168,9 +177,10 @@ async fn huge_files_of_rules_and_deep_folders_cost_little() {
     }
     std::fs::create_dir_all(&deep).expect("folders");
     ask_everything(&server, &work).await;
-    assert_eq!(
-        names(&server, &work).await,
-        json!(["one-line", "src/a.txt"])
+    let found = names(&server, &work).await.to_string();
+    assert!(
+        found.contains("src/a.txt") && found.contains("one-line"),
+        "{found}"
     );
     assert!(peak_kib(&server) < MEMORY_KIB, "{}", peak_kib(&server));
     server.stop().await;
@@ -219,7 +229,8 @@ async fn what_shows_the_system_or_baton_itself_is_not_served() {
     ] {
         let content = format!("/opencode/file/content?directory={directory}&path={path}");
         let (status, body) = server.send(Method::GET, &content, None).await;
-        let empty = body["content"] == "" && path.contains("/fd/");
+        // What is not there by that name is empty, as in OpenCode.
+        let empty = body["content"] == "" && path.starts_with("proc/self/");
         assert!(
             status == StatusCode::BAD_REQUEST || empty,
             "{content}: {status} {body}"
