@@ -21,6 +21,8 @@ use crate::process_group::signal_group;
 
 mod layout;
 
+pub use layout::{GitDirs, exclude_file};
+
 /// How long a call may take, unless it says otherwise. It begins when the call is made, so that it holds for
 /// the waiting for other calls, too.
 pub const TIMEOUT: Duration = Duration::from_secs(20);

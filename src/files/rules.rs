@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::project::{exclude_file, worktree_root};
+use crate::git::exclude_file;
+use crate::project::worktree_root;
 use crate::regular::{self, Links};
 
 /// Of one file of rules, this much is read, in bytes.

@@ -1,7 +1,7 @@
 //! Looks at a repository before git does: a pipe in place of its HEAD would be waited for, a device read for ever.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::GitError;
@@ -28,6 +28,8 @@ const FILES: [&str; 13] = [
 const TEXT_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Those that may be larger.
 const LARGE: [&str; 2] = ["index", "packed-refs"];
+/// A file that holds nothing but a path, in bytes.
+const PATH_FILE_MAX_BYTES: u64 = 8 * 1024;
 /// How long looking may take.
 const TIME: Duration = Duration::from_secs(5);
 /// Those that look in one directory at the same time.
@@ -37,7 +39,7 @@ const THREADS: usize = 8;
 /// The same in all directories.
 const ALL_THREADS: usize = 128;
 
-static LANES: std::sync::LazyLock<Lanes<std::path::PathBuf>> =
+static LANES: std::sync::LazyLock<Lanes<PathBuf>> =
     std::sync::LazyLock::new(|| Lanes::new(AT_ONCE, THREADS, ALL_THREADS));
 
 /// Looks at the repository around a directory.
@@ -56,34 +58,93 @@ fn check(directory: &Path) -> Result<(), GitError> {
     let Some(root) = directory.ancestors().find(has_git) else {
         return Ok(());
     };
-    let dot_git = Path::new(".git");
-    // Of a linked worktree the file is read by git with bounds of its own.
-    if !root.join(dot_git).is_dir() {
-        return check_file(root, dot_git, TEXT_MAX_BYTES);
+    if let Some(special) = special(&root.join(".git")) {
+        return Err(unsound(root, &root.join(".git"), &special));
     }
+    // Without them there is nothing that git would read.
+    let Some(GitDirs { own, common }) = GitDirs::of(root) else {
+        return Ok(());
+    };
     for name in FILES {
         let max_bytes = match LARGE.contains(&name) {
             true => u64::MAX,
             false => TEXT_MAX_BYTES,
         };
-        check_file(root, &dot_git.join(name), max_bytes)?;
+        check_file(root, &own.join(name), max_bytes)?;
+        if common != own {
+            check_file(root, &common.join(name), max_bytes)?;
+        }
     }
-    Ok(())
+    match path_in(&own.join("HEAD"), "ref: ") {
+        Some(branch) => check_file(root, &common.join(branch), TEXT_MAX_BYTES),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with the `.git` of a worktree, where it is neither a folder nor a file.
+fn special(dot_git: &Path) -> Option<Refused> {
+    let metadata = dot_git.metadata().ok()?;
+    (!metadata.is_dir() && !metadata.is_file()).then_some(Refused::NotRegular)
+}
+
+fn unsound(root: &Path, file: &Path, error: &dyn std::fmt::Display) -> GitError {
+    GitError::Unsound {
+        repository: root.display().to_string(),
+        file: file
+            .strip_prefix(root)
+            .unwrap_or(file)
+            .display()
+            .to_string(),
+        error: format!("cannot be read: {error}"),
+    }
 }
 
 fn check_file(root: &Path, file: &Path, max_bytes: u64) -> Result<(), GitError> {
-    let unsound = |error: String| GitError::Unsound {
-        repository: root.display().to_string(),
-        file: file.display().to_string(),
-        error,
-    };
-    match regular::open(&root.join(file), Links::Follow) {
+    match regular::open(file, Links::Follow) {
         Ok(open) if open.metadata()?.len() > max_bytes => {
-            Err(unsound(format!("is larger than {max_bytes} bytes")))
+            Err(unsound(root, file, &Refused::TooLarge(max_bytes)))
         }
-        Ok(_) => Ok(()),
-        // What is not there, or may not be read, is git's to judge.
-        Err(Refused::Io(_)) => Ok(()),
-        Err(refused) => Err(unsound(format!("cannot be read: {refused}"))),
+        // What is not there, or may not be read, is git's to judge; so is a branch that is a folder of others.
+        Ok(_) | Err(Refused::Io(_)) => Ok(()),
+        Err(_) if file.is_dir() => Ok(()),
+        Err(refused) => Err(unsound(root, file, &refused)),
     }
+}
+
+/// The file in which a repository says, beside its `.gitignore` files, what it ignores: that of the main worktree.
+/// Blocks.
+pub fn exclude_file(root: &Path) -> Option<PathBuf> {
+    Some(GitDirs::of(root)?.common.join("info/exclude"))
+}
+
+/// The folders in which git keeps what it knows of a worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitDirs {
+    /// What is this worktree's alone.
+    pub own: PathBuf,
+    /// What all worktrees of the repository share.
+    pub common: PathBuf,
+}
+
+impl GitDirs {
+    /// Those of the worktree with this root, as its files say. Blocks.
+    pub fn of(root: &Path) -> Option<Self> {
+        let dot_git = root.join(".git");
+        let own = match dot_git.metadata().ok()?.is_dir() {
+            true => dot_git,
+            // A linked worktree, or a submodule.
+            false => root.join(path_in(&dot_git, "gitdir: ")?),
+        };
+        let common = path_in(&own.join("commondir"), "").map(|common| own.join(common));
+        let common = common.unwrap_or_else(|| own.clone());
+        Some(Self { own, common })
+    }
+}
+
+/// The path that stands in a small file behind a prefix.
+fn path_in(file: &Path, prefix: &str) -> Option<PathBuf> {
+    let bytes = regular::read(file, Links::Follow, PATH_FILE_MAX_BYTES).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let path = text.strip_prefix(prefix)?.trim_end();
+    (!path.is_empty()).then(|| PathBuf::from(path))
 }

@@ -20,7 +20,7 @@ use crate::opencode::project::{
 };
 use crate::store::{Change, Store, StoreError};
 
-pub use place::{GitDirs, Place, canonical, exclude_file, without_dots, worktree_root};
+pub use place::{Place, canonical, without_dots, worktree_root};
 
 /// A repository without a commit may get one at any moment: it is looked at again after this time.
 const UNBORN_FOR: Duration = Duration::from_secs(2);

@@ -4,10 +4,6 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::opencode::project::{GLOBAL_PROJECT, LocationInfo, LocationProject};
-use crate::regular::{self, Links};
-
-/// A file that holds nothing but a path, in bytes.
-const PATH_FILE_MAX_BYTES: u64 = 8 * 1024;
 
 /// A directory and the project that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,44 +101,6 @@ pub fn worktree_root(directory: &Path) -> Option<PathBuf> {
     ancestors
         .find(|folder| folder.join(".git").symlink_metadata().is_ok())
         .map(Path::to_path_buf)
-}
-
-/// The file in which a repository says, beside its `.gitignore` files, what it ignores: that of the main worktree.
-/// Blocks.
-pub fn exclude_file(root: &Path) -> Option<PathBuf> {
-    Some(GitDirs::of(root)?.common.join("info/exclude"))
-}
-
-/// The folders in which git keeps what it knows of a worktree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitDirs {
-    /// What is this worktree's alone.
-    pub own: PathBuf,
-    /// What all worktrees of the repository share.
-    pub common: PathBuf,
-}
-
-impl GitDirs {
-    /// Those of the worktree with this root, as its files say. Blocks.
-    pub fn of(root: &Path) -> Option<Self> {
-        let dot_git = root.join(".git");
-        let own = match dot_git.metadata().ok()?.is_dir() {
-            true => dot_git,
-            // A linked worktree, or a submodule.
-            false => root.join(path_in(&dot_git, "gitdir: ")?),
-        };
-        let common = path_in(&own.join("commondir"), "").map(|common| own.join(common));
-        let common = common.unwrap_or_else(|| own.clone());
-        Some(Self { own, common })
-    }
-}
-
-/// The path that stands in a small file behind a prefix.
-fn path_in(file: &Path, prefix: &str) -> Option<PathBuf> {
-    let bytes = regular::read(file, Links::Follow, PATH_FILE_MAX_BYTES).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let path = text.strip_prefix(prefix)?.trim_end();
-    (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
 #[cfg(test)]

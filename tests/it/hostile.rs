@@ -133,7 +133,12 @@ async fn pipes_and_devices_where_files_are_read_hold_up_nobody() {
     assert!(!text_of(&answer).is_empty());
     assert!(begun.elapsed() < SOON * 2, "{:?}", begun.elapsed());
 
-    for name in [".git/HEAD", ".git/config", ".git/index"] {
+    for name in [
+        ".git/HEAD",
+        ".git/config",
+        ".git/index",
+        ".git/refs/heads/main",
+    ] {
         let kept = std::fs::read(work.join(name)).expect("a file");
         pipe(&work.join(name));
         ask_everything(&server, &work).await;
