@@ -24,12 +24,18 @@ use crate::opencode::now_ms;
 use crate::process_group::{Ledger, boot_id, end_orphan};
 use crate::project::Projects;
 use crate::registry::Registry;
+use crate::regular;
 use crate::session::{self, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::data_dir::{DataDir, DataDirError};
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
+use crate::vcs;
 
+/// How the names of Baton's own files in the data directory begin.
+const OWN_PREFIXES: [&str; 2] = ["baton.", "baton-data"];
+/// Baton's own folders there.
+const OWN_FOLDERS: [&str; 3] = ["snapshot", "view", SCRATCH_DIR];
 /// Where backends are probed, in the data directory.
 const SCRATCH_DIR: &str = "scratch";
 /// Time that open requests get to end when the server stops.
@@ -107,12 +113,14 @@ impl App {
             .map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
         let (data, store) = opened?;
         let store = Arc::new(store);
+        vcs::clear(&settings.data_dir);
         end_recorded(store.as_ref()).await.map_err(failed)?;
 
         let bus = Arc::new(Bus::new(settings.limits.ring));
         let parts = Parts::open(&settings, store, Arc::clone(&bus), data)
             .await
             .map_err(failed)?;
+        withhold(&settings);
         let place = url_host(&settings.host, settings.port);
         let refused = |error| StartError::Bind(place.clone(), error);
         // Whoever reads that it listens may stop it at once: in order, too.
@@ -334,6 +342,27 @@ async fn look_for_damage(store: &SqliteStore) {
             "the database is damaged: {}. Stop Baton, then `baton check --repair` sets aside what cannot be read",
             found.join("; ")
         );
+    }
+}
+
+/// Keeps Baton's own data from being served as files. Where its user works inside of the data directory, the files in
+/// there are his, but for those with the names that Baton uses.
+fn withhold(settings: &Settings) {
+    let data_dir = &settings.data_dir;
+    let works_in = Path::new(&settings.directory).canonicalize();
+    let inside = data_dir
+        .canonicalize()
+        .is_ok_and(|data_dir| works_in.is_ok_and(|works_in| works_in.starts_with(data_dir)));
+    if !inside {
+        return regular::withhold(data_dir);
+    }
+    tracing::warn!("the data directory is around the working directory; give Baton one of its own");
+    for entry in data_dir.read_dir().into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_own_file = OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if is_own_file || OWN_FOLDERS.contains(&name.as_str()) {
+            regular::withhold(&entry.path());
+        }
     }
 }
 

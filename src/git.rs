@@ -7,30 +7,40 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Semaphore;
 
+use crate::lanes::Lanes;
 use crate::process_group::signal_group;
-use crate::{environment, secret};
+
+mod layout;
+
+pub use layout::{GitDirs, exclude_file};
 
 /// How long a call may take, unless it says otherwise. It begins when the call is made, so that it holds for
 /// the waiting for other calls, too.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 /// What a call may print, in bytes, unless it says otherwise.
 pub const OUTPUT_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Calls that run at the same time, in the whole process.
-const AT_ONCE: usize = 8;
+/// Calls that run at the same time in one directory.
+const AT_ONCE: usize = 4;
+/// The same in all directories.
+const ALL_AT_ONCE: usize = 64;
+/// The memory that a call may take, in bytes; what it maps of the repository's packs does not count.
+const MEMORY_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// Of what git says on stderr, this much is kept for an error, in bytes.
 const STDERR_MAX_BYTES: usize = 4 * 1024;
 /// The program.
 const PROGRAM: &str = "git";
 
 /// Settings of every call. They stand on the command line, where they win over every file.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 17] = [
     // A program of the repository's choice, or a daemon that would outlive us.
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -40,9 +50,37 @@ const SETTINGS: [&str; 7] = [
     "core.quotePath=false",
     "color.ui=false",
     "core.pager=cat",
+    // Programs that some command or other might have for a terminal, a network or a signature.
+    "core.sshCommand=false",
+    "core.askPass=true",
+    "core.editor=true",
+    "credential.helper=",
+    "gpg.program=false",
+    "log.showSignature=false",
+    "protocol.allow=never",
+    "submodule.recurse=false",
+    "diff.submodule=short",
+    "diff.ignoreSubmodules=dirty",
 ];
 
-static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+/// What git gets of Baton's own environment: where it finds programs and the user's configuration, and by whom it was
+/// started through sudo, which matters to `safe.directory`. No password and no key is for git.
+const ENVIRONMENT: [&str; 10] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "XDG_CONFIG_HOME",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "SUDO_UID",
+    "SYSTEMROOT",
+];
+
+static LANES: LazyLock<Lanes<PathBuf>> =
+    LazyLock::new(|| Lanes::new(AT_ONCE, AT_ONCE, ALL_AT_ONCE));
+static RUNNING: Semaphore = Semaphore::const_new(ALL_AT_ONCE);
 
 /// Why a call of git has no result.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +91,16 @@ pub enum GitError {
     /// It could not be started or spoken with; also when the directory is not there.
     #[error("git cannot be run: {0}")]
     Io(#[from] io::Error),
+    /// A file that git would read is none that can be read.
+    #[error("git is not run in {repository}: {file} {error}")]
+    Unsound {
+        /// The repository's root.
+        repository: String,
+        /// The file, relative to it.
+        file: String,
+        /// What is wrong with it.
+        error: String,
+    },
     /// It took too long and was ended.
     #[error("git {command} took longer than {timeout:?}")]
     TimedOut {
@@ -88,6 +136,7 @@ pub struct Git {
     directory: PathBuf,
     command: String,
     globals: Vec<OsString>,
+    names_repository: bool,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     input: Vec<u8>,
@@ -102,6 +151,7 @@ impl Git {
             directory: directory.into(),
             command: command.to_owned(),
             globals: Vec::new(),
+            names_repository: false,
             arguments: Vec::new(),
             environment: Vec::new(),
             input: Vec::new(),
@@ -112,6 +162,7 @@ impl Git {
 
     /// Uses this git directory for this working tree, instead of looking for one.
     pub fn repository(mut self, git_dir: &Path, work_tree: &Path) -> Self {
+        self.names_repository = true;
         self.globals.extend([
             "--git-dir".into(),
             git_dir.into(),
@@ -199,9 +250,14 @@ impl Git {
     }
 
     async fn run_unbounded(self) -> Result<Vec<u8>, GitError> {
+        let _place = LANES.place(&self.directory).await;
         // The semaphore is never closed.
         let _permit = RUNNING.acquire().await.map_err(io::Error::other)?;
+        if !self.names_repository {
+            layout::check_around(&self.directory).await?;
+        }
         let mut child = self.spawn()?;
+        bound_memory(&child);
         let mut group = Group(child.id());
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -233,9 +289,11 @@ impl Git {
 
     fn spawn(&self) -> Result<Child, GitError> {
         let mut command = Command::new(PROGRAM);
+        let own = ENVIRONMENT
+            .iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(own);
         command
-            .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| is_for_git(name)))
             .arg("--no-pager")
             .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
             .args(&self.globals)
@@ -263,12 +321,17 @@ impl Git {
     }
 }
 
-/// Whether git gets a variable of Baton's own environment. Those of a git that has started us would lead into its
-/// repository; and nothing that is done here needs a key or a password.
-fn is_for_git(name: &OsStr) -> bool {
-    !name.as_encoded_bytes().starts_with(b"GIT_")
-        && !environment::is_own(name)
-        && !secret::is_secret_name(name)
+/// A file of a repository may have no end, and git keeps what it reads.
+fn bound_memory(child: &Child) {
+    let limit = Rlimit {
+        current: Some(MEMORY_MAX_BYTES),
+        maximum: Some(MEMORY_MAX_BYTES),
+    };
+    let pid = child
+        .id()
+        .and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    // One that has ended already takes none.
+    let _ended = pid.map(|pid| prlimit(Some(pid), Resource::Data, limit));
 }
 
 /// Ends a process group unless that was disarmed.
@@ -313,92 +376,4 @@ async fn write_all(mut stdin: ChildStdin, input: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn repository() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().expect("a folder");
-        let init = std::process::Command::new("git")
-            .args(["init", "--quiet", "--initial-branch", "trunk"])
-            .current_dir(folder.path())
-            .status();
-        assert!(init.expect("git").success());
-        folder
-    }
-
-    #[tokio::test]
-    async fn it_prints_reads_and_fails() {
-        let folder = repository();
-        let branch = Git::new(folder.path(), "symbolic-ref").args(["--short", "HEAD"]);
-        assert_eq!(branch.text().await.expect("a branch").trim(), "trunk");
-
-        let hash = Git::new(folder.path(), "hash-object")
-            .arg("--stdin")
-            .input(b"hello\n".to_vec());
-        assert_eq!(
-            hash.text().await.expect("a hash").trim(),
-            "ce013625030ba8dba906f756967f9e9ca394464a"
-        );
-
-        let failed = Git::new(folder.path(), "rev-parse").args(["--verify", "HEAD"]);
-        let failed = failed.run().await.expect_err("there is no commit");
-        assert!(
-            matches!(&failed, GitError::Failed { code: Some(128), stderr, .. } if stderr.contains("fatal")),
-            "{failed}"
-        );
-        let nowhere = Git::new("/does/not/exist", "status").run().await;
-        assert!(matches!(nowhere, Err(GitError::Io(_))));
-    }
-
-    #[tokio::test]
-    async fn output_and_time_are_bounded() {
-        let folder = repository();
-        std::fs::write(folder.path().join("large"), vec![b'x'; 100_000]).expect("a file");
-        let large = |max| {
-            Git::new(folder.path(), "diff")
-                .args(["--no-index", "--", "/dev/null", "large"])
-                .output_max_bytes(max)
-        };
-        let error = large(1000).run().await.expect_err("it is larger");
-        assert!(
-            matches!(
-                error,
-                GitError::TooLarge {
-                    max_bytes: 1000,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-
-        // An alias is the one way in which git itself starts another program here.
-        let slow = Git::new(folder.path(), "slow")
-            .setting("alias.slow=!sleep 1000 & sleep 1000")
-            .timeout(Duration::from_millis(300));
-        let error = slow.run().await.expect_err("it takes longer");
-        assert!(matches!(error, GitError::TimedOut { .. }), "{error}");
-    }
-
-    #[tokio::test]
-    async fn what_a_repository_configures_starts_nothing() {
-        let folder = repository();
-        let trace = folder.path().join("started");
-        let hook = folder.path().join("hook.sh");
-        std::fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", trace.display())).expect("a hook");
-        std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .expect("executable");
-        let configure = Git::new(folder.path(), "config")
-            .arg("core.fsmonitor")
-            .arg(&hook);
-        configure.run().await.expect("configured");
-        let status = Git::new(folder.path(), "status").arg("--porcelain=v1");
-        assert!(
-            status
-                .text()
-                .await
-                .expect("a status")
-                .contains("?? hook.sh")
-        );
-        assert!(!trace.exists(), "the repository's program was started");
-    }
-}
+mod tests;

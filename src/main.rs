@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use baton::agent::mock::MockArgs;
 use baton::app::App;
@@ -21,6 +22,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit status for a wrong command line or configuration.
 const USAGE_STATUS: u8 = 2;
+
+/// How long blocking threads are waited for at the end.
+const THREADS_END_WITHIN: Duration = Duration::from_millis(500);
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -63,10 +67,16 @@ fn main() -> ExitCode {
     };
     secret::learn_environment();
     secret::learn(given.flag.iter().chain(&given.environment).cloned());
-    run(given)
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let status = runtime.block_on(run(given));
+    // Everything was brought to its end in order; what is left are threads in file systems that do not answer.
+    runtime.shutdown_timeout(THREADS_END_WITHIN);
+    status
 }
 
-#[tokio::main]
 async fn run(given: Given) -> ExitCode {
     match Cli::parse().command {
         Command::Serve(mut args) => {

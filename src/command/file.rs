@@ -4,11 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{Command, frontmatter};
+use crate::regular::{self, Links};
 
 /// Command files that are read for one directory, at most.
 const FILES_MAX: usize = 1_000;
 /// A larger file is no command, in bytes.
 const FILE_MAX_BYTES: u64 = 256 * 1024;
+/// Entries of the command folders of one place that are looked at, at most.
+const ENTRIES_MAX: usize = 10_000;
 /// Folders below a command folder, one in the other, at most. A link that leads upwards ends there.
 const DEPTH_MAX: usize = 6;
 /// Folders between a directory and the root of its worktree, at most.
@@ -18,15 +21,33 @@ const FOLDERS: [&str; 2] = ["command", "commands"];
 
 /// The commands for a directory, the nearest last: it wins.
 pub fn read_all(opencode_config: Option<&Path>, directory: &Path) -> Vec<Command> {
-    let mut bases: Vec<PathBuf> = opencode_config.map(Path::to_owned).into_iter().collect();
-    let mut near = up_to_worktree(directory);
-    near.reverse();
-    bases.extend(near.iter().map(|folder| folder.join(".opencode")));
     let mut commands = Vec::new();
-    for folder in bases.iter().flat_map(|base| FOLDERS.map(|f| base.join(f))) {
-        read_folder(&folder, "", 0, &mut commands);
+    if let Some(base) = opencode_config {
+        // The user's own folder: its links lead where he wants them to.
+        read_base(base, Path::new("/"), &mut commands);
+    }
+    let near = up_to_worktree(directory);
+    let worktree = near.last().and_then(|root| root.canonicalize().ok());
+    for folder in near.iter().rev() {
+        if let Some(worktree) = &worktree {
+            read_base(&folder.join(".opencode"), worktree, &mut commands);
+        }
     }
     commands
+}
+
+/// Reads the command folders of a base. No link leads out of `within`: what a clone brings along would otherwise
+/// show files of the user's that it only knows the names of.
+fn read_base(base: &Path, within: &Path, commands: &mut Vec<Command>) {
+    let mut looked_at = 0;
+    for folder in FOLDERS {
+        let mut reading = Reading {
+            within,
+            looked_at: &mut looked_at,
+            commands,
+        };
+        reading.folder(&base.join(folder), "", 0);
+    }
 }
 
 /// The directory and those above it up to the one that has `.git`; the directory alone when none has.
@@ -37,45 +58,62 @@ fn up_to_worktree(directory: &Path) -> Vec<PathBuf> {
     above.into_iter().take(count).map(Path::to_owned).collect()
 }
 
-fn read_folder(folder: &Path, prefix: &str, depth: usize, commands: &mut Vec<Command>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    // In order of their names, so that every call gives the same.
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        if commands.len() >= FILES_MAX {
-            return;
-        }
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        if path.is_dir() {
-            if depth < DEPTH_MAX {
-                read_folder(&path, &format!("{prefix}{name}/"), depth + 1, commands);
-            }
-        } else if let Some(stem) = name.strip_suffix(".md").filter(|stem| !stem.is_empty()) {
-            commands.extend(read_file(&path, format!("{prefix}{stem}")));
-        }
-    }
+struct Reading<'a> {
+    within: &'a Path,
+    /// Entries of its folders.
+    looked_at: &'a mut usize,
+    commands: &'a mut Vec<Command>,
 }
 
-fn read_file(path: &Path, name: String) -> Option<Command> {
-    let size = std::fs::metadata(path).ok()?;
-    if !size.is_file() || size.len() > FILE_MAX_BYTES {
-        return None;
+impl Reading<'_> {
+    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            return;
+        };
+        // In order of their names, so that every call gives the same.
+        let left = ENTRIES_MAX - *self.looked_at;
+        let mut paths: Vec<PathBuf> = entries.flatten().take(left).map(|e| e.path()).collect();
+        *self.looked_at += paths.len();
+        paths.sort();
+        for path in paths {
+            if self.commands.len() >= FILES_MAX {
+                return;
+            }
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            if path.is_dir() {
+                if depth < DEPTH_MAX {
+                    self.folder(&path, &format!("{prefix}{name}/"), depth + 1);
+                }
+            } else if let Some(stem) = name.strip_suffix(".md").filter(|stem| !stem.is_empty()) {
+                let command = self.file(&path, format!("{prefix}{stem}"));
+                self.commands.extend(command);
+            }
+        }
     }
-    let text = std::fs::read_to_string(path).ok()?;
-    let (mut fields, body) = frontmatter::split(&text);
-    Some(Command {
-        name,
-        description: fields.remove("description"),
-        agent: fields.remove("agent"),
-        model: fields.remove("model"),
-        subtask: fields.remove("subtask").map(|word| word == "true"),
-        template: body.trim().to_owned(),
-    })
+
+    fn file(&self, path: &Path, name: String) -> Option<Command> {
+        let real = path.canonicalize().ok()?;
+        if !real.starts_with(self.within) {
+            tracing::debug!("{} leads out of its worktree", path.display());
+            return None;
+        }
+        let bytes = regular::read(&real, Links::Refuse, FILE_MAX_BYTES);
+        let bytes = bytes
+            .inspect_err(|error| tracing::debug!("{} is no command: {error}", path.display()))
+            .ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (mut fields, body) = frontmatter::split(&text);
+        Some(Command {
+            name,
+            description: fields.remove("description"),
+            agent: fields.remove("agent"),
+            model: fields.remove("model"),
+            subtask: fields.remove("subtask").map(|word| word == "true"),
+            template: body.trim().to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +164,32 @@ mod tests {
         // Outside of a worktree only the directory itself counts.
         assert_eq!(read_all(None, &root.join("config")), []);
         assert_eq!(read_all(None, root)[0].name, "above");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_of_the_worktree_is_no_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        write(root, "secret", "secret");
+        write(root, "repo/.git/HEAD", "");
+        write(root, "repo/docs/shared.md", "shared");
+        write(root, "repo/.opencode/command/good.md", "good");
+        let at = |name: &str| root.join("repo/.opencode/command").join(name);
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, at(name)).unwrap();
+        link("../../docs/shared.md", "inside.md");
+        link("../../../secret", "outside.md");
+        link("/dev/zero", "zero.md");
+        link("/proc/self/environ", "environ.md");
+        nix::unistd::mkfifo(&at("pipe.md"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let found = read_all(None, &root.join("repo"));
+        let names: Vec<_> = found.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["good", "inside"]);
+        // In his own folder the user links to what he likes.
+        let links = root.join("config/command");
+        std::fs::create_dir_all(&links).unwrap();
+        std::os::unix::fs::symlink(root.join("secret"), links.join("mine.md")).unwrap();
+        let found = read_all(Some(&root.join("config")), &root.join("repo/docs"));
+        assert!(found.iter().any(|c| c.name == "mine"));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ignore::{DirEntry, Walk, WalkBuilder};
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::open::path_text;
+use super::rules::Whose;
+use super::walk::{Kind, Walk};
 use super::{Deadline, Root};
 use crate::opencode::file::{FileKind, FileSystemEntry};
 
@@ -37,45 +38,26 @@ pub struct Names {
     pub limit: usize,
 }
 
-/// Walks over what is not ignored, hidden files included and symlinks not followed.
-pub(super) fn walk(root: &Path) -> Walk {
-    WalkBuilder::new(root)
-        .hidden(false)
-        .follow_links(false)
-        // What the user ignores in all of his repositories is his editor's litter, as for git itself.
-        .git_global(true)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .sort_by_file_name(Ord::cmp)
-        .build()
-}
-
-/// The kind of an entry, where it has one.
-fn kind_of(entry: &DirEntry) -> Option<FileKind> {
-    let kind = entry.file_type()?;
-    match () {
-        () if kind.is_dir() => Some(FileKind::Directory),
-        () if kind.is_file() => Some(FileKind::File),
-        () => None,
-    }
-}
-
 /// The files below a directory that are not ignored, relative to it, until there are enough or time is over.
 pub(super) fn files<'a>(
     root: &'a Root,
     deadline: &'a Deadline,
 ) -> impl Iterator<Item = PathBuf> + 'a {
-    walk(root.path())
-        .take_while(|_| !deadline.is_over())
-        .filter_map(Result::ok)
-        .filter(|entry| kind_of(entry) == Some(FileKind::File))
-        .filter_map(|entry| {
-            entry
-                .path()
-                .strip_prefix(root.path())
-                .ok()
-                .map(Path::to_path_buf)
-        })
+    Walk::new(root, Path::new(""), Whose::GitAndSearch, deadline)
+        .filter_map(|(path, kind)| (kind == Kind::File).then_some(path))
         .take(NAMES_MAX)
+}
+
+/// The files and links below a folder of a worktree that git does not ignore, relative to the root, until time is
+/// over. `excludes` is the user's own file of rules, where it is known.
+pub fn not_ignored<'a>(
+    root: &'a Root,
+    below: &Path,
+    excludes: Option<PathBuf>,
+    deadline: &'a Deadline,
+) -> impl Iterator<Item = PathBuf> + 'a {
+    Walk::new(root, below, Whose::Git(excludes), deadline)
+        .filter_map(|(path, kind)| (kind != Kind::Folder).then_some(path))
 }
 
 /// Searches by name: the best match first, of equals the shorter path. Folders without files are none, as in git.

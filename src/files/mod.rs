@@ -1,31 +1,51 @@
 //! Files of a working directory: read, listed, found by name and by content.
 //!
-//! Everything here blocks, and is called through [`run`], which bounds how many of these calls run at a time and
-//! ends one whose caller has gone away. Nothing outside of the directory is read: a path is resolved first,
+//! Everything here blocks, and is called through [`run`], which bounds how many of these calls run at a time in a
+//! directory, ends one whose caller has gone away, and does not wait for one that hangs. Nothing outside of the directory is read: a path is resolved first,
 //! symlinks included, and has to be inside; then it is opened relative to the open directory in a way (openat2
 //! with RESOLVE_BENEATH, through `cap-std`) that fails if it leads out by then.
 
 mod find;
 mod open;
+mod rules;
 mod search;
+mod walk;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use crate::lanes::{LaneError, Lanes};
 
-pub use find::{Names, Wanted, find};
+pub use find::{Names, Wanted, find, not_ignored};
 pub use open::{FileBytes, Root};
 pub use search::search;
 
-/// Calls that run at the same time, in the whole process.
-const AT_ONCE: usize = 4;
-/// How long a call may take. A search that takes longer gives what it has found until then.
+/// Calls of one kind that run at the same time in one directory.
+const AT_ONCE: usize = 2;
+/// Threads of one kind in one directory, those included that hang in a file system that does not answer.
+const THREADS: usize = 6;
+/// The same in all directories. The runtime has 512 threads for all that blocks.
+const ALL_THREADS: usize = 192;
+/// How long a call waits for others in the same directory.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How much longer than its time a call is waited for: it looks at the clock only now and then.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long a call may take once it runs. A search that takes longer gives what it has found until then.
 const TIME: Duration = Duration::from_secs(10);
 
-static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+/// What is waited for in a directory. A file is read at once although searches go through thousands of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// One file or folder.
+    One,
+    /// All that there is.
+    Search,
+}
+
+static LANES: LazyLock<Lanes<(String, Work)>> =
+    LazyLock::new(|| Lanes::new(AT_ONCE, THREADS, ALL_THREADS));
 
 /// Why a file cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +59,11 @@ pub enum FileError {
     /// It is no regular file: a folder, a pipe, a device.
     #[error("{0} is not a regular file")]
     NotAFile(String),
+    /// It shows the system or Baton itself, and is read for nobody.
+    #[error(
+        "{0} lies on a pseudo file system like /proc, or in Baton's own data, and is not served"
+    )]
+    Withheld(String),
     /// It is no folder.
     #[error("{0} is not a directory")]
     NotADirectory(String),
@@ -67,9 +92,14 @@ pub enum FileError {
         /// Why.
         error: io::Error,
     },
-    /// The call itself has failed.
-    #[error("{0}")]
-    Internal(String),
+    /// Nothing was done, or what was done has not come back.
+    #[error("{directory} cannot be read now: {error}")]
+    Lane {
+        /// Where.
+        directory: String,
+        /// Why.
+        error: LaneError,
+    },
 }
 
 /// Says to a call that it shall end: its time is over, or nobody waits for it.
@@ -106,26 +136,40 @@ impl Drop for Gone {
 /// Runs a blocking call in a directory.
 ///
 /// # Errors
-/// What the call fails with, or that there is no such directory.
+/// What the call fails with, that there is no such directory, or that it does not answer.
 pub async fn run<T: Send + 'static>(
     directory: &str,
+    work: Work,
     call: impl FnOnce(&Root, &Deadline) -> Result<T, FileError> + Send + 'static,
 ) -> Result<T, FileError> {
-    let internal = |error: &dyn std::fmt::Display| FileError::Internal(error.to_string());
-    // The semaphore is never closed.
-    let permit = RUNNING.acquire().await.map_err(|e| internal(&e))?;
+    let opened = directory.to_owned();
+    block(directory, work, move |deadline| {
+        call(&Root::open(&opened)?, deadline)
+    })
+    .await?
+}
+
+/// The same where the directory is not opened.
+///
+/// # Errors
+/// That the directory does not answer, or too much is being done there.
+pub async fn block<T: Send + 'static>(
+    directory: &str,
+    work: Work,
+    call: impl FnOnce(&Deadline) -> T + Send + 'static,
+) -> Result<T, FileError> {
     let gone = Gone(Arc::default());
-    let deadline = Deadline {
-        gone: Arc::clone(&gone.0),
-        until: Instant::now() + TIME,
-    };
-    let directory = directory.to_owned();
-    let task = tokio::task::spawn_blocking(move || {
-        // Held until the call has really ended, also when nobody waits for it any more.
-        let _permit = permit;
-        call(&Root::open(&directory)?, &deadline)
+    let flag = Arc::clone(&gone.0);
+    let lane = (directory.to_owned(), work);
+    let called = LANES.block(&lane, PATIENCE, TIME + GRACE, move || {
+        let until = Instant::now() + TIME;
+        call(&Deadline { gone: flag, until })
     });
-    task.await.map_err(|e| internal(&e))?
+    let (directory, _) = &lane;
+    called.await.map_err(|error| FileError::Lane {
+        directory: directory.clone(),
+        error,
+    })
 }
 
 #[cfg(test)]

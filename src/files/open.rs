@@ -1,22 +1,21 @@
 //! Opens what is inside of a directory, and nothing else.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 
 use super::FileError;
+use super::rules::{Rules, Whose};
 use crate::opencode::file::{FileKind, FileNode};
-use crate::project::{without_dots, worktree_root};
+use crate::project::without_dots;
+use crate::regular::{self, Refused};
 
 /// The largest file that is read as a whole, in bytes.
 const FILE_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Entries of one folder that are listed.
 const ENTRIES_MAX: usize = 10_000;
-/// A repository says here, too, what it ignores.
-const EXCLUDES: &str = ".git/info/exclude";
 
 /// A working directory, held open.
 #[derive(Debug)]
@@ -38,11 +37,14 @@ impl Root {
     /// Opens a directory.
     ///
     /// # Errors
-    /// When there is no such directory.
+    /// When there is no such directory, or nothing in it is read for anybody.
     pub fn open(directory: &str) -> Result<Self, FileError> {
         let failed = |error| of_io(directory, error);
         let path = Path::new(directory).canonicalize().map_err(failed)?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
+        if regular::is_withheld_path(&path) || regular::is_on_pseudo_file_system(&dir) {
+            return Err(FileError::Withheld(directory.to_owned()));
+        }
         Ok(Self { dir, path })
     }
 
@@ -68,11 +70,31 @@ impl Root {
         let real = self.path.join(lexical).canonicalize();
         let real = real.map_err(|error| of_io(asked, error))?;
         let inside = real.strip_prefix(&self.path).map(Path::to_path_buf);
-        inside.map_err(|_| FileError::Outside(asked.to_owned()))
+        let inside = inside.map_err(|_| FileError::Outside(asked.to_owned()))?;
+        match regular::is_withheld_path(&real) {
+            true => Err(FileError::Withheld(asked.to_owned())),
+            false => Ok(inside),
+        }
+    }
+
+    /// Opens a folder of the directory.
+    pub(super) fn folder(&self, relative: &Path) -> io::Result<Dir> {
+        let dir = match relative.as_os_str().is_empty() {
+            true => self.dir.try_clone()?,
+            false => self.dir.open_dir(relative)?,
+        };
+        match regular::is_on_pseudo_file_system(&dir) {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(dir),
+        }
     }
 
     /// Opens a regular file for reading, without waiting for the other end of a pipe.
-    pub(super) fn open_file(&self, relative: &Path, asked: &str) -> Result<File, FileError> {
+    pub(super) fn open_file(
+        &self,
+        relative: &Path,
+        asked: &str,
+    ) -> Result<std::fs::File, FileError> {
         let failed = |error| of_io(asked, error);
         let not_a_file = || FileError::NotAFile(asked.to_owned());
         if relative.as_os_str().is_empty() {
@@ -88,10 +110,9 @@ impl Root {
             .read(true)
             .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY);
         let file = self.dir.open_with(relative, &options).map_err(failed)?;
-        match file.metadata().map_err(failed)?.is_file() {
-            true => Ok(file),
-            false => Err(not_a_file()),
-        }
+        let file = file.into_std();
+        regular::check(&file).map_err(|refused| of_refused(asked, refused))?;
+        Ok(file)
     }
 
     /// Reads a file.
@@ -101,18 +122,8 @@ impl Root {
     pub fn read(&self, asked: &str) -> Result<FileBytes, FileError> {
         let path = self.resolve(asked)?;
         let file = self.open_file(&path, asked)?;
-        let mut bytes = Vec::new();
-        // One more than may be, so that a file that grows is noticed.
-        let mut limited = file.take(FILE_MAX_BYTES + 1);
-        limited
-            .read_to_end(&mut bytes)
-            .map_err(|error| of_io(asked, error))?;
-        if bytes.len() as u64 > FILE_MAX_BYTES {
-            return Err(FileError::TooLarge {
-                path: asked.to_owned(),
-                max_bytes: FILE_MAX_BYTES,
-            });
-        }
+        let bytes = regular::read_open(file, FILE_MAX_BYTES);
+        let bytes = bytes.map_err(|refused| of_refused(asked, refused))?;
         Ok(FileBytes { path, bytes })
     }
 
@@ -130,11 +141,9 @@ impl Root {
         let failed = |error| of_io(asked, error);
         let shown = self.lexical(asked)?;
         let folder = self.resolve(asked)?;
-        let dir = match folder.as_os_str().is_empty() {
-            true => self.dir.try_clone().map_err(failed)?,
-            false => self.dir.open_dir(&folder).map_err(failed)?,
-        };
-        let ignored = Ignored::of(&self.path.join(&folder));
+        let dir = self.folder(&folder).map_err(failed)?;
+        let real = self.path.join(&folder);
+        let rules = Rules::above(&real, Whose::Git(None)).of(&real);
         let mut nodes = Vec::new();
         for entry in dir.entries().map_err(failed)?.take(ENTRIES_MAX) {
             // An entry that is gone by now is none.
@@ -145,10 +154,10 @@ impl Root {
                 _ => continue,
             };
             let name = entry.file_name();
-            let real = self.path.join(&folder).join(&name);
+            let is_folder = kind == FileKind::Directory;
             let path = path_text(&shown.join(&name), kind);
             nodes.push(FileNode {
-                ignored: ignored.matches(&real, kind),
+                ignored: rules.ignore_or_above(&real.join(&name), is_folder),
                 absolute: self
                     .path
                     .join(&shown)
@@ -174,6 +183,16 @@ pub(super) fn path_text(path: &Path, kind: FileKind) -> String {
     }
 }
 
+fn of_refused(path: &str, refused: Refused) -> FileError {
+    let path = path.to_owned();
+    match refused {
+        Refused::NotRegular => FileError::NotAFile(path),
+        Refused::Withheld => FileError::Withheld(path),
+        Refused::TooLarge(max_bytes) => FileError::TooLarge { path, max_bytes },
+        Refused::Io(error) => of_io(&path, error),
+    }
+}
+
 fn of_io(path: &str, error: io::Error) -> FileError {
     let path = path.to_owned();
     match error.kind() {
@@ -181,39 +200,5 @@ fn of_io(path: &str, error: io::Error) -> FileError {
         io::ErrorKind::NotADirectory => FileError::NotADirectory(path),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => FileError::Invalid(path),
         _ => FileError::Io { path, error },
-    }
-}
-
-/// What `.gitignore` excludes in a folder of a repository: the nearest file that says something decides.
-struct Ignored(Vec<Gitignore>);
-
-impl Ignored {
-    fn of(folder: &Path) -> Self {
-        let Some(root) = worktree_root(folder) else {
-            return Self(Vec::new());
-        };
-        let mut rules = Vec::new();
-        for above in folder.ancestors() {
-            let mut builder = GitignoreBuilder::new(above);
-            // A file that is not there, or a line that is no pattern, excludes nothing.
-            let _unusable = builder.add(above.join(".gitignore"));
-            if above == root {
-                let _unusable = builder.add(above.join(EXCLUDES));
-            }
-            rules.extend(builder.build());
-            if above == root {
-                break;
-            }
-        }
-        Self(rules)
-    }
-
-    fn matches(&self, path: &Path, kind: FileKind) -> bool {
-        let is_folder = kind == FileKind::Directory;
-        let decided = self.0.iter().find_map(|rules| {
-            let decision = rules.matched_path_or_any_parents(path, is_folder);
-            (!decision.is_none()).then(|| decision.is_ignore())
-        });
-        decided.unwrap_or(false)
     }
 }

@@ -70,7 +70,7 @@ pub fn search(
 
 /// Reads a file until time is over.
 struct Timely<'a> {
-    file: cap_std::fs::File,
+    file: std::fs::File,
     deadline: &'a Deadline,
 }
 

@@ -230,7 +230,7 @@ fn text_is_found_line_by_line() {
 #[tokio::test]
 async fn a_call_ends_when_nobody_waits_for_it() {
     let (tell, mut told) = tokio::sync::mpsc::channel(2);
-    let call = tokio::spawn(run("/", move |_, deadline| {
+    let call = tokio::spawn(run("/", Work::One, move |_, deadline| {
         let _heard = tell.blocking_send("begun");
         while !deadline.is_over() {
             std::thread::yield_now();

@@ -38,6 +38,8 @@ const GUESSES_RETRY_AFTER_S: u64 = 5;
 const STORE_RETRY_AFTER_S: u64 = 1;
 /// When to try again after there were too many connections, in seconds.
 const CROWD_RETRY_AFTER_S: u64 = 5;
+/// When to try again after a directory did not answer, in seconds.
+const FILES_RETRY_AFTER_S: u64 = 5;
 /// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
 /// What OpenCode 2 calls a cursor that leads nowhere.
@@ -415,6 +417,14 @@ impl Problem {
         let body = ErrorBody::InsufficientStorageError(message_data(&message));
         Self::new(StatusCode::INSUFFICIENT_STORAGE, body)
             .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
+    }
+
+    /// 503: what the request is about cannot be had at the moment.
+    pub fn not_now(error: &dyn std::fmt::Display) -> Self {
+        tracing::warn!("a request was refused: {error}");
+        let body = ErrorBody::ServiceUnavailableError(message_data(error.to_string()));
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
+            .with_header(RETRY_AFTER, FILES_RETRY_AFTER_S)
     }
 
     /// 500 for anything unforeseen. The error goes to the log, under a reference that the client gets.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
+use crate::lanes::Lanes;
 use crate::opencode::now_ms;
 use crate::opencode::project::{
     GLOBAL_PROJECT, Project, ProjectCommands, ProjectDirectory, ProjectIcon, ProjectTime,
@@ -60,8 +61,9 @@ pub struct Projects {
     known: Mutex<BTreeMap<String, Project>>,
     /// Those that somebody has only asked for, as they would be stored.
     seen: Mutex<BTreeMap<String, Project>>,
-    /// One repository is asked at a time, so that a burst of requests asks it once.
-    asking: tokio::sync::Mutex<()>,
+    /// A repository is asked by one at a time, so that a burst of requests asks it once; one that does not answer
+    /// holds up no other.
+    asking: Lanes<PathBuf>,
     /// Changes of a project are stored in the order in which they are made.
     changing: tokio::sync::Mutex<()>,
 }
@@ -96,7 +98,7 @@ impl Projects {
             repositories: Mutex::default(),
             known: Mutex::new(known),
             seen: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            asking: Lanes::new(1, 1, 1),
             changing: tokio::sync::Mutex::default(),
         }))
     }
@@ -135,7 +137,7 @@ impl Projects {
         if let Some(found) = self.remembered(&root, identity) {
             return found;
         }
-        let _one_at_a_time = self.asking.lock().await;
+        let _one_at_a_time = self.asking.place(&root).await;
         if let Some(found) = self.remembered(&root, identity) {
             return found;
         }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
+use crate::project::worktree_root;
 
 pub use repository::{Repository, Snapshot, Step};
 
@@ -40,6 +41,9 @@ pub enum SnapshotError {
     /// More is to be written than a snapshot may have.
     #[error("there are {0} bytes of new files, which is more than a snapshot takes")]
     TooLarge(u64),
+    /// A file of ignored names cannot be read.
+    #[error("{0} is not a regular file")]
+    Rules(String),
     /// A name that is none of a snapshot.
     #[error("there is no snapshot {0:?}")]
     Unknown(String),
@@ -131,7 +135,14 @@ async fn locate(directory: &Path) -> Option<(PathBuf, PathBuf)> {
         }
     };
     let mut lines = text.lines();
-    let root = lines.next().filter(|root| !root.is_empty())?;
+    let root = PathBuf::from(lines.next().filter(|root| !root.is_empty())?);
     let exclude = directory.join(lines.next()?);
-    Some((PathBuf::from(root), exclude))
+    // A repository may name a working tree anywhere (`core.worktree`); it has none but the one it lies in.
+    let inside = tokio::fs::canonicalize(directory).await.ok()?;
+    let around = tokio::task::spawn_blocking(move || worktree_root(&inside)).await;
+    if around.ok()?.as_ref() != Some(&root) {
+        tracing::debug!(directory = %directory.display(), "its worktree is elsewhere");
+        return None;
+    }
+    Some((root, exclude))
 }

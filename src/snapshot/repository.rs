@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::SnapshotError;
 use crate::git::Git;
 use crate::opencode::now_ms;
+use crate::regular::{self, Links};
 
 /// A new file that is larger than this is not in a snapshot, in bytes.
 const NEW_FILE_MAX_BYTES: u64 = 2 * 1024 * 1024;
@@ -23,9 +24,13 @@ const ADDED_MAX_BYTES: u64 = 512 * 1024 * 1024;
 const EXCLUDE_MAX_BYTES: u64 = 1024 * 1024;
 /// How long git may take to take in files, or to write them.
 const FILES_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long git may take to find out which files there are.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Files are taken in as they are, whatever the repository's attributes say: a snapshot has to give back
 /// every byte.
 const ATTRIBUTES: &str = "* -text -eol -filter -ident -working-tree-encoding\n";
+/// The tree with nothing in it, which git knows without having it.
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 /// Where the snapshots of a day are kept from being thrown away: `refs/baton/DAY/TREE`.
 pub(super) const REFS: &str = "refs/baton";
 /// The length of a hash, in characters: the git directories are Baton's own, all of one format.
@@ -146,6 +151,7 @@ impl Repository {
     /// # Errors
     /// When git fails, or when there is too much.
     pub async fn take(&self) -> Result<Snapshot, SnapshotError> {
+        self.check_rules().await?;
         let list = self.git("ls-files").args([
             "-z",
             "-t",
@@ -157,7 +163,7 @@ impl Repository {
             "--",
             ".",
         ]);
-        let listed = list.timeout(FILES_TIMEOUT).run().await?;
+        let listed = list.timeout(LIST_TIMEOUT).run().await?;
         let root = self.store.root.clone();
         let chosen = tokio::task::spawn_blocking(move || choose(&root, &listed)).await;
         let Chosen {
@@ -186,6 +192,26 @@ impl Repository {
         let tree = self.git("write-tree").text().await?.trim().to_owned();
         self.keep(&tree).await?;
         Ok(Snapshot { tree, left_out })
+    }
+
+    /// git would wait for the other end of a pipe that has the name of a file of rules. Those above the directory are
+    /// looked at; deeper ones cost a snapshot its time.
+    async fn check_rules(&self) -> Result<(), SnapshotError> {
+        let (root, directory) = (self.store.root.clone(), self.directory.clone());
+        let check = move || {
+            let folders = directory.ancestors().take_while(|f| f.starts_with(&root));
+            let mut rules = folders.map(|folder| folder.join(".gitignore"));
+            let special = |path: &PathBuf| {
+                let kind = path.symlink_metadata().map(|m| m.file_type());
+                kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir() && !kind.is_symlink())
+            };
+            rules.find(special)
+        };
+        let found = tokio::task::spawn_blocking(check).await;
+        match found.map_err(io::Error::other)? {
+            Some(path) => Err(SnapshotError::Rules(path.display().to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Keeps a tree from being thrown away for some time.
@@ -338,7 +364,9 @@ fn git(store: &Store, directory: &Path, command: &str) -> Git {
     let git = Git::new(directory, command)
         .repository(&store.git_dir, &store.root)
         .isolated()
-        .env("GIT_LITERAL_PATHSPECS", "1");
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        // Those of the worktree say nothing here, and one of them could be a pipe.
+        .env("GIT_ATTR_SOURCE", EMPTY_TREE);
     SETTINGS
         .iter()
         .fold(git, |git, setting| git.setting(setting))
@@ -376,7 +404,12 @@ async fn prepare(store: &Store) -> Result<(), SnapshotError> {
 async fn user_excludes(directory: &Path) -> Option<String> {
     let asked = Git::new(directory, "config").args(["--path", "--get", "core.excludesFile"]);
     let text = asked.text().await.ok()?;
-    Some(text.trim_end_matches('\n').to_owned()).filter(|file| !file.is_empty())
+    let file = Some(text.trim_end_matches('\n').to_owned()).filter(|file| !file.is_empty())?;
+    let path = directory.join(&file);
+    // The repository may have named it, and git would wait for a pipe.
+    let read = move || regular::read(&path, Links::Follow, EXCLUDE_MAX_BYTES).is_ok();
+    let readable = tokio::task::spawn_blocking(read).await.unwrap_or(false);
+    readable.then_some(file)
 }
 
 /// What the user's repository ignores beside its `.gitignore` files is ignored here, too; and so is Baton's
@@ -387,11 +420,11 @@ async fn take_over_rules(
     exclude: &Path,
     data_dir: &Path,
 ) -> Result<(), SnapshotError> {
-    let size = tokio::fs::metadata(exclude).await.map_or(0, |m| m.len());
-    let mut rules = match size {
-        1..=EXCLUDE_MAX_BYTES => tokio::fs::read(exclude).await.unwrap_or_default(),
-        _ => Vec::new(),
-    };
+    let exclude = exclude.to_owned();
+    let read = move || regular::read(&exclude, Links::Follow, EXCLUDE_MAX_BYTES);
+    let read = tokio::task::spawn_blocking(read).await;
+    // What is no file of rules excludes nothing.
+    let mut rules = read.map_err(io::Error::other)?.unwrap_or_default();
     let data_dir = tokio::fs::canonicalize(data_dir).await;
     if let Ok(below) = data_dir
         .as_deref()
@@ -466,7 +499,7 @@ fn choose(root: &Path, listed: &[u8]) -> Result<Chosen, SnapshotError> {
         };
         match std::fs::symlink_metadata(&path) {
             Ok(file) if file.is_file() => {
-                let readable = std::fs::File::open(&path).is_ok();
+                let readable = regular::open(&path, Links::Refuse).is_ok();
                 if file.len() > limit || !readable {
                     let name = String::from_utf8_lossy(name).into_owned();
                     chosen.left_out.insert(name);

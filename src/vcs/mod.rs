@@ -1,20 +1,30 @@
 //! What git says about a working directory: its branch, and how its files differ from a commit.
 
 mod patch;
+mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Work};
 use crate::git::{Git, GitError};
 use crate::opencode::file::{FileChange, VcsFileDiff, VcsFileStatus, VcsInfo};
 use crate::project::Place;
 
 use patch::{added_file, split};
+use view::View;
+
+pub use view::clear;
 
 /// Untracked files that are looked into.
 const UNTRACKED_MAX: usize = 1_000;
 /// A larger patch of one file is left out, in bytes.
 const PATCH_MAX_BYTES: usize = 1024 * 1024;
+/// The list of a repository's files may be this long, in bytes.
+const LIST_MAX_BYTES: usize = 128 * 1024 * 1024;
+/// What the attribute `filter` is where there is none.
+const NO_FILTER: [&str; 3] = ["unspecified", "unset", "set"];
 /// Branches that are taken for the default one where no remote says which it is.
 const USUAL_BRANCHES: [&str; 2] = ["main", "master"];
 
@@ -85,14 +95,14 @@ async fn default_branch(place: &Place) -> Result<Option<String>, GitError> {
 ///
 /// # Errors
 /// When git fails.
-pub async fn status(place: &Place) -> Result<Vec<VcsFileStatus>, GitError> {
+pub async fn status(data_dir: &Path, place: &Place) -> Result<Vec<VcsFileStatus>, GitError> {
     let status = |diff: VcsFileDiff| VcsFileStatus {
         file: diff.file,
         additions: diff.additions,
         deletions: diff.deletions,
         status: diff.status,
     };
-    let all = diff(place, Base::Head, None).await?;
+    let all = diff(data_dir, place, Base::Head, None).await?;
     Ok(all.into_iter().map(status).collect())
 }
 
@@ -101,6 +111,7 @@ pub async fn status(place: &Place) -> Result<Vec<VcsFileStatus>, GitError> {
 /// # Errors
 /// When git fails.
 pub async fn diff(
+    data_dir: &Path,
     place: &Place,
     base: Base,
     context: Option<usize>,
@@ -113,7 +124,8 @@ pub async fn diff(
     let Some(commit) = commit_of(place, base).await? else {
         return Ok(Vec::new());
     };
-    let mut git = Git::new(&place.directory, "diff").args([
+    let view = View::of(place, data_dir, Some(&commit)).await?;
+    let mut git = view.git(&place.directory, "diff").args([
         "--raw",
         "--numstat",
         "--patch",
@@ -121,6 +133,8 @@ pub async fn diff(
         "--no-renames",
         "--no-ext-diff",
         "--no-textconv",
+        "--submodule=short",
+        "--ignore-submodules=dirty",
         "--src-prefix=a/",
         "--dst-prefix=b/",
     ]);
@@ -129,7 +143,7 @@ pub async fn diff(
     }
     let printed = git.args([commit.as_str(), "--", "."]).run().await?;
     let mut diffs = read_diff(&printed);
-    diffs.extend(untracked(place).await?);
+    diffs.extend(untracked(place, &view).await?);
     diffs.sort_by_cached_key(|diff| (diff.file.to_lowercase(), diff.file.clone()));
     Ok(diffs)
 }
@@ -226,51 +240,90 @@ fn read_diff(printed: &[u8]) -> Vec<VcsFileDiff> {
 }
 
 /// The files that are neither in the repository nor ignored.
-async fn untracked(place: &Place) -> Result<Vec<VcsFileDiff>, GitError> {
-    let git = Git::new(&place.directory, "ls-files").args([
-        "--others",
-        "--exclude-standard",
-        "--full-name",
-        "-z",
-        "--",
-        ".",
-    ]);
-    let listed = git.run().await?;
-    let paths: Vec<String> = listed
-        .split(|byte| *byte == 0)
-        // A folder here is a repository of its own.
-        .filter(|path| !path.is_empty() && !path.ends_with(b"/"))
-        .take(UNTRACKED_MAX)
-        .map(|path| String::from_utf8_lossy(path).into_owned())
-        .collect();
-    let read = files::run(&place.worktree, move |root, deadline| {
-        let read = |path: String| {
+async fn untracked(place: &Place, view: &View) -> Result<Vec<VcsFileDiff>, GitError> {
+    let git = view.git(&place.directory, "ls-files");
+    let git = git.args(["--cached", "--full-name", "-z", "--", "."]);
+    let tracked = git.output_max_bytes(LIST_MAX_BYTES).run().await?;
+    let excludes = excludes(place).await?;
+    let below = place.path();
+    let read = files::run(&place.worktree, Work::Search, move |root, deadline| {
+        let tracked: HashSet<&[u8]> = tracked.split(|byte| *byte == 0).collect();
+        let others = files::not_ignored(root, Path::new(&below), excludes, deadline);
+        let untracked = others.filter(|path| !tracked.contains(path.as_os_str().as_bytes()));
+        let read = |path: PathBuf| {
+            let path = path.to_string_lossy().into_owned();
             let bytes = match deadline.is_over() {
                 true => Err(FileError::NotFound(path.clone())),
                 false => root.read(&path).map(|file| file.bytes),
             };
             added_file(path, bytes.ok(), PATCH_MAX_BYTES)
         };
-        Ok(paths.into_iter().map(read).collect())
+        Ok(untracked.take(UNTRACKED_MAX).map(read).collect())
     });
     read.await
         .map_err(|error| GitError::Io(std::io::Error::other(error)))
+}
+
+/// The file that `core.excludesFile` names; git's default counts without being asked for.
+async fn excludes(place: &Place) -> Result<Option<PathBuf>, GitError> {
+    let git = Git::new(&place.worktree, "config").args(["--path", "--get", "core.excludesFile"]);
+    Ok(said(git).await?.map(PathBuf::from))
 }
 
 /// Applies a patch to a place's worktree, all of it or nothing. Git refuses paths that lead out of it.
 ///
 /// # Errors
 /// See [`ApplyError`].
-pub async fn apply(place: &Place, patch: &str) -> Result<(), ApplyError> {
+pub async fn apply(data_dir: &Path, place: &Place, patch: &str) -> Result<(), ApplyError> {
     if !place.git {
         return Err(ApplyError::NoRepository);
     }
-    let git = Git::new(&place.worktree, "apply").args(["--whitespace=nowarn", "-"]);
-    match git.input(patch.as_bytes().to_vec()).run().await {
-        Ok(_) => Ok(()),
-        Err(GitError::Failed { stderr, .. }) => Err(ApplyError::NotClean(stderr)),
-        Err(error) => Err(error.into()),
+    // git 2.47 crashes when it applies a patch with attributes of a commit.
+    let view = View::of(place, data_dir, None).await?;
+    refuse_filters(place, &view, patch).await?;
+    let git = view.git(&place.worktree, "apply");
+    let git = git.args(["--whitespace=nowarn", "-"]);
+    not_clean(git.input(patch.as_bytes().to_vec()).run().await)?;
+    Ok(())
+}
+
+fn not_clean(result: Result<Vec<u8>, GitError>) -> Result<Vec<u8>, ApplyError> {
+    result.map_err(|error| match error {
+        GitError::Failed { stderr, .. } => ApplyError::NotClean(stderr),
+        error => error.into(),
+    })
+}
+
+/// A file that goes through a filter on its way into the worktree cannot be patched without that program.
+async fn refuse_filters(place: &Place, view: &View, patch: &str) -> Result<(), ApplyError> {
+    let numbers = view
+        .git(&place.worktree, "apply")
+        .args(["--numstat", "-z", "-"]);
+    let numbers = not_clean(numbers.input(patch.as_bytes().to_vec()).run().await)?;
+    let mut paths = Vec::new();
+    for entry in numbers.split(|byte| *byte == 0) {
+        if let Some(path) = entry.splitn(3, |byte| *byte == b'\t').nth(2) {
+            paths.extend(path);
+            paths.push(0);
+        }
     }
+    let attributes = view
+        .git(&place.worktree, "check-attr")
+        .args(["-z", "--stdin", "filter"])
+        .input(paths)
+        .text()
+        .await?;
+    let fields: Vec<&str> = attributes.split('\0').collect();
+    for entry in fields.chunks_exact(3) {
+        let (path, filter) = (entry[0], entry[2]);
+        if !NO_FILTER.contains(&filter) {
+            return Err(ApplyError::NotClean(format!(
+                "{path} goes through the filter {filter:?}, a program that Baton does not run. \
+                 Apply the patch with git itself."
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const CRATE: [&[&str]; 6] = [
         "event",
     ],
     &["git", "process_group", "opencode"],
-    &["environment", "secret"],
+    &["environment", "lanes", "regular", "secret"],
 ];
 
 /// The same for the parts of `session`. What is none of them is a name of the facade itself, which only `api` may

@@ -24,6 +24,8 @@ mod guesses;
 mod handoff;
 mod harness;
 mod history;
+mod hostile;
+mod hostile_git;
 mod http;
 mod ladder;
 mod messages;

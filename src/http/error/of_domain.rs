@@ -1,6 +1,7 @@
 //! Which failure of the parts below has which status and body.
 
 use super::*;
+use crate::lanes::LaneError;
 
 impl From<session::Error> for Problem {
     fn from(error: session::Error) -> Self {
@@ -107,10 +108,13 @@ impl From<GitError> for Problem {
     fn from(error: GitError) -> Self {
         match error {
             // What git says is about the user's own repository, and what he has to know.
-            GitError::NotInstalled | GitError::Failed { .. } | GitError::TooLarge { .. } => {
-                Self::bad(BadKind::Query, error.to_string())
-            }
-            GitError::Io(_) | GitError::TimedOut { .. } => Self::unforeseen(&error),
+            GitError::NotInstalled
+            | GitError::Failed { .. }
+            | GitError::Unsound { .. }
+            | GitError::TooLarge { .. } => Self::bad(BadKind::Query, error.to_string()),
+            // Such as a file system that does not answer.
+            GitError::TimedOut { .. } => Self::not_now(&error),
+            GitError::Io(_) => Self::unforeseen(&error),
         }
     }
 }
@@ -128,7 +132,11 @@ impl From<FileError> for Problem {
                 tracing::debug!("{message}");
                 Self::bad(BadKind::Query, message)
             }
-            FileError::Internal(_) => Self::unforeseen(&error),
+            FileError::Lane {
+                error: LaneError::Panicked,
+                ..
+            } => Self::unforeseen(&error),
+            FileError::Lane { .. } => Self::not_now(&error),
             _ => Self::bad(BadKind::Query, message),
         }
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::files::{self, FileBytes, FileError};
+use crate::files::{self, FileBytes, FileError, Work};
 use crate::http::error::Problem;
 use crate::http::extract::{Directory, Params};
 use crate::http::responses::Invalid;
@@ -36,7 +36,11 @@ pub async fn content(
     params: Params,
 ) -> Result<Json<FileContent>, Problem> {
     let path = params.required("path")?.to_owned();
-    match files::run(&directory, move |root, _| Ok(shaped(root.read(&path)?))).await {
+    match files::run(&directory, Work::One, move |root, _| {
+        Ok(shaped(root.read(&path)?))
+    })
+    .await
+    {
         Err(FileError::NotFound(_)) => Ok(Json(text(""))),
         result => Ok(Json(result?)),
     }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::files;
+use crate::files::{self, Work};
 use crate::http::error::Problem;
 use crate::http::extract::{Directory, Params};
 use crate::http::responses::{Invalid, NotThere};
@@ -34,6 +34,6 @@ pub async fn list(
     params: Params,
 ) -> Result<Json<Vec<FileNode>>, Problem> {
     let path = params.required("path")?.to_owned();
-    let nodes = files::run(&directory, move |root, _| root.list(&path)).await?;
+    let nodes = files::run(&directory, Work::One, move |root, _| root.list(&path)).await?;
     Ok(Json(nodes))
 }

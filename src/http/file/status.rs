@@ -29,7 +29,7 @@ pub async fn status(
     State(state): State<Shared>,
     directory: Directory,
 ) -> Result<Json<Vec<File>>, Problem> {
-    let changed = vcs::status(&directory.place(&state).await).await?;
+    let changed = vcs::status(&state.settings.data_dir, &directory.place(&state).await).await?;
     let file = |entry: crate::opencode::file::VcsFileStatus| File {
         path: entry.file,
         added: entry.additions,

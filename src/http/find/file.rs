@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::KINDS;
-use crate::files::{self, Names, Wanted};
+use crate::files::{self, Names, Wanted, Work};
 use crate::http::error::Problem;
 use crate::http::extract::{Directory, Params};
 use crate::http::responses::Invalid;
@@ -59,7 +59,7 @@ pub async fn file(
         limit: params.between("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT),
     };
     let directory = directory.existing().await?;
-    let found = files::run(&directory, move |root, deadline| {
+    let found = files::run(&directory, Work::Search, move |root, deadline| {
         Ok(files::find(root, &names, deadline))
     });
     Ok(Json(found.await?.into_iter().map(|e| e.path).collect()))

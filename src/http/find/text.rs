@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::files;
+use crate::files::{self, Work};
 use crate::http::error::Problem;
 use crate::http::extract::{Directory, Params};
 use crate::http::responses::Invalid;
@@ -38,5 +38,5 @@ pub async fn text(
     let search = move |root: &files::Root, deadline: &files::Deadline| {
         files::search(root, &pattern, deadline)
     };
-    Ok(Json(files::run(&directory, search).await?))
+    Ok(Json(files::run(&directory, Work::Search, search).await?))
 }

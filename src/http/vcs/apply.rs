@@ -47,6 +47,11 @@ pub async fn apply(
 ) -> Result<Json<VcsApplied>, Problem> {
     let fields = body.fields(&["patch"])?;
     let patch = fields.required_string("patch")?;
-    vcs::apply(&directory.place(&state).await, patch).await?;
+    vcs::apply(
+        &state.settings.data_dir,
+        &directory.place(&state).await,
+        patch,
+    )
+    .await?;
     Ok(Json(VcsApplied { applied: true }))
 }

@@ -42,5 +42,7 @@ pub async fn diff(
     let base = params.word("mode", MODES)?.unwrap_or(Base::Head);
     let context = params.between("context", 0..=CONTEXT_MAX)?;
     let place = directory.place(&state).await;
-    Ok(Json(vcs::diff(&place, base, context).await?))
+    Ok(Json(
+        vcs::diff(&state.settings.data_dir, &place, base, context).await?,
+    ))
 }

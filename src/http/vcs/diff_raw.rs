@@ -29,7 +29,13 @@ pub async fn diff_raw(
     State(state): State<Shared>,
     directory: Directory,
 ) -> Result<impl IntoResponse, Problem> {
-    let diffs = vcs::diff(&directory.place(&state).await, Base::Head, None).await?;
+    let diffs = vcs::diff(
+        &state.settings.data_dir,
+        &directory.place(&state).await,
+        Base::Head,
+        None,
+    )
+    .await?;
     let patch: String = diffs.into_iter().filter_map(|diff| diff.patch).collect();
     Ok(([(CONTENT_TYPE, "text/x-diff; charset=utf-8")], patch))
 }

@@ -28,5 +28,7 @@ pub async fn status(
     State(state): State<Shared>,
     directory: Directory,
 ) -> Result<Json<Vec<VcsFileStatus>>, Problem> {
-    Ok(Json(vcs::status(&directory.place(&state).await).await?))
+    Ok(Json(
+        vcs::status(&state.settings.data_dir, &directory.place(&state).await).await?,
+    ))
 }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use crate::files::{self, FileError, Root};
+use crate::files::{self, FileError, Root, Work};
 use crate::opencode::PartId;
 use crate::opencode::prompt::{FilePartInput, PartInput, TextPartInput};
 use crate::project::{Place, canonical};
@@ -126,7 +126,7 @@ async fn read(place: &Place, mut file: FilePartInput, mention: Mention) -> Vec<P
         &place.directory
     };
     let (mime, asked) = (file.mime.clone(), mention.clone());
-    let found = files::run(root, move |root, _| look(root, &asked, &mime)).await;
+    let found = files::run(root, Work::One, move |root, _| look(root, &asked, &mime)).await;
     let called = format!(
         "Called the Read tool with the following input: {}",
         mention.input()

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::agent::commands::AgentCommand;
 use crate::command::{Command, Piece, Templates, expand, mentioned_paths};
+use crate::files::{self, Work};
 use crate::opencode::event::{CommandExecuted, EventPayload, Source};
 use crate::opencode::prompt::{FilePartInput, PartInput, TextPartInput};
 use crate::opencode::{MessageId, Selection, SessionId};
@@ -17,7 +18,6 @@ use crate::registry::{ModelWish, Snapshot, VariantWish, Wish, alike};
 use crate::session::cell::{Answer, Cell};
 use crate::session::{Admitted, Caller, Error, FIRST_PROBES, Prompt, Sessions};
 use crate::shell::Output;
-use crate::store::StoreError;
 
 /// Files that a template can bring along.
 const FILES_MAX: usize = 50;
@@ -116,8 +116,14 @@ impl Sessions {
     /// Reads the templates for a directory, off the runtime's threads.
     async fn templates(&self, directory: &str) -> Templates {
         let (sources, directory) = (Arc::clone(&self.commands), directory.to_owned());
-        let read = tokio::task::spawn_blocking(move || sources.read(Path::new(&directory)));
-        read.await.unwrap_or_default()
+        let name = directory.clone();
+        let read = files::block(&name, Work::One, move |_| {
+            sources.read(Path::new(&directory))
+        });
+        read.await.unwrap_or_else(|error| {
+            tracing::warn!("no commands are known: {error}");
+            Templates::default()
+        })
     }
 
     /// What the connected backends advertise in a directory: what a native session there has told, or
@@ -248,8 +254,13 @@ impl Sessions {
             }
         }
         let directory = cell.directory.to_string();
-        let files = tokio::task::spawn_blocking(move || files_in(&directory, mentioned)).await;
-        let files = files.map_err(|error| StoreError::Database(error.to_string()))?;
+        let name = directory.clone();
+        let files = files::block(&name, Work::One, move |_| files_in(&directory, mentioned)).await;
+        // Without them the command still has its text.
+        let files = files.unwrap_or_else(|error| {
+            tracing::warn!("the files that a command mentions are left out: {error}");
+            Vec::new()
+        });
         let mut parts = vec![text(whole)];
         parts.extend(files);
         Ok(parts)

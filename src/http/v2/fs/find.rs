@@ -3,7 +3,7 @@
 use axum::Json;
 
 use super::Entries;
-use crate::files::{self, Names, Wanted};
+use crate::files::{self, Names, Wanted, Work};
 use crate::http::error::Problem;
 use crate::http::extract::Params;
 use crate::http::find::KINDS;
@@ -42,7 +42,7 @@ pub async fn find(Location(location): Location, params: Params) -> Result<Json<E
         wanted: params.word("type", KINDS)?.unwrap_or(Wanted::Both),
         limit: limit.min(LIMIT_MAX),
     };
-    let found = files::run(&location.directory, move |root, deadline| {
+    let found = files::run(&location.directory, Work::Search, move |root, deadline| {
         Ok(files::find(root, &names, deadline))
     });
     let data = found.await?;

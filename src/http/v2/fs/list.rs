@@ -3,7 +3,7 @@
 use axum::Json;
 
 use super::Entries;
-use crate::files;
+use crate::files::{self, Work};
 use crate::http::error::Problem;
 use crate::http::extract::Params;
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
@@ -29,7 +29,10 @@ use crate::opencode::file::FileSystemEntry;
 )]
 pub async fn list(Location(location): Location, params: Params) -> Result<Json<Entries>, Problem> {
     let path = params.text("path").unwrap_or_default().to_owned();
-    let nodes = files::run(&location.directory, move |root, _| root.list(&path)).await?;
+    let nodes = files::run(&location.directory, Work::One, move |root, _| {
+        root.list(&path)
+    })
+    .await?;
     let entry = |node: crate::opencode::file::FileNode| FileSystemEntry {
         path: node.path,
         r#type: node.r#type,

@@ -4,7 +4,7 @@ use axum::extract::RawPathParams;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
 
-use crate::files;
+use crate::files::{self, Work};
 use crate::http::error::{BadKind, Problem};
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
 use crate::http::v2::location::Location;
@@ -30,7 +30,10 @@ pub async fn read(Location(location): Location, path: RawPathParams) -> Result<R
     let path = path.iter().find(|(name, _)| *name == "path");
     let missing = || Problem::bad(BadKind::Params, "Missing key\n  at [\"path\"]");
     let path = path.map(|(_, path)| path.to_owned()).ok_or_else(missing)?;
-    let file = files::run(&location.directory, move |root, _| root.read(&path)).await?;
+    let file = files::run(&location.directory, Work::One, move |root, _| {
+        root.read(&path)
+    })
+    .await?;
     let mime = mime_guess::from_path(&file.path).first_or_octet_stream();
     let headers = [
         (CONTENT_TYPE, mime.essence_str()),
