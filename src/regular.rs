@@ -119,7 +119,12 @@ fn is_own(metadata: impl FnOnce() -> io::Result<Metadata>, or_else: impl Fn(&Own
         return false;
     }
     let identity = metadata().map(|metadata| identity(&metadata)).ok();
-    let is_it = |own: &Own| Some(own.identity) == identity || or_else(own);
+    // The number of one that was removed may be another file's by now.
+    let is_still_it = |own: &Own| {
+        let now = own.path.symlink_metadata().map(|m| self::identity(&m));
+        now.ok() == Some(own.identity)
+    };
+    let is_it = |own: &Own| or_else(own) || Some(own.identity) == identity && is_still_it(own);
     known.iter().any(is_it)
 }
 
@@ -277,16 +282,17 @@ mod tests {
         withhold(&folder.path().join("not there"));
         let error = read(&own.join("store"), Links::Follow, MAX).expect_err("own");
         assert!(matches!(error, Refused::Withheld), "{error}");
-        // Renamed, as under another mount, it is still the same.
-        let moved = folder.path().join("moved");
-        std::fs::rename(&own, &moved).expect("renamed");
-        assert!(is_withheld_path(&moved.join("store")));
-        assert!(is_withheld(&moved));
-        let store = moved.join("store");
+        assert!(is_withheld(&own) && is_withheld_path(&own.join("store")));
+        // By another name it is still the same, as it is under another mount.
+        let (store, link) = (own.join("store"), folder.path().join("link"));
         withhold(&store);
-        std::fs::hard_link(&store, folder.path().join("link")).expect("a link");
-        let file = File::open(folder.path().join("link")).expect("a file");
+        std::fs::hard_link(&store, &link).expect("a link");
+        let file = File::open(&link).expect("a file");
         assert!(matches!(check(&file), Err(Refused::Withheld)));
+        assert!(is_withheld(&link));
+        // Removed, its number is free for somebody else's file.
+        std::fs::remove_file(&store).expect("removed");
+        assert!(check(&file).is_ok() && !is_withheld(&link));
         assert!(!is_withheld_path(folder.path()));
         for path in ["/dev/shm/x", "/proc", "/sys/kernel"] {
             assert!(is_withheld_path(Path::new(path)), "{path}");

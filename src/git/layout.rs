@@ -31,7 +31,7 @@ const LARGE: [&str; 2] = ["index", "packed-refs"];
 /// A file that holds nothing but a path, in bytes.
 const PATH_FILE_MAX_BYTES: u64 = 8 * 1024;
 /// How long looking may take.
-const TIME: Duration = Duration::from_secs(5);
+const TIME: Duration = super::TIMEOUT;
 /// Those that look in one directory at the same time.
 const AT_ONCE: usize = 4;
 /// Their threads in one directory, those that hang included.

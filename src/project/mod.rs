@@ -336,7 +336,13 @@ fn is_unborn(stderr: &str) -> bool {
 /// The root of the main worktree of the repository that a worktree belongs to.
 async fn main_worktree(root: &Path) -> String {
     let common = Git::new(root, "rev-parse").args(["--path-format=absolute", "--git-common-dir"]);
-    let common = common.text().await.unwrap_or_default();
+    let common = common.text().await.unwrap_or_else(|error| {
+        tracing::warn!(
+            "the main worktree of {} is not known: {error}",
+            root.display()
+        );
+        String::new()
+    });
     match common.trim_end_matches('\n').strip_suffix("/.git") {
         Some(main) if !main.is_empty() => main.to_owned(),
         // A bare repository, or a git that does not know: this worktree stands for itself.
