@@ -9,6 +9,7 @@ mod many;
 mod pending;
 mod random;
 mod store_fails;
+mod supply;
 mod support;
 mod switch;
 mod worker;
