@@ -18,6 +18,7 @@ pub mod process_group;
 pub mod project;
 pub mod registry;
 pub mod regular;
+pub mod repair;
 pub mod secret;
 pub mod session;
 pub mod shell;

@@ -34,6 +34,7 @@ pub use inbox::{INBOX_MAX_BYTES, Inbound, Inbox};
 pub use lines::LINE_MAX_BYTES;
 pub use outbox::{OUTBOX_MAX_BYTES, WRITE_STALL_MAX};
 
+use crate::repair;
 use inbox::{RawReply, Waiting};
 use outbox::{Lines, NotAccepted, Outbox, WriteError, outbox, write_lines};
 use routes::{Pending, Routes};
@@ -280,11 +281,13 @@ impl Connection {
         if tracing::enabled!(target: "baton::acp", tracing::Level::TRACE) {
             tracing::trace!(target: "baton::acp", "<- {}", String::from_utf8_lossy(line));
         }
-        let envelope = match serde_json::from_slice::<Envelope<'_>>(line) {
+        // Many agents cut text in the middle of a character; the rest of the line is as good as any.
+        let line = repair::json(line);
+        let envelope = match serde_json::from_slice::<Envelope<'_>>(&line) {
             Ok(envelope) => envelope,
             Err(error) => {
                 // Some agents print banners on stdout.
-                let line = String::from_utf8_lossy(line);
+                let line = String::from_utf8_lossy(&line);
                 tracing::debug!(target: "baton::acp", "ignored a line that is no message ({error}): {line:.200}");
                 return;
             }

@@ -18,6 +18,7 @@ use super::state::Shared;
 use crate::opencode::event::Source;
 use crate::opencode::id::InvalidId;
 use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
+use crate::repair;
 use crate::session::Caller;
 
 /// The longest `x-client-id`, in bytes.
@@ -72,7 +73,8 @@ impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
         }
         check_content_type(content_type.as_deref(), MERGE)?;
         state.bodies.check(&read.bytes)?;
-        let value = serde_json::from_slice(&read.bytes).map_err(|error| {
+        // Half a character in a text, which JavaScript can send, is taken as OpenCode takes it.
+        let value = serde_json::from_slice(&repair::json(&read.bytes)).map_err(|error| {
             Problem::bad(
                 BadKind::Body,
                 format!("The body is not valid JSON: {error}"),

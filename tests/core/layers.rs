@@ -13,7 +13,7 @@ const CRATE: [&[&str]; 6] = [
         "event",
     ],
     &["git", "process_group", "opencode"],
-    &["environment", "lanes", "regular", "secret"],
+    &["environment", "lanes", "regular", "repair", "secret"],
 ];
 
 /// The same for the parts of `session`. What is none of them is a name of the facade itself, which only `api` may
