@@ -39,7 +39,7 @@ const OWN_FOLDERS: [&str; 3] = ["snapshot", "view", SCRATCH_DIR];
 /// Where backends are probed, in the data directory.
 const SCRATCH_DIR: &str = "scratch";
 /// Time that open requests get to end when the server stops.
-const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
+const DRAIN_AT_MOST: Duration = Duration::from_secs(1);
 
 /// Why a server did not start, as a sentence for the user.
 #[derive(Debug, thiserror::Error)]
@@ -194,21 +194,22 @@ impl App {
         for task in background {
             task.abort();
         }
-        let sessions = Arc::clone(&self.parts.sessions);
+        let parts = self.parts;
         let orderly = async {
-            sessions.shut_down().await;
-            if tokio::time::timeout(DRAIN_AT_MOST, &mut server)
-                .await
-                .is_err()
-            {
+            // They need no time while others end their turns.
+            parts.pool.close();
+            parts.sessions.shut_down().await;
+            let drained = tokio::time::timeout(DRAIN_AT_MOST, &mut server);
+            let (drained, ()) = tokio::join!(drained, parts.pool.shut_down());
+            if drained.is_err() {
                 tracing::warn!("requests that are still open are cut off");
                 server.abort();
             }
-            self.parts.close().await;
+            parts.close().await;
         };
         tokio::select! {
             () = orderly => {}
-            // What is left then is found by the next start.
+            // What is left then is ended by its supervisor.
             () = signals.next() => tracing::warn!("stopping at once"),
         }
         Ok(())
@@ -309,7 +310,6 @@ impl Parts {
     }
 
     async fn close(self) {
-        self.pool.shut_down().await;
         // Backends that are being probed right now are in no pool.
         if let Err(error) = end_recorded(self.store.as_ref()).await {
             tracing::warn!("agents that are being probed may be left behind: {error}");

@@ -24,4 +24,5 @@ pub mod session;
 pub mod shell;
 pub mod snapshot;
 pub mod store;
+pub mod supervise;
 pub mod vcs;

@@ -13,6 +13,7 @@ use baton::config::{BackendArgs, BackendSettings, Places, ServeArgs, Settings};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
+use baton::supervise;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -60,6 +61,14 @@ struct AgentsArgs {
 }
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == supervise::SUBCOMMAND)
+    {
+        // Not a word of its arguments is Baton's own.
+        return supervise::run(arguments);
+    }
     // Before anything else: this may start the program anew.
     let given = match private::take_passwords() {
         Ok(given) => given,
@@ -67,6 +76,7 @@ fn main() -> ExitCode {
     };
     secret::learn_environment();
     secret::learn(given.flag.iter().chain(&given.environment).cloned());
+    supervise::enable();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),

@@ -2,7 +2,7 @@
 //!
 //! [`spec`] says how an agent is started and what must be known about it beforehand, [`vendors`] whose keys are whose;
 //! [`process`]
-//! starts and ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
+//! starts one, [`ending`] ends it; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
 //! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes;
 //! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
 //! in a test's process. Nothing here knows sessions of Baton, only native sessions of agents.
@@ -10,6 +10,7 @@
 pub mod client;
 pub mod commands;
 pub mod connection;
+pub mod ending;
 pub mod mock;
 pub mod options;
 pub mod pool;

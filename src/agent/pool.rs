@@ -18,6 +18,9 @@ use super::process::{AgentProcess, Processes, Starter};
 use super::spec::Launch;
 use crate::process_group::Ledger;
 
+/// Whoever stops a server may kill it when it takes its time; so this is all that its agents get to end by themselves.
+const END_ALL_WITHIN: Duration = Duration::from_millis(800);
+
 /// What the pool may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
@@ -128,6 +131,12 @@ impl Agent {
     pub fn request_end(&self) {
         self.connection.close();
         self.process.request_end();
+    }
+
+    /// The same for an agent that does not do what it is told, and gets no time to.
+    pub fn request_end_now(&self) {
+        self.connection.close();
+        self.process.request_end_now();
     }
 
     /// Ends it and waits until it and its children are gone.
@@ -329,7 +338,7 @@ impl Pool {
         }
     }
 
-    /// Ends an agent that misbehaves; sessions that used it start another.
+    /// Ends an agent that misbehaves, at once; sessions that used it start another.
     pub async fn discard(&self, agent: &Arc<Agent>) {
         {
             let mut slots = self.slots();
@@ -340,7 +349,8 @@ impl Pool {
                 slots.remove(&agent.launch);
             }
         }
-        agent.end().await;
+        agent.request_end_now();
+        agent.process.exited().await;
     }
 
     /// Ends processes that nobody has used for the idle time; runs until it is dropped.
@@ -397,21 +407,40 @@ impl Pool {
             .collect()
     }
 
-    /// Ends every process and waits until all are gone. No further one can be started.
+    /// From now on no further process is started, and those that are not at work, or gone, begin to end.
+    pub fn close(&self) {
+        self.shut_down.store(true, Ordering::Release);
+        let deadline = Instant::now() + END_ALL_WITHIN;
+        for slot in self.slots().values() {
+            if let Some(Ok(agent)) = &*slot.state.borrow()
+                && (agent.idle_since().is_some() || agent.connection.is_closed())
+            {
+                agent.connection.close();
+                agent.process.request_end_by(deadline);
+            }
+        }
+    }
+
+    /// Ends every process, soon, and waits until all are gone. No further one can be started.
     pub async fn shut_down(&self) {
         self.shut_down.store(true, Ordering::Release);
+        let deadline = Instant::now() + END_ALL_WITHIN;
         let states: Vec<_> = self
             .slots()
             .values()
             .map(|slot| slot.state.clone())
             .collect();
         let ends = states.into_iter().map(|mut state| async move {
-            let agent = match state.wait_for(Option::is_some).await {
-                Ok(started) => started.clone(),
-                Err(_) => None,
+            // One that is still starting at the deadline is found in the record of running processes.
+            let started = tokio::time::timeout_at(deadline, state.wait_for(Option::is_some)).await;
+            let agent = match started {
+                Ok(Ok(started)) => started.clone(),
+                _ => None,
             };
             if let Some(Ok(agent)) = agent {
-                agent.end().await;
+                agent.connection.close();
+                agent.process.request_end_by(deadline);
+                agent.process.exited().await;
                 agent.process.note_end(self.ledger.as_ref());
             }
         });

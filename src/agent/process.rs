@@ -7,15 +7,16 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
-use tokio::process::ChildStderr;
-use tokio::sync::{Notify, watch};
+use tokio::process::{ChildStderr, Command};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::ending::{Ending, Running};
 use super::spec::{AgentSpec, Launch};
-use crate::process_group::{Ledger, signal_group, start_time_s};
+use crate::process_group::{Ledger, start_time_s};
 use crate::secret;
+use crate::supervise::{self, Ends};
 
 /// The end of an agent's stderr is kept for error messages; this many bytes of it.
 pub const STDERR_TAIL_BYTES: usize = 16 * 1024;
@@ -56,13 +57,16 @@ impl StderrTail {
 /// A running process. Its pipes are taken by the connection; this handle ends it.
 #[derive(Debug)]
 pub struct AgentProcess {
-    /// Process id, which is also its group's id; `None` for an agent in this process.
+    /// Process id of its supervisor, which is also its group's id; `None` for an agent in this process.
     pub pid: Option<u32>,
     /// When it was started, in seconds since the Unix epoch, as the system says.
     pub started_at_s: u64,
     /// What it said on stderr.
     pub stderr: StderrTail,
-    stop: Arc<Notify>,
+    /// How long each way of ending it may take, unless it is in a hurry.
+    grace: Duration,
+    /// Dropped, it means an end at once.
+    stop: watch::Sender<Option<Ending>>,
     exit: watch::Receiver<Option<String>>,
 }
 
@@ -118,14 +122,16 @@ impl Starter for Processes {
 pub struct InMemory {
     /// What the agent says on stderr goes here.
     pub stderr: StderrTail,
-    stop: Arc<Notify>,
+    stop: watch::Receiver<Option<Ending>>,
     exit: watch::Sender<Option<String>>,
 }
 
 impl InMemory {
     /// Waits until the agent is to end.
     pub async fn stopped(&self) {
-        self.stop.notified().await;
+        let mut stop = self.stop.clone();
+        // An error means that nobody holds its handle any more.
+        let _dropped = stop.wait_for(Option::is_some).await;
     }
 
     /// The agent has ended in this way. Dropping this says the same without a way.
@@ -147,46 +153,46 @@ pub fn spawn(
         .command
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
-    let mut command = CommandWrap::with_new(program, |command| {
-        command
-            .args(arguments)
-            .current_dir(cwd)
-            .env_clear()
-            .envs(launch.environment.variables())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-    });
-    let mut child = command
-        .wrap(ProcessGroup::leader())
-        .wrap(KillOnDrop)
+    let environment = launch.environment.variables();
+    let start = supervise::start(
+        program.as_ref(),
+        arguments.iter().map(Into::into),
+        Ends::Everything,
+        &environment,
+        cwd,
+    )?;
+    let mut child = Command::new(&start.program)
+        .args(&start.arguments)
+        .current_dir(cwd)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()?;
-    let (stdin, stdout, stderr) = (
-        child.stdin().take(),
-        child.stdout().take(),
-        child.stderr().take(),
-    );
+    let leash = start.leash();
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let pid = child.id();
     let (Some(pid), Some(stdin), Some(stdout), Some(stderr)) = (pid, stdin, stdout, stderr) else {
         return Err(io::Error::other("the process has no pid or no pipes"));
     };
     let tail = StderrTail::default();
     tokio::spawn(drain_stderr(stderr, tail.clone()));
-    let stop = Arc::new(Notify::new());
+    let (stop, stopped) = watch::channel(None);
     let (exit_sender, exit) = watch::channel(None);
-    tokio::spawn(supervise(
-        child,
-        pid,
-        Arc::clone(&stop),
-        exit_sender,
-        end_grace,
-    ));
+    let running = Running::new(child, pid, leash);
+    tokio::spawn(async move {
+        let status = running.until_end(stopped).await;
+        exit_sender.send_replace(Some(status));
+    });
     let started_at_s = start_time_s(pid).unwrap_or(0);
     Ok((
         AgentProcess {
             pid: Some(pid),
             started_at_s,
             stderr: tail,
+            grace: end_grace,
             stop,
             exit,
         },
@@ -200,18 +206,20 @@ pub fn spawn(
 impl AgentProcess {
     /// The handle of an agent that runs in this process, and the agent's end of it.
     pub fn in_memory() -> (Self, InMemory) {
-        let (stop, stderr) = (Arc::new(Notify::new()), StderrTail::default());
+        let stderr = StderrTail::default();
+        let (stop, stopped) = watch::channel(None);
         let (exit_sender, exit) = watch::channel(None);
         let process = Self {
             pid: None,
             started_at_s: 0,
             stderr: stderr.clone(),
-            stop: Arc::clone(&stop),
+            grace: Duration::ZERO,
+            stop,
             exit,
         };
         let agent = InMemory {
             stderr,
-            stop,
+            stop: stopped,
             exit: exit_sender,
         };
         (process, agent)
@@ -231,16 +239,33 @@ impl AgentProcess {
         }
     }
 
-    /// Ends the process and its children, and waits until they are gone: first it is left to notice
-    /// that its stdin was closed, then SIGTERM, then SIGKILL to the whole group.
+    /// Ends the process and everything it started, and waits until they are gone: first it is left to notice
+    /// that its stdin was closed, then SIGTERM, then SIGKILL.
     pub async fn end(&self) {
-        self.stop.notify_one();
+        self.request_end();
         self.exited().await;
     }
 
     /// Asks for the same without waiting.
     pub fn request_end(&self) {
-        self.stop.notify_one();
+        self.end_as(Ending::patient(self.grace));
+    }
+
+    /// Asks for the end of a process that does not do what it is told: SIGTERM now, then SIGKILL.
+    pub fn request_end_now(&self) {
+        self.end_as(Ending::stern(self.grace));
+    }
+
+    /// Asks for an end that is over at this time.
+    pub fn request_end_by(&self, deadline: Instant) {
+        self.end_as(Ending::by(deadline).or_sooner(Ending::patient(self.grace)));
+    }
+
+    /// Of several endings, what comes first counts.
+    fn end_as(&self, ending: Ending) {
+        self.stop.send_modify(|asked| {
+            *asked = Some(asked.map_or(ending, |asked| asked.or_sooner(ending)));
+        });
     }
 
     /// Waits until the process is gone, and says how it ended.
@@ -261,41 +286,5 @@ async fn drain_stderr(stderr: ChildStderr, tail: StderrTail) {
             break;
         }
         tail.push(&buffer[..read]);
-    }
-}
-
-async fn supervise(
-    mut child: Box<dyn ChildWrapper>,
-    pid: u32,
-    stop: Arc<Notify>,
-    exit: watch::Sender<Option<String>>,
-    grace: Duration,
-) {
-    // The leader alone is awaited here; its group is ended below in any case.
-    let leader = async {
-        tokio::select! {
-            status = wait_leader(child.as_mut()) => return status,
-            () = stop.notified() => {}
-        }
-        for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGKILL)] {
-            if let Some(signal) = signal {
-                signal_group(pid, signal);
-            }
-            if let Ok(status) = tokio::time::timeout(grace, wait_leader(child.as_mut())).await {
-                return status;
-            }
-        }
-        wait_leader(child.as_mut()).await
-    };
-    let status = leader.await;
-    // Children that the leader left behind are still in its group.
-    signal_group(pid, Signal::SIGKILL);
-    exit.send_replace(Some(status));
-}
-
-async fn wait_leader(child: &mut dyn ChildWrapper) -> String {
-    match child.inner_mut().wait().await {
-        Ok(status) => status.to_string(),
-        Err(error) => format!("its exit status is unknown: {error}"),
     }
 }

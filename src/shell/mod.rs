@@ -3,6 +3,7 @@
 
 mod output;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::environment::Environment;
 use crate::process_group::{Ledger, signal_group, start_time_s};
+use crate::supervise::{self, Ends, Leash};
 
 pub use output::{Output, PREVIEW_BYTES};
 
@@ -142,16 +144,17 @@ impl Shell {
     fn start(&self, command: &str, directory: &Path) -> io::Result<Running> {
         // One pipe for both streams, so that lines come in the order in which they were written.
         let (reader, writer) = io::pipe()?;
-        let mut shell = Command::new(&self.program);
-        if self.is_login_shell() {
-            shell.arg("-l");
-        }
+        let environment = self.environment.variables();
+        let login = self.is_login_shell().then_some("-l");
+        let arguments = login.into_iter().chain(["-c", command]).map(OsString::from);
+        let program = self.program.as_os_str();
+        let start = supervise::start(program, arguments, Ends::Group, &environment, directory)?;
+        let mut shell = Command::new(&start.program);
         shell
-            .arg("-c")
-            .arg(command)
+            .args(&start.arguments)
             .current_dir(directory)
             .env_clear()
-            .envs(self.environment.variables())
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
@@ -171,6 +174,7 @@ impl Shell {
         Ok(Running {
             child,
             group,
+            _leash: start.leash(),
             pipe: Some(pipe),
         })
     }
@@ -198,6 +202,8 @@ impl Drop for Group {
 struct Running {
     child: Child,
     group: Group,
+    /// What ends the command when Baton is killed.
+    _leash: Leash,
     /// Until its end was read.
     pipe: Option<pipe::Receiver>,
 }

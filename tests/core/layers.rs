@@ -12,7 +12,7 @@ const CRATE: [&[&str]; 6] = [
         "agent", "registry", "command", "shell", "snapshot", "project", "files", "vcs", "store",
         "event",
     ],
-    &["git", "process_group", "opencode"],
+    &["git", "process_group", "supervise", "opencode"],
     &["environment", "lanes", "regular", "repair", "secret"],
 ];
 

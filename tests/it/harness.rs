@@ -129,7 +129,7 @@ impl Server {
     pub async fn stop(mut self) {
         self.terminate().await;
         assert_eq!(
-            self.processes(),
+            self.everything(),
             Vec::<u32>::new(),
             "processes are left after the shutdown"
         );
@@ -150,8 +150,20 @@ impl Server {
         assert!(status.success(), "{status}");
     }
 
-    /// Every process that was started by this server and is still there, without the server itself.
+    /// Every process that was started by this server and is still there, without the server itself, and without those
+    /// that only supervise others.
     pub fn processes(&self) -> Vec<u32> {
+        let supervises = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|b| *b == 0).nth(1) == Some(b"supervise")
+        };
+        let mut pids = self.everything();
+        pids.retain(|pid| !supervises(pid));
+        pids
+    }
+
+    /// The same with those.
+    pub fn everything(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.mark);
         let own = self.child.id();
         let marked = |pid: &u32| {

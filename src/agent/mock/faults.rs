@@ -3,8 +3,13 @@
 //! Each value imitates something that a real agent was seen doing, or a failure that every
 //! subprocess can have. The doc comments are the `--help` text.
 
+use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::thread::{park, sleep};
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::wire;
@@ -73,6 +78,16 @@ pub enum Fault {
     /// Starts a `sleep 600` in its own process group and leaves it behind; the prompt `child`
     /// answers with its process id.
     LeavesChild,
+    /// The same with a process group of its own.
+    LeavesDetachedChild,
+    /// From a prompt `slow` on nothing more is read from stdin.
+    StopsReading,
+    /// From a prompt `slow` on a line is read every two seconds.
+    ReadsSlowly,
+    /// At a prompt `slow` stdin is closed; the process goes on when `ignores-eof` is there, too.
+    ClosesStdin,
+    /// At a prompt `slow` the process stops itself, as with SIGSTOP.
+    StopsItself,
     /// Writes more to stderr at its start than a pipe holds, and a line for each message.
     StderrNoise,
     /// `session/new` needs an `authenticate` first: -32000.
@@ -90,6 +105,11 @@ pub enum Fault {
     /// A greeting comes with the first prompt of each new session, as if it were part of the answer.
     Greets,
 }
+
+/// How long `reads-slowly` waits before each line.
+const SLOW_READ: Duration = Duration::from_secs(2);
+/// How long `stops-itself` waits, so that the answer has begun.
+const STOPS_AFTER: Duration = Duration::from_millis(300);
 
 /// Lines that `stderr-noise` writes at the start. With about 70 bytes each they are more than the
 /// 64 KiB that a pipe holds, so an agent whose stderr nobody reads gets stuck.
@@ -113,9 +133,14 @@ pub(super) fn at_start(faults: &[Fault]) -> std::io::Result<Option<u32>> {
             ));
         }
     }
-    if faults.contains(&Fault::LeavesChild) {
+    let is_detached = faults.contains(&Fault::LeavesDetachedChild);
+    if is_detached || faults.contains(&Fault::LeavesChild) {
         // With no pipe of ours open in the child, only its process group leads to it.
-        let child = Command::new("sleep")
+        let mut command = Command::new("sleep");
+        if is_detached {
+            command.process_group(0);
+        }
+        let child = command
             .arg(CHILD_SLEEP_SECONDS)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -124,4 +149,31 @@ pub(super) fn at_start(faults: &[Fault]) -> std::io::Result<Option<u32>> {
         return Ok(Some(child.id()));
     }
     Ok(None)
+}
+
+/// Whether a line is a prompt `slow`, at which some faults begin.
+pub(super) fn is_slow_prompt(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    line.contains("\"session/prompt\"") && line.contains("\"slow ")
+}
+
+/// Brings about the faults that begin with a prompt `slow`, in the thread that reads stdin, before its next line.
+pub(super) fn before_next_line(faults: &[Fault]) {
+    for fault in faults {
+        match fault {
+            Fault::StopsReading => loop {
+                park();
+            },
+            Fault::ReadsSlowly => sleep(SLOW_READ),
+            Fault::ClosesStdin => {
+                // What is read from now on is the end.
+                let _or_not = File::open("/dev/null").map(nix::unistd::dup2_stdin);
+            }
+            Fault::StopsItself => {
+                sleep(STOPS_AFTER);
+                let _or_not = raise(Signal::SIGSTOP);
+            }
+            _ => {}
+        }
+    }
 }

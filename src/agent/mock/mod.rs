@@ -117,10 +117,11 @@ pub struct MockArgs {
 /// be brought about.
 pub async fn run(args: MockArgs) -> io::Result<()> {
     let child = faults::at_start(&args.fault)?;
+    let faults = args.fault.clone();
     let (out, queue) = Outgoing::new();
     let agent = Arc::new(Agent::new(args, out, child)?);
     wire::start_writer(queue, agent.has(Fault::Noise));
-    let mut lines = wire::start_reader();
+    let mut lines = wire::start_reader(faults);
     while let Some(line) = lines.recv().await {
         agent.receive(line).await;
     }

@@ -8,6 +8,8 @@ use std::io::{self, BufRead, BufWriter, Write};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use super::faults::{self, Fault};
+
 /// Messages that may wait for stdout before the sender waits too.
 const OUTGOING_QUEUE_MESSAGES: usize = 256;
 
@@ -179,14 +181,19 @@ pub(super) enum Line {
 }
 
 /// Starts the thread that owns stdin. The receiver ends with stdin.
-pub(super) fn start_reader() -> mpsc::Receiver<Line> {
+pub(super) fn start_reader(faults: Vec<Fault>) -> mpsc::Receiver<Line> {
     let (sender, receiver) = mpsc::channel(INCOMING_QUEUE_LINES);
     std::thread::spawn(move || {
         let mut input = io::stdin().lock();
+        let mut misbehaves = false;
         // A read error on stdin is as final as its end.
         while let Ok(Some(line)) = read_line(&mut input, MAX_LINE_BYTES) {
+            misbehaves |= matches!(&line, Line::Complete(line) if faults::is_slow_prompt(line));
             if sender.blocking_send(line).is_err() {
                 return;
+            }
+            if misbehaves {
+                faults::before_next_line(&faults);
             }
         }
     });

@@ -156,9 +156,7 @@ impl Worker {
     async fn let_go(&self, live: Live, outcome: &Outcome) {
         match outcome.ended {
             Ended::Replied(_) => live.close(self.tools.settings.timeouts.switch).await,
-            Ended::CancelIgnored if live.agent.working() == 0 => {
-                self.tools.pool.discard(&live.agent).await;
-            }
+            Ended::CancelIgnored => self.end_deaf(&live).await,
             _ => {}
         }
     }

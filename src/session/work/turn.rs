@@ -26,7 +26,7 @@ const FLUSH: Duration = Duration::from_millis(250);
 
 /// A server that stops waits no longer than this for an answer to its cancel: what started it may kill it
 /// when it takes its time, and then its agents would be left behind.
-const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(2);
+const SHUT_DOWN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A process that was ended between two turns may take a prompt into its pipe before that shows. One that
 /// is gone so soon after a prompt, without a word, is taken for such a process, and the prompt is given to
@@ -157,13 +157,7 @@ impl Worker {
         match outcome.ended {
             Ended::Replied(_) => drop(self.lives.insert(provider, live)),
             Ended::AgentGone | Ended::Flooded => {}
-            Ended::CancelIgnored if live.agent.working() > 0 => {
-                tracing::warn!(
-                    backend = provider,
-                    "the agent ignored a cancel; its native session is left alone"
-                );
-            }
-            Ended::CancelIgnored => self.tools.pool.discard(&live.agent).await,
+            Ended::CancelIgnored => self.end_deaf(&live).await,
         }
     }
 
@@ -313,6 +307,21 @@ impl Worker {
             // An agent that is gone ends the loop by itself.
             let _gone = live.agent.connection.notify("session/cancel", params).await;
         }
+    }
+
+    /// Ends an agent that has ignored a cancel. It cannot be told any other way that what it does is not wanted, and it may
+    /// be changing files; sessions that share the process go on with another one.
+    pub(super) async fn end_deaf(&self, live: &Live) {
+        if self.tools.office.stopping.is_cancelled() {
+            // All agents are about to be ended, and sooner than here.
+            return;
+        }
+        tracing::warn!(
+            backend = live.agent.launch.backend,
+            at_work = live.agent.working(),
+            "the agent has ignored a cancel and is ended"
+        );
+        self.tools.pool.discard(&live.agent).await;
     }
 
     /// How long an agent may take to answer a cancel.
