@@ -15,6 +15,7 @@ pub mod mock;
 pub mod options;
 pub mod pool;
 pub mod process;
+mod running;
 pub mod scripted;
 pub mod spec;
 pub mod vendors;

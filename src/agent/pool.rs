@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Timeouts;
-use super::client::{self, AgentInfo};
-use super::connection::{CallError, Connection};
-use super::process::{AgentProcess, Processes, Starter};
+use super::client;
+use super::connection::Connection;
+use super::process::{Processes, Starter};
 use super::spec::Launch;
 use crate::process_group::Ledger;
+
+pub use super::running::{Agent, Lease, Working, last_words, quoted};
 
 /// Whoever stops a server may kill it when it takes its time; so this is all that its agents get to end by themselves.
 const END_ALL_WITHIN: Duration = Duration::from_millis(800);
@@ -59,114 +61,6 @@ pub enum StartError {
     /// Baton is shutting down.
     #[error("Baton is shutting down")]
     ShutDown,
-}
-
-/// An agent's stderr as the end of an error message.
-pub fn quoted(stderr: &str) -> String {
-    if stderr.is_empty() {
-        String::new()
-    } else {
-        format!(" (its stderr ends with: {stderr})")
-    }
-}
-
-/// What a call failed of, with what the process has left behind. It has been ended before.
-pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
-    let said = quoted(&process.stderr.quote());
-    match error {
-        CallError::Closed => format!("{error}: {}{said}", process.exited().await),
-        _ => format!("{error}{said}"),
-    }
-}
-
-/// A running agent.
-#[derive(Debug)]
-pub struct Agent {
-    /// What it was started from.
-    pub launch: Launch,
-    /// The way to talk to it.
-    pub connection: Arc<Connection>,
-    /// What it says about itself.
-    pub info: AgentInfo,
-    /// Its process.
-    pub process: AgentProcess,
-    working: AtomicUsize,
-    leases: AtomicUsize,
-    used: Mutex<Instant>,
-    serial: u64,
-}
-
-/// While it lives, the agent is at work and is not evicted.
-#[derive(Debug)]
-pub struct Working(Arc<Agent>);
-
-/// While it lives, a session has a native session in the agent.
-#[derive(Debug)]
-pub struct Lease(Arc<Agent>);
-
-impl Agent {
-    /// Marks the agent as being at work.
-    pub fn work(self: &Arc<Self>) -> Working {
-        self.working.fetch_add(1, Ordering::AcqRel);
-        Working(Arc::clone(self))
-    }
-
-    /// Marks the agent as holding a session.
-    pub fn lease(self: &Arc<Self>) -> Lease {
-        self.leases.fetch_add(1, Ordering::AcqRel);
-        Lease(Arc::clone(self))
-    }
-
-    /// How many sessions are at work with the agent.
-    pub fn working(&self) -> usize {
-        self.working.load(Ordering::Acquire)
-    }
-
-    fn idle_since(&self) -> Option<Instant> {
-        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.working.load(Ordering::Acquire) == 0).then_some(used)
-    }
-
-    /// Asks it to end: its stdin is closed, and signals follow when that does not help.
-    pub fn request_end(&self) {
-        self.connection.close();
-        self.process.request_end();
-    }
-
-    /// The same for an agent that does not do what it is told, and gets no time to.
-    pub fn request_end_now(&self) {
-        self.connection.close();
-        self.process.request_end_now();
-    }
-
-    /// Ends it and waits until it and its children are gone.
-    pub async fn end(&self) {
-        self.connection.close();
-        self.process.end().await;
-    }
-
-    /// How it ended, with what it wrote to stderr, for an error message.
-    pub async fn obituary(&self) -> String {
-        // The process may have closed only its stdout; ending it makes its status known.
-        self.end().await;
-        last_words(&self.process, &self.connection.gone()).await
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.working.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let was_last = self.0.leases.fetch_sub(1, Ordering::AcqRel) == 1;
-        if was_last && self.0.launch.ends_with_last_session {
-            self.0.request_end();
-        }
-    }
 }
 
 type Started = Option<Result<Arc<Agent>, StartError>>;
@@ -319,16 +213,13 @@ impl Pool {
         process.note_start(self.ledger.as_ref(), &launch.backend);
         let connection = Connection::open(pipes.stdin, pipes.stdout);
         match client::initialize(&connection, self.timeouts.start).await {
-            Ok(info) => Ok(Arc::new(Agent {
-                launch: launch.clone(),
+            Ok(info) => Ok(Arc::new(Agent::new(
+                launch.clone(),
                 connection,
                 info,
                 process,
-                working: AtomicUsize::new(0),
-                leases: AtomicUsize::new(0),
-                used: Mutex::new(Instant::now()),
                 serial,
-            })),
+            ))),
             Err(error) => {
                 drop(connection);
                 process.end().await;

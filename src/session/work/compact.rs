@@ -44,13 +44,7 @@ impl Worker {
         if shown.await.is_err() {
             return;
         }
-        let stopping = self.tools.office.stopping.clone();
-        let prepared = tokio::select! {
-            biased;
-            () = queued.abort.cancelled() => Err(Stop::User.error()),
-            () = stopping.cancelled() => Err(Stop::ShutDown.error()),
-            prepared = self.prepare_summary(queued) => prepared,
-        };
+        let prepared = self.prepare_summary_unless_stopped(queued).await;
         let Some(answer) = self.begin(queued, 0.0, None).await else {
             return;
         };
@@ -63,6 +57,19 @@ impl Worker {
                 self.finish_compaction(queued, &answer, Verdict::failed(error), None)
                     .await;
             }
+        }
+    }
+
+    async fn prepare_summary_unless_stopped(
+        &mut self,
+        queued: &Queued,
+    ) -> Result<(Live, Vec<Value>), MessageError> {
+        let stopping = self.tools.office.stopping.clone();
+        tokio::select! {
+            biased;
+            () = queued.abort.cancelled() => Err(Stop::User.error()),
+            () = stopping.cancelled() => Err(Stop::ShutDown.error()),
+            prepared = self.prepare_summary(queued) => prepared,
         }
     }
 
@@ -101,11 +108,14 @@ impl Worker {
         answer: &LiveAnswer,
     ) {
         let mut outcome = self.give(queued, &mut live, blocks, answer).await;
-        if outcome.dead_on_arrival
-            && let Ok((next, blocks)) = self.prepare_summary(queued).await
-        {
-            live = next;
-            outcome = self.give(queued, &mut live, blocks, answer).await;
+        if outcome.dead_on_arrival {
+            match self.prepare_summary_unless_stopped(queued).await {
+                Ok((next, blocks)) => {
+                    live = next;
+                    outcome = self.give(queued, &mut live, blocks, answer).await;
+                }
+                Err(_) => outcome.stop = self.stop_of(queued),
+            }
         }
         self.cancel_asks().await;
         let provider = &queued.target.selection.provider_id;
@@ -155,7 +165,7 @@ impl Worker {
     /// The native session of a summary is needed no more.
     async fn let_go(&self, live: Live, outcome: &Outcome) {
         match outcome.ended {
-            Ended::Replied(_) => live.close(self.tools.settings.timeouts.switch).await,
+            Ended::Replied(_) => self.close_native(live),
             Ended::CancelIgnored => self.end_deaf(&live).await,
             _ => {}
         }

@@ -17,6 +17,7 @@ mod aside;
 mod asked;
 mod bind;
 mod compact;
+mod drive;
 mod handover;
 mod outcome;
 mod shell;
@@ -145,7 +146,7 @@ impl Worker {
                 Some(Task::Switch(target)) => self.switch(target).await,
                 None => match self.idle().await {
                     Idle::LookAgain => {}
-                    Idle::Leave => return self.close().await,
+                    Idle::Leave => return self.close(),
                 },
             }
         }
@@ -197,12 +198,12 @@ impl Worker {
     }
 
     /// Lets go of the agents. They are told when the session is gone for good.
-    async fn close(self) {
+    fn close(mut self) {
         if !self.cell.committed().runtime().is_deleted() {
             return;
         }
-        for live in self.lives.into_values() {
-            live.close(self.tools.settings.timeouts.switch).await;
+        for live in std::mem::take(&mut self.lives).into_values() {
+            self.close_native(live);
         }
     }
 

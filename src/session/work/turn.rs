@@ -1,10 +1,9 @@
 //! One turn: a prompt, the agent's work on it, and its answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Worker;
 use super::aside::Aside;
@@ -13,25 +12,12 @@ use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
 use super::traces::{Pending, Traces};
 use crate::agent::commands;
-use crate::agent::connection::Inbound;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::answer::Answering;
 use crate::session::conversation::transcript;
 use crate::snapshot::Snapshot;
-
-/// Streamed text is written to the store at least this often.
-const FLUSH: Duration = Duration::from_millis(250);
-
-/// A server that stops waits no longer than this for an answer to its cancel: what started it may kill it
-/// when it takes its time, and then its agents would be left behind.
-const SHUT_DOWN_PATIENCE: Duration = Duration::from_millis(500);
-
-/// A process that was ended between two turns may take a prompt into its pipe before that shows. One that
-/// is gone so soon after a prompt, without a word, is taken for such a process, and the prompt is given to
-/// the next one, once.
-const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
 
 /// What an agent is told below what it has missed, where one of its own commands comes next.
 const TAKE_NOTE: &str = "\
@@ -62,13 +48,7 @@ impl Worker {
         let prepared = match self.failed_already(queued) {
             Some(error) => Err(error),
             None => {
-                let stopping = self.tools.office.stopping.clone();
-                let prepared = tokio::select! {
-                    biased;
-                    () = queued.abort.cancelled() => Err(Stop::User.error()),
-                    () = stopping.cancelled() => Err(Stop::ShutDown.error()),
-                    prepared = self.prepare(queued) => prepared,
-                };
+                let prepared = self.prepare_unless_stopped(queued).await;
                 if let Err(error) = &prepared
                     && !matches!(error, MessageError::MessageAbortedError { .. })
                 {
@@ -93,6 +73,32 @@ impl Worker {
         let failed = committed.runtime().failed.as_ref()?;
         let waited = failed.target == queued.target && queued.turn <= failed.last_seq;
         waited.then(|| failed.error.clone())
+    }
+
+    async fn prepare_unless_stopped(
+        &mut self,
+        queued: &Queued,
+    ) -> Result<(Live, Given, Transfer), MessageError> {
+        let stopping = self.tools.office.stopping.clone();
+        tokio::select! {
+            biased;
+            () = queued.abort.cancelled() => Err(Stop::User.error()),
+            () = stopping.cancelled() => Err(Stop::ShutDown.error()),
+            prepared = self.prepare(queued) => prepared,
+        }
+    }
+
+    /// Whether, and by whom, a turn is stopped.
+    pub(super) fn stop_of(&self, queued: &Queued) -> Option<Stop> {
+        match queued.abort.is_cancelled() {
+            true => Some(Stop::User),
+            false => self
+                .tools
+                .office
+                .stopping
+                .is_cancelled()
+                .then_some(Stop::ShutDown),
+        }
     }
 
     /// Makes the agent match the turn's snapshot, and puts together what it is given. Given up in the
@@ -136,11 +142,14 @@ impl Worker {
             return;
         };
         let mut outcome = self.hand(queued, &mut live, given, &answer).await;
-        if outcome.dead_on_arrival
-            && let Ok((next, given, _)) = self.prepare(queued).await
-        {
-            live = next;
-            outcome = self.hand(queued, &mut live, given, &answer).await;
+        if outcome.dead_on_arrival {
+            match self.prepare_unless_stopped(queued).await {
+                Ok((next, given, _)) => {
+                    live = next;
+                    outcome = self.hand(queued, &mut live, given, &answer).await;
+                }
+                Err(_) => outcome.stop = self.stop_of(queued),
+            }
         }
         self.cancel_asks().await;
         let provider = queued.target.selection.provider_id.clone();
@@ -183,31 +192,6 @@ impl Worker {
         }
         blocks.extend(given.prompt);
         self.give(queued, live, blocks, answer).await
-    }
-
-    /// Gives the agent a prompt, and reads until its end.
-    pub(super) async fn give(
-        &mut self,
-        queued: &Queued,
-        live: &mut Live,
-        blocks: Vec<Value>,
-        answer: &LiveAnswer,
-    ) -> Outcome {
-        let _working = live.agent.work();
-        let sent = Instant::now();
-        let agent = Arc::clone(&live.agent);
-        let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
-            Ok(()) => self.drive(live, queued, answer).await,
-            Err(_closed) => Outcome::new(Ended::AgentGone),
-        };
-        let gone = matches!(outcome.ended, Ended::AgentGone);
-        let early = sent.elapsed() < DEAD_ON_ARRIVAL;
-        outcome.dead_on_arrival = gone
-            && early
-            && outcome.stop.is_none()
-            && !outcome.asked
-            && !answer.lock().has_content();
-        outcome
     }
 
     /// Makes the answer's message; `None` when the session was deleted.
@@ -258,82 +242,8 @@ impl Worker {
         }
     }
 
-    /// Reads what the agent sends until its reply, its end, or the end of patience after a cancel.
-    async fn drive(&mut self, live: &mut Live, queued: &Queued, answer: &LiveAnswer) -> Outcome {
-        let stopping = self.tools.office.stopping.clone();
-        let mut flush = interval(FLUSH);
-        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut outcome = Outcome::new(Ended::AgentGone);
-        let mut patience = None;
-        loop {
-            let running = outcome.stop.is_none();
-            let stop = tokio::select! {
-                inbound = live.inbox.recv() => match inbound {
-                    Some(Inbound::Update(update)) => {
-                        self.said(live, queued, &update, answer).await;
-                        continue;
-                    }
-                    Some(Inbound::Request { id, method, params }) => {
-                        outcome.asked = true;
-                        self.asked(live, queued, id, &method, &params, answer).await;
-                        continue;
-                    }
-                    Some(Inbound::PromptReply(reply)) => {
-                        outcome.ended = Ended::Replied(reply);
-                        return outcome;
-                    }
-                    Some(Inbound::Overflowed { .. }) => {
-                        outcome.ended = Ended::Flooded;
-                        return outcome;
-                    }
-                    None => return outcome,
-                },
-                _ = flush.tick() => {
-                    self.store_growth(answer).await;
-                    self.store_aside(Aside::default()).await;
-                    continue;
-                }
-                () = queued.abort.cancelled(), if running => Stop::User,
-                () = stopping.cancelled(), if running => Stop::ShutDown,
-                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
-                    outcome.ended = Ended::CancelIgnored;
-                    return outcome;
-                }
-            };
-            outcome.stop = Some(stop);
-            patience = Some(Instant::now() + self.patience_with(stop));
-            self.cancel_asks().await;
-            let params = json!({ "sessionId": live.native_session });
-            // An agent that is gone ends the loop by itself.
-            let _gone = live.agent.connection.notify("session/cancel", params).await;
-        }
-    }
-
-    /// Ends an agent that has ignored a cancel. It cannot be told any other way that what it does is not wanted, and it may
-    /// be changing files; sessions that share the process go on with another one.
-    pub(super) async fn end_deaf(&self, live: &Live) {
-        if self.tools.office.stopping.is_cancelled() {
-            // All agents are about to be ended, and sooner than here.
-            return;
-        }
-        tracing::warn!(
-            backend = live.agent.launch.backend,
-            at_work = live.agent.working(),
-            "the agent has ignored a cancel and is ended"
-        );
-        self.tools.pool.discard(&live.agent).await;
-    }
-
-    /// How long an agent may take to answer a cancel.
-    fn patience_with(&self, stop: Stop) -> Duration {
-        let cancel = self.tools.settings.timeouts.cancel;
-        match stop {
-            Stop::User => cancel,
-            Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
-        }
-    }
-
-    async fn said(
+    /// Deals with an update that came in a turn.
+    pub(super) async fn said(
         &mut self,
         live: &mut Live,
         queued: &Queued,

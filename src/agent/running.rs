@@ -1,0 +1,141 @@
+//! An agent that runs and was shaken hands with: who uses it, and how it is ended.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::client::AgentInfo;
+use super::connection::{CallError, Connection};
+use super::process::AgentProcess;
+use super::spec::Launch;
+
+/// An agent's stderr as the end of an error message.
+pub fn quoted(stderr: &str) -> String {
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(" (its stderr ends with: {stderr})")
+    }
+}
+
+/// What a call failed of, with what the process has left behind. It has been ended before.
+pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
+    let said = quoted(&process.stderr.quote());
+    match error {
+        CallError::Closed => format!("{error}: {}{said}", process.exited().await),
+        _ => format!("{error}{said}"),
+    }
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    /// What it was started from.
+    pub launch: Launch,
+    /// The way to talk to it.
+    pub connection: Arc<Connection>,
+    /// What it says about itself.
+    pub info: AgentInfo,
+    /// Its process.
+    pub process: AgentProcess,
+    working: AtomicUsize,
+    leases: AtomicUsize,
+    used: Mutex<Instant>,
+    /// Tells it from others with the same launch.
+    pub(super) serial: u64,
+}
+
+/// While it lives, the agent is at work and is not evicted.
+#[derive(Debug)]
+pub struct Working(Arc<Agent>);
+
+/// While it lives, a session has a native session in the agent.
+#[derive(Debug)]
+pub struct Lease(Arc<Agent>);
+
+impl Agent {
+    /// One that has shaken hands.
+    pub(super) fn new(
+        launch: Launch,
+        connection: Arc<Connection>,
+        info: AgentInfo,
+        process: AgentProcess,
+        serial: u64,
+    ) -> Self {
+        Self {
+            launch,
+            connection,
+            info,
+            process,
+            working: AtomicUsize::new(0),
+            leases: AtomicUsize::new(0),
+            used: Mutex::new(Instant::now()),
+            serial,
+        }
+    }
+
+    /// Marks the agent as being at work.
+    pub fn work(self: &Arc<Self>) -> Working {
+        self.working.fetch_add(1, Ordering::AcqRel);
+        Working(Arc::clone(self))
+    }
+
+    /// Marks the agent as holding a session.
+    pub fn lease(self: &Arc<Self>) -> Lease {
+        self.leases.fetch_add(1, Ordering::AcqRel);
+        Lease(Arc::clone(self))
+    }
+
+    /// How many sessions are at work with the agent.
+    pub fn working(&self) -> usize {
+        self.working.load(Ordering::Acquire)
+    }
+
+    /// Since when nobody is at work with it.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.working.load(Ordering::Acquire) == 0).then_some(used)
+    }
+
+    /// Asks it to end: its stdin is closed, and signals follow when that does not help.
+    pub fn request_end(&self) {
+        self.connection.close();
+        self.process.request_end();
+    }
+
+    /// The same for an agent that does not do what it is told, and gets no time to.
+    pub fn request_end_now(&self) {
+        self.connection.close();
+        self.process.request_end_now();
+    }
+
+    /// Ends it and waits until it and its children are gone.
+    pub async fn end(&self) {
+        self.connection.close();
+        self.process.end().await;
+    }
+
+    /// How it ended, with what it wrote to stderr, for an error message.
+    pub async fn obituary(&self) -> String {
+        // The process may have closed only its stdout; ending it makes its status known.
+        self.end().await;
+        last_words(&self.process, &self.connection.gone()).await
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.working.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let was_last = self.0.leases.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last && self.0.launch.ends_with_last_session {
+            self.0.request_end();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Giving an agent a prompt, and reading what it sends until its reply, its end, or the end of patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::Worker;
+use super::aside::Aside;
+use super::bind::Live;
+use super::outcome::{Ended, Outcome, Stop};
+use crate::agent::connection::Inbound;
+use crate::session::cell::{LiveAnswer, Queued};
+
+/// Streamed text is written to the store at least this often.
+const FLUSH: Duration = Duration::from_millis(250);
+
+/// A server that stops waits no longer than this for an answer to its cancel: what started it may kill it
+/// when it takes its time, and then its agents would be left behind.
+const SHUT_DOWN_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A process that was ended between two turns may take a prompt into its pipe before that shows. One that
+/// is gone so soon after a prompt, without a word, is taken for such a process, and the prompt is given to
+/// the next one, once.
+const DEAD_ON_ARRIVAL: Duration = Duration::from_millis(500);
+
+impl Worker {
+    /// Gives the agent a prompt, and reads until its end.
+    pub(super) async fn give(
+        &mut self,
+        queued: &Queued,
+        live: &mut Live,
+        blocks: Vec<Value>,
+        answer: &LiveAnswer,
+    ) -> Outcome {
+        let _working = live.agent.work();
+        let sent = Instant::now();
+        let agent = Arc::clone(&live.agent);
+        let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
+            Ok(()) => self.drive(live, queued, answer).await,
+            Err(_closed) => Outcome::new(Ended::AgentGone),
+        };
+        let gone = matches!(outcome.ended, Ended::AgentGone);
+        let early = sent.elapsed() < DEAD_ON_ARRIVAL;
+        outcome.dead_on_arrival = gone
+            && early
+            && outcome.stop.is_none()
+            && !outcome.asked
+            && !answer.lock().has_content();
+        outcome
+    }
+
+    /// Reads what the agent sends until its reply, its end, or the end of patience after a cancel.
+    async fn drive(&mut self, live: &mut Live, queued: &Queued, answer: &LiveAnswer) -> Outcome {
+        let (stopping, mut hurried) = (self.tools.office.stopping.clone(), false);
+        let mut flush = interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut outcome = Outcome::new(Ended::AgentGone);
+        let mut patience = None;
+        loop {
+            let running = outcome.stop.is_none();
+            // Also while the user's own cancel is waited for, which may take longer.
+            let may_hurry = !hurried;
+            let stop = tokio::select! {
+                inbound = live.inbox.recv() => match inbound {
+                    Some(Inbound::Update(update)) => {
+                        self.said(live, queued, &update, answer).await;
+                        continue;
+                    }
+                    Some(Inbound::Request { id, method, params }) => {
+                        outcome.asked = true;
+                        self.asked(live, queued, id, &method, &params, answer).await;
+                        continue;
+                    }
+                    Some(Inbound::PromptReply(reply)) => {
+                        outcome.ended = Ended::Replied(reply);
+                        return outcome;
+                    }
+                    Some(Inbound::Overflowed { .. }) => {
+                        outcome.ended = Ended::Flooded;
+                        return outcome;
+                    }
+                    None => return outcome,
+                },
+                _ = flush.tick() => {
+                    self.store_growth(answer).await;
+                    self.store_aside(Aside::default()).await;
+                    continue;
+                }
+                () = queued.abort.cancelled(), if running => Stop::User,
+                () = stopping.cancelled(), if may_hurry => Stop::ShutDown,
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    outcome.ended = Ended::CancelIgnored;
+                    return outcome;
+                }
+            };
+            hurried = stop == Stop::ShutDown;
+            let until = Instant::now() + self.patience_with(stop);
+            patience = Some(patience.map_or(until, |before: Instant| before.min(until)));
+            if outcome.stop.is_some() {
+                continue;
+            }
+            outcome.stop = Some(stop);
+            self.cancel_asks().await;
+            let params = json!({ "sessionId": live.native_session });
+            // An agent that is gone ends the loop by itself.
+            let _gone = live.agent.connection.notify("session/cancel", params).await;
+        }
+    }
+
+    /// Ends an agent that has ignored a cancel. It cannot be told any other way that what it does is not wanted, and it may
+    /// be changing files; sessions that share the process go on with another one.
+    pub(super) async fn end_deaf(&self, live: &Live) {
+        if self.tools.office.stopping.is_cancelled() {
+            // All agents are about to be ended, and sooner than here.
+            return;
+        }
+        tracing::warn!(
+            backend = live.agent.launch.backend,
+            at_work = live.agent.working(),
+            "the agent has ignored a cancel and is ended"
+        );
+        self.tools.pool.discard(&live.agent).await;
+    }
+
+    /// How long an agent may take to answer a cancel.
+    fn patience_with(&self, stop: Stop) -> Duration {
+        let cancel = self.tools.settings.timeouts.cancel;
+        match stop {
+            Stop::User => cancel,
+            Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
+        }
+    }
+
+    /// Tells an agent that a native session is needed no more. Nobody waits for its answer.
+    pub(super) fn close_native(&self, live: Live) {
+        let stopping = self.tools.office.stopping.clone();
+        let timeout = self.tools.settings.timeouts.switch;
+        self.tools.office.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = live.close(timeout) => {}
+            }
+        });
+    }
+}
