@@ -67,18 +67,27 @@ pub(super) struct Running {
     child: Child,
     pid: u32,
     leash: Leash,
+    /// From then on its number may be somebody else's.
+    has_ended: bool,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        if !self.has_ended {
+            self.kill();
+        }
     }
 }
 
 impl Running {
     /// The leader of a process group.
     pub(super) fn new(child: Child, pid: u32, leash: Leash) -> Self {
-        Self { child, pid, leash }
+        Self {
+            child,
+            pid,
+            leash,
+            has_ended: false,
+        }
     }
 
     /// Waits until it has ended, by itself or as it is asked to, and says how.
@@ -86,6 +95,7 @@ impl Running {
         let status = self.leader_ended(&mut asked).await;
         // What the leader has left behind is still in its group.
         signal_group(self.pid, Signal::SIGKILL);
+        self.has_ended = true;
         status
     }
 

@@ -174,7 +174,7 @@ impl Shell {
         Ok(Running {
             child,
             group,
-            _leash: start.leash(),
+            leash: start.leash(),
             pipe: Some(pipe),
         })
     }
@@ -203,7 +203,7 @@ struct Running {
     child: Child,
     group: Group,
     /// What ends the command when Baton is killed.
-    _leash: Leash,
+    leash: Leash,
     /// Until its end was read.
     pipe: Option<pipe::Receiver>,
 }
@@ -225,6 +225,10 @@ impl Running {
 
     /// Ends what is left of the group, and reads what it has printed.
     async fn finish(mut self, output: &Output) {
+        // The supervisor kills the shell and waits for it, so that it is gone and not only dead.
+        if self.leash.kill() {
+            let _or_not = timeout_at(Instant::now() + LAST_OUTPUT, self.child.wait()).await;
+        }
         signal_group(self.group.pid, Signal::SIGKILL);
         let until = Instant::now() + LAST_OUTPUT;
         let rest = async { while read_some(&mut self.pipe, output).await {} };

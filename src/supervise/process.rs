@@ -1,4 +1,4 @@
-//! The supervisor's own process. It has one thread and no runtime, and takes less than a MB of its own.
+//! The supervisor's own process. It has one thread and no runtime, and takes about 2 MB of its own.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

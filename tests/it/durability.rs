@@ -3,6 +3,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -203,6 +205,15 @@ async fn agents_of_a_killed_server_are_ended_by_the_next_one() {
     let session = server.create().await;
     let pid: u32 = server.say(&session, "pid").await.parse().unwrap();
     let child: u32 = server.say(&session, "child").await.parse().unwrap();
+    // Together with what supervises its agents, which would end them otherwise; stopped, it does not see that.
+    let agents = server.processes();
+    let signal = |pid: u32, signal| kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal);
+    signal(server.pid(), Signal::SIGSTOP).unwrap();
+    for supervisor in server.everything() {
+        if !agents.contains(&supervisor) {
+            signal(supervisor, Signal::SIGKILL).unwrap();
+        }
+    }
     server.kill().await;
     let left = server.processes();
     assert!(left.contains(&pid) && left.contains(&child), "{left:?}");
