@@ -86,7 +86,11 @@ impl Default for Sizes {
 
 /// The beginning of a text, of at most so many bytes; it ends between two characters.
 pub fn beginning(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Whether the JSON of a value has no more than so many bytes.
