@@ -75,6 +75,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     );
     let pool = Pool::new(PoolLimits::default(), timeouts, folder.to_owned(), ledger);
     let settings = Settings {
+        sizes: baton::session::Sizes::default(),
         queue_prompts: 32,
         loaded_sessions: 1_000,
         idle: PoolLimits::default().idle,

@@ -222,6 +222,7 @@ fn http_settings(settings: &Settings) -> HttpSettings {
     HttpSettings {
         host: settings.host.clone(),
         password: settings.password.clone(),
+        sizes: settings.limits.sizes,
         cors_origins: settings.cors_origins.clone(),
         directory: settings.directory.to_string_lossy().into_owned(),
         home: settings.home.clone(),
@@ -274,6 +275,7 @@ impl Parts {
             commands: settings.commands.clone(),
             projects: Arc::clone(&projects),
             settings: session::Settings {
+                sizes: settings.limits.sizes,
                 queue_prompts: settings.limits.queue_prompts,
                 loaded_sessions: settings.limits.loaded_sessions,
                 idle: settings.limits.pool.idle,

@@ -6,6 +6,7 @@
 mod environment;
 mod explain;
 mod file;
+mod limits;
 mod password;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
 use crate::registry::ModelWish;
 use crate::secret;
+use crate::session::Sizes;
 use crate::session::handoff::Budget;
 use crate::shell::ShellLimits;
 use crate::store::Durability;
@@ -178,6 +180,8 @@ pub struct Limits {
     pub bodies: BodyLimits,
     /// Connections.
     pub connections: ConnectionLimits,
+    /// What others send.
+    pub sizes: Sizes,
     /// Event streams at once.
     pub event_streams: usize,
     /// Prompts that may wait for one session.

@@ -76,8 +76,11 @@ pub fn render(payload: &EventPayload) -> String {
         id: EventId::new(),
         payload,
     };
+    // No more is kept than counts against the ring: a string that grows may have room for twice as much.
     // Every payload is a tree of strings, numbers and string-keyed maps, which always serialises.
-    serde_json::to_string(&envelope).unwrap_or_default()
+    let mut json = serde_json::to_string(&envelope).unwrap_or_default();
+    json.shrink_to_fit();
+    json
 }
 
 impl Bus {

@@ -171,11 +171,17 @@ pub async fn new_session(
     })
 }
 
+/// The longest id of a native session, in bytes. It is stored, and goes with every call.
+pub const SESSION_ID_MAX_BYTES: usize = 1024;
+
 /// The id of a new session. Without one, nothing that follows would reach the session.
 fn read_session_id(reply: &Value) -> Result<&str, &'static str> {
     match reply.get("sessionId") {
         None | Some(Value::Null) => Err("it has no sessionId"),
         Some(Value::String(id)) if id.is_empty() => Err("its sessionId is empty"),
+        Some(Value::String(id)) if id.len() > SESSION_ID_MAX_BYTES => {
+            Err("its sessionId is too long")
+        }
         Some(Value::String(id)) => Ok(id),
         Some(_) => Err("its sessionId is not a string"),
     }

@@ -10,7 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Most values of one option that are kept; agents with a longer list lose its end.
-pub const VALUES_MAX: usize = 1000;
+pub const VALUES_MAX: usize = 10_000;
+/// Options of one native session that are looked at.
+const OPTIONS_MAX: usize = 200;
+/// The longest id of a value, in bytes. No request could name a longer one.
+const ID_MAX_BYTES: usize = 256;
+/// The longest name of a value that is kept, in characters.
+const NAME_MAX_CHARS: usize = 200;
 /// The value that several agents offer for "no particular effort".
 pub const DEFAULT_EFFORT: &str = "default";
 
@@ -21,6 +27,16 @@ pub struct ChoiceValue {
     pub id: String,
     /// What is shown.
     pub name: String,
+}
+
+impl ChoiceValue {
+    /// What is kept of a value; nothing of one that no request could name.
+    fn kept(id: &str, name: &str) -> Option<Self> {
+        (id.len() <= ID_MAX_BYTES).then(|| Self {
+            id: id.to_owned(),
+            name: name.chars().take(NAME_MAX_CHARS).collect(),
+        })
+    }
 }
 
 /// How a value is chosen.
@@ -125,6 +141,7 @@ impl Options {
         // An option of a future kind is skipped, not an error.
         let options: Vec<SessionConfigOption> = list
             .iter()
+            .take(OPTIONS_MAX)
             .filter_map(|o| serde_json::from_value(o.clone()).ok())
             .collect();
         let pick = |category: SessionConfigOptionCategory| {
@@ -213,10 +230,7 @@ fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
     let values = flat
         .into_iter()
         .take(VALUES_MAX)
-        .map(|o| ChoiceValue {
-            id: o.value.0.to_string(),
-            name: o.name.clone(),
-        })
+        .filter_map(|o| ChoiceValue::kept(&o.value.0, &o.name))
         .collect();
     let via = Via::ConfigOption(option.id.0.to_string());
     Some(Choice {
@@ -242,10 +256,8 @@ fn legacy(
         .take(VALUES_MAX)
         .filter_map(|entry| {
             let id = text(entry, id)?;
-            Some(ChoiceValue {
-                name: text(entry, "name").unwrap_or_else(|| id.clone()),
-                id,
-            })
+            let name = text(entry, "name");
+            ChoiceValue::kept(&id, name.as_deref().unwrap_or(&id))
         })
         .collect();
     Some(Choice {
@@ -304,6 +316,28 @@ mod tests {
         assert!(options.variant.is_none());
         assert!(options.mode.is_some());
         assert!(!options.read_config_options(&json!({})));
+    }
+
+    #[test]
+    fn five_thousand_models_are_known_and_floods_are_cut() {
+        let models = |count: usize| -> Vec<Value> {
+            let model = |n| json!({"value": format!("m{n}"), "name": "x".repeat(1_000)});
+            (0..count).map(model).collect()
+        };
+        let read = |models: Vec<Value>| {
+            let option = json!({"id": "model", "name": "Model", "category": "model", "type": "select",
+                "currentValue": "m0", "options": models});
+            let noise = vec![json!({"id": "x", "type": "boolean"}); 100];
+            let list = [vec![option], noise].concat();
+            let options = Options::from_session_reply(&json!({ "configOptions": list }));
+            options.model.expect("models").values
+        };
+        let known = read(models(5_000));
+        assert_eq!(known.len(), 5_000);
+        assert!(known.iter().all(|m| m.name.len() == NAME_MAX_CHARS));
+        assert_eq!(read(models(50_000)).len(), VALUES_MAX);
+        let nameless = json!({"value": "y".repeat(ID_MAX_BYTES + 1), "name": "Y"});
+        assert!(read(vec![nameless]).is_empty());
     }
 
     #[test]

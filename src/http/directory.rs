@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
+use super::bounds::Bound;
 use super::error::{BadKind, Problem};
 use super::extract::{Params, header_text, text_parameter};
 use super::state::Shared;
@@ -68,6 +69,11 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
 }
 
 async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
+    let exceeded = |text: &String| Bound::Path.exceeded(&state.settings.sizes, text);
+    if let Some(message) = given.as_ref().and_then(exceeded) {
+        let message = format!("{message}\n  at [\"{field}\"]");
+        return Err(Problem::bad(BadKind::Query, message));
+    }
     let base = state.settings.directory.clone();
     let shown = given.clone();
     let task = tokio::task::spawn_blocking(move || match given {

@@ -19,7 +19,7 @@ use crate::opencode::event::Source;
 use crate::opencode::id::InvalidId;
 use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use crate::repair;
-use crate::session::Caller;
+use crate::session::{Caller, Sizes};
 
 /// The longest `x-client-id`, in bytes.
 const CLIENT_MAX_BYTES: usize = 256;
@@ -30,7 +30,10 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A JSON body, or none. With `MERGE` it may also be an `application/merge-patch+json`.
 #[derive(Debug)]
-pub struct Body<const MERGE: bool = false>(Option<Value>);
+pub struct Body<const MERGE: bool = false> {
+    value: Option<Value>,
+    sizes: Sizes,
+}
 
 impl<const MERGE: bool> Body<MERGE> {
     /// The fields of the body.
@@ -38,7 +41,25 @@ impl<const MERGE: bool> Body<MERGE> {
     /// # Errors
     /// See [`Fields::of_body`].
     pub fn fields(&self, known: &[&str]) -> Result<Fields<'_>, Problem> {
-        Fields::of_body(self.0.as_ref(), known)
+        let fields = Fields::of_body(self.value.as_ref(), known)?;
+        Ok(fields.within(self.sizes))
+    }
+
+    /// Reads the fields and lets go of the body: what waits for an answer must not hold it meanwhile.
+    ///
+    /// # Errors
+    /// See [`Fields::of_body`], and those of `parse`.
+    pub fn parse<T>(
+        self,
+        known: &[&str],
+        parse: impl FnOnce(&Fields<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        parse(&self.fields(known)?)
+    }
+
+    /// How large what is in it may be.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// The body, whatever it is.
@@ -46,7 +67,7 @@ impl<const MERGE: bool> Body<MERGE> {
     /// # Errors
     /// When there is none.
     pub fn required(&self) -> Result<&Value, Problem> {
-        self.0
+        self.value
             .as_ref()
             .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
     }
@@ -56,7 +77,7 @@ impl<const MERGE: bool> Body<MERGE> {
     /// # Errors
     /// See [`Fields::of_body`].
     pub fn optional_fields(&self, known: &[&str]) -> Result<Option<Fields<'_>>, Problem> {
-        self.0.is_some().then(|| self.fields(known)).transpose()
+        self.value.is_some().then(|| self.fields(known)).transpose()
     }
 }
 
@@ -67,9 +88,10 @@ impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
         let content_type =
             header_text(request.headers(), CONTENT_TYPE.as_str())?.map(str::to_owned);
         let (parts, body) = request.into_parts();
+        let sizes = state.settings.sizes;
         let read = state.bodies.read(&parts.headers, body).await?;
         if read.bytes.is_empty() {
-            return Ok(Self(None));
+            return Ok(Self { value: None, sizes });
         }
         check_content_type(content_type.as_deref(), MERGE)?;
         state.bodies.check(&read.bytes)?;
@@ -80,7 +102,8 @@ impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
                 format!("The body is not valid JSON: {error}"),
             )
         })?;
-        Ok(Self(Some(value)))
+        let value = Some(value);
+        Ok(Self { value, sizes })
     }
 }
 

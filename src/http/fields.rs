@@ -5,8 +5,11 @@
 
 use serde_json::{Map, Value};
 
+use super::bounds::{Bound, data_exceeded, too_large};
 use super::error::{BadKind, Problem};
+use crate::opencode::Metadata;
 use crate::opencode::id::InvalidId;
+use crate::session::Sizes;
 
 /// The beginning of a wrong string that is quoted in an error, in characters.
 const QUOTE_CHARS: usize = 60;
@@ -19,6 +22,7 @@ pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     /// Like `["parts"][0]`; empty for the body itself.
     path: String,
+    sizes: Sizes,
 }
 
 /// What a value is, in an error.
@@ -60,14 +64,24 @@ impl<'a> Fields<'a> {
         let Some(body) = body else {
             return Err(wrong("object", "undefined", ""));
         };
-        Self::of(body, String::new(), known)
+        Self::of(body, String::new(), known, Sizes::default())
     }
 
-    fn of(value: &'a Value, path: String, known: &[&str]) -> Result<Self, Problem> {
+    /// The same fields with other bounds.
+    pub fn within(self, sizes: Sizes) -> Self {
+        Self { sizes, ..self }
+    }
+
+    /// The bounds.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn of(value: &'a Value, path: String, known: &[&str], sizes: Sizes) -> Result<Self, Problem> {
         let Value::Object(map) = value else {
             return Err(wrong("object", &described(value), &path));
         };
-        let fields = Self { map, path };
+        let fields = Self { map, path, sizes };
         fields.refuse_near_misses(known)?;
         Ok(fields)
     }
@@ -126,20 +140,40 @@ impl<'a> Fields<'a> {
         read.map(Some)
     }
 
-    /// A string; null counts as absent.
+    /// A name, an id or another short text; null counts as absent. See [`Fields::text`] for longer ones.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When it is something else, or too long.
     pub fn string(&self, name: &str) -> Result<Option<&'a str>, Problem> {
-        self.typed(name, "string", Value::as_str)
+        self.text(name, Bound::Name)
     }
 
-    /// A string that has to be there.
+    /// The same, which has to be there.
     ///
     /// # Errors
-    /// When it is absent or something else.
+    /// When it is absent, something else, or too long.
     pub fn required_string(&self, name: &str) -> Result<&'a str, Problem> {
-        self.required(name, self.string(name)?)
+        self.required_text(name, Bound::Name)
+    }
+
+    /// A text of some kind; null counts as absent.
+    ///
+    /// # Errors
+    /// When it is something else, or too long.
+    pub fn text(&self, name: &str, bound: Bound) -> Result<Option<&'a str>, Problem> {
+        let text = self.typed(name, "string", Value::as_str)?;
+        match text.and_then(|text| bound.exceeded(&self.sizes, text)) {
+            Some(message) => Err(self.refuse(name, &message)),
+            None => Ok(text),
+        }
+    }
+
+    /// A text of some kind, which has to be there.
+    ///
+    /// # Errors
+    /// When it is absent, something else, or too long.
+    pub fn required_text(&self, name: &str, bound: Bound) -> Result<&'a str, Problem> {
+        self.required(name, self.text(name, bound)?)
     }
 
     /// A truth value; null counts as absent.
@@ -165,10 +199,26 @@ impl<'a> Fields<'a> {
     /// Free data; null counts as absent.
     ///
     /// # Errors
-    /// When it is no object.
+    /// When it is no object, or too large.
     pub fn data(&self, name: &str) -> Result<Option<Map<String, Value>>, Problem> {
+        Ok(self.bounded_data(name)?.cloned())
+    }
+
+    /// The free data of a session; null counts as absent.
+    ///
+    /// # Errors
+    /// When it is no object, or too large.
+    pub fn metadata(&self, name: &str) -> Result<Option<Metadata>, Problem> {
+        Ok(self.bounded_data(name)?.map(Metadata::new))
+    }
+
+    fn bounded_data(&self, name: &str) -> Result<Option<&'a Map<String, Value>>, Problem> {
         let data = self.typed(name, "object", Value::as_object)?;
-        Ok(data.cloned())
+        let exceeded = self.get(name).and_then(|v| data_exceeded(&self.sizes, v));
+        match exceeded {
+            Some(message) => Err(self.refuse(name, &message)),
+            None => Ok(data),
+        }
     }
 
     /// An object with fields of its own; null counts as absent.
@@ -178,7 +228,7 @@ impl<'a> Fields<'a> {
     pub fn object(&self, name: &str, known: &[&str]) -> Result<Option<Fields<'a>>, Problem> {
         let value = self.get(name);
         value
-            .map(|value| Fields::of(value, self.at(name), known))
+            .map(|value| Fields::of(value, self.at(name), known, self.sizes))
             .transpose()
     }
 
@@ -187,16 +237,33 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is no list, or is longer than `at_most`.
     pub fn list(&self, name: &str, at_most: usize) -> Result<Option<Vec<Element<'a>>>, Problem> {
+        self.list_within(name, at_most, None)
+    }
+
+    /// The same, where the bound is a setting.
+    ///
+    /// # Errors
+    /// When it is no list, or is longer than `at_most`.
+    pub fn list_within(
+        &self,
+        name: &str,
+        at_most: usize,
+        setting: Option<&str>,
+    ) -> Result<Option<Vec<Element<'a>>>, Problem> {
         let Some(list) = self.typed(name, "array", Value::as_array)? else {
             return Ok(None);
         };
         if list.len() > at_most {
-            let message = format!("Expected at most {at_most} elements, got {}", list.len());
+            let message = match setting {
+                Some(setting) => too_large(at_most, "elements", list.len(), setting),
+                None => format!("Expected at most {at_most} elements, got {}", list.len()),
+            };
             return Err(self.refuse(name, &message));
         }
         let element = |(index, value)| Element {
             value,
             path: format!("{}[{index}]", self.at(name)),
+            sizes: self.sizes,
         };
         Ok(Some(list.iter().enumerate().map(element).collect()))
     }
@@ -245,6 +312,7 @@ impl<'a> Fields<'a> {
 pub struct Element<'a> {
     value: &'a Value,
     path: String,
+    sizes: Sizes,
 }
 
 impl<'a> Element<'a> {
@@ -253,19 +321,26 @@ impl<'a> Element<'a> {
     /// # Errors
     /// When it is no object, or has a field that is nearly one of the known ones.
     pub fn object(self, known: &[&str]) -> Result<Fields<'a>, Problem> {
-        Fields::of(self.value, self.path, known)
+        Fields::of(self.value, self.path, known, self.sizes)
     }
 
-    /// The element as a list of strings.
+    /// The element as a list of at most so many texts.
     ///
     /// # Errors
-    /// When it is something else.
-    pub fn strings(self) -> Result<Vec<String>, Problem> {
+    /// When it is something else, or too large.
+    pub fn strings(self, at_most: usize) -> Result<Vec<String>, Problem> {
         let Value::Array(list) = self.value else {
             return Err(wrong("array", &described(self.value), &self.path));
         };
+        if list.len() > at_most {
+            let message = format!("Expected at most {at_most} elements, got {}", list.len());
+            return Err(located(&message, &self.path));
+        }
         let string = |(index, value): (usize, &Value)| match value {
-            Value::String(text) => Ok(text.clone()),
+            Value::String(text) => match Bound::Text.exceeded(&self.sizes, text) {
+                Some(message) => Err(located(&message, &format!("{}[{index}]", self.path))),
+                None => Ok(text.clone()),
+            },
             other => Err(wrong(
                 "string",
                 &described(other),

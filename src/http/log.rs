@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::bounds::Bound;
 use super::error::Problem;
 use super::extract::Body;
 use super::responses::{Invalid, NotJson, TooLarge};
@@ -65,9 +66,15 @@ pub struct LogEntry {
 )]
 pub async fn log(body: Body) -> Result<Json<bool>, Problem> {
     let fields = body.fields(&["service", "level", "message", "extra"])?;
-    let service = cut(fields.required_string("service")?, SERVICE_MAX_CHARS);
+    let service = cut(
+        fields.required_text("service", Bound::Text)?,
+        SERVICE_MAX_CHARS,
+    );
     let level = fields.required_word("level", LEVELS)?;
-    let message = cut(fields.required_string("message")?, TEXT_MAX_CHARS);
+    let message = cut(
+        fields.required_text("message", Bound::Text)?,
+        TEXT_MAX_CHARS,
+    );
     let extra = fields
         .data("extra")?
         .map(|data| Value::from(data).to_string());

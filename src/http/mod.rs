@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod auth;
 pub mod body;
+pub mod bounds;
 pub mod command;
 pub mod config;
 pub mod cors;
@@ -18,7 +19,7 @@ pub mod error;
 pub mod event;
 pub mod experimental;
 pub mod extract;
-pub mod fields;
+mod fields;
 pub mod file;
 pub mod find;
 pub mod formatter;

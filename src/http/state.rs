@@ -12,7 +12,7 @@ use super::tui::queue::TuiQueue;
 use crate::event::Bus;
 use crate::project::Projects;
 use crate::registry::Registry;
-use crate::session::Sessions;
+use crate::session::{Sessions, Sizes};
 
 /// The state of the router.
 pub type Shared = Arc<AppState>;
@@ -49,6 +49,8 @@ pub struct HttpSettings {
     pub host: String,
     /// The password that clients have to send.
     pub password: Option<Password>,
+    /// How large what clients send may be.
+    pub sizes: Sizes,
     /// Web origins that may use the server, beside those on this machine.
     pub cors_origins: Vec<String>,
     /// The working directory of requests that name none.

@@ -10,6 +10,7 @@ pub mod file;
 pub mod history;
 pub mod id;
 pub mod message;
+pub mod metadata;
 pub mod project;
 pub mod prompt;
 pub mod provider;
@@ -20,6 +21,7 @@ pub mod v2;
 pub use event::EventPayload;
 pub use id::{EventId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 pub use message::{AssistantMessage, Message, MessageWithParts, Part, UserMessage};
+pub use metadata::Metadata;
 pub use session::{Selection, Session};
 
 use std::time::{SystemTime, UNIX_EPOCH};

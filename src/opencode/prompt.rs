@@ -39,6 +39,7 @@ pub struct TextPartInput {
     #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// The text.
+    #[schema(max_length = 4194304)]
     pub text: String,
     /// Made by the client, not by the user.
     #[schema(nullable = false)]
@@ -58,12 +59,13 @@ pub struct FilePartInput {
     #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// Its media type.
-    #[schema(example = "text/plain")]
+    #[schema(max_length = 256, example = "text/plain")]
     pub mime: String,
     /// Its name.
-    #[schema(nullable = false)]
+    #[schema(max_length = 4096, nullable = false)]
     pub filename: Option<String>,
     /// `data:` or `file:` URL.
+    #[schema(max_length = 33554432)]
     pub url: String,
     /// Where in the prompt it was mentioned.
     #[schema(nullable = false, value_type = Option<Object>)]
@@ -77,6 +79,7 @@ pub struct AgentPartInput {
     #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// The agent's name.
+    #[schema(max_length = 256)]
     pub name: String,
     /// Where in the prompt it was mentioned.
     #[schema(nullable = false, value_type = Option<Object>)]
@@ -90,9 +93,12 @@ pub struct SubtaskPartInput {
     #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// What to do.
+    #[schema(max_length = 4194304)]
     pub prompt: String,
     /// The same in a few words.
+    #[schema(max_length = 4096)]
     pub description: String,
     /// Who is to do it.
+    #[schema(max_length = 256)]
     pub agent: String,
 }

@@ -1,10 +1,10 @@
 //! OpenCode's `Session`, with what Baton adds to it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::id::{MessageId, PartId, SessionId};
+use super::metadata::Metadata;
 
 /// What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -330,7 +330,7 @@ pub struct Session {
     /// Free data of the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// When things happened.
     pub time: SessionTime,
     /// Permission rules of this session.

@@ -55,6 +55,35 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// There are as many sessions as there may be.
+    #[error(
+        "There are {limit} sessions already (limits.sessions). Delete some, or raise the limit."
+    )]
+    TooManySessions {
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many prompts were only stored since the last one that was answered.
+    #[error(
+        "{limit} {counted} of prompts without a reply are stored in a row already ({setting}). Send one that is to be \
+         answered, without noReply."
+    )]
+    TooManyStored {
+        /// The limit.
+        limit: usize,
+        /// What it counts.
+        counted: &'static str,
+        /// Where it is set.
+        setting: &'static str,
+    },
+    /// The agents ask too much at once. Nobody outside of sessions sees this.
+    #[error("{limit} requests of agents wait for the user already ({setting})")]
+    TooManyAsks {
+        /// The limit.
+        limit: usize,
+        /// Where it is set.
+        setting: &'static str,
+    },
     /// A field of the request cannot be used.
     #[error("{message}\n  at {field}")]
     Invalid {

@@ -17,10 +17,14 @@ mod conversation;
 mod error;
 mod request;
 mod settings;
+mod sizes;
 mod work;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::agent::pool::Pool;
 use crate::command::Sources;
@@ -46,6 +50,7 @@ pub use conversation::handoff;
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::Settings;
+pub use sizes::{Sizes, fits};
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -79,6 +84,8 @@ pub struct Sessions {
     office: Arc<Office>,
     tools: Arc<Tools>,
     loaded: Loaded,
+    /// How many there are, in memory and in the store.
+    count: AtomicUsize,
     commands: Arc<Sources>,
     projects: Arc<Projects>,
 }
@@ -99,7 +106,9 @@ impl Sessions {
     /// When the store cannot be read.
     pub async fn open(deps: Deps) -> Result<Arc<Self>, StoreError> {
         api::restart::interrupt_open_messages(deps.store.as_ref()).await?;
-        let office = Office::new(deps.store, deps.bus, deps.registry);
+        let sizes = deps.settings.sizes;
+        let count = deps.store.count_sessions().await?;
+        let office = Office::new(deps.store, deps.bus, deps.registry, sizes);
         let loaded = Loaded::new(Arc::clone(&office), deps.settings.loaded_sessions);
         let tools = Arc::new(Tools {
             office: Arc::clone(&office),
@@ -107,6 +116,7 @@ impl Sessions {
             snapshots: deps.snapshots,
             shell: deps.shell,
             told: Told::default(),
+            asks: Arc::new(Semaphore::new(sizes.asks.min(Semaphore::MAX_PERMITS))),
             settings: deps.settings,
         });
         let hired = Arc::clone(&tools);
@@ -115,6 +125,7 @@ impl Sessions {
             office,
             tools,
             loaded,
+            count: AtomicUsize::new(usize::try_from(count).unwrap_or(usize::MAX)),
             commands: Arc::new(deps.commands),
             projects: deps.projects,
         }))

@@ -1,11 +1,9 @@
 //! What callers ask of a session, in typed values.
 
-use serde_json::{Map, Value};
-
 use crate::opencode::event::Source;
 use crate::opencode::prompt::PartInput;
 use crate::opencode::session::PermissionRule;
-use crate::opencode::{MessageId, SessionId};
+use crate::opencode::{MessageId, Metadata, SessionId};
 use crate::registry::Wish;
 
 /// Who asks.
@@ -29,7 +27,7 @@ pub struct NewSession {
     /// What it shall select; empty leaves the choice to the first prompt.
     pub wish: Wish,
     /// Free data of the client.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Permission rules.
     pub permission: Vec<PermissionRule>,
 }
@@ -42,7 +40,7 @@ pub struct Update {
     /// A new title.
     pub title: Option<String>,
     /// New data of the client, in place of the old.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Permission rules, behind the old ones.
     pub permission: Vec<PermissionRule>,
     /// When it was archived, in milliseconds since the Unix epoch.
@@ -66,6 +64,20 @@ pub struct Prompt {
     pub system: Option<String>,
     /// It is one of the backend's own slash commands.
     pub native_command: bool,
+}
+
+impl Prompt {
+    /// Bytes of its texts and files, roughly.
+    pub fn bytes(&self) -> usize {
+        let part = |part: &PartInput| match part {
+            PartInput::Text(text) => text.text.len(),
+            PartInput::File(file) => file.url.len(),
+            PartInput::Agent(agent) => agent.name.len(),
+            PartInput::Subtask(task) => task.prompt.len() + task.description.len(),
+        };
+        let system = self.system.as_ref().map_or(0, String::len);
+        self.parts.iter().map(part).sum::<usize>() + system
+    }
 }
 
 /// Which sessions to list.

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use super::handoff;
+use super::sizes::Sizes;
 use crate::agent::Timeouts;
 
 /// What can be set.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// How large what others send may be.
+    pub sizes: Sizes,
     /// Prompts that may wait for one session.
     pub queue_prompts: usize,
     /// Sessions that are kept in memory although they are not at work.

@@ -212,6 +212,10 @@ impl Store for FlakyStore {
         self.read("sessions", self.inner.sessions(query))
     }
 
+    fn count_sessions(&self) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.read("count_sessions", self.inner.count_sessions())
+    }
+
     fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
         self.read("family", self.inner.family(id))
     }

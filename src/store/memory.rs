@@ -277,6 +277,10 @@ impl Store for MemoryStore {
         self.read(|tables| tables.select(&query))
     }
 
+    fn count_sessions(&self) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.read(|tables| tables.sessions.len() as u64)
+    }
+
     fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
         self.read(|tables| tables.family(id))
     }

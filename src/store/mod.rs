@@ -320,6 +320,8 @@ pub trait Store: Send + Sync + 'static {
         &self,
         query: SessionQuery,
     ) -> BoxFuture<'static, Result<Option<Vec<String>>, StoreError>>;
+    /// How many sessions there are.
+    fn count_sessions(&self) -> BoxFuture<'static, Result<u64, StoreError>>;
     /// A session and all that belong to it, directly or not: those furthest below it first, itself last.
     /// Nothing when there is no such session.
     fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>>;

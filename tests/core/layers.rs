@@ -29,6 +29,7 @@ const SESSION: [&[&str]; 6] = [
         "error",
         "request",
         "settings",
+        "sizes",
         "Error",
         "Caller",
         "ListFilter",
@@ -36,6 +37,8 @@ const SESSION: [&[&str]; 6] = [
         "Page",
         "Prompt",
         "Settings",
+        "Sizes",
+        "fits",
         "Update",
     ],
 ];

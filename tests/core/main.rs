@@ -8,6 +8,7 @@ mod layers;
 mod many;
 mod pending;
 mod random;
+mod sizes;
 mod store_fails;
 mod supply;
 mod support;

@@ -46,6 +46,7 @@ mod second;
 mod second_events;
 mod secrets;
 mod shell;
+mod sizes;
 mod stubborn;
 mod surface;
 mod switch;

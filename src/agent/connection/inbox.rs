@@ -86,7 +86,11 @@ impl Waiting {
         let length = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
         let json = match self {
             Self::Update(update) => update.get().len(),
-            Self::Request { params, .. } => params.get().len(),
+            // An id is any text that the agent likes.
+            Self::Request { id, method, params } => {
+                let id = id.as_str().map_or(0, str::len);
+                id + method.len() + params.get().len()
+            }
             Self::Reply(reply) => length(&reply.result) + length(&reply.error),
             Self::Overflowed { .. } => 0,
         };

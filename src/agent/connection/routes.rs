@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
+use crate::agent::client::SESSION_ID_MAX_BYTES;
+
 use super::inbox::{INBOX_MAX_BYTES, Inbox, InboxSender, NotTaken, RawReply, Waiting, inbox};
 
 /// Updates kept for a native session that nobody knows yet: agents send some before their reply.
@@ -128,7 +130,8 @@ impl Routes {
     }
 
     fn keep_early(&mut self, native_session: &str, message: Waiting) -> bool {
-        if self.pending.is_none() || !matches!(message, Waiting::Update(_)) {
+        let nameless = native_session.len() > SESSION_ID_MAX_BYTES;
+        if nameless || self.pending.is_none() || !matches!(message, Waiting::Update(_)) {
             return false;
         }
         let known = self

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::get::{Config, current};
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::instance;
@@ -18,10 +19,10 @@ use crate::registry::{Defaults, ModelWish};
 #[schema(as = ConfigUpdateInput)]
 pub struct ConfigUpdate {
     /// The model of sessions that name none, as `provider/model`.
-    #[schema(nullable = false, example = "claude/opus")]
+    #[schema(max_length = 4096, nullable = false, example = "claude/opus")]
     pub model: Option<String>,
     /// The agent of sessions that name none: `build`, `plan`, or a mode of the default model's backend.
-    #[schema(nullable = false, example = "plan")]
+    #[schema(max_length = 256, nullable = false, example = "plan")]
     pub default_agent: Option<String>,
 }
 
@@ -58,7 +59,7 @@ pub async fn update(
 /// Makes the changes; true when anything was asked for that means something here.
 pub(in crate::http) async fn change(state: &Shared, body: &Body) -> Result<bool, Problem> {
     let fields = body.fields(&["model", "default_agent"])?;
-    let model = fields.string("model")?;
+    let model = fields.text("model", Bound::Path)?;
     let model = model.map(|text| {
         let expected =
             || fields.refuse("model", "Expected provider/model, such as \"claude/opus\"");

@@ -67,6 +67,14 @@ impl From<session::Error> for Problem {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, body)
                     .with_header(RETRY_AFTER, QUEUE_RETRY_AFTER_S)
             }
+            Error::TooManyStored { limit, .. } => {
+                let body = ErrorBody::QueueFullError(QueueFullData { message, limit });
+                Self::new(StatusCode::TOO_MANY_REQUESTS, body)
+            }
+            Error::TooManySessions { .. } => {
+                let body = ErrorBody::InsufficientStorageError(message_data(message));
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, body)
+            }
             Error::Invalid { .. } => Self::bad(BadKind::Payload, message),
             Error::DuplicateMessage(_) => {
                 let body = ErrorBody::MessageExistsError(message_data(message));
@@ -77,7 +85,9 @@ impl From<session::Error> for Problem {
                 Self::new(StatusCode::BAD_GATEWAY, body)
             }
             Error::NotRestored(_) => Self::failed(message),
-            Error::MovedOn | Error::Internal(_) => Self::unforeseen(&message),
+            Error::MovedOn | Error::TooManyAsks { .. } | Error::Internal(_) => {
+                Self::unforeseen(&message)
+            }
             Error::Store(error) => error.into(),
             Error::ShutDown => Self::shutting_down(),
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{EventsAhead, when_answered, with_parts};
+use crate::http::bounds::{Bound, too_large};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
@@ -22,8 +23,6 @@ use crate::opencode::prompt::{
 use crate::opencode::{MessageId, MessageWithParts, PartId};
 use crate::session::Prompt;
 
-/// Parts of a prompt.
-pub(in crate::http) const PARTS_MAX: usize = 1_000;
 /// The fields of a prompt that Baton knows; `tools` and `format` are OpenCode's, and ignored.
 pub(super) const FIELDS: &[&str] = &[
     "messageID",
@@ -42,11 +41,11 @@ pub(super) const FIELDS: &[&str] = &[
 pub struct PromptModel {
     /// The backend's id.
     #[serde(rename = "providerID")]
-    #[schema(example = "claude")]
+    #[schema(max_length = 256, example = "claude")]
     pub provider_id: String,
     /// The model's id, verbatim as the backend advertises it.
     #[serde(rename = "modelID")]
-    #[schema(example = "opus")]
+    #[schema(max_length = 256, example = "opus")]
     pub model_id: String,
 }
 
@@ -61,20 +60,20 @@ pub struct PromptInput {
     #[schema(nullable = false)]
     pub model: Option<PromptModel>,
     /// The reasoning effort; left out, the default of the named model, or the session's where none is named.
-    #[schema(nullable = false, example = "high")]
+    #[schema(max_length = 256, nullable = false, example = "high")]
     pub variant: Option<String>,
     /// `build`, `plan`, a backend's id, or the id of a mode that the backend advertises; left out, the session's.
-    #[schema(nullable = false, example = "build")]
+    #[schema(max_length = 256, nullable = false, example = "build")]
     pub agent: Option<String>,
     /// Only store the prompt; it goes to the model with the next one.
     #[serde(rename = "noReply")]
     #[schema(nullable = false)]
     pub no_reply: Option<bool>,
     /// An instruction for this prompt alone.
-    #[schema(nullable = false)]
+    #[schema(max_length = 4194304, nullable = false)]
     pub system: Option<String>,
     /// Its parts.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1, max_items = 256)]
     pub parts: Vec<PartInput>,
 }
 
@@ -110,33 +109,61 @@ pub async fn prompt(
     ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
-    let prompt = parse(&body.fields(FIELDS)?)?;
+    let prompt = body.parse(FIELDS, parse)?;
     let admitted = state
         .sessions
         .prompt(&path.session, prompt, client.by(Source::Message))
         .await?;
-    match admitted.answer {
-        Some(answer) => when_answered(&state, &path.session, ahead, answer, with_parts).await,
-        None => Ok(Json(admitted.message).into_response()),
-    }
+    let (message, answer) = (admitted.message, admitted.answer);
+    let Some(answer) = answer else {
+        return Ok(Json(&*message).into_response());
+    };
+    // The answer may take hours.
+    drop(message);
+    when_answered(&state, &path.session, ahead, answer, with_parts).await
 }
 
 /// Reads a prompt.
 pub(super) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
-    let parts = body
-        .list("parts", PARTS_MAX)?
-        .ok_or_else(|| body.missing("parts"))?;
+    let parts = parts_of(body)?.ok_or_else(|| body.missing("parts"))?;
     if parts.is_empty() {
         return Err(body.refuse("parts", "Expected at least one part, got none"));
     }
+    let parts = parts.into_iter().map(part).collect::<Result<_, _>>()?;
     Ok(Prompt {
         message_id: body.id("messageID", MessageId::parse)?,
         wish: selection::of_message(body)?,
-        parts: parts.into_iter().map(part).collect::<Result<_, _>>()?,
+        parts: check_files(body, parts)?,
         no_reply: body.boolean("noReply")?.unwrap_or(false),
-        system: body.string("system")?.map(str::to_owned),
+        system: body.text("system", Bound::Text)?.map(str::to_owned),
         native_command: false,
     })
+}
+
+/// The parts of a prompt, where there are any.
+pub(in crate::http) fn parts_of<'a>(
+    body: &Fields<'a>,
+) -> Result<Option<Vec<Element<'a>>>, Problem> {
+    let most = body.sizes().prompt_parts;
+    body.list_within("parts", most, Some("limits.prompt_parts"))
+}
+
+/// Refuses parts whose files are too large together.
+pub(in crate::http) fn check_files(
+    body: &Fields<'_>,
+    parts: Vec<PartInput>,
+) -> Result<Vec<PartInput>, Problem> {
+    let bytes = |part: &PartInput| match part {
+        PartInput::File(file) => file.url.len(),
+        _ => 0,
+    };
+    let (all, most) = (parts.iter().map(bytes).sum(), body.sizes().attachment_bytes);
+    if all > most {
+        let counted = "bytes of files in all";
+        let message = too_large(most, counted, all, "limits.attachment_bytes");
+        return Err(body.refuse("parts", &message));
+    }
+    Ok(parts)
 }
 
 #[derive(Clone, Copy)]
@@ -175,11 +202,11 @@ pub(in crate::http) const PART_FIELDS: &[&str] = &[
 fn part(element: Element<'_>) -> Result<PartInput, Problem> {
     let part = element.object(PART_FIELDS)?;
     let id = part.id("id", PartId::parse)?;
-    let required = |name| part.required_string(name).map(str::to_owned);
+    let required = |name, bound| part.required_text(name, bound).map(str::to_owned);
     Ok(match part.required_word("type", KINDS)? {
         Kind::Text => PartInput::Text(TextPartInput {
             id,
-            text: required("text")?,
+            text: required("text", Bound::Text)?,
             synthetic: part.boolean("synthetic")?,
             ignored: part.boolean("ignored")?,
             metadata: part.data("metadata")?,
@@ -187,14 +214,14 @@ fn part(element: Element<'_>) -> Result<PartInput, Problem> {
         Kind::File => file_part(&part)?,
         Kind::Agent => PartInput::Agent(AgentPartInput {
             id,
-            name: required("name")?,
+            name: required("name", Bound::Name)?,
             source: part.data("source")?,
         }),
         Kind::Subtask => PartInput::Subtask(SubtaskPartInput {
             id,
-            prompt: required("prompt")?,
-            description: required("description")?,
-            agent: required("agent")?,
+            prompt: required("prompt", Bound::Text)?,
+            description: required("description", Bound::Title)?,
+            agent: required("agent", Bound::Name)?,
         }),
     })
 }
@@ -204,8 +231,8 @@ pub(in crate::http) fn file_part(part: &Fields<'_>) -> Result<PartInput, Problem
     Ok(PartInput::File(FilePartInput {
         id: part.id("id", PartId::parse)?,
         mime: part.required_string("mime")?.to_owned(),
-        filename: part.string("filename")?.map(str::to_owned),
-        url: part.required_string("url")?.to_owned(),
+        filename: part.text("filename", Bound::Path)?.map(str::to_owned),
+        url: part.required_text("url", Bound::Attachment)?.to_owned(),
         source: part.data("source")?,
     }))
 }

@@ -40,7 +40,7 @@ pub async fn prompt_async(
     client: Client,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let prompt = parse(&body.fields(FIELDS)?)?;
+    let prompt = body.parse(FIELDS, parse)?;
     state
         .sessions
         .prompt(&path.session, prompt, client.by(Source::Message))

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::http::bounds::Bound;
 use crate::http::error::{BadKind, Problem};
 use crate::http::extract::{Body, Directory};
 use crate::http::fields::Fields;
@@ -89,7 +90,7 @@ pub async fn update(
 
 fn parse(body: &Fields<'_>) -> Result<ProjectUpdate, Problem> {
     let text = |fields: &Fields<'_>, name| -> Result<Option<String>, Problem> {
-        Ok(fields.string(name)?.map(str::to_owned))
+        Ok(fields.text(name, Bound::Metadata)?.map(str::to_owned))
     };
     let icon = match body.object("icon", &["url", "override", "color"])? {
         None => None,

@@ -7,11 +7,10 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Body, QuestionPath};
-use crate::http::fields::Element;
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
 
-/// Questions of one request.
+/// Questions of one request, and what is chosen in one.
 const ANSWERS_MAX: usize = 100;
 
 /// The answers to a question request.
@@ -55,5 +54,8 @@ pub(in crate::http) fn answers(body: &Body) -> Result<Vec<Vec<String>>, Problem>
     let answers = fields
         .list("answers", ANSWERS_MAX)?
         .ok_or_else(|| fields.missing("answers"))?;
-    answers.into_iter().map(Element::strings).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.strings(ANSWERS_MAX))
+        .collect()
 }

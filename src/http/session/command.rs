@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
-use crate::http::message::prompt::{PART_FIELDS, PARTS_MAX, file_part};
+use crate::http::message::prompt::{PART_FIELDS, check_files, file_part, parts_of};
 use crate::http::message::{EventsAhead, when_answered, with_parts};
 use crate::http::responses::{
     MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, UnknownCommand,
@@ -40,22 +41,22 @@ pub struct CommandInput {
     #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
     /// Its name, without the slash.
-    #[schema(example = "review")]
+    #[schema(max_length = 256, example = "review")]
     pub command: String,
     /// What is typed behind it; may be empty.
-    #[schema(example = "main")]
+    #[schema(max_length = 4194304, example = "main")]
     pub arguments: String,
     /// The agent; one that the command itself names goes before.
-    #[schema(nullable = false, example = "build")]
+    #[schema(max_length = 256, nullable = false, example = "build")]
     pub agent: Option<String>,
     /// The model as `provider/model`; one that the command itself names goes before.
-    #[schema(nullable = false, example = "claude/opus")]
+    #[schema(max_length = 4096, nullable = false, example = "claude/opus")]
     pub model: Option<String>,
     /// The reasoning effort.
-    #[schema(nullable = false, example = "high")]
+    #[schema(max_length = 256, nullable = false, example = "high")]
     pub variant: Option<String>,
     /// Files beside it.
-    #[schema(nullable = false, max_items = 1000)]
+    #[schema(nullable = false, max_items = 256)]
     pub parts: Option<Vec<FilePartInput>>,
 }
 
@@ -84,7 +85,7 @@ pub async fn command(
     ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
-    let call = parse(&body.fields(FIELDS)?)?;
+    let call = body.parse(FIELDS, parse)?;
     let client = client.by(Source::Command).client;
     let admitted = state.sessions.command(&path.session, call, client).await?;
     match admitted.answer {
@@ -94,15 +95,16 @@ pub async fn command(
 }
 
 fn parse(body: &Fields<'_>) -> Result<CommandCall, Problem> {
-    let parts = body.list("parts", PARTS_MAX)?.unwrap_or_default();
+    let parts = parts_of(body)?.unwrap_or_default();
+    let parts = parts.into_iter().map(file).collect::<Result<_, _>>()?;
     Ok(CommandCall {
         message_id: body.id("messageID", MessageId::parse)?,
         command: body.required_string("command")?.to_owned(),
-        arguments: body.required_string("arguments")?.to_owned(),
-        model: body.string("model")?.map(str::to_owned),
+        arguments: body.required_text("arguments", Bound::Text)?.to_owned(),
+        model: body.text("model", Bound::Path)?.map(str::to_owned),
         variant: selection::variant_of(body)?,
         agent: body.string("agent")?.map(str::to_owned),
-        parts: parts.into_iter().map(file).collect::<Result<_, _>>()?,
+        parts: check_files(body, parts)?,
     })
 }
 

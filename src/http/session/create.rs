@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{SessionModelInput, rules_of, with_etag};
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, Directory};
 use crate::http::fields::Fields;
@@ -39,19 +40,19 @@ pub struct SessionCreateInput {
     #[schema(nullable = false)]
     pub parent_id: Option<SessionId>,
     /// Its title; one with the time is made when there is none.
-    #[schema(nullable = false)]
+    #[schema(max_length = 4096, nullable = false)]
     pub title: Option<String>,
     /// The model to begin with; left out, the first prompt decides.
     #[schema(nullable = false)]
     pub model: Option<SessionModelInput>,
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
-    #[schema(nullable = false, example = "build")]
+    #[schema(max_length = 256, nullable = false, example = "build")]
     pub agent: Option<String>,
     /// Free data of the client.
     #[schema(nullable = false, value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules; the last one that matches decides.
-    #[schema(nullable = false)]
+    #[schema(max_items = 1000, nullable = false)]
     pub permission: Option<Vec<PermissionRule>>,
 }
 
@@ -99,9 +100,9 @@ fn parse(body: &Fields<'_>) -> Result<NewSession, Problem> {
     Ok(NewSession {
         directory: String::new(),
         parent_id: body.id("parentID", SessionId::parse)?,
-        title: body.string("title")?.map(str::to_owned),
+        title: body.text("title", Bound::Title)?.map(str::to_owned),
         wish: selection::of_session(body)?,
-        metadata: body.data("metadata")?,
+        metadata: body.metadata("metadata")?,
         permission: rules_of(body)?,
     })
 }

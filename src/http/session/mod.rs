@@ -27,13 +27,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::bounds::Bound;
 use super::error::{Problem, etag};
 use super::fields::Fields;
 use crate::opencode::Session;
 use crate::opencode::session::{PermissionAction, PermissionRule};
 
-/// Permission rules in one request.
-const RULES_MAX: usize = 1_000;
 const RULE_FIELDS: &[&str] = &["permission", "pattern", "action"];
 const ACTIONS: &[(&str, PermissionAction)] = &[
     ("allow", PermissionAction::Allow),
@@ -46,17 +45,17 @@ const ACTIONS: &[(&str, PermissionAction)] = &[
 pub struct SessionModelInput {
     /// The backend's id.
     #[serde(rename = "providerID")]
-    #[schema(example = "claude")]
+    #[schema(max_length = 256, example = "claude")]
     pub provider_id: String,
     /// The model's id, verbatim as the backend advertises it.
     #[serde(rename = "modelID")]
-    #[schema(nullable = false, example = "opus")]
+    #[schema(max_length = 256, nullable = false, example = "opus")]
     pub model_id: Option<String>,
     /// Another name for `modelID`; one of the two is needed.
-    #[schema(nullable = false)]
+    #[schema(max_length = 256, nullable = false)]
     pub id: Option<String>,
     /// The reasoning effort; `default` or null for the model's default.
-    #[schema(example = "high")]
+    #[schema(max_length = 256, example = "high")]
     pub variant: Option<String>,
 }
 
@@ -67,14 +66,16 @@ fn with_etag(session: &Session) -> Response {
 
 /// The rules of a body.
 fn rules_of(body: &Fields<'_>) -> Result<Vec<PermissionRule>, Problem> {
-    let rules = body.list("permission", RULES_MAX)?.unwrap_or_default();
+    let most = body.sizes().permission_rules;
+    let rules = body.list_within("permission", most, Some("limits.permission_rules"))?;
+    let rules = rules.unwrap_or_default();
     rules
         .into_iter()
         .map(|rule| {
             let rule = rule.object(RULE_FIELDS)?;
             Ok(PermissionRule {
                 permission: rule.required_string("permission")?.to_owned(),
-                pattern: rule.required_string("pattern")?.to_owned(),
+                pattern: rule.required_text("pattern", Bound::Pattern)?.to_owned(),
                 action: rule.required_word("action", ACTIONS)?,
             })
         })

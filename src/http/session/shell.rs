@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, SessionPath};
 use crate::http::fields::Fields;
@@ -26,13 +27,13 @@ pub struct ShellInput {
     #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
     /// The agent beside which it is shown.
-    #[schema(example = "build")]
+    #[schema(max_length = 256, example = "build")]
     pub agent: String,
     /// The model beside which it is shown; left out, the session's. It is not selected by this.
     #[schema(nullable = false)]
     pub model: Option<PromptModel>,
     /// The command, as the user's shell takes it.
-    #[schema(example = "git status")]
+    #[schema(max_length = 4194304, example = "git status")]
     pub command: String,
 }
 
@@ -59,7 +60,7 @@ pub async fn shell(
     ahead: EventsAhead,
     body: Body,
 ) -> Result<Response, Problem> {
-    let line = parse(&body.fields(FIELDS)?)?;
+    let line = body.parse(FIELDS, parse)?;
     let answer = state.sessions.shell(&path.session, line).await?;
     when_answered(&state, &path.session, ahead, answer, with_parts).await
 }
@@ -69,7 +70,7 @@ fn parse(body: &Fields<'_>) -> Result<ShellLine, Problem> {
     Ok(ShellLine {
         message_id: body.id("messageID", MessageId::parse)?,
         wish: selection::of_message(body)?,
-        command: body.required_string("command")?.to_owned(),
+        command: body.required_text("command", Bound::Text)?.to_owned(),
     })
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{SessionModelInput, rules_of, with_etag};
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, IfMatch, Params, SessionPath};
 use crate::http::fields::Fields;
@@ -38,29 +39,30 @@ const FIELDS: &[&str] = &[
 pub struct SessionUpdateInput {
     /// The backend to go on with; `modelID` has to come with it.
     #[serde(rename = "providerID")]
-    #[schema(nullable = false, example = "claude")]
+    #[schema(max_length = 256, nullable = false, example = "claude")]
     pub provider_id: Option<String>,
     /// The model to go on with, verbatim as the backend advertises it; `providerID` has to come with it.
     #[serde(rename = "modelID")]
-    #[schema(nullable = false, example = "opus")]
+    #[schema(max_length = 256, nullable = false, example = "opus")]
     pub model_id: Option<String>,
     /// The same as `providerID`, `modelID` and `variant`, in one object.
     #[schema(nullable = false)]
     pub model: Option<SessionModelInput>,
     /// The reasoning effort; `default` or null for the model's default. Left out, it stays where the
     /// model has it.
-    #[schema(example = "high")]
+    #[schema(max_length = 256, example = "high")]
     pub variant: Option<String>,
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
-    #[schema(nullable = false, example = "plan")]
+    #[schema(max_length = 256, nullable = false, example = "plan")]
     pub agent: Option<String>,
     /// The title; null changes nothing.
+    #[schema(max_length = 4096)]
     pub title: Option<String>,
     /// Free data of the client, in place of the old.
     #[schema(nullable = false, value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules, added behind the old ones.
-    #[schema(nullable = false)]
+    #[schema(max_items = 1000, nullable = false)]
     pub permission: Option<Vec<PermissionRule>>,
     /// Times that a client may set.
     #[schema(nullable = false)]
@@ -132,8 +134,8 @@ fn parse(body: &Fields<'_>, if_match: IfMatch) -> Result<Update, Problem> {
     };
     Ok(Update {
         wish: selection::of_session(body)?,
-        title: body.string("title")?.map(str::to_owned),
-        metadata: body.data("metadata")?,
+        title: body.text("title", Bound::Title)?.map(str::to_owned),
+        metadata: body.metadata("metadata")?,
         permission: rules_of(body)?,
         archived,
         if_match: if_match.0,
@@ -170,7 +172,7 @@ mod tests {
         assert_eq!(update.wish.agent.as_deref(), Some("plan"));
         assert_eq!(update.wish.variant, VariantWish::Set("high".to_owned()));
         assert_eq!(update.title.as_deref(), Some(""));
-        assert_eq!(update.metadata.expect("there")["a"], json!([1]));
+        assert_eq!(update.metadata.expect("there").as_str(), r#"{"a":[1]}"#);
         assert_eq!(update.archived, Some(7));
         assert_eq!(update.permission[0].action, PermissionAction::Ask);
         assert_eq!(update.if_match, Some(3));

@@ -7,6 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{TEXT_MAX_BYTES, tell};
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::fields::Fields;
@@ -19,6 +20,7 @@ use crate::opencode::event::{EventPayload, TuiPromptAppend};
 #[schema(as = AppendPromptInput)]
 pub struct AppendPrompt {
     /// The text; at most 1 MiB.
+    #[schema(max_length = 1048576)]
     pub text: String,
 }
 
@@ -56,7 +58,7 @@ pub async fn append_prompt(
 
 /// Reads what is to be appended.
 pub(super) fn parse(fields: &Fields<'_>) -> Result<TuiPromptAppend, Problem> {
-    let text = bounded(fields, "text", fields.required_string("text")?)?;
+    let text = bounded(fields, "text", fields.required_text("text", Bound::Text)?)?;
     Ok(TuiPromptAppend { text })
 }
 

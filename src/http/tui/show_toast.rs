@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::append_prompt::bounded;
 use super::tell;
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::fields::Fields;
@@ -77,10 +78,10 @@ pub(super) fn parse(fields: &Fields<'_>) -> Result<TuiToastShow, Problem> {
     }
     Ok(TuiToastShow {
         title: fields
-            .string("title")?
+            .text("title", Bound::Title)?
             .map(|t| text("title", t))
             .transpose()?,
-        message: text("message", fields.required_string("message")?)?,
+        message: text("message", fields.required_text("message", Bound::Text)?)?,
         variant: fields.required_word("variant", VARIANTS)?,
         duration: Some(duration.unwrap_or(DURATION_MS)),
     })

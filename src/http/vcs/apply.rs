@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::responses::{NotJson, TooLarge, Unpatchable};
@@ -46,7 +47,7 @@ pub async fn apply(
     body: Body,
 ) -> Result<Json<VcsApplied>, Problem> {
     let fields = body.fields(&["patch"])?;
-    let patch = fields.required_string("patch")?;
+    let patch = fields.required_text("patch", Bound::Attachment)?;
     vcs::apply(
         &state.settings.data_dir,
         &directory.place(&state).await,

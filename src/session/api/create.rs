@@ -1,8 +1,10 @@
 //! Making a session.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::opencode::Session as SessionInfo;
+use crate::session::cell::select::bound_rules;
 use crate::session::cell::{Birth, Cell, Draft, SessionState, Stored};
 use crate::session::{Caller, Error, NewSession, Sessions};
 
@@ -13,12 +15,13 @@ impl Sessions {
     /// When the requested selection is not available, or the store fails.
     pub async fn create(
         self: &Arc<Self>,
-        new: NewSession,
+        mut new: NewSession,
         caller: Caller,
     ) -> Result<SessionInfo, Error> {
         if !new.wish.is_empty() {
             self.prepare(None, &new.wish).await;
         }
+        bound_rules(&mut new.permission, &self.office.sizes)?;
         let place = self.projects.locate(&new.directory).await;
         self.projects.note(&place).await?;
         let selection = match new.wish.is_empty() {
@@ -53,6 +56,11 @@ impl Sessions {
         state: SessionState,
         beside: impl Fn(&mut Draft) + Send + 'static,
     ) -> Result<SessionInfo, Error> {
+        let limit = self.office.sizes.sessions;
+        if self.count.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::TooManySessions { limit });
+        }
         let (this, id) = (Arc::clone(self), state.id.clone());
         // A task of its own: a caller that hangs up must not leave half of it.
         let founding = self.office.tasks.spawn(async move {
@@ -67,7 +75,13 @@ impl Sessions {
                 founded.await?;
                 Ok(cell)
             });
-            Ok(cell.await?.committed().info())
+            match cell.await {
+                Ok(cell) => Ok(cell.committed().info()),
+                Err(error) => {
+                    this.count.fetch_sub(1, Ordering::Relaxed);
+                    Err(error)
+                }
+            }
         });
         founding.await.unwrap_or(Err(Error::ShutDown))
     }

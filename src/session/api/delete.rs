@@ -1,6 +1,7 @@
 //! Ending things: a turn, or a session.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::opencode::SessionId;
 use crate::session::{Error, Sessions};
@@ -22,6 +23,7 @@ impl Sessions {
                     Err(Error::NotFound(_)) => continue,
                     Err(error) => return Err(error),
                 }
+                this.count.fetch_sub(1, Ordering::Relaxed);
                 this.loaded.forget(&id);
             }
             Ok(())

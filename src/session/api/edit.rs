@@ -9,7 +9,6 @@ use crate::opencode::event::{EventPayload, MessageRemoved, PartRemoved};
 use crate::opencode::message::Part;
 use crate::opencode::{MessageId, PartId, SessionId};
 use crate::session::cell::{Cell, Committed, Draft};
-use crate::session::conversation::answer::PARTS_MAX;
 use crate::session::conversation::transcript::{self, Stored};
 use crate::session::conversation::{part_event, to_json};
 use crate::session::{Error, Sessions};
@@ -61,10 +60,13 @@ impl Sessions {
             if old == Some(&part) {
                 return Ok(part.clone());
             }
-            if old.is_none() && parts.len() >= PARTS_MAX {
+            if old.is_none() && parts.len() >= draft.sizes.answer_parts {
                 return Err(Error::Invalid {
                     field: "[\"id\"]".to_owned(),
-                    message: format!("The message has {PARTS_MAX} parts already; edit one of them"),
+                    message: format!(
+                        "The message has {} parts already (limits.answer_parts); edit one of them",
+                        parts.len()
+                    ),
                 });
             }
             let agents_know = is_handed_over(&part) || old.is_some_and(is_handed_over);

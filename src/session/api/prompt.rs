@@ -16,7 +16,7 @@ use crate::store::{MessageRange, Store, StoreError};
 #[derive(Debug)]
 pub struct Admitted {
     /// The stored prompt.
-    pub message: MessageWithParts,
+    pub message: Arc<MessageWithParts>,
     /// Its place in the conversation.
     pub turn: u64,
     /// Comes when it is answered; `None` for a prompt that wants no answer.
@@ -60,7 +60,7 @@ impl Sessions {
         };
         let (message, turn) = self.admit(&cell, given, job).await?;
         Ok(Admitted {
-            message: MessageWithParts::clone(&message),
+            message,
             turn,
             answer,
         })

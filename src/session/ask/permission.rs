@@ -8,6 +8,7 @@ use std::sync::Arc;
 use agent_client_protocol_schema::v1::{PermissionOptionKind, RequestPermissionRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::rules::{Decision, Law, Place};
 use super::subject::{self, Subject};
@@ -45,6 +46,8 @@ pub struct Asking<'a> {
     pub connection: &'a Arc<Connection>,
     /// The id of its request.
     pub rpc_id: Value,
+    /// Its place among what all agents ask, if there is one.
+    pub waits_at: Option<OwnedSemaphorePermit>,
 }
 
 /// A permission request that waits.
@@ -61,6 +64,8 @@ pub struct WaitingPermission {
     options: Vec<(String, PermissionOptionKind)>,
     rpc_id: Value,
     connection: Arc<Connection>,
+    waits_at: Option<OwnedSemaphorePermit>,
+    is_cut: bool,
 }
 
 impl WaitingPermission {
@@ -111,7 +116,19 @@ impl WaitingPermission {
                 .collect(),
             rpc_id: asking.rpc_id,
             connection: Arc::clone(asking.connection),
+            waits_at: asking.waits_at,
+            is_cut: call.is_cut(),
         })
+    }
+
+    /// Whether its arguments were too large to be kept, so that nobody can know what is asked.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Whether there is a place for it among what all agents ask.
+    pub fn may_wait(&self) -> bool {
+        self.waits_at.is_some()
     }
 
     /// What the rules of the session say to it, if anything.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::agent::connection::Connection;
 use crate::opencode::request::{QuestionInfo, QuestionOption, QuestionRequest, ToolRef};
@@ -22,6 +23,7 @@ pub struct WaitingQuestion {
     fields: Vec<Field>,
     rpc_id: Value,
     connection: Arc<Connection>,
+    waits_at: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +53,7 @@ impl WaitingQuestion {
         connection: &Arc<Connection>,
         rpc_id: Value,
         params: &Value,
+        waits_at: Option<OwnedSemaphorePermit>,
     ) -> Option<Self> {
         if params.get("mode").and_then(Value::as_str) != Some("form") {
             return None;
@@ -83,7 +86,13 @@ impl WaitingQuestion {
             fields,
             rpc_id,
             connection: Arc::clone(connection),
+            waits_at,
         })
+    }
+
+    /// Whether there is a place for it among what all agents ask.
+    pub fn may_wait(&self) -> bool {
+        self.waits_at.is_some()
     }
 
     /// The form's content from the user's answers.

@@ -20,6 +20,8 @@ use crate::store::MessageKey;
 
 /// A title made from a prompt has at most this many characters.
 const TITLE_CHARS: usize = 80;
+/// A prompt that waits is kept in memory up to this size, in bytes.
+const QUEUED_MAX_BYTES: usize = 256 * 1024;
 
 /// What is to be done about a message that was just stored.
 struct Admission {
@@ -62,8 +64,9 @@ impl Draft {
     ) -> Result<(Arc<MessageWithParts>, u64), Error> {
         self.unless_ending()?;
         self.at_rest()?;
-        if !prompt.no_reply {
-            self.check_queue(queue_prompts)?;
+        match prompt.no_reply {
+            true => self.check_stored(prompt)?,
+            false => self.check_queue(queue_prompts)?,
         }
         let mut wish = prompt.wish.clone();
         if self.state().selection.is_none() && wish.model.is_none() && wish.agent.is_none() {
@@ -80,6 +83,7 @@ impl Draft {
             if let Some(selection) = next.selection.clone() {
                 let stored = prompt_message(prompt, &session, &selection);
                 next.note_prompt(&stored, &selection);
+                next.kept.stored.note(prompt);
                 message = Some((Arc::new(stored), selection));
             }
         })?;
@@ -102,6 +106,26 @@ impl Draft {
             });
         }
         Ok((message, turn))
+    }
+
+    /// Refuses when too much was only stored since the last prompt that is answered: nothing else would bound it.
+    fn check_stored(&self, prompt: &Prompt) -> Result<(), Error> {
+        let (stored, sizes) = (self.state().kept.stored, self.sizes);
+        if stored.prompts >= sizes.stored_prompts {
+            return Err(Error::TooManyStored {
+                limit: sizes.stored_prompts,
+                counted: "messages",
+                setting: "limits.stored_prompts",
+            });
+        }
+        match stored.bytes.saturating_add(prompt.bytes()) > sizes.stored_prompt_bytes {
+            true => Err(Error::TooManyStored {
+                limit: sizes.stored_prompt_bytes,
+                counted: "bytes",
+                setting: "limits.stored_prompt_bytes",
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Stores a message of the user that is no prompt and selects nothing, and puts what is to be done
@@ -168,7 +192,9 @@ impl Draft {
         }
         self.runtime.queue.push_back(Arc::new(Queued {
             message_id: admission.message.info.id().clone(),
-            message: Some(admission.message),
+            // A large one is read again when its turn comes: many may wait.
+            message: (bytes_of(&admission.message) <= QUEUED_MAX_BYTES)
+                .then_some(admission.message),
             turn: admission.turn,
             work: admission.work,
             target: Target {
@@ -204,6 +230,17 @@ impl Draft {
             status,
         }));
     }
+}
+
+/// Bytes of a message's texts and files, roughly.
+fn bytes_of(message: &MessageWithParts) -> usize {
+    let bytes = |part: &Part| match part {
+        Part::Text(text) => text.text.len(),
+        Part::File(file) => file.url.len(),
+        Part::Subtask(task) => task.prompt.len(),
+        _ => 0,
+    };
+    message.parts.iter().map(bytes).sum()
 }
 
 impl SessionState {

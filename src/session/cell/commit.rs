@@ -20,7 +20,7 @@ use crate::event::Bus;
 use crate::opencode::SessionId;
 use crate::opencode::event::EventPayload;
 use crate::registry::Registry;
-use crate::session::Error;
+use crate::session::{Error, Sizes};
 use crate::store::{Change, Store, StoreError};
 
 /// How often a change that was prepared from what the store has is prepared again because the conversation
@@ -40,6 +40,8 @@ pub struct Office {
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
+    /// How large what others send may be.
+    pub sizes: Sizes,
     bus: Arc<Bus>,
     at_work: Mutex<BTreeMap<SessionId, Arc<Cell>>>,
     hire: OnceLock<Hire>,
@@ -47,12 +49,18 @@ pub struct Office {
 
 impl Office {
     /// An office without workers.
-    pub fn new(store: Arc<dyn Store>, bus: Arc<Bus>, registry: Arc<Registry>) -> Arc<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        bus: Arc<Bus>,
+        registry: Arc<Registry>,
+        sizes: Sizes,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             registry,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            sizes,
             bus,
             at_work: Mutex::default(),
             hire: OnceLock::new(),

@@ -11,8 +11,8 @@ use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::session::FileDiff;
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::Snapshot;
-use crate::session::Error;
 use crate::session::conversation::to_json;
+use crate::session::{Error, Sizes};
 use crate::store::Change;
 
 /// What is done once a draft is committed. It must not block.
@@ -26,6 +26,8 @@ pub struct Draft {
     pub directory: Arc<str>,
     /// When it is drafted, in milliseconds since the Unix epoch.
     pub now: u64,
+    /// How large what others send may be.
+    pub sizes: Sizes,
     pub(super) registry: Arc<Snapshot>,
     pub(super) runtime: Runtime,
     state: Arc<SessionState>,
@@ -58,6 +60,7 @@ impl Draft {
             id: cell.id.clone(),
             directory: Arc::clone(&cell.directory),
             now: now_ms(),
+            sizes: cell.office.sizes,
             registry,
             runtime: base.runtime.clone(),
             state: Arc::clone(&base.state),

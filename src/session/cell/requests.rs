@@ -10,11 +10,14 @@ use crate::opencode::{PermissionId, QuestionId};
 use crate::session::Error;
 use crate::session::ask::{Always, Ask, WaitingPermission, WaitingQuestion};
 
+/// Permissions given for good that a session remembers; the oldest are forgotten first.
+const ALWAYS_MAX: usize = 1_000;
+
 impl Draft {
     /// Lets a permission request wait, unless the rules have an answer to it: that is returned.
     ///
     /// # Errors
-    /// When the session was deleted.
+    /// When the session was deleted, or too much waits already.
     pub fn ask_permission(
         &mut self,
         asked: &Arc<WaitingPermission>,
@@ -24,6 +27,7 @@ impl Draft {
         if let Some(reply) = asked.decided(&state.permission, &state.kept.always) {
             return Ok(Some(reply));
         }
+        self.check_asks(asked.may_wait())?;
         self.event(EventPayload::PermissionAsked(asked.request.clone()));
         let asked = Ask::Permission(Arc::clone(asked));
         self.runtime.asks.push(Arc::new(asked));
@@ -33,13 +37,31 @@ impl Draft {
     /// Lets a question wait.
     ///
     /// # Errors
-    /// When the session was deleted.
+    /// When the session was deleted, or too much waits already.
     pub fn ask_question(&mut self, asked: &Arc<WaitingQuestion>) -> Result<(), Error> {
         self.unless_deleted()?;
+        self.check_asks(asked.may_wait())?;
         self.event(EventPayload::QuestionAsked(asked.request.clone()));
         let asked = Ask::Question(Arc::clone(asked));
         self.runtime.asks.push(Arc::new(asked));
         Ok(())
+    }
+
+    /// `has_place`: among what all sessions' agents may ask.
+    fn check_asks(&self, has_place: bool) -> Result<(), Error> {
+        if self.runtime.asks.len() >= self.sizes.session_asks {
+            return Err(Error::TooManyAsks {
+                limit: self.sizes.session_asks,
+                setting: "limits.session_asks",
+            });
+        }
+        match has_place {
+            true => Ok(()),
+            false => Err(Error::TooManyAsks {
+                limit: self.sizes.asks,
+                setting: "limits.asks",
+            }),
+        }
     }
 
     /// Answers a permission request. `Always` is remembered for the session and this backend, and answers
@@ -64,7 +86,11 @@ impl Draft {
             .filter(|a| !known.contains(a))
             .collect();
         if !new.is_empty() {
-            self.state_mut().kept.always.extend(new);
+            let always = &mut self.state_mut().kept.always;
+            always.extend(new);
+            // What is forgotten is asked again.
+            let surplus = always.len().saturating_sub(ALWAYS_MAX);
+            always.drain(..surplus);
         }
         let others: Vec<_> = self.permissions().collect();
         for other in others {

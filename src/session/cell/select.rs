@@ -3,15 +3,18 @@
 //! [`plan`] is pure: it validates an update against a state and makes the next one, or an error, or
 //! nothing. [`Draft::select`] puts that into a draft.
 
+use std::collections::HashSet;
+
 use super::Draft;
 use super::state::SessionState;
 use crate::opencode::event::{AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched};
 use crate::opencode::history::ModelSwitch;
+use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
-use crate::session::Error;
 use crate::session::conversation::to_json;
 use crate::session::request::{Caller, Update};
+use crate::session::{Error, Sizes};
 use crate::store::Change;
 
 /// Changes that were validated and are worth a new revision.
@@ -120,9 +123,8 @@ impl Draft {
         caller: &Caller,
         beside: impl FnOnce(&mut SessionState),
     ) -> Result<bool, Error> {
-        let Some(Planned { mut next, switch }) =
-            plan(self.state(), update, &self.registry, self.now)?
-        else {
+        let planned = plan(self.state(), update, &self.registry, self.now)?;
+        let Some(Planned { mut next, switch }) = planned else {
             let mut next = self.state().clone();
             beside(&mut next);
             if next != *self.state() {
@@ -134,6 +136,9 @@ impl Draft {
             true => Effective::NextTurn,
             false => Effective::Immediate,
         };
+        if !update.permission.is_empty() {
+            bound_rules(&mut next.permission, &self.sizes)?;
+        }
         beside(&mut next);
         self.set_state(next);
         if let Some(switch) = switch {
@@ -187,6 +192,44 @@ impl Draft {
             let revision = self.state().kept.selection_revision;
             self.put_switch(&open_switch(revision, self.now, None, selection, caller));
         }
+    }
+}
+
+/// Refuses more rules than a session may have. First it leaves out those that a later one of the same kind and
+/// pattern has made void: a client may send the same rules again and again.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn bound_rules(rules: &mut Vec<PermissionRule>, sizes: &Sizes) -> Result<(), Error> {
+    let bytes = |rules: &[PermissionRule]| -> usize {
+        let rule = |r: &PermissionRule| r.permission.len() + r.pattern.len();
+        rules.iter().map(rule).sum()
+    };
+    let fits = |rules: &[PermissionRule]| {
+        rules.len() <= sizes.permission_rules && bytes(rules) <= sizes.permission_bytes
+    };
+    if fits(rules) {
+        return Ok(());
+    }
+    let mut seen = HashSet::new();
+    let mut kept: Vec<_> = std::mem::take(rules);
+    kept.reverse();
+    kept.retain(|rule| seen.insert((rule.permission.clone(), rule.pattern.clone())));
+    kept.reverse();
+    *rules = kept;
+    match fits(rules) {
+        true => Ok(()),
+        false => Err(Error::Invalid {
+            field: "[\"permission\"]".to_owned(),
+            message: format!(
+                "The session would have {} rules of {} bytes; at most {} rules (limits.permission_rules) of {} bytes \
+                 together (limits.permission_bytes) are kept. Use wider patterns.",
+                rules.len(),
+                bytes(rules),
+                sizes.permission_rules,
+                sizes.permission_bytes
+            ),
+        }),
     }
 }
 

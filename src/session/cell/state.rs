@@ -1,18 +1,18 @@
 //! `SessionState`: what is known of a session for good.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::notice::Told;
 use crate::opencode::event::Todo;
 use crate::opencode::history::ModelUsage;
 use crate::opencode::message::AssistantMessage;
 use crate::opencode::session::{PermissionRule, Revert, SessionSummary, SessionTime, Tokens};
-use crate::opencode::{Selection, SessionId, now_ms};
+use crate::opencode::{Metadata, Selection, SessionId, now_ms};
 use crate::project::Place;
 use crate::session::ask::Always;
 use crate::session::conversation::cut::Past;
 use crate::session::conversation::to_json;
+use crate::session::request::Prompt;
 use crate::store::{Change, SessionKeys};
 
 /// What the store keeps of a session: what clients see, and in `kept` what only Baton needs.
@@ -38,7 +38,7 @@ pub struct SessionState {
     /// works towards, too: the two cannot differ.
     pub selection: Option<Selection>,
     /// Free data of the client.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Permission rules.
     pub permission: Vec<PermissionRule>,
     /// When things happened.
@@ -82,6 +82,30 @@ pub struct Kept {
     pub past: Past,
     /// Permissions given for good.
     pub always: Vec<Always>,
+    /// Prompts that were only stored since the last one that was answered.
+    #[serde(default)]
+    pub stored: StoredOnly,
+}
+
+/// Prompts without a reply, in a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredOnly {
+    /// How many.
+    pub prompts: usize,
+    /// Their texts and files, in bytes.
+    pub bytes: usize,
+}
+
+impl StoredOnly {
+    /// Counts a prompt; one that is answered ends the row.
+    pub fn note(&mut self, prompt: &Prompt) {
+        if !prompt.no_reply {
+            *self = Self::default();
+            return;
+        }
+        self.prompts += 1;
+        self.bytes = self.bytes.saturating_add(prompt.bytes());
+    }
 }
 
 /// A selection with the revision that made it: what the reconciler works towards.
@@ -107,7 +131,7 @@ pub struct Birth {
     /// Its title; one with the time is made when there is none.
     pub title: Option<String>,
     /// Free data of the client.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Permission rules.
     pub permission: Vec<PermissionRule>,
 }
@@ -238,6 +262,8 @@ fn slug(id: &SessionId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -15,6 +15,7 @@ use crate::opencode::{SessionId, now_ms};
 use crate::session::Error;
 use crate::session::conversation::answer::Answering;
 use crate::session::conversation::cut::Past;
+use crate::session::sizes::beginning;
 
 /// What the worker does next.
 #[derive(Debug, Clone)]
@@ -118,6 +119,7 @@ impl Draft {
     /// Takes in a title that the agent has found, unless the user has given one.
     pub fn suggest_title(&mut self, title: &str) {
         if self.state().kept.title_is_default && !title.is_empty() {
+            let title = beginning(title, self.sizes.title_bytes);
             title.clone_into(&mut self.state_mut().title);
         }
     }

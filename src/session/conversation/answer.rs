@@ -3,6 +3,7 @@
 //! Pure: updates go in, events come out, and [`Answering::take_unwritten`] says what the store lacks.
 
 mod fold;
+mod plan;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,12 +16,9 @@ use crate::opencode::message::{
 };
 use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
+use crate::session::sizes::Sizes;
 use crate::store::{Change, MessageKey};
 
-/// Text of one answer that is kept, in bytes; an agent that floods is cut off there.
-pub const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Parts of one answer.
-pub const PARTS_MAX: usize = 20_000;
 /// The agent that OpenCode names for a summary.
 const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
@@ -57,7 +55,10 @@ pub struct Answering {
     /// The text or reasoning part that grows, and the agent's own id of the message it belongs to.
     open: Option<(usize, Option<String>)>,
     tools: HashMap<String, (usize, ToolCall)>,
-    plans: u64,
+    /// The plan: its bytes, and the part that shows it.
+    plan: Option<(usize, usize)>,
+    sizes: Sizes,
+    is_cut_off: bool,
     unwritten: BTreeSet<usize>,
     message_unwritten: bool,
     bytes: usize,
@@ -107,7 +108,9 @@ impl Answering {
             key: MessageKey { seq, turn, id },
             open: None,
             tools: HashMap::new(),
-            plans: 0,
+            plan: None,
+            sizes: Sizes::default(),
+            is_cut_off: false,
             unwritten: BTreeSet::new(),
             message_unwritten: true,
             bytes: 0,
@@ -115,6 +118,11 @@ impl Answering {
             cost_now: None,
             has_content: false,
         }
+    }
+
+    /// The same answer, which may be so large.
+    pub fn within(self, sizes: Sizes) -> Self {
+        Self { sizes, ..self }
     }
 
     /// Makes it the summary of a conversation, as OpenCode marks one.

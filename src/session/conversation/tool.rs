@@ -1,5 +1,7 @@
 //! One tool call, merged from an agent's partial updates.
 
+mod bound;
+
 use agent_client_protocol_schema::v1::{
     ContentBlock, ToolCallContent, ToolCallStatus, ToolCallUpdateFields, ToolKind,
 };
@@ -7,6 +9,8 @@ use serde_json::{Map, Value};
 
 use super::diff::file_diff;
 use crate::opencode::message::{PartTime, ToolState};
+use crate::session::sizes::beginning;
+use bound::{TITLE_MAX_BYTES, TOOL_NAME_MAX_BYTES};
 
 /// The longest title that is taken for a tool's name, in bytes.
 const NAME_MAX_BYTES: usize = 64;
@@ -33,9 +37,12 @@ pub struct ToolCall {
     kind: ToolKind,
     status: ToolCallStatus,
     input: Map<String, Value>,
+    input_bytes: usize,
+    input_is_cut: bool,
     output: String,
     output_is_cut: bool,
     diffs: Vec<Value>,
+    diff_bytes: usize,
     /// The first of them as OpenCode's edit tool has it, which knows no other.
     file_diff: Option<Value>,
     files: Vec<String>,
@@ -54,9 +61,12 @@ impl ToolCall {
             kind: ToolKind::Other,
             status: ToolCallStatus::Pending,
             input: Map::new(),
+            input_bytes: 0,
+            input_is_cut: false,
             output: String::new(),
             output_is_cut: false,
             diffs: Vec::new(),
+            diff_bytes: 0,
             file_diff: None,
             files: Vec::new(),
             metadata: Map::new(),
@@ -65,14 +75,9 @@ impl ToolCall {
         }
     }
 
-    /// Bytes of its output.
-    pub fn output_len(&self) -> usize {
-        self.output.len()
-    }
-
-    /// Takes in a `tool_call` or `tool_call_update`; true when the call has ended with it. Of its
-    /// output, `room` bytes are kept.
-    pub fn merge(&mut self, update: &Value, now: u64, room: usize) -> bool {
+    /// Takes in a `tool_call` or `tool_call_update`; true when the call has ended with it. `most` bytes of all of it
+    /// are kept.
+    pub fn merge(&mut self, update: &Value, now: u64, most: usize) -> bool {
         // Fields that do not fit the schema come out as absent, never as an error.
         let fields: ToolCallUpdateFields =
             serde_json::from_value(update.clone()).unwrap_or_default();
@@ -80,33 +85,33 @@ impl ToolCall {
             .iter()
             .find_map(|place| update.pointer(place)?.as_str())
             .map(str::to_owned);
-        self.name = fields.name.or(named).or(self.name.take());
+        let name = fields.name.or(named);
+        let name = name.map(|name| beginning(&name, TOOL_NAME_MAX_BYTES).to_owned());
+        self.name = name.or(self.name.take());
         if let Some(title) = fields.title.filter(|t| !t.is_empty()) {
+            let title = beginning(&title, TITLE_MAX_BYTES).to_owned();
             self.first_title.get_or_insert_with(|| title.clone());
             self.title = Some(title);
         }
         self.kind = fields.kind.unwrap_or(self.kind);
         match fields.raw_input {
             Some(Value::Object(input)) if !input.is_empty() => {
-                self.input = with_plain_command(input);
+                self.keep_input(with_plain_command(input), most);
             }
             Some(Value::Null) | None | Some(Value::Object(_)) => {}
-            Some(other) => self.input = Map::from_iter([("input".to_owned(), other)]),
+            Some(other) => self.keep_input(Map::from_iter([("input".to_owned(), other)]), most),
         }
         self.read_command_from_title();
         for location in fields.locations.unwrap_or_default() {
-            push_new(
-                &mut self.files,
-                location.path.to_string_lossy().into_owned(),
-            );
+            self.note_file(location.path.to_string_lossy().into_owned());
         }
         if let Some(content) = fields.content {
-            self.read_content(&content, room);
+            self.read_content(&content, most);
         }
         if let Some(raw) = fields.raw_output {
-            self.read_raw_output(&raw, room);
+            self.read_raw_output(&raw, most);
         }
-        self.read_terminal(update, room);
+        self.read_terminal(update, most);
         let ended_before = self.end.is_some();
         self.status = fields.status.unwrap_or(self.status);
         let ended = matches!(
@@ -130,24 +135,25 @@ impl ToolCall {
         }
     }
 
-    fn read_terminal(&mut self, update: &Value, room: usize) {
+    fn read_terminal(&mut self, update: &Value, most: usize) {
         let mut pieces = TERMINAL_PLACES
             .iter()
             .filter_map(|place| update.pointer(place)?.as_str());
         if let Some(piece) = pieces.next().filter(|_| !self.output_is_cut) {
-            let room = self.output.len() + room;
+            let room = self.room_for_output(most);
             self.output.push_str(piece);
             self.output_is_cut = self.output.len() > room;
             self.output = shortened(std::mem::take(&mut self.output), room);
         }
         if let Some(code) = update.pointer("/_meta/terminal_exit/exit_code") {
-            self.metadata.insert("exit".to_owned(), code.clone());
+            self.note_fact("exit", code);
         }
     }
 
-    fn read_content(&mut self, content: &[ToolCallContent], room: usize) {
+    fn read_content(&mut self, content: &[ToolCallContent], most: usize) {
         let mut output = String::new();
         self.diffs.clear();
+        self.diff_bytes = 0;
         self.file_diff = None;
         for item in content {
             match item {
@@ -163,22 +169,31 @@ impl ToolCall {
                 },
                 ToolCallContent::Diff(diff) => {
                     let path = diff.path.to_string_lossy().into_owned();
+                    let old = diff.old_text.as_deref().unwrap_or_default();
+                    let bytes = path.len() + old.len() + diff.new_text.len();
+                    if bytes > self.room_for_output(most) {
+                        let remark = format!("[the change of {path}, {bytes} bytes, is left out]");
+                        push_line(&mut output, &remark);
+                        self.note_file(path);
+                        continue;
+                    }
+                    self.diff_bytes += bytes;
                     if self.diffs.is_empty() {
-                        let old = diff.old_text.as_deref().unwrap_or_default();
                         self.file_diff = file_diff(&path, old, &diff.new_text);
                     }
                     self.diffs.push(serde_json::json!({ "path": path, "oldText": diff.old_text, "newText": diff.new_text }));
-                    push_new(&mut self.files, path);
+                    self.note_file(path);
                 }
                 _ => {}
             }
         }
         if !output.is_empty() {
-            self.output = shortened(output, room);
+            self.output = shortened(output, self.room_for_output(most));
         }
     }
 
-    fn read_raw_output(&mut self, raw: &Value, room: usize) {
+    fn read_raw_output(&mut self, raw: &Value, most: usize) {
+        let room = self.room_for_output(most);
         if self.output.is_empty() {
             let text = match raw {
                 Value::String(text) => Some(text.as_str()),
@@ -194,11 +209,10 @@ impl ToolCall {
             };
         }
         if let Some(Value::Object(metadata)) = raw.get("metadata") {
-            let small = metadata
+            let plain = metadata
                 .iter()
                 .filter(|(_, v)| !v.is_object() && !v.is_array());
-            self.metadata
-                .extend(small.map(|(k, v)| (k.clone(), v.clone())));
+            plain.for_each(|(name, value)| self.note_fact(name, value));
         }
     }
 
@@ -389,12 +403,6 @@ pub fn quote(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-fn push_new(list: &mut Vec<String>, item: String) {
-    if !list.contains(&item) {
-        list.push(item);
-    }
 }
 
 fn push_line(text: &mut String, more: &str) {

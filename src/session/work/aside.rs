@@ -17,7 +17,7 @@ impl Aside {
     }
 
     /// Adds what was said later, which goes before.
-    fn add(&mut self, later: Self) {
+    pub(super) fn add(&mut self, later: Self) {
         self.todos = later.todos.or(self.todos.take());
         self.title = later.title.or(self.title.take());
     }

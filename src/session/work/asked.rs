@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Worker;
 use super::bind::Live;
 use crate::opencode::request::PermissionReply;
 use crate::session::ask::{Asking, WaitingPermission, WaitingQuestion};
 use crate::session::cell::{LiveAnswer, Queued};
+use crate::session::{Error, fits};
 
 impl Worker {
     pub(super) async fn asked(
@@ -26,6 +28,7 @@ impl Worker {
             self.store_growth(answer).await;
             self.cell.tell_growth(&announced.events);
         }
+        let asks = asks && self.is_small(params);
         if method == "session/request_permission" {
             self.asked_permission(live, queued, id, params, answer, asks)
                 .await;
@@ -54,6 +57,7 @@ impl Worker {
             selection: &queued.target.selection,
             connection,
             rpc_id: id.clone(),
+            waits_at: self.place_to_wait(),
         };
         let read = WaitingPermission::read(asking, params, known);
         let Some(waiting) = read else {
@@ -61,8 +65,9 @@ impl Worker {
             let _gone = connection.respond(id, nobody).await;
             return;
         };
-        if !asks {
-            // Neither a summary nor taking note needs tools, and nobody expects to be asked about one.
+        if !asks || waiting.is_cut() {
+            // Neither a summary nor taking note needs tools, and nobody expects to be asked about one. What is too
+            // large to be shown is not asked either: nobody would know what they allow.
             return waiting.answer(PermissionReply::Reject).await;
         }
         let waiting = Arc::new(waiting);
@@ -73,6 +78,10 @@ impl Worker {
         {
             Ok(None) => {}
             Ok(Some(reply)) => waiting.answer(reply).await,
+            Err(error @ Error::TooManyAsks { .. }) => {
+                self.tell_refused(&error);
+                waiting.answer(PermissionReply::Reject).await;
+            }
             Err(_deleted) => waiting.cancel().await,
         }
     }
@@ -87,15 +96,43 @@ impl Worker {
     ) {
         let connection = &live.agent.connection;
         let message = answer.id().as_str();
-        let read = WaitingQuestion::read(&self.cell.id, message, connection, id.clone(), params);
+        let read = WaitingQuestion::read(
+            &self.cell.id,
+            message,
+            connection,
+            id.clone(),
+            params,
+            self.place_to_wait(),
+        );
         if let Some(waiting) = read.filter(|_| asks) {
             let waiting = Arc::new(waiting);
             let asked = self.persist(move |draft| draft.ask_question(&waiting));
-            if asked.await.is_ok() {
-                return;
+            match asked.await {
+                Ok(()) => return,
+                Err(error) => self.tell_refused(&error),
             }
         }
         let _gone = connection.respond(id, json!({ "action": "decline" })).await;
+    }
+
+    fn place_to_wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.tools.asks).try_acquire_owned().ok()
+    }
+
+    fn is_small(&self, params: &Value) -> bool {
+        let most = self.tools.settings.sizes.ask_bytes;
+        let small = fits(params, most);
+        if !small {
+            tracing::warn!(
+                session = %self.cell.id,
+                "what an agent asks was refused: it has more than {most} bytes (limits.ask_bytes)"
+            );
+        }
+        small
+    }
+
+    fn tell_refused(&self, why: &Error) {
+        tracing::warn!(session = %self.cell.id, "what an agent asks was refused: {why}");
     }
 
     /// Takes back everything that the session's agents ask: its turn ends.

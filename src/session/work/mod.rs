@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::cell::commit::Office;
@@ -73,6 +74,8 @@ pub struct Tools {
     pub shell: Shell,
     /// The slash commands that native sessions have told.
     pub told: Told,
+    /// What agents may ask at once.
+    pub asks: Arc<Semaphore>,
     /// What can be set.
     pub settings: Settings,
 }

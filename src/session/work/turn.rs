@@ -219,11 +219,13 @@ impl Worker {
     ) -> Option<LiveAnswer> {
         let begun = self.persist(move |draft| {
             let (id, directory) = (draft.id.clone(), Arc::clone(&draft.directory));
+            let sizes = draft.sizes;
             draft.begin_answer(|queued, seq| {
                 let selection = &queued.target.selection;
                 let parent = &queued.message_id;
                 let mut answering =
-                    Answering::new(&id, parent, queued.turn, seq, selection, &directory);
+                    Answering::new(&id, parent, queued.turn, seq, selection, &directory)
+                        .within(sizes);
                 let events = make(&mut answering);
                 (answering, events)
             })
@@ -272,8 +274,9 @@ impl Worker {
         }
         self.cell.tell_growth(&folded.events);
         let (todos, title) = (folded.todos, folded.title);
-        if is_prompt && (todos.is_some() || title.is_some()) {
-            self.store_aside(Aside { todos, title }).await;
+        if is_prompt {
+            // Stored with the next flush: an agent may send one plan after the other.
+            self.aside.add(Aside { todos, title });
         }
         if let Some(tokens) = folded.context_tokens {
             let registry = &self.tools.office.registry;

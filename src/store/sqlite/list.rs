@@ -221,6 +221,12 @@ pub(super) fn family(db: &Connection, id: &SessionId) -> Result<Vec<SessionId>, 
     Ok(family)
 }
 
+/// How many sessions there are.
+pub(super) fn count(db: &Connection) -> Result<u64, StoreError> {
+    let mut count = db.prepare_cached("SELECT count(*) FROM session")?;
+    Ok(count.query_row([], |row| row.get(0))?)
+}
+
 /// The bodies of a session's children, most recently used first.
 pub(super) fn children(db: &Connection, id: &SessionId) -> Result<Vec<String>, StoreError> {
     let mut statement = db.prepare_cached(

@@ -167,6 +167,10 @@ impl Store for SqliteStore {
         self.read(move |db| list::sessions(db, &query))
     }
 
+    fn count_sessions(&self) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.read(list::count)
+    }
+
     fn family(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
         let id = id.clone();
         self.read(move |db| list::family(db, &id))

@@ -30,6 +30,7 @@ use baton::registry::{
     Backend, Catalogue, Defaults, ModelInfo, ModelWish, Registry, Snapshot, Status, SwitchMethod,
     VariantWish, Wish,
 };
+use baton::session::Sizes;
 use baton::session::{
     Admitted, Answer, Caller, Deps, Error, ListFilter, NewSession, Prompt, Sessions, Settings,
     Update, handoff,
@@ -52,6 +53,7 @@ pub const DIRECTORY: &str = "/nowhere/core-tests";
 /// What differs between worlds.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
+    pub sizes: Sizes,
     pub loaded_sessions: usize,
     pub queue_prompts: usize,
     pub live_agents: usize,
@@ -61,6 +63,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            sizes: Sizes::default(),
             loaded_sessions: 64,
             queue_prompts: 16,
             live_agents: 16,
@@ -124,6 +127,7 @@ impl World {
             commands: Sources::default(),
             projects: Projects::open(beside).await.expect("projects"),
             settings: Settings {
+                sizes: setup.sizes,
                 queue_prompts: setup.queue_prompts,
                 loaded_sessions: setup.loaded_sessions,
                 idle: setup.idle,

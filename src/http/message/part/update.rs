@@ -2,13 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use crate::http::bounds::{Bound, data_exceeded};
 use crate::http::error::{BadKind, Problem};
 use crate::http::extract::{Body, PartPath};
 use crate::http::responses::{Busy, Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
 use crate::opencode::Part;
+use crate::session::{Sizes, fits};
 
 /// Update a part of a message
 ///
@@ -32,6 +35,8 @@ pub async fn update(
     body: Body,
 ) -> Result<Json<Part>, Problem> {
     let part = parse(body.required()?, &path)?;
+    check(&part, body.sizes())?;
+    drop(body);
     Ok(Json(state.sessions.save_part(&path.session, part).await?))
 }
 
@@ -51,8 +56,55 @@ fn parse(body: &Value, path: &PartPath) -> Result<Part, Problem> {
             }
         }
     }
-    serde_json::from_value(body.clone())
-        .map_err(|error| wrong(format!("Expected a whole part: {error}")))
+    Part::deserialize(body).map_err(|error| wrong(format!("Expected a whole part: {error}")))
+}
+
+/// Refuses what is too large, as in a prompt.
+fn check(part: &Part, sizes: &Sizes) -> Result<(), Problem> {
+    let data = |data: &Option<Map<String, Value>>| {
+        let data = data.clone().map(Value::Object);
+        data.and_then(|data| data_exceeded(sizes, &data))
+    };
+    let long = |bound: Bound, text: &str| bound.exceeded(sizes, text);
+    let exceeded = match part {
+        Part::Text(p) => [
+            ("text", long(Bound::Text, &p.text)),
+            ("metadata", data(&p.metadata)),
+        ],
+        Part::File(p) => [
+            ("url", long(Bound::Attachment, &p.url)),
+            ("source", data(&p.source)),
+        ],
+        Part::Agent(p) => [
+            ("name", long(Bound::Name, &p.name)),
+            ("source", data(&p.source)),
+        ],
+        Part::Subtask(p) => [
+            ("prompt", long(Bound::Text, &p.prompt)),
+            ("description", long(Bound::Title, &p.description)),
+        ],
+        other => [("type", whole_exceeded(other, sizes)), ("", None)],
+    };
+    let found = exceeded
+        .into_iter()
+        .find_map(|(field, message)| Some((field, message?)));
+    match found {
+        Some((field, message)) => {
+            let message = format!("{message}\n  at [\"{field}\"]");
+            Err(Problem::bad(BadKind::Payload, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A part of an answer shows a call's output and changes up to four times.
+fn whole_exceeded(part: &Part, sizes: &Sizes) -> Option<String> {
+    let most = sizes.tool_call_bytes.saturating_mul(4);
+    (!fits(part, most)).then(|| {
+        format!(
+            "Expected at most {most} bytes in all, got more (four times limits.tool_call_bytes)"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::V2SessionAnswer;
+use crate::http::bounds::Bound;
 use crate::http::directory::{Directory, named};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client};
@@ -25,7 +26,7 @@ pub struct V2CreateSession {
     #[schema(nullable = false)]
     pub model: Option<ModelRef>,
     /// The agent that it selects.
-    #[schema(nullable = false, example = "build")]
+    #[schema(max_length = 256, nullable = false, example = "build")]
     pub agent: Option<String>,
     /// Where its agents work; left out, the server's own directory.
     #[schema(nullable = false)]
@@ -68,7 +69,7 @@ pub async fn create(
     let location = fields.object("location", &["directory", "workspaceID"])?;
     let here = match location {
         Some(location) => {
-            let given = location.required_string("directory")?;
+            let given = location.required_text("directory", Bound::Path)?;
             named(&state, given, "location.directory").await?
         }
         None => here,

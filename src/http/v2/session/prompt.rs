@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::fields::{Element, Fields};
+use crate::http::message::prompt::check_files;
 use crate::http::responses::{
     TaggedExists, TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedQueueFull, TaggedStopping,
     TaggedTooLarge,
@@ -23,9 +25,6 @@ use crate::opencode::v2::project::{created, prompt as projected};
 use crate::opencode::{MessageId, SessionId};
 use crate::registry::Wish;
 use crate::session::Prompt;
-
-/// Files and agents of a prompt.
-const ATTACHMENTS_MAX: usize = 500;
 
 /// When a prompt is to be given to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -45,6 +44,7 @@ pub struct V2SourceInput {
     /// Where it ends.
     pub end: u64,
     /// The text between.
+    #[schema(max_length = 4096)]
     pub text: String,
 }
 
@@ -52,9 +52,10 @@ pub struct V2SourceInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2FileInput {
     /// `file:` or `data:` URL.
+    #[schema(max_length = 33554432)]
     pub uri: String,
     /// Its name.
-    #[schema(nullable = false)]
+    #[schema(max_length = 4096, nullable = false)]
     pub name: Option<String>,
     /// Where in the text it is mentioned.
     #[schema(nullable = false)]
@@ -65,6 +66,7 @@ pub struct V2FileInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2AgentInput {
     /// Its name.
+    #[schema(max_length = 256)]
     pub name: String,
     /// Where in the text it is mentioned.
     #[schema(nullable = false)]
@@ -75,12 +77,13 @@ pub struct V2AgentInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2PromptContent {
     /// Its text.
+    #[schema(max_length = 4194304)]
     pub text: String,
     /// Its files.
-    #[schema(nullable = false)]
+    #[schema(max_items = 256, nullable = false)]
     pub files: Option<Vec<V2FileInput>>,
     /// The agents that it mentions.
-    #[schema(nullable = false)]
+    #[schema(max_items = 256, nullable = false)]
     pub agents: Option<Vec<V2AgentInput>>,
 }
 
@@ -150,7 +153,7 @@ pub async fn prompt(
     client: Client,
     body: Body,
 ) -> Result<Json<V2AdmittedAnswer>, Problem> {
-    let prompt = parse(&body.fields(&["id", "prompt", "delivery", "resume"])?)?;
+    let prompt = body.parse(&["id", "prompt", "delivery", "resume"], parse)?;
     let caller = client.by(Source::Message);
     let admitted = state.sessions.prompt(&path.session, prompt, caller).await?;
     let data = V2Admitted {
@@ -171,16 +174,21 @@ fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
     let prompt = prompt.ok_or_else(|| body.missing("prompt"))?;
     let mut parts = vec![PartInput::Text(TextPartInput {
         id: None,
-        text: prompt.required_string("text")?.to_owned(),
+        text: prompt.required_text("text", Bound::Text)?.to_owned(),
         synthetic: None,
         ignored: None,
         metadata: None,
     })];
-    for part in prompt.list("files", ATTACHMENTS_MAX)?.into_iter().flatten() {
+    let (most, setting) = (body.sizes().prompt_parts, Some("limits.prompt_parts"));
+    for part in prompt
+        .list_within("files", most, setting)?
+        .into_iter()
+        .flatten()
+    {
         parts.push(file(part)?);
     }
     for part in prompt
-        .list("agents", ATTACHMENTS_MAX)?
+        .list_within("agents", most, setting)?
         .into_iter()
         .flatten()
     {
@@ -191,7 +199,7 @@ fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
     Ok(Prompt {
         message_id: body.id("id", MessageId::parse)?,
         wish: Wish::default(),
-        parts,
+        parts: check_files(&prompt, parts)?,
         no_reply: body.boolean("resume")? == Some(false),
         system: None,
         native_command: false,
@@ -200,7 +208,7 @@ fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
 
 fn file(element: Element<'_>) -> Result<PartInput, Problem> {
     let file = element.object(&["uri", "mime", "name", "description", "source"])?;
-    let url = file.required_string("uri")?.to_owned();
+    let url = file.required_text("uri", Bound::Attachment)?.to_owned();
     let mime = match file.string("mime")? {
         Some(mime) => mime.to_owned(),
         None => media_type(&url),
@@ -213,7 +221,7 @@ fn file(element: Element<'_>) -> Result<PartInput, Problem> {
     Ok(PartInput::File(FilePartInput {
         id: None,
         mime,
-        filename: file.string("name")?.map(str::to_owned),
+        filename: file.text("name", Bound::Path)?.map(str::to_owned),
         url,
         source,
     }))
@@ -234,7 +242,7 @@ fn source(holder: &Fields<'_>) -> Result<Option<Map<String, Value>>, Problem> {
     };
     let number = |name| place.unsigned(name)?.ok_or_else(|| place.missing(name));
     let (start, end) = (number("start")?, number("end")?);
-    let text = place.required_string("text")?;
+    let text = place.required_text("text", Bound::Path)?;
     let source = json!({ "start": start, "end": end, "value": text });
     Ok(source.as_object().cloned())
 }

@@ -5,10 +5,14 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::super::tool::ToolCall;
-use super::{ANSWER_MAX_BYTES, Answering, PARTS_MAX, PLAN_TOOL};
+use super::Answering;
 use crate::opencode::event::{EventPayload, FileEdited, PartDelta, Todo};
-use crate::opencode::message::{Part, PartTime, ReasoningPart, TextPart, ToolPart, ToolState};
+use crate::opencode::message::{Part, PartTime, ReasoningPart, TextPart, ToolPart};
 use crate::opencode::{PartId, now_ms};
+use crate::session::sizes::beginning;
+
+/// The longest id of an agent's own that is taken notice of, in bytes.
+const AGENTS_ID_MAX_BYTES: usize = 1024;
 
 /// What an update means beyond the answer's own parts.
 #[derive(Debug, Default)]
@@ -73,18 +77,18 @@ impl Answering {
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_owned(),
-            Some(other) => format!("[{other}]"),
+            Some(other) => format!("[{}]", beginning(other, AGENTS_ID_MAX_BYTES)),
             None => return,
         };
-        if text.is_empty() || self.is_full(text.len()) {
+        let Some(text) = self.within_room(text) else {
             return;
-        }
+        };
         self.bytes += text.len();
         self.has_content = true;
         let agents_id = update
             .get("messageId")
             .and_then(Value::as_str)
-            .map(str::to_owned);
+            .map(|id| beginning(id, AGENTS_ID_MAX_BYTES).to_owned());
         let fits = |part: &Part| {
             matches!(
                 (part, reasoning),
@@ -155,8 +159,27 @@ impl Answering {
         })
     }
 
-    fn is_full(&self, more: usize) -> bool {
-        self.bytes + more > ANSWER_MAX_BYTES || self.parts.len() >= PARTS_MAX
+    pub(super) fn is_full(&self, more: usize) -> bool {
+        self.bytes + more > self.sizes.answer_bytes || self.parts.len() >= self.sizes.answer_parts
+    }
+
+    /// What of a text there is room for. The first one that is cut off says so.
+    fn within_room(&mut self, mut text: String) -> Option<String> {
+        if self.is_cut_off || text.is_empty() {
+            return None;
+        }
+        if self.is_full(text.len()) {
+            self.is_cut_off = true;
+            let room = self.sizes.answer_bytes.saturating_sub(self.bytes);
+            text = format!(
+                "{}\n[the answer is cut off here: it has more than {} bytes (limits.answer_bytes) or {} parts \
+                 (limits.answer_parts)]",
+                beginning(&text, room),
+                self.sizes.answer_bytes,
+                self.sizes.answer_parts
+            );
+        }
+        Some(text)
     }
 
     /// Ends the text part that grows; true when there was one.
@@ -205,6 +228,9 @@ impl Answering {
         let Some(call_id) = update.get("toolCallId").and_then(Value::as_str) else {
             return;
         };
+        if call_id.len() > AGENTS_ID_MAX_BYTES {
+            return;
+        }
         let known = self.tools.contains_key(call_id);
         if !known && self.is_full(0) {
             return;
@@ -215,11 +241,12 @@ impl Answering {
             Some(found) => found,
             None => (self.parts.len(), ToolCall::new(now_ms())),
         };
-        let room = ANSWER_MAX_BYTES.saturating_sub(self.bytes);
-        let (before, was_pending) = (call.output_len(), call.is_pending());
-        let finished = call.merge(update, now_ms(), room);
+        let (before, was_pending) = (call.bytes(), call.is_pending());
+        let room = self.sizes.answer_bytes.saturating_sub(self.bytes);
+        let most = self.sizes.tool_call_bytes.min(before + room);
+        let finished = call.merge(update, now_ms(), most);
         folded.complete |= was_pending && !call.is_pending();
-        self.bytes += call.output_len().saturating_sub(before);
+        self.bytes = (self.bytes + call.bytes()).saturating_sub(before);
         let part = Part::Tool(ToolPart {
             id: self
                 .parts
@@ -250,59 +277,6 @@ impl Answering {
                 .extend(files.map(|file| EventPayload::FileEdited(FileEdited { file })));
         }
         self.tools.insert(call_id.to_owned(), (at, call));
-    }
-
-    fn fold_plan(&mut self, update: &Value, folded: &mut Folded) {
-        let Some(entries) = update.get("entries").and_then(Value::as_array) else {
-            return;
-        };
-        if self.is_full(0) {
-            return;
-        }
-        let text = |entry: &Value, key: &str, default: &str| {
-            entry
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or(default)
-                .to_owned()
-        };
-        let todos: Vec<Todo> = entries
-            .iter()
-            .map(|entry| Todo {
-                content: text(entry, "content", ""),
-                status: text(entry, "status", "pending"),
-                priority: text(entry, "priority", "medium"),
-            })
-            .collect();
-        self.has_content = true;
-        self.close_open(&mut folded.events);
-        self.plans += 1;
-        let now = now_ms();
-        let list = json!(todos);
-        let object = |value: Value| Map::from_iter([("todos".to_owned(), value)]);
-        let part = Part::Tool(ToolPart {
-            id: PartId::new(),
-            session_id: self.message.session_id.clone(),
-            message_id: self.message.id.clone(),
-            call_id: format!("plan-{}", self.plans),
-            tool: PLAN_TOOL.to_owned(),
-            state: ToolState::Completed {
-                input: object(list.clone()),
-                output: serde_json::to_string_pretty(&list).unwrap_or_default(),
-                title: format!(
-                    "{} todos",
-                    todos.iter().filter(|t| t.status != "completed").count()
-                ),
-                metadata: object(list),
-                time: PartTime {
-                    start: now,
-                    end: Some(now),
-                },
-            },
-        });
-        folded.events.push(self.add(part));
-        folded.todos = Some(todos);
-        folded.complete = true;
     }
 }
 
