@@ -122,7 +122,7 @@ impl Write for Room {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::session::sizes::beginning;
 
     #[test]
     fn a_text_is_cut_between_characters() {

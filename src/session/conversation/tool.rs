@@ -131,7 +131,9 @@ impl ToolCall {
         };
         if self.kind == ToolKind::Execute && self.input.is_empty() {
             let command = Value::String(title.clone());
-            self.input = Map::from_iter([("command".to_owned(), command)]);
+            // JSON may write one byte as six.
+            let most = 8 * TITLE_MAX_BYTES;
+            self.keep_input(Map::from_iter([("command".to_owned(), command)]), most);
         }
     }
 

@@ -152,7 +152,8 @@ fn what_a_command_prints_beside_the_protocol_is_kept_piece_by_piece() {
     call.merge(
         &json!({"_meta": {"terminal_output": {"data": "c".repeat(9)}}}),
         3,
-        4,
+        // The arguments take of it, too.
+        r#"{"command":"echo a; echo b"}"#.len() + 8,
     );
     assert!(
         call.output
