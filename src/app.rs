@@ -1,5 +1,7 @@
 //! Builds the parts of a server, binds, runs, and stops in order.
 
+mod record;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +23,6 @@ use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
 use crate::opencode::now_ms;
-use crate::process_group::{Ledger, boot_id, end_orphan};
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::regular;
@@ -29,8 +30,10 @@ use crate::session::{self, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::data_dir::{DataDir, DataDirError};
-use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
+use crate::store::{SqliteStore, Store, StoreError};
 use crate::vcs;
+
+use record::{StoreLedger, end_recorded, until_gone};
 
 /// How the names of Baton's own files in the data directory begin.
 const OWN_PREFIXES: [&str; 2] = ["baton.", "baton-data"];
@@ -241,7 +244,7 @@ impl Parts {
     ) -> Result<Self, StoreError> {
         let backends = &settings.backends;
         let shared_store: Arc<dyn Store> = store.clone();
-        let ledger = Arc::new(StoreLedger(Arc::clone(&shared_store)));
+        let ledger = Arc::new(StoreLedger::new(Arc::clone(&shared_store)));
         let pool = Pool::new(
             settings.limits.pool,
             backends.timeouts,
@@ -313,8 +316,11 @@ impl Parts {
 
     async fn close(self) {
         // Backends that are being probed right now are in no pool.
-        if let Err(error) = end_recorded(self.store.as_ref()).await {
-            tracing::warn!("agents that are being probed may be left behind: {error}");
+        match end_recorded(self.store.as_ref()).await {
+            Ok(ended) => until_gone(&ended).await,
+            Err(error) => {
+                tracing::warn!("agents that are being probed may be left behind: {error}");
+            }
         }
         let closed = tokio::task::spawn_blocking(move || self.store.close()).await;
         if let Err(panic) = closed {
@@ -365,60 +371,6 @@ fn withhold(settings: &Settings) {
         if is_own_file || OWN_FOLDERS.contains(&name.as_str()) {
             regular::withhold(&entry.path());
         }
-    }
-}
-
-/// Ends every agent that stands in the record of running ones: at the start those that a killed server
-/// left behind, at the end those that nobody else has ended.
-async fn end_recorded(store: &SqliteStore) -> Result<(), StoreError> {
-    // Batches are committed in order: what was recorded before is there to be read after this one.
-    store.commit(Vec::new()).await?;
-    for row in store.processes().await? {
-        let (pid, started_at_s, boot) = (row.pid, row.started_at_s, row.boot_id);
-        let ended = tokio::task::spawn_blocking(move || end_orphan(pid, started_at_s, &boot)).await;
-        if ended.unwrap_or(false) {
-            tracing::info!(
-                pid = row.pid,
-                backend = row.backend,
-                "ended an agent that was left behind"
-            );
-        }
-        let forget = Change::DeleteProcess { pid: row.pid };
-        store.commit(vec![forget]).await?;
-    }
-    Ok(())
-}
-
-/// Keeps the record of running agents in the store.
-struct StoreLedger(Arc<dyn Store>);
-
-impl StoreLedger {
-    fn write(&self, change: Change) {
-        // The store takes batches in the order of these calls; nobody has to wait for them.
-        let commit = self.0.commit(vec![change]);
-        tokio::spawn(async move {
-            // Once the store is closed every agent is gone, and the next start looks after the record.
-            if let Err(error) = commit.await
-                && !matches!(error, StoreError::Closed)
-            {
-                tracing::warn!("the record of running agents was not written: {error}");
-            }
-        });
-    }
-}
-
-impl Ledger for StoreLedger {
-    fn started(&self, pid: u32, started_at_s: u64, backend: &str) {
-        self.write(Change::PutProcess(ProcessRow {
-            pid,
-            started_at_s,
-            boot_id: boot_id().to_owned(),
-            backend: backend.to_owned(),
-        }));
-    }
-
-    fn ended(&self, pid: u32) {
-        self.write(Change::DeleteProcess { pid });
     }
 }
 

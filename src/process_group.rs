@@ -34,6 +34,11 @@ pub fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
+/// Whether anything of a group is left, if only to be reaped.
+pub fn is_there(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| pid > 1 && killpg(Pid::from_raw(pid), None).is_ok())
+}
+
 /// When a process was started, in seconds since the Unix epoch; `None` when there is no such process.
 pub fn start_time_s(pid: u32) -> Option<u64> {
     let pid = sysinfo::Pid::from_u32(pid);
@@ -104,8 +109,10 @@ mod tests {
         assert!(!end_orphan(pid, started_at_s + 1, boot_id()));
         assert!(!end_orphan(pid, started_at_s + 1, ""));
         assert!(process.try_wait().expect("waits").is_none(), "left alone");
+        assert!(is_there(pid));
         assert!(end_orphan(pid, started_at_s, boot_id()));
         assert!(!process.wait().expect("waits").success());
+        assert!(!is_there(pid));
     }
 
     #[test]

@@ -147,7 +147,13 @@ async fn an_agent_that_reads_nothing_holds_up_no_other_session() {
     let elsewhere = talking(&server, "mock", "mock").await;
     let waiting = begun_to_answer(&server, &session).await;
     let large = format!("echo {}", "x".repeat(1024 * 1024));
+    let mut events = server.events().await;
     let stuck = server.prompt_later(&beside, &large, json!({}));
+    events
+        .until("message.updated", |p| {
+            p["info"]["role"] == "assistant" && p["info"]["sessionID"] == beside.as_str()
+        })
+        .await;
     // What concerns neither the agent nor its answers is as fast as ever, in these sessions, too.
     let asked = Instant::now();
     assert_eq!(server.say(&elsewhere, "echo two").await, "two");
