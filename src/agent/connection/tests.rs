@@ -314,8 +314,8 @@ async fn a_reply_that_cannot_be_read_still_is_one() {
     let mut inbox = connection.attach("s");
     connection.prompt("s", Vec::new()).await.expect("sent");
     let id = peer.next().await["id"].clone();
-    // An escape that was cut off, which nobody can mend.
-    let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"x":"\ud83"}}}}"#);
+    // A number that is JSON and larger than any that can be held.
+    let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"x":1e999}}}}"#);
     peer.stdout
         .write_all(format!("{line}\n").as_bytes())
         .await
