@@ -112,15 +112,15 @@ impl Bodies {
             if whole.len() + frame.len() > self.limits.bytes {
                 return Err(self.too_large());
             }
-            if announced.is_none() {
-                // One that does not say how large it is takes room as it grows.
-                let more = self.room_for(frame.len()).await?;
-                match (&mut room, more) {
-                    (Some(room), Some(more)) => room.merge(more),
-                    (room, more) => *room = more.or(room.take()),
+            whole.extend_from_slice(&frame);
+            // One that does not say how large it is takes room as it grows.
+            let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * PIECE_BYTES;
+            if let Some(more) = self.room_for(whole.len().saturating_sub(held)).await? {
+                match &mut room {
+                    Some(room) => room.merge(more),
+                    None => room = Some(more),
                 }
             }
-            whole.extend_from_slice(&frame);
         }
         let bytes = whole.map_or(first, Bytes::from);
         match bytes.len() > self.limits.bytes {
@@ -269,6 +269,11 @@ mod tests {
             .read(&announced(300_000), Body::from(vec![0; 300_000]))
             .await;
         assert!(late.is_err(), "there was room for two");
+        // Also one that comes in small pieces and does not say how large it will be.
+        let piece = || Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 1_000]));
+        let pieces = futures_util::stream::iter((0..300).map(move |_| piece()));
+        let late = bodies.read(&none, Body::from_stream(pieces)).await;
+        assert!(late.is_err(), "small pieces take no room");
         drop(held);
         assert!(
             bodies

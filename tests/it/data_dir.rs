@@ -144,6 +144,20 @@ async fn nothing_is_acknowledged_once_the_directory_is_gone() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_note_its_end_leaves_what_the_next_one_needs() {
+    let mut server = Server::start().await;
+    server.create().await;
+    // As on a full disk: no new marker can be written.
+    let in_the_way = data(&server).join("baton-data.json.new");
+    fs::create_dir(&in_the_way).expect("made");
+    server.terminate().await;
+    fs::remove_dir(&in_the_way).expect("removed");
+    server.restart().await;
+    assert_eq!(sessions(&server).await, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_damaged_row_costs_what_it_holds_and_is_set_aside() {
     let mut server = killed().await;
     let database = data(&server).join("baton.sqlite");

@@ -74,7 +74,7 @@ pub async fn serve(
 ) {
     let crowd = Arc::new(Crowd::new(limits.connections, limits.per_address));
     let connections = TaskTracker::new();
-    let told = Told::default();
+    let (failing, full) = (Told::default(), Told::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -86,19 +86,19 @@ pub async fn serve(
                 if is_of_the_connection(&error) {
                     continue;
                 }
-                told.now_and_then(|| tracing::error!("no connection can be accepted: {error}"));
+                failing.now_and_then(|| tracing::error!("no connection can be accepted: {error}"));
                 tokio::time::sleep(ACCEPT_AGAIN).await;
                 continue;
             }
         };
         let Some(place) = crowd.enter(address.ip()) else {
-            told.now_and_then(|| {
+            full.now_and_then(|| {
                 tracing::warn!(%address, "too many connections, this one is closed (limits.connections)");
             });
             continue;
         };
         if place.is_beyond() {
-            told.now_and_then(|| {
+            full.now_and_then(|| {
                 tracing::warn!(%address, "too many connections (limits.connections, limits.connections_per_address)");
             });
         }

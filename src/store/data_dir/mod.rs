@@ -149,9 +149,11 @@ impl DataDir {
         let at_rest = {
             let (mark, identity) = (mark.clone(), identity.clone());
             Box::new(move || {
-                if let Err(error) = mark(&identity, true) {
+                let noted = mark(&identity, true);
+                if let Err(error) = &noted {
                     tracing::warn!("it was not noted that the store was closed in order: {error}");
                 }
+                noted.is_ok()
             })
         };
         let opening = Opening {

@@ -36,7 +36,7 @@ pub(super) use migrate::schema;
 use presence::Presence;
 use readers::Readers;
 use reserve::Reserve;
-use writer::{Job, Writer};
+use writer::{AtRest, Job, Writer};
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -53,8 +53,9 @@ pub struct Opening {
     pub durability: Durability,
     /// What it says about itself from now on.
     pub identity: Option<Identity>,
-    /// Called when it was closed in order and nothing of it is left in the log.
-    pub at_rest: Option<Box<dyn FnOnce() + Send>>,
+    /// Called when it is about to be closed in order and nothing of it is left in the log. Answers whether that was
+    /// noted.
+    pub at_rest: Option<AtRest>,
 }
 
 impl SqliteStore {

@@ -24,6 +24,9 @@ pub(super) struct Job {
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// Notes that a store was closed in order. False when that could not be noted.
+pub(crate) type AtRest = Box<dyn FnOnce() -> bool + Send>;
+
 /// Writes one change within a transaction.
 pub(super) type Write = fn(&Connection, &Change) -> Result<(), StoreError>;
 
@@ -37,8 +40,8 @@ pub(super) struct Writer {
     pub(super) presence: Presence,
     /// Room for the case of a full disk.
     pub(super) reserve: Reserve,
-    /// Called when everything is in the file, before it is closed.
-    pub(super) at_rest: Option<Box<dyn FnOnce() + Send>>,
+    /// Called when everything is in the file, before it is closed. Answers whether that was noted.
+    pub(super) at_rest: Option<AtRest>,
 }
 
 /// Why a transaction was not committed. Nothing of it is there.
@@ -65,18 +68,18 @@ impl Writer {
         }
         drop(checkpoints);
         let rest = self.presence.check();
-        match rest.and_then(|()| checkpoint::truncate(&self.connection)) {
-            Ok(()) => {
-                // Before the connection is closed, which removes the log: a log that is missing after a server that
-                // did not end in order is a loss.
-                if let Some(at_rest) = self.at_rest.take() {
-                    at_rest();
-                }
-            }
+        let is_at_rest = match rest.and_then(|()| checkpoint::truncate(&self.connection)) {
+            Ok(()) => self.at_rest.take().is_none_or(|at_rest| at_rest()),
             // The next start does it.
             Err(error) => {
                 tracing::warn!("the store's log was not brought back into its file: {error}");
+                false
             }
+        };
+        if !is_at_rest {
+            // Closing the last connection would remove the log, and a log that is missing after a server that is not
+            // known to have ended in order is taken for a loss.
+            std::mem::forget(self.connection);
         }
     }
 
