@@ -11,7 +11,8 @@ mod password;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
@@ -64,6 +65,17 @@ pub struct BackendArgs {
     pub default_model: Option<String>,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: a JSON object a line.
+    Json,
+}
+
 /// What `baton serve` takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
@@ -87,6 +99,10 @@ pub struct ServeArgs {
     /// Ask clients for the password in this file
     #[arg(long, env = "BATON_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+
+    /// Write the log as text, or as JSON with an object a line [default: text]
+    #[arg(long, env = "BATON_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
 
     /// What the variable BATON_PASSWORD held when Baton was started (see [`crate::private`]).
     #[arg(skip)]
@@ -253,6 +269,8 @@ pub struct Settings {
     pub password: Option<Password>,
     /// Web origins that may use the server, beside those on this machine.
     pub cors_origins: Vec<String>,
+    /// How the log is written.
+    pub log_format: LogFormat,
     /// The working directory of sessions that name none.
     pub directory: PathBuf,
     /// The user's home directory.
@@ -300,6 +318,10 @@ impl Settings {
             config_file,
             password,
             cors_origins: file.server.cors_origins.clone(),
+            log_format: args
+                .log_format
+                .or(file.server.log_format)
+                .unwrap_or_default(),
             directory: places.directory.clone(),
             home: places
                 .home

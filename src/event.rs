@@ -4,7 +4,8 @@
 //! there; one that is too slow, or that comes back too late, is told so ([`Next::Gap`]) and goes on
 //! with the oldest event that is still there. Nothing a subscriber does can hold up a publisher.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -54,6 +55,27 @@ pub struct Bus {
     ring: Mutex<Ring>,
     head: watch::Sender<u64>,
     limits: RingLimits,
+    streams: Arc<Mutex<Streams>>,
+}
+
+/// How far the open streams have read, by their numbers.
+#[derive(Debug, Default)]
+struct Streams {
+    next: u64,
+    positions: HashMap<u64, Arc<AtomicU64>>,
+}
+
+/// What the bus holds, and who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BusLoad {
+    /// Events in the ring.
+    pub events: u64,
+    /// Bytes of their JSON.
+    pub bytes: u64,
+    /// Streams that are open.
+    pub subscribers: u64,
+    /// Events that the slowest of them has not read yet.
+    pub lag: u64,
 }
 
 #[derive(Debug)]
@@ -96,6 +118,7 @@ impl Bus {
             ring: Mutex::new(ring),
             head: watch::Sender::new(last),
             limits,
+            streams: Arc::default(),
         }
     }
 
@@ -143,6 +166,38 @@ impl Bus {
         self.head.receiver_count() > 0
     }
 
+    /// Marks a stream as a reader that has read up to a number.
+    pub fn follow(&self, position: u64) -> Following {
+        let at = Arc::new(AtomicU64::new(position));
+        let mut streams = lock(&self.streams);
+        streams.next += 1;
+        let number = streams.next;
+        streams.positions.insert(number, Arc::clone(&at));
+        drop(streams);
+        Following {
+            _attendance: self.attend(),
+            streams: Arc::clone(&self.streams),
+            number,
+            at,
+        }
+    }
+
+    /// What it holds now, and how far its streams are behind.
+    pub fn load(&self) -> BusLoad {
+        let ring = self.ring();
+        let (events, bytes, last) = (ring.events.len(), ring.bytes, ring.last);
+        drop(ring);
+        let streams = lock(&self.streams);
+        let positions = streams.positions.values();
+        let slowest = positions.map(|at| at.load(Ordering::Relaxed)).min();
+        BusLoad {
+            events: events as u64,
+            bytes: bytes as u64,
+            subscribers: streams.positions.len() as u64,
+            lag: slowest.map_or(0, |at| last.saturating_sub(at)),
+        }
+    }
+
     /// Starts reading: after the given number, or from now on.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription<'_> {
         let head = self.head.subscribe();
@@ -161,6 +216,33 @@ impl Bus {
 #[derive(Debug)]
 pub struct Attendance {
     _counted: watch::Receiver<u64>,
+}
+
+/// A stream is open; see [`Bus::follow`].
+#[derive(Debug)]
+pub struct Following {
+    _attendance: Attendance,
+    streams: Arc<Mutex<Streams>>,
+    number: u64,
+    at: Arc<AtomicU64>,
+}
+
+impl Following {
+    /// It has read up to this number.
+    pub fn has_read(&self, position: u64) {
+        self.at.store(position, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        lock(&self.streams).positions.remove(&self.number);
+    }
+}
+
+fn lock(streams: &Mutex<Streams>) -> MutexGuard<'_, Streams> {
+    // The map is valid between any two steps.
+    streams.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a subscriber reads.
@@ -252,6 +334,26 @@ mod tests {
         let attendance = bus.attend();
         assert!(bus.is_attended());
         drop(attendance);
+        assert!(!bus.is_attended());
+    }
+
+    #[test]
+    fn a_bus_knows_how_far_its_slowest_stream_is_behind() {
+        let bus = Bus::new(limits(2));
+        assert_eq!((bus.load().subscribers, bus.load().lag), (0, 0));
+        let start = bus.subscribe(None).cursor();
+        let (slow, fast) = (bus.follow(start), bus.follow(start));
+        bus.publish(&"/p".into(), &[heartbeat(), heartbeat(), heartbeat()]);
+        fast.has_read(start + 3);
+        let load = bus.load();
+        // More than the ring holds: they are lost for it.
+        assert_eq!((load.events, load.subscribers, load.lag), (2, 2, 3));
+        assert!(load.bytes > 0 && bus.is_attended());
+        slow.has_read(start + 2);
+        assert_eq!(bus.load().lag, 1);
+        drop(slow);
+        assert_eq!((bus.load().subscribers, bus.load().lag), (1, 0));
+        drop(fast);
         assert!(!bus.is_attended());
     }
 

@@ -12,6 +12,7 @@ pub mod git;
 pub mod http;
 pub mod lanes;
 pub mod listing;
+pub mod metrics;
 pub mod opencode;
 pub mod private;
 pub mod process_group;

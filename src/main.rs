@@ -9,7 +9,7 @@ use baton::agent::mock::MockArgs;
 use baton::app::App;
 use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
-use baton::config::{BackendArgs, BackendSettings, Places, ServeArgs, Settings};
+use baton::config::{BackendArgs, BackendSettings, LogFormat, Places, ServeArgs, Settings};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
@@ -104,13 +104,16 @@ async fn run(given: Given) -> ExitCode {
 }
 
 async fn serve(args: &ServeArgs) -> ExitCode {
-    log_to_stderr();
-    private::forbid_reading();
+    let hidden = private::forbid_reading();
     let settings = Places::of_this_process().and_then(|places| Settings::load(args, &places));
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_STATUS, &error),
     };
+    log_to_stderr(settings.log_format);
+    if let Err(warning) = hidden {
+        tracing::warn!("{warning}");
+    }
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -178,16 +181,20 @@ fn check(args: &CheckArgs) -> ExitCode {
     }
 }
 
-fn log_to_stderr() {
+fn log_to_stderr(format: LogFormat) {
     let filter =
         EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| EnvFilter::new("baton=info"));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(format == LogFormat::Text && std::io::stderr().is_terminal())
         .with_writer(Stderr::default)
         // It would report them with eprintln!, which panics when stderr cannot be written.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => log.init(),
+        // The request that a line belongs to stands in its `span`; there is never one in another.
+        LogFormat::Json => log.json().with_span_list(false).init(),
+    }
 }
 
 /// The standard error without secrets, where it can be written: on a full disk, or when its reader is gone, what was to be

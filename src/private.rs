@@ -80,11 +80,15 @@ pub fn take_passwords() -> Result<Given, PrivateError> {
 }
 
 /// Keeps others of the same user from reading this process's memory, and the memory out of core files.
-pub fn forbid_reading() {
+///
+/// # Errors
+/// What to warn of: there is no log yet when this is called.
+pub fn forbid_reading() -> Result<(), String> {
     #[cfg(target_os = "linux")]
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!("Baton's memory can be read by other programs of this user: {error}");
-    }
+    nix::sys::prctl::set_dumpable(false).map_err(|error| {
+        format!("Baton's memory can be read by other programs of this user: {error}")
+    })?;
+    Ok(())
 }
 
 fn text(value: OsString, source: &'static str) -> Result<String, PrivateError> {

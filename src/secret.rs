@@ -14,6 +14,9 @@ use serde_json::Value;
 pub const MASK: &str = "[masked]";
 /// A shorter value is not masked, in bytes: it would be found in the middle of ordinary words.
 pub const VALUE_MIN_BYTES: usize = 8;
+/// How deep in JSON strings a value is found: an object that is logged as text, with quotation marks, in a log of JSON has
+/// it in the third.
+const QUOTED_TIMES: usize = 4;
 /// How names of variables end whose values are secret.
 const SECRET_ENDINGS: [&str; 8] = [
     "_KEY",
@@ -67,12 +70,18 @@ pub fn learn(values: impl IntoIterator<Item = String>) {
     }
 }
 
-/// A value as it may stand in a text: as it is, without white space around it, and as a JSON string writes it.
+/// A value as it may stand in a text: as it is, without white space around it, and as a JSON string writes it, also one
+/// within another.
 fn spellings(value: &str) -> Vec<String> {
-    let trimmed = value.trim();
-    let json = Value::from(trimmed).to_string();
-    let json = json.trim_matches('"').to_owned();
-    vec![value.to_owned(), trimmed.to_owned(), json]
+    let mut spellings = vec![value.to_owned(), value.trim().to_owned()];
+    for _ in 0..QUOTED_TIMES {
+        let inner = spellings.last().map_or("", String::as_str);
+        let json = Value::from(inner).to_string();
+        // Exactly one on each side: those inside are the value's own.
+        let json = json.strip_prefix('"').and_then(|j| j.strip_suffix('"'));
+        spellings.push(json.unwrap_or_default().to_owned());
+    }
+    spellings
 }
 
 fn finder(values: &[String]) -> Option<Arc<AhoCorasick>> {
@@ -176,5 +185,10 @@ mod tests {
             mask_json(value),
             serde_json::json!({ "[masked]": ["[masked]", 1] })
         );
+        let mut text = "\"quoted\"unit-test-value".to_owned();
+        for depth in 0..QUOTED_TIMES {
+            text = Value::from(text).to_string();
+            assert!(!mask(&text).contains("unit-test"), "{depth}: {text}");
+        }
     }
 }

@@ -34,7 +34,7 @@ pub use inbox::{INBOX_MAX_BYTES, Inbound, Inbox};
 pub use lines::LINE_MAX_BYTES;
 pub use outbox::{OUTBOX_MAX_BYTES, WRITE_STALL_MAX};
 
-use crate::repair;
+use crate::{metrics, repair};
 use inbox::{RawReply, Waiting};
 use outbox::{Lines, NotAccepted, Outbox, WriteError, outbox, write_lines};
 use routes::{Pending, Routes};
@@ -287,6 +287,7 @@ impl Connection {
             Ok(envelope) => envelope,
             Err(error) => {
                 // Some agents print banners on stdout.
+                metrics::line_dropped();
                 let line = String::from_utf8_lossy(&line);
                 tracing::debug!(target: "baton::acp", "ignored a line that is no message ({error}): {line:.200}");
                 return;
@@ -297,6 +298,7 @@ impl Connection {
             (Some(method), None) => self.receive_notification(method, envelope.params),
             (None, Some(id)) => self.receive_reply(id, &envelope),
             (None, None) => {
+                metrics::line_dropped();
                 tracing::debug!(target: "baton::acp", "ignored a message without id and method");
             }
         }

@@ -35,6 +35,8 @@ pub struct Timeouts {
     pub cancel: Duration,
     /// From closing its stdin, and again from SIGTERM, to the next harsher way to end a process.
     pub end: Duration,
+    /// A turn whose agent has said nothing for this long is told in the log.
+    pub silent: Duration,
 }
 
 impl Default for Timeouts {
@@ -45,6 +47,7 @@ impl Default for Timeouts {
             switch: Duration::from_secs(30),
             cancel: Duration::from_secs(10),
             end: Duration::from_millis(1500),
+            silent: Duration::from_secs(300),
         }
     }
 }

@@ -286,6 +286,19 @@ impl Pool {
         }
     }
 
+    /// How many processes can be used now, and how many are being started.
+    pub fn count(&self) -> (u64, u64) {
+        let (mut live, mut starting) = (0, 0);
+        for slot in self.slots().values() {
+            match &*slot.state.borrow() {
+                Some(Ok(agent)) if !agent.connection.is_closed() => live += 1,
+                None => starting += 1,
+                Some(_) => {}
+            }
+        }
+        (live, starting)
+    }
+
     /// Process ids that are running now, by backend.
     pub fn running(&self) -> Vec<(String, u32)> {
         let pid = |slot: &Slot| match &*slot.state.borrow() {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ConfigError;
 use super::environment::EnvironmentTable;
 use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
+use super::{ConfigError, LogFormat};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
 use crate::environment::{Environment, Inherit};
@@ -49,6 +49,7 @@ pub(super) struct ServerTable {
     pub password: Option<String>,
     pub password_file: Option<PathBuf>,
     pub cors_origins: Vec<String>,
+    pub log_format: Option<LogFormat>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -66,6 +66,7 @@ pub(super) struct TimeoutsTable {
     switch_s: Option<u64>,
     cancel_s: Option<u64>,
     end_ms: Option<u64>,
+    silent_s: Option<u64>,
     shell_s: Option<u64>,
     body_s: Option<u64>,
     header_s: Option<u64>,
@@ -196,6 +197,7 @@ impl TimeoutsTable {
             switch: seconds("switch_s", self.switch_s, default.switch)?,
             cancel: seconds("cancel_s", self.cancel_s, default.cancel)?,
             end: Duration::from_millis(at_least_one("timeouts.end_ms", self.end_ms, end_ms)?),
+            silent: seconds("silent_s", self.silent_s, default.silent)?,
         })
     }
 }

@@ -240,7 +240,7 @@ fn the_agents_flag_chooses_and_orders() {
 fn limits_and_timeouts_are_read_with_their_units() {
     let file = "[limits]\nbody_bytes = 1\nqueue_prompts = 2\nring_events = 3\nring_bytes = 4\nlive_agents = 5\n\
                 agent_idle_s = 6\ntranscript_bytes = 7\ntool_output_bytes = 8\n\
-                [timeouts]\nstart_s = 1\nsession_s = 2\nswitch_s = 3\ncancel_s = 4\nend_ms = 5\n";
+                [timeouts]\nstart_s = 1\nsession_s = 2\nswitch_s = 3\ncancel_s = 4\nend_ms = 5\nsilent_s = 6\n";
     let settings = loaded(file).expect("fine");
     let limits = settings.limits;
     assert_eq!((limits.bodies.bytes, limits.queue_prompts), (1, 2));
@@ -259,7 +259,10 @@ fn limits_and_timeouts_are_read_with_their_units() {
         (timeouts.switch.as_secs(), timeouts.cancel.as_secs()),
         (3, 4)
     );
-    assert_eq!(timeouts.end.as_millis(), 5);
+    assert_eq!(
+        (timeouts.end.as_millis(), timeouts.silent.as_secs()),
+        (5, 6)
+    );
     let refused = loaded("[limits]\nlive_agents = 0").expect_err("refused");
     assert!(refused.contains("limits.live_agents = 0"), "{refused}");
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::request_id;
 use crate::files::FileError;
 use crate::git::GitError;
 use crate::opencode::message::MessageError;
@@ -216,6 +217,10 @@ pub struct UnknownErrorData {
     /// Stands beside the real error in the server's log.
     #[schema(example = "err_3kTz9Qa1Xw0B")]
     pub r#ref: String,
+    /// The `x-request-id` of this answer, which stands in the log, too (Baton's addition).
+    #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub request_id: Option<String>,
 }
 
 /// Every error body, by name.
@@ -438,6 +443,7 @@ impl Problem {
         let data = UnknownErrorData {
             message: "Unexpected server error. Check server logs for details.".to_owned(),
             r#ref: reference,
+            request_id: request_id::current(),
         };
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -17,8 +17,8 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
-    formatter, global, guard, headers, instance, log, lsp, mcp, message, path, permission, project,
-    provider, pty, question, serve, session, skill, tui, v2, vcs,
+    formatter, global, guard, headers, instance, log, lsp, mcp, message, metrics, path, permission,
+    project, provider, pty, question, request_id, serve, session, skill, tui, v2, vcs,
 };
 
 /// Every route below `/opencode`, once. With [`ROOT`], the router and the OpenAPI document are both made
@@ -44,6 +44,7 @@ const ROOT: &[Routes] = &[
     routes!(global::health::root),
     routes!(global::health::root_api),
     routes!(docs::openapi),
+    routes!(metrics::metrics),
 ];
 
 /// The server itself: its health and its events.
@@ -261,6 +262,7 @@ pub fn router(state: Shared) -> Router {
         .layer(from_fn(serve::refuse_crowd))
         .layer(from_fn(error::shape))
         .layer(from_fn(headers::protect))
+        .layer(from_fn(request_id::follow))
         // Before anything can log the address.
         .layer(from_fn(auth::query::take_token))
         .with_state(state)

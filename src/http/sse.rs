@@ -22,7 +22,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use super::error::{BadKind, Problem};
 use super::extract::{Params, text_parameter};
 use super::state::Shared;
-use crate::event::{Attendance, Bus, Next, Published, render};
+use crate::event::{Bus, Following, Next, Published, render};
 use crate::opencode::event::EventPayload;
 
 /// Time between two heartbeats.
@@ -116,7 +116,7 @@ enum Wake {
 
 struct EventStream {
     bus: Arc<Bus>,
-    _attendance: Attendance,
+    following: Following,
     view: View,
     cursor: u64,
     greeted: bool,
@@ -134,7 +134,7 @@ impl EventStream {
     ) -> Self {
         let cursor = bus.subscribe(after.0).cursor();
         Self {
-            _attendance: bus.attend(),
+            following: bus.follow(cursor),
             bus,
             view,
             cursor,
@@ -176,6 +176,7 @@ impl EventStream {
                 self.write(&mut frames, &next);
             }
             self.cursor = subscription.cursor();
+            self.following.has_read(self.cursor);
         }
         Some(frames.into())
     }

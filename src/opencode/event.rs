@@ -302,6 +302,20 @@ pub enum TransferKind {
     Transcript,
 }
 
+impl TransferKind {
+    /// Its word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Native => "native",
+            Self::Resume => "resume",
+            Self::Load => "load",
+            Self::CatchUp => "catch_up",
+            Self::Transcript => "transcript",
+        }
+    }
+}
+
 /// What goes to the agent beside the next prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transfer {

@@ -273,6 +273,19 @@ impl PendingSelection {
     }
 }
 
+/// A turn in flight: since when, and whether its agent still says something (Baton's addition). In milliseconds since the
+/// Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuntimeTurn {
+    /// When it began.
+    pub started: u64,
+    /// When its agent has sent something last; absent before the first. A client sees it as it was when it asked: no event
+    /// tells of it.
+    #[serde(rename = "lastSign", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub last_sign: Option<u64>,
+}
+
 /// How the running agent stands to the selection (Baton's addition).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SessionRuntime {
@@ -285,6 +298,10 @@ pub struct SessionRuntime {
     /// restart is applied by the next prompt and does not wait.
     #[schema(required)]
     pub pending: Option<PendingSelection>,
+    /// The turn in flight; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub turn: Option<RuntimeTurn>,
 }
 
 /// A session.

@@ -42,6 +42,7 @@ use work::{Told, Tools};
 
 pub use api::check::check_body;
 pub use api::command::CommandCall;
+pub use api::load::Load;
 pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;
 pub use api::shell::ShellLine;

@@ -13,7 +13,14 @@ const CRATE: [&[&str]; 6] = [
         "event",
     ],
     &["git", "process_group", "supervise", "opencode"],
-    &["environment", "lanes", "regular", "repair", "secret"],
+    &[
+        "environment",
+        "lanes",
+        "metrics",
+        "regular",
+        "repair",
+        "secret",
+    ],
 ];
 
 /// The same for the parts of `session`. What is none of them is a name of the facade itself, which only `api` may

@@ -29,6 +29,7 @@ mod hostile_git;
 mod http;
 mod ladder;
 mod messages;
+mod metrics;
 mod mock_agent;
 mod notice;
 mod openapi;

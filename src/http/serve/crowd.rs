@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::metrics;
+
 /// Connections beyond the limit that are still answered, so that it can be seen what is wrong.
 const RESERVE: usize = 16;
 
@@ -51,6 +53,7 @@ impl Crowd {
         }
         let beyond = is_full(0);
         inside.all += 1;
+        metrics::connected();
         inside.by_address.insert(address, from_there + 1);
         Some(Place {
             crowd: Arc::clone(self),
@@ -72,6 +75,7 @@ impl Drop for Place {
         let inside = self.crowd.inside.lock();
         let mut inside = inside.unwrap_or_else(PoisonError::into_inner);
         inside.all -= 1;
+        metrics::disconnected();
         if let Some(from_there) = inside.by_address.get_mut(&self.address) {
             *from_there -= 1;
             if *from_there == 0 {

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::error::Problem;
+use crate::metrics;
 use crowd::{Crowd, Place};
 use watched::Watched;
 
@@ -92,12 +93,14 @@ pub async fn serve(
             }
         };
         let Some(place) = crowd.enter(address.ip()) else {
+            metrics::connection_closed_at_once();
             full.now_and_then(|| {
                 tracing::warn!(%address, "too many connections, this one is closed (limits.connections)");
             });
             continue;
         };
         if place.is_beyond() {
+            metrics::connection_crowded();
             full.now_and_then(|| {
                 tracing::warn!(%address, "too many connections (limits.connections, limits.connections_per_address)");
             });

@@ -12,7 +12,7 @@ use futures_util::{FutureExt, stream};
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::event::{Bus, Next, Published};
+use crate::event::{Bus, Following, Next, Published};
 use crate::http::sse;
 use crate::http::state::Shared;
 use crate::opencode::event::{EventPayload, Resync};
@@ -45,9 +45,11 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub async fn subscribe(State(state): State<Shared>) -> Response {
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT_EVERY, HEARTBEAT_EVERY);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let position = state.bus.subscribe(None).cursor();
     let follower = Follower {
         bus: Arc::clone(&state.bus),
-        position: state.bus.subscribe(None).cursor(),
+        following: state.bus.follow(position),
+        position,
         stopping: state.stopping.clone(),
         greeted: false,
         heartbeat,
@@ -64,6 +66,7 @@ pub async fn subscribe(State(state): State<Shared>) -> Response {
 
 struct Follower {
     bus: Arc<Bus>,
+    following: Following,
     position: u64,
     stopping: tokio::sync::watch::Receiver<bool>,
     greeted: bool,
@@ -102,6 +105,7 @@ impl Follower {
                 self.write(&mut frames, &next);
             }
             self.position = subscription.cursor();
+            self.following.has_read(self.position);
         }
         Some(frames.into())
     }

@@ -9,6 +9,7 @@ mod delete;
 mod edit;
 mod fork;
 mod list;
+pub mod load;
 pub mod prompt;
 pub mod read;
 mod recorded;

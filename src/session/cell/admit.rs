@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::notice::Told;
 use super::runtime::{Queued, Waiters, Work};
 use super::state::SessionState;
-use super::{Draft, Reverted, Target};
+use super::{Draft, Reverted, Signs, Target};
 use crate::opencode::event::{SessionStatus, SessionStatusEvent};
 use crate::opencode::message::{MessageWithParts, Part};
 use crate::opencode::{EventPayload, MessageId, Selection};
@@ -202,6 +202,7 @@ impl Draft {
                 revision: self.state().kept.selection_revision,
             },
             abort: CancellationToken::new(),
+            signs: Signs::default(),
             waiters: admission.waiters,
         }));
     }
@@ -217,6 +218,7 @@ impl Draft {
                     work: queued.work.clone(),
                     target: queued.target.clone(),
                     abort: queued.abort.clone(),
+                    signs: Signs::default(),
                     waiters: Arc::clone(&queued.waiters),
                 });
             }

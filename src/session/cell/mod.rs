@@ -31,6 +31,7 @@ mod outcome;
 mod requests;
 pub mod runtime;
 pub mod select;
+mod signs;
 pub mod state;
 mod turn;
 
@@ -55,6 +56,7 @@ pub use draft::Draft;
 pub use history::Reverted;
 pub use outcome::Applied;
 pub use runtime::{Answer, Binding, LiveAnswer, Phase, Queued, Runtime, Waiters, Work};
+pub use signs::Signs;
 pub use state::{Birth, SessionState, Target};
 pub use turn::Task;
 
@@ -306,6 +308,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
             status,
             applied: runtime.applied.clone(),
             pending,
+            turn: runtime.turn().and_then(|turn| turn.queued.signs.shown()),
         },
     }
 }

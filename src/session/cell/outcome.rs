@@ -1,9 +1,11 @@
 //! What comes of a switch: told once, written to the audit trail, taken back when it failed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::runtime::Failed;
 use super::{Draft, Target, notice};
+use crate::metrics;
 use crate::opencode::event::{EventPayload, ModelApplied, ModelFailed, Source, Transfer};
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageError;
@@ -48,6 +50,8 @@ impl Draft {
             entry.duration_ms = Some(*duration_ms);
         });
         if self.runtime.settle(target.revision, None) {
+            let (kind, took) = (transfer.kind.as_str(), Duration::from_millis(*duration_ms));
+            self.then(move || metrics::switch_applied(kind, took));
             self.event(EventPayload::ModelApplied(ModelApplied {
                 session_id: self.id.clone(),
                 revision: target.revision,
@@ -84,6 +88,8 @@ impl Draft {
             entry.failure = Some(error.clone());
         });
         if self.runtime.settle(target.revision, Some(error.clone())) {
+            let took = Duration::from_millis(duration_ms);
+            self.then(move || metrics::switch_failed(took));
             self.event(EventPayload::ModelFailed(ModelFailed {
                 session_id: self.id.clone(),
                 revision: target.revision,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::signs::Signs;
 use super::state::Target;
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
 use crate::opencode::{MessageId, Selection};
@@ -92,6 +93,8 @@ pub struct Queued {
     pub target: Target,
     /// Stops it, also before its turn has come.
     pub abort: CancellationToken,
+    /// When it began and was heard of last.
+    pub signs: Signs,
     /// Who waits for the answer.
     pub waiters: Arc<Waiters>,
 }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::Draft;
 use super::state::SessionState;
+use crate::metrics;
 use crate::opencode::event::{AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched};
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::session::PermissionRule;
@@ -140,6 +141,9 @@ impl Draft {
             bound_rules(&mut next.permission, &self.sizes)?;
         }
         beside(&mut next);
+        if switch.is_some() && self.would_be_passed_over() {
+            self.then(metrics::switch_superseded);
+        }
         self.set_state(next);
         if let Some(switch) = switch {
             self.note_switch(&switch, caller, effective);
@@ -147,6 +151,15 @@ impl Draft {
             self.event_of_session();
         }
         Ok(true)
+    }
+
+    /// Whether the current selection, once it is replaced, will never be applied: it is not yet, and no prompt carries it.
+    fn would_be_passed_over(&self) -> bool {
+        let revision = self.state().kept.selection_revision;
+        let runtime = &self.runtime;
+        let turn = runtime.turn().map(|turn| &turn.queued);
+        let mut prompts = runtime.queue.iter().chain(turn);
+        super::unsettled(self.state(), runtime) && prompts.all(|p| p.target.revision != revision)
     }
 
     fn note_switch(&mut self, switch: &Switch, caller: &Caller, effective: Effective) {

@@ -33,6 +33,7 @@ impl Draft {
             return None;
         }
         if let Some(queued) = self.runtime.queue.pop_front() {
+            queued.signs.begin();
             self.runtime.phase = Phase::Working(Turn {
                 queued: Arc::clone(&queued),
                 compacting: None,

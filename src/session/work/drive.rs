@@ -11,6 +11,7 @@ use super::aside::Aside;
 use super::bind::Live;
 use super::outcome::{Ended, Outcome, Stop};
 use crate::agent::connection::Inbound;
+use crate::metrics;
 use crate::session::cell::{LiveAnswer, Queued};
 
 /// Streamed text is written to the store at least this often.
@@ -36,6 +37,7 @@ impl Worker {
     ) -> Outcome {
         let _working = live.agent.work();
         let sent = Instant::now();
+        queued.signs.prompt_sent();
         let agent = Arc::clone(&live.agent);
         let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
             Ok(()) => self.drive(live, queued, answer).await,
@@ -65,10 +67,12 @@ impl Worker {
             let stop = tokio::select! {
                 inbound = live.inbox.recv() => match inbound {
                     Some(Inbound::Update(update)) => {
+                        queued.signs.heard();
                         self.said(live, queued, &update, answer).await;
                         continue;
                     }
                     Some(Inbound::Request { id, method, params }) => {
+                        queued.signs.heard();
                         outcome.asked = true;
                         self.asked(live, queued, id, &method, &params, answer).await;
                         continue;
@@ -84,6 +88,7 @@ impl Worker {
                     None => return outcome,
                 },
                 _ = flush.tick() => {
+                    self.watch_silence(queued);
                     self.store_growth(answer).await;
                     self.store_aside(Aside::default()).await;
                     continue;
@@ -122,6 +127,23 @@ impl Worker {
             "the agent has ignored a cancel and is ended"
         );
         self.tools.pool.discard(&live.agent).await;
+    }
+
+    /// Tells once that the agent of a turn has not been heard for long. One that waits for the user is not silent.
+    fn watch_silence(&self, queued: &Queued) {
+        if !self.cell.committed().runtime().asks.is_empty() {
+            return queued.signs.waits_for_user();
+        }
+        let limit = self.tools.settings.timeouts.silent;
+        if queued.signs.has_fallen_silent(limit) {
+            metrics::turn_is_silent();
+            let model = queued.target.selection.label();
+            let silent_s = limit.as_secs();
+            tracing::warn!(
+                session = %self.cell.id, model, silent_s,
+                "the agent of a running turn says nothing any more (timeouts.silent_s); the session can be aborted"
+            );
+        }
     }
 
     /// How long an agent may take to answer a cancel.

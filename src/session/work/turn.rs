@@ -12,6 +12,7 @@ use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
 use super::traces::{Pending, Traces};
 use crate::agent::commands;
+use crate::metrics;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{LiveAnswer, Queued, Target, Work};
@@ -268,7 +269,15 @@ impl Worker {
         if live.quiet || live.is_greeting(update) {
             return;
         }
-        let folded = answer.lock().fold(update, &self.cell.directory);
+        let (folded, is_first) = {
+            let mut answer = answer.lock();
+            let had_content = answer.has_content();
+            let folded = answer.fold(update, &self.cell.directory);
+            (folded, !had_content && answer.has_content())
+        };
+        if is_first {
+            metrics::first_token(queued.signs.since_prompt());
+        }
         if folded.complete {
             self.store_growth(answer).await;
         }

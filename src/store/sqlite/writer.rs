@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use super::checkpoint::{self, Checkpoints};
 use super::presence::Presence;
 use super::reserve::Reserve;
+use crate::metrics;
 use crate::store::{Change, StoreError};
 
 /// Batches that are committed together at most.
@@ -58,7 +60,10 @@ impl Writer {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP_BATCHES - 1));
+            let began = Instant::now();
             let results = self.write_group(&group);
+            let failed = results.iter().filter(|result| result.is_err()).count();
+            metrics::committed(group.len(), failed, began.elapsed());
             for (job, result) in group.into_iter().zip(results) {
                 // A caller that has gone away does not need the answer; its batch is committed all the same.
                 let _nobody_waits = job.done.send(result);

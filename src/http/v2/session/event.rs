@@ -12,7 +12,7 @@ use futures_util::{FutureExt, stream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::history;
-use crate::event::Next;
+use crate::event::{Following, Next};
 use crate::http::error::Problem;
 use crate::http::extract::{Params, SessionPath};
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
@@ -61,6 +61,7 @@ pub async fn events(
         state: Arc::clone(&state),
         session: path.session,
         after,
+        following: state.bus.follow(position),
         position,
         waiting,
         heartbeat,
@@ -82,6 +83,7 @@ struct Follower {
     after: Option<u64>,
     /// The position on the bus, which tells when the log may have grown.
     position: u64,
+    following: Following,
     waiting: Vec<V2Event>,
     heartbeat: Interval,
     read: Instant,
@@ -143,6 +145,7 @@ impl Follower {
                 grown |= concerns(&next, &named);
             }
             self.position = subscription.cursor();
+            self.following.has_read(self.position);
             if grown {
                 return Wake::Grown;
             }
