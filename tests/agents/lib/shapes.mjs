@@ -25,6 +25,7 @@ export const UNDOCUMENTED_EVENTS = ["server.heartbeat"];
 export const ADDED_ROUTES = {
   "GET /session/{sessionID}/model": "tokens and cost per model, and who changed the selection when",
   "GET /api/model/default": "OpenCode's web UI asks for it when it takes a server for OpenCode 2; the document of 1.18.33 lacks it",
+  "GET /metrics": "what an operator watches, in Prometheus' text format; at the root only",
 };
 
 /** Errors that OpenCode's document does not have (for the route, or at all), and why Baton sends them. */
