@@ -32,6 +32,9 @@ pub struct Capabilities {
     pub load: bool,
     /// `session/resume`.
     pub resume: bool,
+    /// `session/list`. What an older Baton has found lacks it.
+    #[serde(default)]
+    pub list: bool,
     /// `session/close`.
     pub close: bool,
     /// Pictures in prompts.
@@ -64,6 +67,8 @@ pub struct Opened {
     pub greeting: Option<String>,
     /// The slash commands that it has told already.
     pub commands: Option<Vec<AgentCommand>>,
+    /// How many messages and tool calls of an earlier conversation the agent has replayed.
+    pub replayed: usize,
 }
 
 /// Why a value could not be chosen.
@@ -129,6 +134,7 @@ pub async fn initialize(
         capabilities: Capabilities {
             load: can.load_session,
             resume: can.session_capabilities.resume.is_some(),
+            list: can.session_capabilities.list.is_some(),
             close: can.session_capabilities.close.is_some(),
             image: can.prompt_capabilities.image,
             embedded_context: can.prompt_capabilities.embedded_context,
@@ -158,6 +164,14 @@ pub async fn new_session(
             what: what.to_owned(),
         })?
         .to_owned();
+    if connection.is_attached(&native_session) {
+        return Err(CallError::Malformed {
+            method: "session/new",
+            what: format!(
+                "its sessionId \"{native_session}\" is that of another session, whose conversation it would be"
+            ),
+        });
+    }
     let inbox = connection.attach(&native_session);
     let greeting = GREETING_PLACES
         .iter()
@@ -168,6 +182,7 @@ pub async fn new_session(
         native_session,
         inbox,
         commands: None,
+        replayed: 0,
     })
 }
 
@@ -196,10 +211,77 @@ pub enum Reopen {
     Load,
 }
 
+/// Pages of a list of native sessions that are read; what is on a later one is not looked for.
+const LIST_PAGES_MAX: usize = 20;
+
+/// Whether an agent lists a native session among those of a directory.
+///
+/// # Errors
+/// The agent's own error, its end, or the timeout.
+pub async fn lists_session(
+    connection: &Connection,
+    native_session: &str,
+    cwd: &Path,
+    timeout: Duration,
+) -> Result<bool, CallError> {
+    let mut cursor = Value::Null;
+    for _ in 0..LIST_PAGES_MAX {
+        let mut params = json!({ "cwd": cwd });
+        if !cursor.is_null() {
+            params["cursor"] = cursor;
+        }
+        let mut page = connection.call("session/list", params, timeout).await?;
+        let listed = page.get("sessions").and_then(Value::as_array);
+        let is_it =
+            |one: &Value| one.get("sessionId").and_then(Value::as_str) == Some(native_session);
+        if listed.is_some_and(|sessions| sessions.iter().any(is_it)) {
+            return Ok(true);
+        }
+        cursor = page
+            .get_mut("nextCursor")
+            .map(Value::take)
+            .unwrap_or_default();
+        if !cursor.is_string() {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+/// What is noted of the messages that come while a native session is opened again.
+#[derive(Default)]
+struct Replay {
+    commands: Option<Vec<AgentCommand>>,
+    messages: usize,
+}
+
+impl Replay {
+    fn note(&mut self, message: &Inbound) {
+        note(&mut self.commands, message);
+        self.messages += usize::from(is_conversation(message));
+    }
+}
+
+/// Whether a message is a piece of a conversation.
+fn is_conversation(message: &Inbound) -> bool {
+    const KINDS: [&str; 4] = [
+        "user_message_chunk",
+        "agent_message_chunk",
+        "agent_thought_chunk",
+        "tool_call",
+    ];
+    let Inbound::Update(update) = message else {
+        return false;
+    };
+    let kind = update.get("sessionUpdate").and_then(Value::as_str);
+    kind.is_some_and(|kind| KINDS.contains(&kind))
+}
+
 /// Opens an earlier native session again.
 ///
 /// # Errors
-/// The agent's own error (often: it does not know the session any more), its end, or the timeout.
+/// The agent's own error (often: it does not know the session any more), its end, the timeout, or a reply that names
+/// another native session.
 pub async fn reopen_session(
     connection: &Connection,
     how: Reopen,
@@ -213,11 +295,12 @@ pub async fn reopen_session(
     };
     let mut inbox = connection.attach(native_session);
     let params = json!({ "sessionId": native_session, "cwd": cwd, "mcpServers": [] });
-    let mut told = None;
+    let mut replay = Replay::default();
     let call = connection.call(method, params, timeout);
-    let result = draining(&mut inbox, call, |message| note(&mut told, &message)).await;
+    let result = draining(&mut inbox, call, |message| replay.note(&message)).await;
+    let result = result.and_then(|reply| is_of(reply, method, native_session));
     if how == Reopen::Load && result.is_ok() {
-        until_quiet(&mut inbox, &mut told).await;
+        until_quiet(&mut inbox, &mut replay).await;
     }
     match result {
         Ok(reply) => {
@@ -227,7 +310,8 @@ pub async fn reopen_session(
                 options,
                 inbox,
                 greeting: None,
-                commands: told,
+                commands: replay.commands,
+                replayed: replay.messages,
             })
         }
         Err(error) => {
@@ -237,12 +321,23 @@ pub async fn reopen_session(
     }
 }
 
+/// Some agents "open again" by making another native session, whose id they tell in the reply.
+fn is_of(reply: Value, method: &'static str, native_session: &str) -> Result<Value, CallError> {
+    match reply.get("sessionId").and_then(Value::as_str) {
+        Some(other) if other != native_session => Err(CallError::Malformed {
+            method,
+            what: "it names another session than the one that was to be opened".to_owned(),
+        }),
+        _ => Ok(reply),
+    }
+}
+
 /// Swallows what an agent replays after its reply to `session/load`. The protocol has no end mark for
 /// that, so it is over when nothing has come for a moment.
-async fn until_quiet(inbox: &mut Inbox, told: &mut Option<Vec<AgentCommand>>) {
+async fn until_quiet(inbox: &mut Inbox, replay: &mut Replay) {
     let replayed = async {
         while let Ok(Some(message)) = tokio::time::timeout(LOAD_QUIET, inbox.recv()).await {
-            note(told, &message);
+            replay.note(&message);
         }
     };
     // An agent that never falls silent is not waited for; its chatter would be in the next answer.

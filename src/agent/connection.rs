@@ -231,6 +231,11 @@ impl Connection {
         self.routes().attach(native_session)
     }
 
+    /// Whether somebody receives what is sent about a native session.
+    pub fn is_attached(&self, native_session: &str) -> bool {
+        self.routes().is_attached(native_session)
+    }
+
     /// Stops receiving for a native session, also the reply to its prompt.
     pub fn detach(&self, native_session: &str) {
         self.routes().detach(native_session);

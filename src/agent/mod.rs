@@ -3,7 +3,8 @@
 //! [`spec`] says how an agent is started and what must be known about it beforehand, [`vendors`] whose keys are whose;
 //! [`process`]
 //! starts one, [`ending`] ends it; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
-//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes;
+//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes,
+//! [`refusal`] what an error to one means;
 //! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
 //! in a test's process. Nothing here knows sessions of Baton, only native sessions of agents.
 
@@ -15,6 +16,7 @@ pub mod mock;
 pub mod options;
 pub mod pool;
 pub mod process;
+pub mod refusal;
 mod running;
 pub mod scripted;
 pub mod spec;

@@ -18,7 +18,7 @@ use super::process::{Processes, Starter};
 use super::spec::Launch;
 use crate::process_group::Ledger;
 
-pub use super::running::{Agent, Lease, Working, last_words, quoted};
+pub use super::running::{Agent, Lease, Working, last_words, log_stderr};
 
 /// Whoever stops a server may kill it when it takes its time; so this is all that its agents get to end by themselves.
 const END_ALL_WITHIN: Duration = Duration::from_millis(800);

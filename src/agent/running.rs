@@ -10,21 +10,21 @@ use super::connection::{CallError, Connection};
 use super::process::AgentProcess;
 use super::spec::Launch;
 
-/// An agent's stderr as the end of an error message.
-pub fn quoted(stderr: &str) -> String {
-    if stderr.is_empty() {
-        String::new()
-    } else {
-        format!(" (its stderr ends with: {stderr})")
+/// What a call failed of, with how the process has ended. It has been ended before. What it has written to stderr goes
+/// into the log and nowhere else: a process has many sessions, and what it writes there may be of any of them.
+pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
+    log_stderr(process);
+    match error {
+        CallError::Closed => format!("{error} ({})", process.exited().await),
+        _ => error.to_string(),
     }
 }
 
-/// What a call failed of, with what the process has left behind. It has been ended before.
-pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
-    let said = quoted(&process.stderr.quote());
-    match error {
-        CallError::Closed => format!("{error}: {}{said}", process.exited().await),
-        _ => format!("{error}{said}"),
+/// Puts the end of what a process has written to stderr into the log.
+pub fn log_stderr(process: &AgentProcess) {
+    let said = process.stderr.quote();
+    if !said.is_empty() {
+        tracing::warn!(target: "baton::agent", pid = process.pid, "an agent's stderr ends with: {said}");
     }
 }
 
@@ -116,7 +116,7 @@ impl Agent {
         self.process.end().await;
     }
 
-    /// How it ended, with what it wrote to stderr, for an error message.
+    /// How it ended, for an error message.
     pub async fn obituary(&self) -> String {
         // The process may have closed only its stdout; ending it makes its status known.
         self.end().await;

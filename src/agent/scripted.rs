@@ -59,7 +59,12 @@ impl ScriptedAgents {
     /// makes it a backend with one agent per model, as in the configuration file.
     pub fn spec(id: &str, flags: &[&str]) -> AgentSpec {
         let command = ["mock-agent"].iter().chain(flags);
-        AgentSpec::from_config(id, command.map(|&text| text.to_owned()).collect())
+        let command = command.map(|&text| text.to_owned()).collect();
+        AgentSpec {
+            // The mock keeps its sessions apart.
+            one_session_per_process: false,
+            ..AgentSpec::from_config(id, command)
+        }
     }
 
     /// The script of a backend.

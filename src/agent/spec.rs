@@ -37,7 +37,7 @@ pub struct AgentSpec {
     pub plan_modes: Vec<String>,
     /// Models, when the agent itself advertises none: the values for `{model}`.
     pub models: Vec<String>,
-    /// A native session ends the other ones of its process, so each session needs its own.
+    /// Each session needs a process of its own: a native session would end the other ones, or change their model.
     pub one_session_per_process: bool,
 }
 
@@ -198,7 +198,8 @@ impl AgentSpec {
             origin: Origin::Config,
             plan_modes: owned(COMMON_PLAN_MODES),
             models: Vec::new(),
-            one_session_per_process: false,
+            // Nothing is known of it: its model may be one of the whole process.
+            one_session_per_process: true,
         }
     }
 
@@ -251,6 +252,7 @@ mod tests {
     #[test]
     fn the_model_in_a_command_makes_one_process_per_model() {
         let mut spec = AgentSpec::from_config("x", vec!["agent".into(), "--model={model}".into()]);
+        spec.one_session_per_process = false;
         assert!(spec.per_model());
         assert_eq!(spec.launch("a/b", "s").command[1], "--model=a/b");
         spec.command.pop();
@@ -264,8 +266,7 @@ mod tests {
 
     #[test]
     fn sessions_that_cannot_share_a_process_have_one_each() {
-        let mut spec = AgentSpec::from_config("x", vec!["agent".into()]);
-        spec.one_session_per_process = true;
+        let spec = AgentSpec::from_config("x", vec!["agent".into()]);
         assert_eq!(spec.launch("a", "s"), spec.launch("b", "s"));
         assert_ne!(spec.launch("a", "s"), spec.launch("a", "t"));
         assert!(spec.launch("a", "s").ends_with_last_session);

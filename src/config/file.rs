@@ -65,6 +65,9 @@ struct AgentTable {
     enabled: Option<bool>,
     models: Option<Vec<String>>,
     plan_modes: Option<Vec<String>>,
+    /// Whether sessions share a process; the built-in backends do where they can.
+    shared_process: Option<bool>,
+    /// What `shared_process` was called before, turned around.
     one_session_per_process: Option<bool>,
 }
 
@@ -195,9 +198,6 @@ impl AgentTable {
         if let Some(plan_modes) = &self.plan_modes {
             spec.plan_modes.clone_from(plan_modes);
         }
-        if let Some(alone) = self.one_session_per_process {
-            spec.one_session_per_process = alone;
-        }
         // Under both names, so that neither is silently without effect.
         let set = self.env.iter().chain(&self.set);
         let environment = EnvironmentTable {
@@ -206,6 +206,11 @@ impl AgentTable {
             set: set.map(|(k, v)| (k.clone(), v.clone())).collect(),
         };
         environment.apply(&format!("agents.{id}"), &mut spec.environment)?;
+        let alone = self.shared_process.map(|shared| !shared);
+        let alone = alone.or(self.one_session_per_process);
+        // A process that was started with its model has no other.
+        let alone = alone.or(spec.per_model().then_some(false));
+        spec.one_session_per_process = alone.unwrap_or(spec.one_session_per_process);
         agent.enabled = self.enabled.unwrap_or(agent.enabled);
         Ok(())
     }

@@ -224,6 +224,14 @@ impl Store for FlakyStore {
         self.read("children", self.inner.children(id))
     }
 
+    fn bound(
+        &self,
+        backend: &str,
+        native_session: &str,
+    ) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        self.read("bound", self.inner.bound(backend, native_session))
+    }
+
     fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
         self.read("restoring", self.inner.restoring())
     }

@@ -290,6 +290,19 @@ impl Store for MemoryStore {
         self.read(|tables| tables.children(id).into_iter().map(body).collect())
     }
 
+    fn bound(
+        &self,
+        backend: &str,
+        native_session: &str,
+    ) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        let (backend, native_session) = (backend.to_owned(), native_session.to_owned());
+        self.read(move |tables| {
+            let conversations = tables.conversations.iter();
+            let has = conversations.filter(|(_, one)| one.has_native(&backend, &native_session));
+            has.map(|(id, _)| id.clone()).collect()
+        })
+    }
+
     fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
         self.read(|tables| {
             let sessions = tables.sessions.iter();

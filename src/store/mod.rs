@@ -351,6 +351,12 @@ pub trait Store: Send + Sync + 'static {
         session: &SessionId,
         revision: u64,
     ) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
+    /// The sessions that have this native session of a backend. More than one is an agent's mistake.
+    fn bound(
+        &self,
+        backend: &str,
+        native_session: &str,
+    ) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>>;
     /// What probes have found: backend and body.
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// What a client has set for the whole server.

@@ -2,6 +2,7 @@
 //! not do to it.
 
 mod ends;
+mod evidence;
 mod group;
 mod last_write;
 mod layers;

@@ -166,9 +166,13 @@ async fn waiting_ends_when_the_selection_is_refused_and_goes_back() {
         code: -32603,
         message: "no such luck".into(),
     };
-    world
-        .agent("one")
-        .react_next("session/set_config_option", refusal);
+    // In its native session, in the same opened again, and in a new one.
+    for _ in 0..3 {
+        let refused = refusal.clone();
+        world
+            .agent("one")
+            .react_next("session/set_config_option", refused);
+    }
     let revision = select(&world, &id, "one/y").await;
     let waited = within(world.sessions.wait_applied(&id, revision)).await;
     assert!(

@@ -12,7 +12,13 @@ pub async fn pair(arguments: &[&str], config: &str) -> Server {
     // Agents run in the server's working directory.
     command.extend(["--state-dir", "../second"]);
     command.extend(arguments);
-    let config = format!("[agents.second]\ncommand = {command:?}\n{config}");
+    // The mock keeps its sessions apart.
+    let shared = if config.contains("shared_process") {
+        ""
+    } else {
+        "shared_process = true\n"
+    };
+    let config = format!("[agents.second]\ncommand = {command:?}\n{shared}{config}");
     let arguments = vec!["--agents".into(), "mock,second".into()];
     Server::start_with(Options { config, arguments }).await
 }

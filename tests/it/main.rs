@@ -40,6 +40,7 @@ mod prompts;
 mod quirks;
 mod readme;
 mod recovery;
+mod reopen;
 mod revert;
 mod rules;
 mod scripted;

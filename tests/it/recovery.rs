@@ -236,10 +236,11 @@ async fn an_agent_that_cannot_switch_is_restarted_with_the_model() {
     let mut events = server.events().await;
     server.select(&session, "second", "y").await;
     let told = applied(&mut events).await;
-    assert_eq!(told["transfer"]["kind"], "resume");
+    // Its native session may go on with the model that it was made with, and nobody could tell.
+    assert_eq!(told["transfer"]["kind"], "transcript");
     assert_eq!(server.say(&session, "model").await, "y");
     let history = server.say(&session, "history").await;
-    assert!(history.contains("user: echo one"), "{history}");
+    assert!(history.contains("| echo one"), "{history}");
     let new: u32 = server.say(&session, "pid").await.parse().unwrap();
     assert_ne!(new, old);
     let gone = async {

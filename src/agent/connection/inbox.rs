@@ -136,6 +136,18 @@ pub struct Inbox {
 }
 
 impl Inbox {
+    /// A message that waits already.
+    pub fn take_waiting(&mut self) -> Option<Inbound> {
+        while let Ok(message) = self.queue.try_recv() {
+            self.waiting_bytes
+                .fetch_sub(message.bytes(), Ordering::AcqRel);
+            if let Some(message) = message.read() {
+                return Some(message);
+            }
+        }
+        None
+    }
+
     /// The next message; `None` when the agent is gone, the session was detached, or
     /// [`Inbound::Overflowed`] was the last one. Nothing is lost if the future is dropped.
     pub async fn recv(&mut self) -> Option<Inbound> {

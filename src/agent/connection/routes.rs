@@ -94,6 +94,11 @@ impl Routes {
         receiver
     }
 
+    /// Whether a native session has an inbox.
+    pub(super) fn is_attached(&self, native_session: &str) -> bool {
+        self.inboxes.contains_key(native_session)
+    }
+
     /// Takes a native session's inbox away, and with it the reply that it waits for.
     pub(super) fn detach(&mut self, native_session: &str) {
         self.inboxes.remove(native_session);

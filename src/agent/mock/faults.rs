@@ -28,6 +28,8 @@ pub enum Without {
     Resume,
     /// No `session/close`.
     Close,
+    /// No `session/list`.
+    List,
     /// No modes, neither as a config option nor as the `modes` field.
     Modes,
     /// No effort option on any model.
@@ -94,6 +96,14 @@ pub enum Fault {
     AuthRequired,
     /// `session/resume` succeeds with an empty history.
     ResumeLosesHistory,
+    /// `session/load` and `session/resume` succeed for any session, which is empty then; `session/list` lists none.
+    ReopensEmpty,
+    /// A session that is opened again goes on with the model that it was made with.
+    ReopensOwnModel,
+    /// `session/new` answers with the same id for the same working directory.
+    IdByDirectory,
+    /// A message follows the reply to `session/new`, before any prompt.
+    SpeaksFirst,
     /// Every switch of the model fails with -32603.
     SetModelError,
     /// A session that is opened again lists its models under other ids.

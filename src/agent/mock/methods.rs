@@ -24,6 +24,7 @@ pub(super) fn call(agent: &Agent, method: &str, params: &Value) -> Result<Reply,
         "session/new" => new(agent, params),
         "session/load" if !agent.lacks(Without::Load) => load(agent, params),
         "session/resume" if !agent.lacks(Without::Resume) => resume(agent, params),
+        "session/list" if !agent.lacks(Without::List) => Ok(list(agent, params).into()),
         "session/close" if !agent.lacks(Without::Close) => close(agent, params),
         "session/set_config_option" if agent.has_config_options() => {
             set_config_option(agent, params)
@@ -73,7 +74,11 @@ fn initialize(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     agent.client_has_forms.store(forms, Ordering::Relaxed);
 
     let mut session_capabilities = Map::new();
-    for (name, without) in [("resume", Without::Resume), ("close", Without::Close)] {
+    for (name, without) in [
+        ("resume", Without::Resume),
+        ("list", Without::List),
+        ("close", Without::Close),
+    ] {
         if !agent.lacks(without) {
             session_capabilities.insert(name.to_owned(), json!({}));
         }
@@ -113,7 +118,14 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     if agent.has(Fault::AuthRequired) && !agent.authenticated.load(Ordering::Relaxed) {
         return Err(RpcError::new(-32000, "Authentication required"));
     }
-    let id = session::new_id();
+    let id = if agent.has(Fault::IdByDirectory) {
+        let name = cwd
+            .to_string_lossy()
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        format!("mock{name}")
+    } else {
+        session::new_id()
+    };
     let choice = agent.default_choice();
     let mut result = Map::from_iter([("sessionId".to_owned(), json!(id))]);
     result.extend(agent.session_fields(&choice));
@@ -126,7 +138,12 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         let meta = json!({"piAcp": {"startupInfo": GREETING}});
         result.insert("_meta".to_owned(), meta);
     }
-    let after = advertised(agent, &id);
+    let mut after = advertised(agent, &id);
+    if agent.has(Fault::SpeaksFirst) {
+        let content = json!({"type": "text", "text": GREETING});
+        let update = json!({"sessionUpdate": "agent_message_chunk", "content": content});
+        after.push(session_update(&id, update));
+    }
     agent.sessions().insert(id, Session::new(cwd, choice));
     Ok(Reply {
         after,
@@ -222,16 +239,49 @@ fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, 
         return Err(busy());
     }
     let in_memory = || sessions.get(id).map(|session| session.stored(id));
+    let empty = || {
+        let session = Session::new(cwd.clone(), agent.default_choice());
+        agent.has(Fault::ReopensEmpty).then(|| session.stored(id))
+    };
     let mut stored = in_file
+        .filter(|_| !agent.has(Fault::ReopensEmpty))
         .or_else(in_memory)
+        .or_else(empty)
         .ok_or_else(|| RpcError::resource_not_found(id))?;
     if !with_history {
         stored.history.clear();
     }
-    let mut session = Session::new(cwd, agent.default_choice());
+    let mut choice = agent.default_choice();
+    if agent.has(Fault::ReopensOwnModel) {
+        choice.model.clone_from(&stored.made_with);
+    }
+    let mut session = Session::new(cwd, choice);
+    session.made_with.clone_from(&stored.made_with);
     session.history.clone_from(&stored.history);
     sessions.insert(id.to_owned(), session);
     Ok(stored)
+}
+
+fn list(agent: &Agent, params: &Value) -> Value {
+    let cwd = params
+        .get("cwd")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let mut ids: Vec<String> = (agent.sessions().iter())
+        .filter(|(_, session)| session.cwd.as_os_str() == cwd)
+        .map(|(id, _)| id.clone())
+        .collect();
+    if let Some(directory) = agent.args.state_dir.as_deref() {
+        ids.extend(session::list(directory, cwd.as_ref()));
+    }
+    ids.retain(|_| !agent.has(Fault::ReopensEmpty));
+    ids.sort();
+    ids.dedup();
+    let sessions: Vec<_> = ids
+        .iter()
+        .map(|id| json!({"sessionId": id, "cwd": cwd}))
+        .collect();
+    json!({ "sessions": sessions })
 }
 
 fn close(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {

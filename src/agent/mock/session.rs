@@ -84,6 +84,8 @@ impl fmt::Display for Choice {
 pub(super) struct Session {
     pub(super) cwd: PathBuf,
     pub(super) choice: Choice,
+    /// The model that it had at first.
+    pub(super) made_with: String,
     pub(super) history: Vec<Entry>,
     /// There while a turn runs; `true` cancels it.
     pub(super) turn: Option<watch::Sender<bool>>,
@@ -94,6 +96,7 @@ impl Session {
     pub(super) fn new(cwd: PathBuf, choice: Choice) -> Self {
         Self {
             cwd,
+            made_with: choice.model.clone(),
             choice,
             history: Vec::new(),
             turn: None,
@@ -112,6 +115,7 @@ impl Session {
         Stored {
             session_id: id.to_owned(),
             cwd: self.cwd.clone(),
+            made_with: self.made_with.clone(),
             history: self.history.clone(),
         }
     }
@@ -128,7 +132,18 @@ pub(super) fn new_id() -> String {
 pub(super) struct Stored {
     pub(super) session_id: String,
     pub(super) cwd: PathBuf,
+    pub(super) made_with: String,
     pub(super) history: Vec<Entry>,
+}
+
+/// The ids of the sessions of a working directory that have a file.
+pub(super) fn list(directory: &Path, cwd: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let ids = files.filter_map(|file| {
+        let id = file.path().file_stem()?.to_str()?.to_owned();
+        (read(directory, &id)?.cwd == cwd).then_some(id)
+    });
+    ids.collect()
 }
 
 /// The session's file, or `None` for an id that this agent cannot have given out: the id comes
@@ -170,11 +185,14 @@ mod tests {
         let stored = Stored {
             session_id: new_id(),
             cwd: "/project".into(),
+            made_with: "mock".into(),
             history: vec![Entry::user("hello\nthere"), Entry::assistant("mock", "hi")],
         };
         save(directory.path(), &stored).unwrap();
         assert_eq!(read(directory.path(), &stored.session_id), Some(stored));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(list(directory.path(), Path::new("/project")).len(), 1);
+        assert!(list(directory.path(), Path::new("/elsewhere")).is_empty());
     }
 
     #[test]

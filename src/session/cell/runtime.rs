@@ -18,12 +18,19 @@ use crate::session::conversation::answer::Answering;
 const OUTCOMES: usize = 32;
 
 /// A session's native session inside a backend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
     /// The native session's id.
     pub native_session: String,
     /// The last turn whose messages the backend has seen; 0 for none.
     pub seen_turn: u64,
+    /// What the native session had cost when its agent told so last, in US dollars as the agent counts them. `None` where
+    /// it has told nothing yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// The model that it was used with last. `None` in what an older Baton has written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// What a turn does.

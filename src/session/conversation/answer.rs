@@ -3,9 +3,12 @@
 //! Pure: updates go in, events come out, and [`Answering::take_unwritten`] says what the store lacks.
 
 mod fold;
+mod meter;
 mod plan;
 
 use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
 
 use super::tool::ToolCall;
 use super::{message_event, part_event, put_message, put_part};
@@ -18,11 +21,15 @@ use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
 use crate::session::sizes::Sizes;
 use crate::store::{Change, MessageKey};
+use meter::Meter;
 
 /// The agent that OpenCode names for a summary.
 const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub const PLAN_TOOL: &str = "todowrite";
+
+/// Stands for the result of a tool call whose end was not told.
+const UNTOLD: &str = "The agent has not told what came of this tool call.";
 
 /// What of an answer the store does not have yet.
 #[derive(Debug)]
@@ -62,9 +69,7 @@ pub struct Answering {
     unwritten: BTreeSet<usize>,
     message_unwritten: bool,
     bytes: usize,
-    /// What the agent's session had cost before this answer, where it says so.
-    cost_before: f64,
-    cost_now: Option<f64>,
+    meter: Meter,
     has_content: bool,
 }
 
@@ -114,8 +119,7 @@ impl Answering {
             unwritten: BTreeSet::new(),
             message_unwritten: true,
             bytes: 0,
-            cost_before: 0.0,
-            cost_now: None,
+            meter: Meter::default(),
             has_content: false,
         }
     }
@@ -133,8 +137,7 @@ impl Answering {
     }
 
     /// The events of its beginning.
-    pub fn begin(&mut self, cost_before: f64, snapshot: Option<String>) -> Vec<EventPayload> {
-        self.cost_before = cost_before;
+    pub fn begin(&mut self, snapshot: Option<String>) -> Vec<EventPayload> {
         let step = Part::StepStart(StepStartPart {
             id: PartId::new(),
             session_id: self.message.session_id.clone(),
@@ -163,9 +166,14 @@ impl Answering {
         self.message_event()
     }
 
-    /// What the agent's session has cost by now.
-    pub fn cost_total(&self) -> f64 {
-        self.cost_now.unwrap_or(self.cost_before)
+    /// From now on its agent tells what this native session costs, which had cost so much when it told so last.
+    pub fn is_metered_from(&mut self, cost: Option<f64>) {
+        self.meter.moves_to(cost);
+    }
+
+    /// What the agent's session has cost by now, where the agent says so.
+    pub fn cost_total(&self) -> Option<f64> {
+        self.meter.last()
     }
 
     /// What is known of a tool call, when it was announced.
@@ -186,7 +194,8 @@ impl Answering {
         }
     }
 
-    /// Ends the answer. Tool calls that are still running did not finish.
+    /// Ends the answer. Tool calls that are still running did not finish if it was broken off; in one that ended well,
+    /// their agent has only not told.
     pub fn finish(
         &mut self,
         reason: &str,
@@ -196,13 +205,16 @@ impl Answering {
     ) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
+        let end = if error.is_some() {
+            interrupt
+        } else {
+            leave_untold
+        };
         let unfinished: Vec<usize> = (0..self.parts.len())
-            .filter(|&at| interrupt(&mut self.parts[at], now_ms()))
+            .filter(|&at| end(&mut self.parts[at], now_ms()))
             .collect();
         events.extend(unfinished.into_iter().map(|at| self.changed(at)));
-        let cost = self
-            .cost_now
-            .map_or(0.0, |now| (now - self.cost_before).max(0.0));
+        let cost = self.meter.spent();
         events.push(self.add(Part::StepFinish(StepFinishPart {
             id: PartId::new(),
             session_id: self.message.session_id.clone(),
@@ -278,26 +290,69 @@ impl Answering {
     }
 }
 
-/// Turns a tool call that has not ended into one that failed; true when it was one.
-pub fn interrupt(part: &mut Part, now: u64) -> bool {
-    let Part::Tool(tool) = part else { return false };
-    let (input, start, metadata) = match &tool.state {
-        ToolState::Pending { input, .. } => (input.clone(), now, None),
+/// A tool call that has not ended: what is known of it.
+struct Open {
+    input: Map<String, Value>,
+    title: Option<String>,
+    start: u64,
+    metadata: Option<Map<String, Value>>,
+}
+
+fn open_call(part: &mut Part, now: u64) -> Option<(&mut ToolState, Open)> {
+    let Part::Tool(tool) = part else { return None };
+    let open = match &tool.state {
+        ToolState::Pending { input, .. } => Open {
+            input: input.clone(),
+            title: None,
+            start: now,
+            metadata: None,
+        },
         ToolState::Running {
             input,
+            title,
             time,
             metadata,
-            ..
-        } => (input.clone(), time.start, metadata.clone()),
-        ToolState::Completed { .. } | ToolState::Error { .. } => return false,
+        } => Open {
+            input: input.clone(),
+            title: title.clone(),
+            start: time.start,
+            metadata: metadata.clone(),
+        },
+        ToolState::Completed { .. } | ToolState::Error { .. } => return None,
     };
-    let error = "The tool call was interrupted before it ended.".to_owned();
-    tool.state = ToolState::Error {
-        input,
-        error,
-        metadata,
+    Some((&mut tool.state, open))
+}
+
+/// Turns a tool call that has not ended into one that failed; true when it was one.
+pub fn interrupt(part: &mut Part, now: u64) -> bool {
+    let Some((state, open)) = open_call(part, now) else {
+        return false;
+    };
+    *state = ToolState::Error {
+        input: open.input,
+        error: "The tool call was interrupted before it ended.".to_owned(),
+        metadata: open.metadata,
         time: PartTime {
-            start,
+            start: open.start,
+            end: Some(now),
+        },
+    };
+    true
+}
+
+/// Turns a tool call whose end was not told, in a turn that ended well, into one that says so; true when it was one. A
+/// failed one would be run again by the next model.
+fn leave_untold(part: &mut Part, now: u64) -> bool {
+    let Some((state, open)) = open_call(part, now) else {
+        return false;
+    };
+    *state = ToolState::Completed {
+        input: open.input,
+        output: UNTOLD.to_owned(),
+        title: open.title.unwrap_or_default(),
+        metadata: open.metadata.unwrap_or_default(),
+        time: PartTime {
+            start: open.start,
             end: Some(now),
         },
     };

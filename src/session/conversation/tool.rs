@@ -247,6 +247,11 @@ impl ToolCall {
         self.status == ToolCallStatus::Pending
     }
 
+    /// Whether its end was told.
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Its kind.
     pub fn kind(&self) -> ToolKind {
         self.kind

@@ -194,13 +194,16 @@ fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
     Entry { speaker, items }
 }
 
+/// What the next model is told of an error. The words of another vendor's program are nothing to it.
 fn note(error: &MessageError) -> String {
-    match error {
-        MessageError::MessageAbortedError { message } => {
-            format!("the answer was interrupted: {message}")
-        }
-        other => format!("the answer failed: {}", other.message()),
-    }
+    let what = match error {
+        MessageError::MessageAbortedError { .. } => "the answer was interrupted",
+        MessageError::ContentFilterError { .. } => "the model refused to answer",
+        MessageError::MessageOutputLengthError {} => "the answer was cut off, it was too long",
+        MessageError::ProviderAuthError { .. } => "the model could not be asked",
+        _ => "the answer failed before it was complete",
+    };
+    what.to_owned()
 }
 
 fn item(part: &Part, images: &mut Images) -> Option<Item> {

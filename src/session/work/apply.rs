@@ -10,6 +10,7 @@ use crate::agent::client::{self, SwitchError};
 use crate::agent::connection::CallError;
 use crate::agent::options::Kind;
 use crate::agent::pool::Agent;
+use crate::agent::refusal::Refusal;
 use crate::opencode::Selection;
 use crate::opencode::message::MessageError;
 use crate::registry::{Catalogue, SwitchMethod};
@@ -27,9 +28,16 @@ impl Worker {
             return Err(not_probed(provider));
         };
         let mut chosen = self.choose_in_live(selection, catalogue).await;
+        if is_lost(&chosen) && origin == Origin::Used {
+            self.lives.remove(provider);
+            self.bind(Arc::clone(&agent), selection).await?;
+            chosen = self.choose_in_live(selection, catalogue).await;
+        }
+        let origin = self.lives.get(provider).map_or(origin, |live| live.origin);
         // A native session that was opened again may list less than a new one, or under other ids.
-        if matches!(chosen, Err(SwitchError::NotOffered { .. })) && origin != Origin::New {
-            let mut new = self.open_new(Arc::clone(&agent), provider).await?;
+        let is_other = matches!(chosen, Err(SwitchError::NotOffered { .. })) || is_lost(&chosen);
+        if is_other && origin != Origin::New {
+            let mut new = self.open_new(Arc::clone(&agent), selection).await?;
             let chosen_there = self.choose_all(&mut new, selection, catalogue).await;
             if chosen_there.is_ok() {
                 tracing::info!(
@@ -115,6 +123,17 @@ impl Worker {
             live,
         };
         chooser.all(selection, catalogue).await
+    }
+}
+
+/// Whether a choice was refused for a reason that may lie in the native session.
+fn is_lost(chosen: &Result<(), SwitchError>) -> bool {
+    match chosen {
+        Err(SwitchError::Call {
+            error: CallError::Rpc(error),
+            ..
+        }) => matches!(Refusal::of(error), Refusal::SessionGone | Refusal::Other),
+        _ => false,
     }
 }
 

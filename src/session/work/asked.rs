@@ -12,6 +12,22 @@ use crate::session::ask::{Asking, WaitingPermission, WaitingQuestion};
 use crate::session::cell::{LiveAnswer, Queued};
 use crate::session::{Error, fits};
 
+/// The parameters of a request that names a call of its own, as if it named the one that it is about. What it says of the
+/// call besides is about the request.
+fn about_announced(params: &Value, answer: &LiveAnswer) -> Value {
+    let mut params = params.clone();
+    if let Some(call) = params.get_mut("toolCall")
+        && let Some(id) = answer.lock().meant_by(call)
+    {
+        let content = call.get("content").cloned();
+        *call = json!({ "toolCallId": id });
+        if let Some(content) = content {
+            call["content"] = content;
+        }
+    }
+    params
+}
+
 impl Worker {
     pub(super) async fn asked(
         &self,
@@ -23,6 +39,7 @@ impl Worker {
         answer: &LiveAnswer,
     ) {
         let asks = queued.work.is_prompt() && !live.quiet;
+        let params = &about_announced(params, answer);
         if let Some(call) = params.get("toolCall").filter(|_| !live.quiet) {
             let announced = answer.lock().announce(call, &self.cell.directory);
             self.store_growth(answer).await;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::Worker;
 use super::handover::Rendered;
-use crate::agent::client::{self, AUTH_REQUIRED, Opened, Outstanding, Reopen};
+use crate::agent::client::{self, AUTH_REQUIRED, Opened, Outstanding};
 use crate::agent::connection::{CallError, Inbox};
 use crate::agent::options::Options;
-use crate::agent::pool::{Agent, Lease, StartError, quoted};
+use crate::agent::pool::{Agent, Lease, StartError, log_stderr};
 use crate::opencode::Selection;
 use crate::opencode::message::MessageError;
 use crate::session::cell::{Binding, Target};
@@ -58,8 +58,10 @@ pub(super) struct Live {
     pub(super) options: Options,
     pub(super) outstanding: Outstanding,
     pub(super) seen_turn: u64,
-    /// What the native session has cost so far, as the agent counts it.
-    pub(super) cost: f64,
+    /// What the native session has cost so far, as the agent counts it, where that is known.
+    pub(super) cost: Option<f64>,
+    /// The model that it works with, or has worked with last.
+    pub(super) model: String,
     /// What the agent says now is no answer: it only takes in what it has missed.
     pub(super) quiet: bool,
     pub(super) origin: Origin,
@@ -74,13 +76,20 @@ impl Drop for Live {
 }
 
 impl Live {
-    fn new(agent: Arc<Agent>, opened: Opened, seen_turn: u64, origin: Origin) -> Self {
+    pub(super) fn new(
+        agent: Arc<Agent>,
+        opened: Opened,
+        known: Binding,
+        model: &str,
+        origin: Origin,
+    ) -> Self {
         let Opened {
             native_session,
             options,
             inbox,
             greeting,
             commands: _,
+            replayed: _,
         } = opened;
         Self {
             _lease: agent.lease(),
@@ -90,8 +99,9 @@ impl Live {
             greeting,
             options,
             outstanding: None,
-            seen_turn,
-            cost: 0.0,
+            seen_turn: known.seen_turn,
+            cost: known.cost,
+            model: model.to_owned(),
             quiet: false,
             origin,
             rendered: None,
@@ -119,6 +129,8 @@ impl Live {
         Binding {
             native_session: self.native_session.clone(),
             seen_turn: self.seen_turn,
+            cost: self.cost,
+            model: Some(self.model.clone()),
         }
     }
 
@@ -183,7 +195,7 @@ impl Worker {
     ) -> Result<(), MessageError> {
         let _working = agent.work();
         let provider = &target.selection.provider_id;
-        self.bind(agent, provider).await?;
+        self.bind(agent, &target.selection).await?;
         let applied = self.apply(&target.selection).await;
         if applied.is_err() {
             self.lives.remove(provider);
@@ -195,29 +207,41 @@ impl Worker {
     pub(super) async fn open_new(
         &self,
         agent: Arc<Agent>,
-        provider: &str,
+        selection: &Selection,
     ) -> Result<Live, MessageError> {
         let timeout = self.tools.settings.timeouts.session;
         let cwd = Path::new(&*self.cell.directory);
+        // It has cost nothing yet.
+        let known = Binding {
+            cost: Some(0.0),
+            ..Binding::default()
+        };
+        let model = &selection.model_id;
         match client::new_session(&agent.connection, cwd, timeout).await {
-            Ok(opened) => Ok(Live::new(agent, opened, 0, Origin::New)),
-            Err(error) => Err(self.give_up(provider, &agent, error).await),
+            Ok(opened) => Ok(Live::new(agent, opened, known, model, Origin::New)),
+            Err(error) => Err(self.give_up(&selection.provider_id, &agent, error).await),
         }
     }
 
     /// The context ladder: the live session, `session/resume`, `session/load`, a new session.
-    async fn bind(&mut self, agent: Arc<Agent>, provider: &str) -> Result<(), MessageError> {
+    pub(super) async fn bind(
+        &mut self,
+        agent: Arc<Agent>,
+        selection: &Selection,
+    ) -> Result<(), MessageError> {
+        let provider = selection.provider_id.as_str();
         let is_current =
             |live: &Live| Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed();
         if self.lives.get(provider).is_some_and(is_current) {
             return Ok(());
         }
         self.lives.remove(provider);
-        let live = match self.reopen(&agent, provider).await? {
+        let live = match self.reopen(&agent, selection).await? {
             Some(live) => live,
             None => {
-                let live = self.open_new(agent, provider).await?;
+                let live = self.open_new(agent, selection).await?;
                 self.note_binding(provider, &live).await?;
+                self.is_its_own(provider, &live).await?;
                 live
             }
         };
@@ -225,68 +249,24 @@ impl Worker {
         Ok(())
     }
 
-    async fn reopen(
-        &mut self,
-        agent: &Arc<Agent>,
-        provider: &str,
-    ) -> Result<Option<Live>, MessageError> {
-        let committed = self.cell.committed();
-        let Some(binding) = committed.runtime().bindings.get(provider) else {
-            return Ok(None);
+    /// Refuses a native session that another session has: an agent that opens earlier ones again would put one conversation
+    /// into the other. One that cannot has each in its own process.
+    async fn is_its_own(&self, provider: &str, live: &Live) -> Result<(), MessageError> {
+        let can = live.agent.info.capabilities;
+        if !can.resume && !can.load {
+            return Ok(());
+        }
+        let native = &live.native_session;
+        let bound = self.tools.office.store.bound(provider, native).await;
+        let bound = bound.map_err(|error| unknown(error.to_string()))?;
+        let Some(other) = bound.iter().find(|id| **id != self.cell.id) else {
+            return Ok(());
         };
-        let timeout = self.tools.settings.timeouts.session;
-        let can = agent.info.capabilities;
-        let ladder = [
-            (can.resume, Reopen::Resume, Origin::Resumed),
-            (can.load, Reopen::Load, Origin::Loaded),
-        ];
-        for (_, how, origin) in ladder.into_iter().filter(|(can, ..)| *can) {
-            let cwd = Path::new(&*self.cell.directory);
-            let native = &binding.native_session;
-            let opened = client::reopen_session(&agent.connection, how, native, cwd, timeout).await;
-            match opened {
-                Ok(mut opened) => {
-                    self.not_reopened.remove(provider);
-                    if let Some(commands) = opened.commands.take() {
-                        self.note_commands(provider, commands).await;
-                    }
-                    let live = Live::new(Arc::clone(agent), opened, binding.seen_turn, origin);
-                    return Ok(Some(live));
-                }
-                // The next rung does not need what the agent has lost.
-                Err(CallError::Rpc(error)) => tracing::info!(
-                    backend = provider,
-                    "{how:?} of a native session was refused: {}",
-                    error.describe()
-                ),
-                Err(error) => self.not_reopened(agent, provider, error).await?,
-            }
-        }
-        Ok(None)
-    }
-
-    /// A native session that hangs or kills its agent must not do so again and again; an agent that died of
-    /// something else may have its session back the next time.
-    async fn not_reopened(
-        &mut self,
-        agent: &Arc<Agent>,
-        provider: &str,
-        error: CallError,
-    ) -> Result<(), MessageError> {
-        let again = !self.not_reopened.insert(provider.to_owned());
-        if again || !error.is_gone() {
-            let provider = vec![provider.to_owned()];
-            let forgotten = self.persist(move |draft| {
-                draft.forget_binding(&provider);
-                Ok(())
-            });
-            let _deleted = forgotten.await;
-        }
-        if error.is_gone() {
-            return Err(call_error(provider, agent, error).await);
-        }
-        tracing::warn!(backend = provider, "a native session was given up: {error}");
-        Ok(())
+        self.forget_native(provider).await;
+        Err(unknown(format!(
+            "Backend \"{provider}\" has given this session the native session \"{native}\", which {other} has already: \
+             the two conversations would become one. Use another backend here, or a session in another directory."
+        )))
     }
 
     /// A process that does not answer is ended, unless another session is at work with it.
@@ -349,14 +329,17 @@ pub(super) async fn call_error(provider: &str, agent: &Agent, error: CallError) 
             is_retryable: false,
         },
         CallError::Closed => MessageError::UnknownError {
-            message: format!("Backend \"{provider}\": {}", agent.obituary().await),
+            message: format!(
+                "Backend \"{provider}\" was not done: {}. The next prompt starts it again.",
+                agent.obituary().await
+            ),
         },
         CallError::Timeout { .. }
         | CallError::Disconnected { .. }
         | CallError::Malformed { .. } => {
-            let said = quoted(&agent.process.stderr.quote());
+            log_stderr(&agent.process);
             MessageError::UnknownError {
-                message: format!("Backend \"{provider}\": {error}{said}"),
+                message: format!("Backend \"{provider}\": {error}."),
             }
         }
     }

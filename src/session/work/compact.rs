@@ -45,7 +45,7 @@ impl Worker {
             return;
         }
         let prepared = self.prepare_summary_unless_stopped(queued).await;
-        let Some(answer) = self.begin(queued, 0.0, None).await else {
+        let Some(answer) = self.begin(queued, None).await else {
             return;
         };
         match prepared {
@@ -82,7 +82,7 @@ impl Worker {
         let provider = &selection.provider_id;
         let agent = self.start(selection).await?;
         let _working = agent.work();
-        let mut live = self.open_new(Arc::clone(&agent), provider).await?;
+        let mut live = self.open_new(Arc::clone(&agent), selection).await?;
         if agent.launch.session.is_some() {
             // A process that serves one session has closed the other one that it had.
             self.lives.remove(provider);
@@ -107,6 +107,7 @@ impl Worker {
         blocks: Vec<Value>,
         answer: &LiveAnswer,
     ) {
+        answer.lock().is_metered_from(live.cost);
         let mut outcome = self.give(queued, &mut live, blocks, answer).await;
         if outcome.dead_on_arrival {
             match self.prepare_summary_unless_stopped(queued).await {
@@ -119,7 +120,7 @@ impl Worker {
         }
         self.cancel_asks().await;
         let provider = &queued.target.selection.provider_id;
-        let mut verdict = judge(&outcome, &live, provider, answer).await;
+        let mut verdict = judge(&outcome, &live.agent, provider, answer).await;
         if verdict.error.is_none() {
             verdict.error = no_summary(answer, provider);
         }

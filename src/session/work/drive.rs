@@ -39,6 +39,9 @@ impl Worker {
         let sent = Instant::now();
         queued.signs.prompt_sent();
         let agent = Arc::clone(&live.agent);
+        if !self.hear_out(live).await {
+            return Outcome::new(Ended::Flooded);
+        }
         let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
             Ok(()) => self.drive(live, queued, answer).await,
             Err(_closed) => Outcome::new(Ended::AgentGone),

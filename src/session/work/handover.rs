@@ -122,6 +122,10 @@ impl Worker {
             self.tools.settings.budget,
             handoff::Budget::from_context_tokens,
         );
+        let budget = match self.fits.get(&selection.label()) {
+            Some(fits) => budget.within(*fits),
+            None => budget,
+        };
         let images = live.agent.info.capabilities.image;
         // Rendering megabytes takes milliseconds, which other sessions should not wait for.
         let rendered = tokio::task::spawn_blocking(move || {

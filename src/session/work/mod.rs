@@ -12,6 +12,7 @@
 //! it. A worker that panics fails its turn and is replaced; one that has had nothing to do for a while
 //! leaves, and the next change that leaves work starts another.
 
+mod again;
 mod apply;
 mod aside;
 mod asked;
@@ -20,6 +21,7 @@ mod compact;
 mod drive;
 mod handover;
 mod outcome;
+mod reopen;
 mod shell;
 mod switch;
 mod told;
@@ -112,6 +114,8 @@ struct Worker {
     lives: HashMap<String, Live>,
     /// Backends whose agent has ended or hung while its native session was being reopened.
     not_reopened: HashSet<String>,
+    /// How much of a conversation was too much for a model is more than this, in bytes, by the model's label.
+    fits: HashMap<String, usize>,
     epoch: u64,
     /// What was said beside the answer and is not stored yet.
     aside: Aside,
@@ -132,6 +136,7 @@ impl Worker {
             cell,
             lives: HashMap::new(),
             not_reopened: HashSet::new(),
+            fits: HashMap::new(),
             epoch: 0,
             aside: Aside::default(),
             worked: Instant::now(),
@@ -262,7 +267,7 @@ impl Worker {
         let error = mistake();
         match &committed.runtime().phase {
             Phase::Working(turn) => {
-                if turn.answer.is_none() && self.begin(&turn.queued, 0.0, None).await.is_none() {
+                if turn.answer.is_none() && self.begin(&turn.queued, None).await.is_none() {
                     return;
                 }
                 let committed = self.cell.committed();

@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
-use super::bind::{Live, call_error, unknown};
+use super::bind::{call_error, unknown};
 use crate::agent::connection::{CallError, RpcError};
-use crate::opencode::message::MessageError;
+use crate::agent::pool::{Agent, log_stderr};
+use crate::opencode::message::{MessageError, Part};
 use crate::opencode::session::{CacheTokens, Tokens};
 use crate::session::cell::LiveAnswer;
+
+/// What of a text that was broken off is in the error, in characters.
+const LAST_TEXT_CHARS: usize = 500;
 
 /// How the exchange with the agent ended.
 pub(super) enum Ended {
@@ -82,7 +86,7 @@ impl Verdict {
 /// What the end of an exchange means: reason, tokens and error of the answer.
 pub(super) async fn judge(
     outcome: &Outcome,
-    live: &Live,
+    agent: &Agent,
     provider: &str,
     answer: &LiveAnswer,
 ) -> Verdict {
@@ -93,7 +97,7 @@ pub(super) async fn judge(
         Ended::Replied(Ok(reply)) => reply,
         Ended::Replied(Err(error)) => {
             let error = CallError::Rpc(error.clone());
-            return Verdict::failed(call_error(provider, &live.agent, error).await);
+            return Verdict::failed(call_error(provider, agent, error).await);
         }
         Ended::Flooded => {
             return Verdict::failed(unknown(format!(
@@ -101,7 +105,7 @@ pub(super) async fn judge(
             )));
         }
         Ended::AgentGone | Ended::CancelIgnored => {
-            return Verdict::failed(call_error(provider, &live.agent, CallError::Closed).await);
+            return Verdict::failed(call_error(provider, agent, CallError::Closed).await);
         }
     };
     let verdict = |reason, error| Verdict {
@@ -111,12 +115,17 @@ pub(super) async fn judge(
     };
     let stop_reason = reply.get("stopReason").and_then(Value::as_str);
     match stop_reason.unwrap_or("end_turn") {
+        // Nobody has asked it to.
         "cancelled" => {
-            let message = "The agent has stopped its answer.".to_owned();
-            verdict(
-                "aborted",
-                Some(MessageError::MessageAbortedError { message }),
-            )
+            let said = last_text(answer);
+            let why = if said.is_empty() {
+                said
+            } else {
+                format!(": {said}")
+            };
+            let message =
+                format!("Backend \"{provider}\" has broken off its answer by itself{why}");
+            verdict("error", Some(unknown(message)))
         }
         "refusal" => {
             let message = "The model refuses to answer.".to_owned();
@@ -125,15 +134,27 @@ pub(super) async fn judge(
         }
         "max_tokens" => verdict("length", Some(MessageError::MessageOutputLengthError {})),
         _ if !answer.lock().has_content() && !outcome.asked => {
-            let said = crate::agent::pool::quoted(&live.agent.process.stderr.quote());
+            log_stderr(&agent.process);
             let error = unknown(format!(
-                "Backend \"{provider}\" ended its turn without an answer; its model has probably failed{said}"
+                "Backend \"{provider}\" ended its turn without an answer; its model has probably failed."
             ));
             verdict("error", Some(error))
         }
         "max_turn_requests" => verdict("length", None),
         _ => verdict("stop", None),
     }
+}
+
+/// The end of what was said last, for an error message.
+fn last_text(answer: &LiveAnswer) -> String {
+    let answer = answer.lock();
+    let texts = answer.parts.iter().rev().find_map(|part| match part {
+        Part::Text(text) => Some(text.text.trim()),
+        _ => None,
+    });
+    let text = texts.unwrap_or_default();
+    let skip = text.chars().count().saturating_sub(LAST_TEXT_CHARS);
+    text.chars().skip(skip).collect()
 }
 
 /// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON:

@@ -50,16 +50,35 @@ impl Told {
 
 impl Worker {
     pub(super) async fn said_between_turns(&mut self, backend: &str, message: Inbound) {
-        let Some(live) = self.lives.get_mut(backend) else {
+        // Taken out for as long, so that it can be written to.
+        let Some(mut live) = self.lives.remove(backend) else {
             return;
         };
+        if self.said_outside(backend, &mut live, message).await {
+            self.lives.insert(backend.to_owned(), live);
+        }
+    }
+
+    /// What has come before a prompt is no part of its answer. False when the native session is lost.
+    pub(super) async fn hear_out(&self, live: &mut Live) -> bool {
+        let backend = live.agent.launch.backend.clone();
+        while let Some(message) = live.inbox.take_waiting() {
+            if !self.said_outside(&backend, live, message).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Deals with what an agent says outside of a turn. False when its native session is lost; it is opened again when it
+    /// is needed.
+    async fn said_outside(&self, backend: &str, live: &mut Live, message: Inbound) -> bool {
         match message {
             Inbound::Update(update) => {
                 if let Some(commands) = commands::read(&update) {
                     self.note_commands(backend, commands).await;
                 } else if read_options(&mut live.options, &update) {
-                    let options = live.options.clone();
-                    self.agent_has_switched(backend, &options).await;
+                    self.agent_has_switched(backend, &live.options).await;
                 }
             }
             // Outside of a turn nobody can be asked; the agent is told so.
@@ -72,19 +91,19 @@ impl Worker {
                 };
                 let _gone = live.agent.connection.respond(id, nobody).await;
             }
-            // Its native session is opened again when it is needed.
             Inbound::Overflowed { limit_bytes } => {
                 tracing::warn!(
                     backend,
                     limit_bytes,
                     "an agent said too much between two turns"
                 );
-                self.lives.remove(backend);
+                return false;
             }
             Inbound::PromptReply(_) => {
                 tracing::debug!(backend, "a prompt was answered after its turn had ended")
             }
         }
+        true
     }
 
     /// Keeps the slash commands that an agent has told.

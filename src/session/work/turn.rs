@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Worker;
+use super::again::{Again, again, has_taken_in, was_too_long};
 use super::aside::Aside;
 use super::bind::{Live, unknown};
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
@@ -15,7 +16,7 @@ use crate::agent::commands;
 use crate::metrics;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
-use crate::session::cell::{LiveAnswer, Queued, Target, Work};
+use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::answer::Answering;
 use crate::session::conversation::transcript;
 use crate::snapshot::Snapshot;
@@ -25,10 +26,23 @@ const TAKE_NOTE: &str = "\
 Take note of the above and do nothing about it yet: run no tools, change nothing. The user's next message \
 comes right after this one. Answer with the word \"noted\".";
 
+/// What the end of a turn leaves behind beside its answer.
+#[derive(Debug, Default)]
+struct After {
+    /// The model was given the prompt.
+    was_asked: bool,
+    /// The native session as it is now.
+    binding: Option<Binding>,
+    /// The session has another native session next.
+    is_left: bool,
+}
+
 /// What an agent is given in a turn, as ACP content blocks.
 struct Given {
     /// What it has missed.
     handover: Vec<Value>,
+    /// How much that is.
+    handover_bytes: usize,
     /// The prompt.
     prompt: Vec<Value>,
 }
@@ -119,6 +133,7 @@ impl Worker {
         let images = live.agent.info.capabilities.image;
         let given = Given {
             handover: handover.blocks,
+            handover_bytes: usize::try_from(transfer.bytes).unwrap_or(usize::MAX),
             prompt: transcript::prompt_blocks(&prompt.parts, system, images),
         };
         Ok((live, given, transfer))
@@ -137,37 +152,79 @@ impl Worker {
         Ok(Arc::new(stored.message))
     }
 
-    async fn exchange(&mut self, queued: &Queued, mut live: Live, given: Given, snapshot: Pending) {
+    async fn exchange(&mut self, queued: &Queued, live: Live, given: Given, snapshot: Pending) {
         let before = self.snapshot_in_time(snapshot).await;
-        let Some(answer) = self.begin(queued, live.cost, before.as_ref()).await else {
+        let Some(answer) = self.begin(queued, before.as_ref()).await else {
             return;
         };
-        let mut outcome = self.hand(queued, &mut live, given, &answer).await;
-        if outcome.dead_on_arrival {
-            match self.prepare_unless_stopped(queued).await {
-                Ok((next, given, _)) => {
-                    live = next;
-                    outcome = self.hand(queued, &mut live, given, &answer).await;
-                }
-                Err(_) => outcome.stop = self.stop_of(queued),
-            }
-        }
+        let agent = Arc::clone(&live.agent);
+        let (mut live, outcome) = self.until_taken_in(queued, live, given, &answer).await;
         self.cancel_asks().await;
         let provider = queued.target.selection.provider_id.clone();
-        let verdict = judge(&outcome, &live, &provider, &answer).await;
-        let seen = matches!(outcome.ended, Ended::Replied(_));
-        if seen {
+        let agent = live.as_ref().map_or(agent, |live| Arc::clone(&live.agent));
+        let verdict = judge(&outcome, &agent, &provider, &answer).await;
+        let is_taken_in = has_taken_in(&outcome, &answer);
+        if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
             live.has_seen(queued.turn);
         }
+        // What has not even shown that it knows the beginning is not given it twice: the next prompt opens another one.
+        let is_left = |live: &Live| !is_taken_in && (live.seen_turn == 0 || was_too_long(&outcome));
+        let after = After {
+            was_asked: matches!(outcome.ended, Ended::Replied(_)) || answer.lock().has_content(),
+            binding: live.as_ref().map(Live::binding),
+            is_left: live.as_ref().is_some_and(is_left),
+        };
         // A server that stops has no time for what has changed.
         let before = before.filter(|_| outcome.stop != Some(Stop::ShutDown));
         let traces = self.traces(queued, before).await;
-        let bound = seen.then_some((&provider, &live));
-        live.cost = self.finish(queued, &answer, verdict, bound, traces).await;
-        match outcome.ended {
-            Ended::Replied(_) => drop(self.lives.insert(provider, live)),
-            Ended::AgentGone | Ended::Flooded => {}
-            Ended::CancelIgnored => self.end_deaf(&live).await,
+        let is_left = after.is_left;
+        self.finish(queued, &answer, verdict, after, traces).await;
+        match (outcome.ended, live) {
+            (Ended::Replied(_), Some(live)) if is_left => self.close_native(live),
+            (Ended::Replied(_), Some(live)) => drop(self.lives.insert(provider, live)),
+            (Ended::CancelIgnored, Some(live)) => self.end_deaf(&live).await,
+            (Ended::AgentGone | Ended::Flooded, _) | (_, None) => {}
+        }
+    }
+
+    /// Gives the agent the prompt. What was not taken in for a reason that lies in the process or in the native session
+    /// is given to the next one. Without a native session, none could be had again.
+    async fn until_taken_in(
+        &mut self,
+        queued: &Queued,
+        mut live: Live,
+        mut given: Given,
+        answer: &LiveAnswer,
+    ) -> (Option<Live>, Outcome) {
+        let selection = &queued.target.selection;
+        let mut tried = Vec::new();
+        loop {
+            answer.lock().is_metered_from(live.cost);
+            let handed_bytes = given.handover_bytes;
+            let mut outcome = self.hand(queued, &mut live, given, answer).await;
+            live.cost = answer.lock().cost_total();
+            self.learn_size(&outcome, selection, handed_bytes).await;
+            let again = again(&outcome, &live, answer).filter(|again| !tried.contains(again));
+            let Some(again) = again else {
+                return (Some(live), outcome);
+            };
+            tried.push(again);
+            tracing::info!(
+                session = %self.cell.id, model = selection.label(), ?again,
+                "a prompt was not taken in and is given again"
+            );
+            // The next one may be the same native session, opened again.
+            drop(live);
+            if again == Again::New {
+                self.forget_native(&selection.provider_id).await;
+            }
+            match self.prepare_unless_stopped(queued).await {
+                Ok((next, next_given, _)) => (live, given) = (next, next_given),
+                Err(_) => {
+                    outcome.stop = self.stop_of(queued);
+                    return (None, outcome);
+                }
+            }
         }
     }
 
@@ -199,7 +256,6 @@ impl Worker {
     pub(super) async fn begin(
         &self,
         queued: &Queued,
-        cost: f64,
         before: Option<&Snapshot>,
     ) -> Option<LiveAnswer> {
         let is_summary = matches!(queued.work, Work::Compact { .. });
@@ -208,7 +264,7 @@ impl Worker {
             if is_summary {
                 answering.becomes_summary();
             }
-            answering.begin(cost, tree.clone())
+            answering.begin(tree.clone())
         })
         .await
     }
@@ -318,15 +374,15 @@ impl Worker {
         }
     }
 
-    /// Ends the answer. Returns what the native session has cost by now.
+    /// Ends the answer.
     async fn finish(
         &mut self,
         queued: &Queued,
         answer: &LiveAnswer,
         verdict: Verdict,
-        seen: Option<(&String, &Live)>,
+        after: After,
         traces: Traces,
-    ) -> f64 {
+    ) {
         // On a copy: nobody is to see an end that is not stored yet.
         let mut done = answer.lock().clone();
         let events = done.finish(
@@ -335,32 +391,31 @@ impl Worker {
             verdict.error,
             traces.step.as_ref(),
         );
-        let cost = done.cost_total();
-        let was_asked = seen.is_some() || done.has_content();
-        let seen = seen.map(|(provider, live)| (provider.clone(), live.binding()));
+        let provider = queued.target.selection.provider_id.clone();
         let (turn, aside) = (queued.turn, std::mem::take(&mut self.aside));
         self.end_with(queued, done, events, move |draft, answer| {
             traces.note(draft, turn);
             aside.note(draft);
             // A model that was never given the prompt has not answered.
-            if was_asked {
+            if after.was_asked {
                 draft.count(&answer.message);
             }
-            if let Some((provider, binding)) = &seen
-                && draft.runtime().bindings.contains_key(provider)
-            {
-                draft.bind(provider, binding.clone());
+            let is_bound = draft.runtime().bindings.contains_key(&provider);
+            match &after.binding {
+                Some(_) if after.is_left => draft.forget_binding(std::slice::from_ref(&provider)),
+                Some(binding) if is_bound => draft.bind(&provider, binding.clone()),
+                _ => {}
             }
         })
         .await;
-        cost
     }
 
     /// A turn whose prompt was not given to its model: an answer that only says why.
     async fn fail(&mut self, queued: &Queued, error: MessageError) {
-        if let Some(answer) = self.begin(queued, 0.0, None).await {
+        if let Some(answer) = self.begin(queued, None).await {
             let (verdict, traces) = (Verdict::failed(error), Traces::default());
-            self.finish(queued, &answer, verdict, None, traces).await;
+            self.finish(queued, &answer, verdict, After::default(), traces)
+                .await;
         }
     }
 }

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
         script: include_str!("../migrations/004_sessions.sql"),
         then: Some(index_titles),
     },
+    script(include_str!("../migrations/005_native.sql")),
 ];
 
 /// The version of the tables that this Baton writes.

@@ -182,6 +182,15 @@ impl Store for SqliteStore {
         self.read(move |db| list::children(db, &id))
     }
 
+    fn bound(
+        &self,
+        backend: &str,
+        native_session: &str,
+    ) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
+        let (backend, native_session) = (backend.to_owned(), native_session.to_owned());
+        self.read(move |db| reads::bound(db, &backend, &native_session))
+    }
+
     fn restoring(&self) -> BoxFuture<'static, Result<Vec<SessionId>, StoreError>> {
         self.read(list::restoring)
     }

@@ -152,6 +152,21 @@ pub(super) fn session(db: &Connection, id: &SessionId) -> Result<Option<SessionR
     Ok(Some(row))
 }
 
+/// The sessions that have a native session. The expression is the one of the index.
+pub(super) fn bound(
+    db: &Connection,
+    backend: &str,
+    native_session: &str,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ids = texts(
+        db,
+        "SELECT session FROM binding WHERE backend = ?1
+         AND (CASE WHEN json_valid(body) THEN json_extract(body, '$.native_session') END) = ?2",
+        params![backend, native_session],
+    )?;
+    ids.iter().map(|id| session_id(id)).collect()
+}
+
 /// The rows of a statement with two columns.
 pub(super) fn pairs(
     db: &Connection,

@@ -430,7 +430,10 @@ fn backend(id: &str, models: &[&str]) -> Arc<Backend> {
     // A worker looks for the program before it asks for its agent, so it is one that exists.
     let flags = ["true".to_owned(), "--models".to_owned(), models.join(",")];
     Arc::new(Backend {
-        spec: AgentSpec::from_config(id, flags.to_vec()),
+        spec: AgentSpec {
+            one_session_per_process: false,
+            ..AgentSpec::from_config(id, flags.to_vec())
+        },
         status: Status::Connected,
         catalogue: Some(catalogue),
     })

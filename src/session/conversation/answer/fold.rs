@@ -52,7 +52,9 @@ impl Answering {
                     .get("cost")
                     .and_then(|c| c.get("amount"))
                     .and_then(Value::as_f64);
-                self.cost_now = cost.filter(|c| c.is_finite()).or(self.cost_now);
+                if let Some(total) = cost {
+                    self.meter.told(total);
+                }
             }
             "session_info_update" => {
                 folded.title = update
@@ -195,6 +197,23 @@ impl Answering {
         }
         events.push(self.changed(at));
         true
+    }
+
+    /// The announced call that a request for a permission is about although it names another one: some agents give their
+    /// requests ids of their own. It is the only one that has not ended, or the only one of those with the same arguments.
+    pub fn meant_by(&self, tool_call: &Value) -> Option<&str> {
+        let id = tool_call.get("toolCallId").and_then(Value::as_str)?;
+        if self.tools.contains_key(id) {
+            return None;
+        }
+        let mut asked = ToolCall::new(0);
+        asked.merge(tool_call, 0, self.sizes.tool_call_bytes);
+        let is_meant = |call: &ToolCall| {
+            !call.has_ended() && (asked.input().is_empty() || asked.input() == call.input())
+        };
+        let mut meant = self.tools.iter().filter(|(_, (_, call))| is_meant(call));
+        let (id, _) = meant.next()?;
+        meant.next().is_none().then_some(id.as_str())
     }
 
     /// Takes in the tool call of a request for a permission. Some agents announce a call with nothing else

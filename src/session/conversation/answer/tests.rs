@@ -28,7 +28,7 @@ fn chunk(kind: &str, text: &str) -> Value {
 #[test]
 fn chunks_of_one_kind_grow_one_part() {
     let mut answer = answering();
-    answer.begin(0.0, None);
+    answer.begin(None);
     for (kind, text) in [
         ("agent_thought_chunk", "hm"),
         ("agent_message_chunk", "he"),
@@ -65,7 +65,7 @@ fn chunks_of_one_kind_grow_one_part() {
 #[test]
 fn the_deltas_of_a_part_add_up_to_its_text() {
     let mut answer = answering();
-    answer.begin(0.0, None);
+    answer.begin(None);
     let mut text = String::new();
     for n in 0..50 {
         for event in answer
@@ -89,9 +89,12 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
 #[test]
 fn a_tool_call_that_did_not_end_is_interrupted() {
     let mut answer = answering();
-    answer.begin(0.0, None);
+    answer.begin(None);
     answer.fold(&json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute"}), "/project");
-    answer.finish("error", Tokens::default(), None, None);
+    let error = MessageError::UnknownError {
+        message: "broken off".into(),
+    };
+    answer.finish("error", Tokens::default(), Some(error), None);
     assert!(matches!(
         &answer.parts[1],
         Part::Tool(ToolPart {

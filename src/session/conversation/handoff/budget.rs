@@ -65,4 +65,13 @@ impl Budget {
             tool_output_bytes,
         }
     }
+
+    /// The same, but no more than this many bytes.
+    #[must_use]
+    pub fn within(self, bytes: usize) -> Self {
+        Self {
+            total_bytes: self.total_bytes.min(bytes),
+            ..self
+        }
+    }
 }

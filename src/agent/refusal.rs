@@ -1,0 +1,193 @@
+//! What an agent's error means for the native session that it came from. ACP has a code for little of it, and agents
+//! use others for the rest, so the words count, too.
+
+use serde_json::Value;
+
+use super::client::AUTH_REQUIRED;
+use super::connection::RpcError;
+
+/// ACP's "resource not found".
+const RESOURCE_NOT_FOUND: i64 = -32002;
+/// A number below this is no size of a context in tokens.
+const CONTEXT_MIN_TOKENS: u64 = 500;
+/// Longer error texts are looked at in their beginning only, in bytes.
+const LOOKED_AT_BYTES: usize = 16 * 1024;
+
+/// Ways of saying that a prompt does not fit into a model's context.
+const TOO_LONG: [&str; 14] = [
+    "context_length_exceeded",
+    "context length",
+    "context window",
+    "context size",
+    "contextwindowexceeded",
+    "context overflow",
+    "prompt is too long",
+    "prompt too long",
+    "input is too long",
+    "input length",
+    "too many tokens",
+    "token limit",
+    "token count",
+    "request too large",
+];
+/// Ways of saying that the model's provider does not want to now. No other native session would change that.
+const PROVIDER: [&str; 12] = [
+    "rate limit",
+    "rate_limit",
+    "ratelimit",
+    "too many requests",
+    "429",
+    "overloaded",
+    "529",
+    "503",
+    "quota",
+    "usage limit",
+    "billing",
+    "credit",
+];
+/// With one of these, an error that speaks of a session says that it is gone.
+const GONE: [&str; 9] = [
+    "not found",
+    "unknown",
+    "no such",
+    "does not exist",
+    "doesn't exist",
+    "expired",
+    "invalid",
+    "not exist",
+    "no longer",
+];
+
+/// What an error to a prompt means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its user is not signed in.
+    SignedOut,
+    /// The prompt does not fit into the model's context, which holds so many tokens, where the error says it.
+    TooLong(Option<u64>),
+    /// The model's provider does not want to: too many requests, nothing paid, overloaded.
+    Provider,
+    /// The agent does not have the native session any more.
+    SessionGone,
+    /// Something else, or nothing that could be told.
+    Other,
+}
+
+impl Refusal {
+    /// What an agent's error means.
+    pub fn of(error: &RpcError) -> Self {
+        if error.code == AUTH_REQUIRED {
+            return Self::SignedOut;
+        }
+        let text = words(error);
+        let says = |ways: &[&str]| ways.iter().any(|way| text.contains(way));
+        match () {
+            () if says(&TOO_LONG) => Self::TooLong(context_in(&text)),
+            () if error.code == RESOURCE_NOT_FOUND => Self::SessionGone,
+            () if (text.contains("session") || text.contains("thread")) && says(&GONE) => {
+                Self::SessionGone
+            }
+            () if says(&PROVIDER) => Self::Provider,
+            () => Self::Other,
+        }
+    }
+}
+
+/// The error's text and what its data adds, in small letters.
+fn words(error: &RpcError) -> String {
+    let data = error.data.as_ref().map(Value::to_string);
+    let mut text = format!("{} {}", error.message, data.unwrap_or_default());
+    let mut end = text.len().min(LOOKED_AT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text.to_lowercase()
+}
+
+/// The size of the context that an error names beside the size of the prompt: the smaller one of the two.
+fn context_in(text: &str) -> Option<u64> {
+    let plain: String = text
+        .chars()
+        .filter(|c| !matches!(c, ',' | '_' | '\''))
+        .collect();
+    let sizes = plain
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .filter(|tokens| *tokens >= CONTEXT_MIN_TOKENS);
+    let sizes: Vec<u64> = sizes.collect();
+    (sizes.len() >= 2).then(|| sizes.into_iter().min())?
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(code: i64, message: &str) -> Refusal {
+        Refusal::of(&RpcError {
+            code,
+            message: message.to_owned(),
+            data: None,
+        })
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_may_say_what_would_fit() {
+        let said = [
+            (
+                "prompt is too long: 212,345 tokens > 200,000 maximum",
+                Some(200_000),
+            ),
+            (
+                "This model's maximum context length is 8192 tokens. However, you requested 9001 tokens",
+                Some(8192),
+            ),
+            ("context_length_exceeded", None),
+            ("Input is too long for requested model.", None),
+            (
+                "the input token count (1048577) exceeds the maximum number of tokens allowed (1048576)",
+                Some(1_048_576),
+            ),
+        ];
+        for (message, tokens) in said {
+            assert_eq!(of(-32603, message), Refusal::TooLong(tokens), "{message}");
+        }
+        // What is no size is not taken for one.
+        assert_eq!(
+            of(-32603, "400: context length exceeded, 9001 tokens"),
+            Refusal::TooLong(None)
+        );
+    }
+
+    #[test]
+    fn a_session_that_is_gone_is_told_from_other_things() {
+        let gone = [
+            (-32002, "nope"),
+            (-32602, "Session not found: abc"),
+            (-32603, "unknown session"),
+            (-32603, "No such thread"),
+            (-32600, "The session has expired"),
+        ];
+        for (code, message) in gone {
+            assert_eq!(of(code, message), Refusal::SessionGone, "{message}");
+        }
+        assert_eq!(of(-32000, "Session not found"), Refusal::SignedOut);
+        assert_eq!(of(-32603, "fetch failed"), Refusal::Other);
+        assert_eq!(
+            of(-32603, "429 rate limit for this session"),
+            Refusal::Provider
+        );
+    }
+
+    #[test]
+    fn data_counts_as_well() {
+        let error = RpcError {
+            code: -32603,
+            message: "Internal error".into(),
+            data: Some(json!({"details": "Unknown session id"})),
+        };
+        assert_eq!(Refusal::of(&error), Refusal::SessionGone);
+    }
+}

@@ -1,0 +1,88 @@
+//! What the end of an exchange shows about the native session: whether it has taken in what it was given, whether it is
+//! still the one that it was, and how much fits into its model.
+
+use serde_json::Value;
+
+use super::Worker;
+use super::bind::{Live, Origin};
+use super::outcome::{Ended, Outcome};
+use crate::agent::refusal::Refusal;
+use crate::opencode::Selection;
+use crate::session::cell::LiveAnswer;
+
+/// What to do with a prompt that was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It is given to the next process: this one had ended before.
+    NextProcess,
+    /// The native session is opened again, or a new one takes its place, and is given the prompt.
+    Reopened,
+    /// A new native session is given the whole conversation and the prompt.
+    New,
+}
+
+/// Whether the agent has shown that it has taken in what it was given: by saying or doing something, or by asking. The
+/// end of a call alone proves nothing: it may have been refused, or stopped, before anything was kept, and a model that
+/// has failed ends like one that had nothing to say.
+pub(super) fn has_taken_in(outcome: &Outcome, answer: &LiveAnswer) -> bool {
+    matches!(outcome.ended, Ended::Replied(_)) && (outcome.asked || answer.lock().has_content())
+}
+
+/// Whether the prompt was refused because it does not fit into the model's context.
+pub(super) fn was_too_long(outcome: &Outcome) -> bool {
+    matches!(&outcome.ended, Ended::Replied(Err(error)) if matches!(Refusal::of(error), Refusal::TooLong(_)))
+}
+
+/// What is tried before a prompt that was not taken in counts as refused.
+pub(super) fn again(outcome: &Outcome, live: &Live, answer: &LiveAnswer) -> Option<Again> {
+    if outcome.dead_on_arrival {
+        return Some(Again::NextProcess);
+    }
+    if outcome.stop.is_some() || outcome.asked || answer.lock().has_content() {
+        return None;
+    }
+    let is_reopened = matches!(live.origin, Origin::Resumed | Origin::Loaded);
+    match &outcome.ended {
+        Ended::Replied(Err(error)) => match (Refusal::of(error), live.origin) {
+            (Refusal::SignedOut | Refusal::TooLong(_) | Refusal::Provider, _) => None,
+            (_, Origin::New) => None,
+            (_, Origin::Used) => Some(Again::Reopened),
+            (Refusal::SessionGone, _) => Some(Again::New),
+            // A load has shown that the native session is there: the error is about something else.
+            (Refusal::Other, Origin::Loaded) => None,
+            (Refusal::Other, Origin::Resumed) => Some(Again::New),
+        },
+        // What was opened again refuses its first prompt, or has nothing to say to it.
+        Ended::Replied(Ok(reply)) => {
+            let reason = reply.get("stopReason").and_then(Value::as_str);
+            (is_reopened && reason != Some("cancelled")).then_some(Again::New)
+        }
+        Ended::AgentGone | Ended::CancelIgnored | Ended::Flooded => None,
+    }
+}
+
+impl Worker {
+    /// A prompt that does not fit: the next one is handed over with less of what was before. What the error says of the
+    /// model's context is kept with the model.
+    pub(super) async fn learn_size(
+        &mut self,
+        outcome: &Outcome,
+        selection: &Selection,
+        handed_bytes: usize,
+    ) {
+        let Ended::Replied(Err(error)) = &outcome.ended else {
+            return;
+        };
+        let Refusal::TooLong(tokens) = Refusal::of(error) else {
+            return;
+        };
+        if let Some(tokens) = tokens {
+            let registry = &self.tools.office.registry;
+            let (provider, model) = (&selection.provider_id, &selection.model_id);
+            registry.note_context(provider, model, tokens).await;
+        }
+        if handed_bytes > 0 {
+            self.fits.insert(selection.label(), handed_bytes / 2);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What an agent is believed, and what only the end of a call seems to say.
+
+use baton::agent::scripted::{Reaction, Step};
+use baton::opencode::SessionId;
+use baton::opencode::message::MessageError;
+use serde_json::json;
+
+use crate::support::{World, answer, settle, text, within};
+
+fn fail(code: i64, message: &str) -> Step {
+    Step::Fail {
+        code,
+        message: message.to_owned(),
+    }
+}
+
+fn refuse(code: i64, message: &str) -> Reaction {
+    Reaction::Fail {
+        code,
+        message: message.to_owned(),
+    }
+}
+
+/// A session that knows AMBER by `one`, and goes on with `two`.
+async fn told_amber(world: &World) -> SessionId {
+    let id = world.ready("one/x").await;
+    world.ask(&id, "echo the secret is AMBER").await;
+    let session = world.select(&id, "two/a").await.expect("selected");
+    world.applied(&id, session.revision).await;
+    id
+}
+
+async fn history(world: &World, id: &SessionId) -> String {
+    let answer = world.ask(id, "history").await;
+    assert_eq!(answer.message.error, None);
+    text(&answer.parts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_was_refused_has_handed_nothing_over() {
+    let refusals = [
+        fail(-32000, "Authentication required"),
+        fail(-32603, "prompt refused"),
+        fail(-32603, "429 rate limit"),
+        Step::Stop("refusal".into()),
+        Step::Stop("cancelled".into()),
+        Step::Silence,
+    ];
+    for refusal in refusals {
+        let world = World::new().await;
+        let id = told_amber(&world).await;
+        world.agent("two").answer_next([refusal.clone()]);
+        let refused = world.ask(&id, "echo first").await;
+        assert!(refused.message.error.is_some(), "{refusal:?}: {refused:?}");
+        let known = history(&world, &id).await;
+        assert!(known.contains("AMBER"), "{refusal:?}: {known}");
+        // It is told once, and so is the prompt that was refused.
+        assert_eq!(
+            known.matches("echo the secret").count(),
+            1,
+            "{refusal:?}: {known}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_is_stopped_before_a_word_has_handed_nothing_over() {
+    let world = World::new().await;
+    let id = told_amber(&world).await;
+    world.agent("two").answer_next([Step::Hang]);
+    let admitted = world.prompt(&id, "echo first").await.expect("admitted");
+    world.agent("two").until_asked("session/prompt", 1).await;
+    world.sessions.abort(&id).await.expect("aborted");
+    answer(admitted.answer.expect("wanted")).await;
+    let known = history(&world, &id).await;
+    assert_eq!(known.matches("echo the secret").count(), 1, "{known}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_has_begun_knows_what_it_was_given() {
+    let world = World::new().await;
+    let id = told_amber(&world).await;
+    let begun = [Step::Say("well".into()), fail(-32603, "no more")];
+    world.agent("two").answer_next(begun);
+    let broken = world.ask(&id, "echo first").await;
+    assert!(broken.message.error.is_some());
+    world.ask(&id, "echo second").await;
+    let prompts = world.agent("two").prompts();
+    assert!(
+        prompts[0].contains("AMBER") && prompts[1] == "echo second",
+        "{prompts:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_too_long_is_handed_over_shorter() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    for _ in 0..8 {
+        world.ask(&id, "big 30").await;
+    }
+    world.ask(&id, "echo the newest is AMBER").await;
+    world.select(&id, "two/a").await.expect("selected");
+    let said = "prompt is too long: 90000 tokens > 20000 maximum";
+    world.agent("two").answer_next([fail(-32603, said)]);
+    let refused = world.ask(&id, "echo first").await;
+    assert!(refused.message.error.is_some());
+    world.ask(&id, "echo second").await;
+    let prompts = world.agent("two").prompts();
+    let (long, short) = (prompts[0].len(), prompts[1].len());
+    assert!(short * 2 <= long + 1000, "{short} of {long}");
+    assert!(prompts[1].contains("AMBER"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_native_session_that_is_gone_is_replaced_by_one_that_knows_everything() {
+    for gone in [fail(-32002, "Session not found"), fail(-32603, "oops")] {
+        let world = World::new().await;
+        let id = world.ready("one/x").await;
+        world.ask(&id, "echo the secret is AMBER").await;
+        let script = world.agent("one");
+        for method in ["session/resume", "session/load", "session/list"] {
+            script.react_next(method, refuse(-32602, "no such session"));
+        }
+        script.answer_next([gone]);
+        let known = history(&world, &id).await;
+        assert_eq!(known.matches("echo the secret").count(), 1, "{known}");
+        assert_eq!(script.asked_of("session/new").len(), 2);
+        // From then on it is the one.
+        assert_eq!(text(&world.ask(&id, "echo on").await.parts), "on");
+        assert_eq!(script.asked_of("session/new").len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_provider_costs_no_native_session() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    world.ask(&id, "echo the secret is AMBER").await;
+    let script = world.agent("one");
+    script.answer_next([fail(-32603, "429: too many requests")]);
+    let refused = world.ask(&id, "echo first").await;
+    assert!(refused.message.error.is_some());
+    assert_eq!(script.prompts().len(), 2);
+    assert_eq!(script.asked_of("session/new").len(), 1);
+    assert!(history(&world, &id).await.contains("AMBER"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_in_a_native_session_that_is_gone_is_made_in_another() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    world.ask(&id, "echo the secret is AMBER").await;
+    let script = world.agent("one");
+    for method in [
+        "session/set_config_option",
+        "session/resume",
+        "session/load",
+        "session/list",
+    ] {
+        script.react_next(method, refuse(-32602, "Session not found"));
+    }
+    let session = world.select(&id, "one/y").await.expect("selected");
+    world.applied(&id, session.revision).await;
+    let known = history(&world, &id).await;
+    assert!(
+        known.starts_with("model: y") && known.contains("AMBER"),
+        "{known}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_stops_without_being_asked_to_has_failed() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let steps = [
+        Step::Say("Error: the provider said no".into()),
+        Step::Stop("cancelled".into()),
+    ];
+    world.agent("one").answer_next(steps);
+    let broken = world.ask(&id, "go").await;
+    let Some(MessageError::UnknownError { message }) = &broken.message.error else {
+        panic!("no error: {broken:?}")
+    };
+    assert!(message.contains("the provider said no"), "{message}");
+    assert_eq!(broken.message.finish.as_deref(), Some("error"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_end_was_not_told_was_not_interrupted() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "t", "title": "bash", "kind": "execute",
+        "status": "pending", "rawInput": {"command": "make"}});
+    world
+        .agent("one")
+        .answer_next([Step::Update(call), Step::Say("done".into())]);
+    let ended = serde_json::to_string(&world.ask(&id, "go").await.parts).expect("JSON");
+    assert!(ended.contains("has not told what came of"), "{ended}");
+    assert!(!ended.contains("interrupted"), "{ended}");
+    // The next model is not told that it failed, either.
+    world.select(&id, "two/a").await.expect("selected");
+    let known = history(&world, &id).await;
+    assert!(known.contains("has not told what came of"), "{known}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_for_a_permission_with_an_id_of_its_own_is_no_second_call() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "t", "title": "bash", "kind": "execute",
+        "status": "pending", "rawInput": {"command": "make all"}});
+    world
+        .agent("one")
+        .answer_next([Step::Update(call), Step::Do("permission make all".into())]);
+    let admitted = world.prompt(&id, "go").await.expect("admitted");
+    settle().await;
+    let asked = world.sessions.permissions(None);
+    let shown = serde_json::to_string(&asked).expect("JSON");
+    assert!(shown.contains("make all"), "{shown}");
+    let given = within(world.sessions.abort(&id)).await;
+    given.expect("aborted");
+    answer(admitted.answer.expect("wanted")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_before_the_first_prompt_is_no_answer() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let native = world.agent("one").asked_of("session/set_config_option");
+    drop(native);
+    assert_eq!(text(&world.ask(&id, "echo hi").await.parts), "hi");
+}
