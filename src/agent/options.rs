@@ -9,8 +9,9 @@ use agent_client_protocol_schema::v1::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Most values of one option that are kept; agents with a longer list lose its end.
-pub const VALUES_MAX: usize = 10_000;
+/// Most values of one option that are kept, far above what any agent was seen to list. The end of a longer list
+/// is left out, and the log says so.
+pub const VALUES_MAX: usize = 100_000;
 /// Options of one native session that are looked at.
 const OPTIONS_MAX: usize = 200;
 /// The longest id of a value, in bytes. No request could name a longer one.
@@ -227,6 +228,7 @@ fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
         }
         _ => Vec::new(),
     };
+    tell_cut(&option.id.0, flat.len());
     let values = flat
         .into_iter()
         .take(VALUES_MAX)
@@ -240,6 +242,15 @@ fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
     })
 }
 
+/// A list that is cut is no list that ends there.
+fn tell_cut(option: &str, offered: usize) {
+    if offered > VALUES_MAX {
+        tracing::warn!(
+            "an agent offers {offered} values of \"{option}\"; the first {VALUES_MAX} can be selected"
+        );
+    }
+}
+
 fn legacy(
     reply: &Value,
     field: &str,
@@ -251,6 +262,7 @@ fn legacy(
     let state = reply.get(field)?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let entries = state.get(list)?.as_array()?;
+    tell_cut(field, entries.len());
     let values = entries
         .iter()
         .take(VALUES_MAX)
@@ -335,7 +347,7 @@ mod tests {
         let known = read(models(5_000));
         assert_eq!(known.len(), 5_000);
         assert!(known.iter().all(|m| m.name.len() == NAME_MAX_CHARS));
-        assert_eq!(read(models(50_000)).len(), VALUES_MAX);
+        assert_eq!(read(models(VALUES_MAX + 1)).len(), VALUES_MAX);
         let nameless = json!({"value": "y".repeat(ID_MAX_BYTES + 1), "name": "Y"});
         assert!(read(vec![nameless]).is_empty());
     }

@@ -294,6 +294,59 @@ impl Registry {
         }
     }
 
+    /// Makes sure that the efforts of a model are known, where its agent has to be asked for them. Runs to its
+    /// end also when the caller goes away.
+    pub async fn learn_efforts(self: &Arc<Self>, provider: &str, model: &str) {
+        if self.lacks_efforts(provider, model).is_none() {
+            return;
+        }
+        let (registry, id, model) = (Arc::clone(self), provider.to_owned(), model.to_owned());
+        let task = tokio::spawn(async move {
+            let Some(gate) = registry.probes.get(&id) else {
+                return;
+            };
+            let _one_at_a_time = gate.lock().await;
+            // Another request may have asked meanwhile.
+            if let Some(spec) = registry.lacks_efforts(&id, &model) {
+                registry.ask_efforts(&spec, &model).await;
+            }
+        });
+        if task.await.is_err() {
+            tracing::error!("asking for the efforts of a model has panicked");
+        }
+    }
+
+    /// The backend to ask, when the efforts of its model are not known and can be asked for.
+    fn lacks_efforts(&self, provider: &str, model: &str) -> Option<AgentSpec> {
+        let snapshot = self.snapshot.borrow();
+        let backend = snapshot.backend(provider)?;
+        let catalogue = backend.connected()?;
+        // Models that are named at launch cannot be selected in a running agent.
+        let by_agent = matches!(
+            catalogue.switch,
+            SwitchMethod::ConfigOption | SwitchMethod::SetModel
+        );
+        let unknown = catalogue.model(model)?.variants.is_none();
+        (by_agent && unknown).then(|| backend.spec.clone())
+    }
+
+    async fn ask_efforts(&self, spec: &AgentSpec, model: &str) {
+        let scratch = self.scratch.join(&spec.id);
+        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
+        let asked = probe::efforts_of(spec, model, &scratch, &self.timeouts, ledger, starter).await;
+        let Some((variants, default)) = asked else {
+            return;
+        };
+        self.update(&spec.id, |backend| {
+            let models = backend.catalogue.iter_mut().flat_map(|c| &mut c.models);
+            for info in models.filter(|m| m.id == model) {
+                info.variants = Some(variants.clone());
+                info.default_variant.clone_from(&default);
+            }
+        });
+        self.save(&spec.id).await;
+    }
+
     /// Probes one backend, unless that was done within `unless_within`. Runs to its end also when
     /// the caller goes away.
     async fn probe(self: &Arc<Self>, id: String, unless_within: Option<Duration>) {
@@ -328,7 +381,7 @@ impl Registry {
         // cannot run at the moment.
         let catalogue = match (found.catalogue, catalogue) {
             (Some(mut new), Some(old)) => {
-                keep_contexts(&mut new, &old);
+                keep_known(&mut new, &old);
                 Some(new)
             }
             (new, old) => new.or(old),
@@ -439,10 +492,18 @@ fn with_stored(
     }
 }
 
-fn keep_contexts(new: &mut Catalogue, old: &Catalogue) {
+/// A probe does not look everything up: what was learnt before about a model stays, unless it says otherwise.
+fn keep_known(new: &mut Catalogue, old: &Catalogue) {
+    let known: HashMap<&str, &ModelInfo> = old.models.iter().map(|m| (m.id.as_str(), m)).collect();
     for model in &mut new.models {
-        let known = old.model(&model.id).and_then(|m| m.context_tokens);
-        model.context_tokens = model.context_tokens.or(known);
+        let Some(known) = known.get(model.id.as_str()) else {
+            continue;
+        };
+        model.context_tokens = model.context_tokens.or(known.context_tokens);
+        if model.variants.is_none() {
+            model.variants.clone_from(&known.variants);
+            model.default_variant.clone_from(&known.default_variant);
+        }
     }
 }
 

@@ -9,16 +9,17 @@ use tokio::time::Instant;
 
 use super::{Catalogue, ModelInfo, Status, SwitchMethod};
 use crate::agent::Timeouts;
-use crate::agent::client::{self, AUTH_REQUIRED, AgentInfo, Opened};
+use crate::agent::client::{self, AUTH_REQUIRED, AgentInfo, Opened, SwitchError};
 use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
 use crate::agent::pool::last_words;
-use crate::agent::process::Starter;
+use crate::agent::process::{AgentProcess, Pipes, Starter};
 use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 
-/// Models whose variants are found out by selecting them one after the other, at most.
+/// Models whose variants a probe finds out beforehand; those of the others are asked when somebody needs them
+/// ([`efforts_of`]).
 const VARIANT_MODELS_MAX: usize = 64;
 /// Time for that.
 const VARIANTS_AT_MOST: Duration = Duration::from_secs(20);
@@ -53,25 +54,9 @@ pub async fn probe(
     ledger: &dyn Ledger,
     starter: &dyn Starter,
 ) -> Found {
-    if let Err(reason) = starter.find(spec) {
-        return Found::unavailable(reason);
-    }
-    if let Err(error) = tokio::fs::create_dir_all(scratch).await {
-        return Found::unavailable(format!(
-            "The folder {} cannot be made: {error}",
-            scratch.display()
-        ));
-    }
-    let launch = spec.launch(spec.models.first().map_or("", String::as_str), "probe");
-    let (process, pipes) = match starter.start(&launch, scratch, timeouts.end) {
+    let (process, pipes) = match start(spec, scratch, timeouts, starter).await {
         Ok(started) => started,
-        Err(error) => {
-            let command = launch.command.join(" ");
-            return Found::unavailable(format!(
-                "Backend \"{}\" cannot be started ({command}): {error}",
-                spec.id
-            ));
-        }
+        Err(reason) => return Found::unavailable(reason),
     };
     process.note_start(ledger, &spec.id);
     let connection = Connection::open(pipes.stdin, pipes.stdout);
@@ -104,6 +89,72 @@ pub async fn probe(
             Found::unavailable(format!("Backend \"{}\" did not start: {why}", spec.id))
         }
     }
+}
+
+/// Starts a backend in the scratch directory, or says why that is not possible.
+async fn start(
+    spec: &AgentSpec,
+    scratch: &Path,
+    timeouts: &Timeouts,
+    starter: &dyn Starter,
+) -> Result<(AgentProcess, Pipes), String> {
+    starter.find(spec)?;
+    if let Err(error) = tokio::fs::create_dir_all(scratch).await {
+        let folder = scratch.display();
+        return Err(format!("The folder {folder} cannot be made: {error}"));
+    }
+    let launch = spec.launch(spec.models.first().map_or("", String::as_str), "probe");
+    let started = starter.start(&launch, scratch, timeouts.end);
+    started.map_err(|error| {
+        let command = launch.command.join(" ");
+        format!(
+            "Backend \"{}\" cannot be started ({command}): {error}",
+            spec.id
+        )
+    })
+}
+
+/// The efforts of one model, and the one that stands for none of them: asked by selecting the model. `None` when
+/// the agent cannot be asked. Whatever happens, its process is gone afterwards.
+pub async fn efforts_of(
+    spec: &AgentSpec,
+    model: &str,
+    scratch: &Path,
+    timeouts: &Timeouts,
+    ledger: &dyn Ledger,
+    starter: &dyn Starter,
+) -> Option<(Vec<String>, Option<String>)> {
+    let (process, pipes) = start(spec, scratch, timeouts, starter).await.ok()?;
+    process.note_start(ledger, &spec.id);
+    let connection = Connection::open(pipes.stdin, pipes.stdout);
+    let asked = async {
+        client::initialize(&connection, timeouts.start).await?;
+        let mut opened = client::new_session(&connection, scratch, timeouts.session).await?;
+        let Some(first) = opened.options.model.as_ref().map(|m| m.current.clone()) else {
+            return Ok(None);
+        };
+        let found = select_once(&connection, &mut opened, model, timeouts.switch)
+            .await
+            .map(|()| efforts(opened.options.variant.as_ref()));
+        // Some agents make a switch the user's new default.
+        let _put_back = select_once(&connection, &mut opened, &first, timeouts.switch).await;
+        Ok::<_, CallError>(
+            found
+                .map_err(|error| tracing::debug!("the variants of {model} are not known: {error}"))
+                .ok(),
+        )
+    };
+    let asked = asked.await;
+    connection.close();
+    process.end().await;
+    process.note_end(ledger);
+    asked.unwrap_or_else(|error| {
+        tracing::warn!(
+            backend = spec.id,
+            "the variants of {model} cannot be asked: {error}"
+        );
+        None
+    })
 }
 
 enum Failure {
@@ -235,25 +286,33 @@ async fn read_variants(
         if started.elapsed() > VARIANTS_AT_MOST && *model != first {
             continue;
         }
-        let mut outstanding = None;
-        let switch = client::choose(
-            connection,
-            &mut outstanding,
-            &opened.native_session,
-            &mut opened.options,
-            Kind::Model,
-            model,
-            timeout,
-        );
-        let told = &mut opened.commands;
-        let hear = |message| client::note(told, &message);
-        let switched = client::draining(&mut opened.inbox, switch, hear).await;
-        match switched {
+        match select_once(connection, opened, model, timeout).await {
             Ok(()) if *model != first => note(catalogue, model, opened.options.variant.as_ref()),
             Ok(()) => {}
             Err(error) => tracing::debug!("the variants of {model} are not known: {error}"),
         }
     }
+}
+
+async fn select_once(
+    connection: &Arc<Connection>,
+    opened: &mut Opened,
+    model: &str,
+    timeout: Duration,
+) -> Result<(), SwitchError> {
+    let mut outstanding = None;
+    let switch = client::choose(
+        connection,
+        &mut outstanding,
+        &opened.native_session,
+        &mut opened.options,
+        Kind::Model,
+        model,
+        timeout,
+    );
+    let told = &mut opened.commands;
+    let hear = |message| client::note(told, &message);
+    client::draining(&mut opened.inbox, switch, hear).await
 }
 
 /// The slash commands that an agent tells by itself, soon after it has opened a session.

@@ -30,7 +30,7 @@ use crate::agent::pool::Pool;
 use crate::command::Sources;
 use crate::event::Bus;
 use crate::project::Projects;
-use crate::registry::{Registry, Wish};
+use crate::registry::{Registry, VariantWish, Wish};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::{Store, StoreError};
@@ -134,6 +134,26 @@ impl Sessions {
 
     /// Makes sure, before anything is changed, that the registry knows enough to judge a wish.
     async fn prepare(&self, cell: Option<&Arc<Cell>>, wish: &Wish) {
+        self.prepare_model(cell, wish).await;
+        let committed = cell.map(|cell| cell.committed());
+        let current = committed
+            .as_ref()
+            .and_then(|c| c.state().selection.as_ref());
+        let names_effort = match &wish.variant {
+            VariantWish::Set(_) => true,
+            VariantWish::Keep => current.is_some_and(|c| c.variant.is_some()),
+            VariantWish::Default => false,
+        };
+        let registry = &self.office.registry;
+        // A wish that is refused already needs no agent to judge it.
+        if names_effort && let Ok(resolved) = registry.snapshot().resolve(current, wish) {
+            let selection = resolved.selection;
+            let (provider, model) = (&selection.provider_id, &selection.model_id);
+            registry.learn_efforts(provider, model).await;
+        }
+    }
+
+    async fn prepare_model(&self, cell: Option<&Arc<Cell>>, wish: &Wish) {
         let registry = &self.office.registry;
         let snapshot = registry.snapshot();
         let model = wish.model.as_ref().map(|m| m.model_id.as_str());

@@ -7,6 +7,7 @@
 
 mod asks;
 mod browser;
+mod catalogue;
 mod client;
 mod commands;
 mod compact;
