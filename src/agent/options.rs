@@ -69,6 +69,15 @@ impl Choice {
         self.values.iter().any(|v| v.id == value)
     }
 
+    /// What is chosen now is there, also where the agent does not list it.
+    fn with_current(mut self) -> Self {
+        if !self.current.is_empty() && !self.offers(&self.current) {
+            let current = ChoiceValue::kept(&self.current, &self.current);
+            self.values.extend(current);
+        }
+        self
+    }
+
     /// The ids on offer.
     pub fn ids(&self) -> Vec<String> {
         self.values.iter().map(|v| v.id.clone()).collect()
@@ -168,7 +177,10 @@ impl Options {
         };
         replace(
             &mut self.model,
-            pick(SessionConfigOptionCategory::Model).or_else(|| by_id("model")),
+            model_option(&options)
+                .and_then(choice_of)
+                .or_else(|| by_id("model"))
+                .map(Choice::with_current),
         );
         replace(
             &mut self.mode,
@@ -190,7 +202,8 @@ impl Options {
                 "availableModels",
                 "modelId",
                 Via::SetModel,
-            );
+            )
+            .map(Choice::with_current);
         }
         if self.mode.is_none() {
             self.mode = legacy(
@@ -215,6 +228,17 @@ impl Options {
             value.clone_into(&mut choice.current);
         }
     }
+}
+
+/// The option that chooses the model. Some agents have another one of this category beside it, for the provider.
+fn model_option(options: &[SessionConfigOption]) -> Option<&SessionConfigOption> {
+    let is_model =
+        |o: &&SessionConfigOption| o.category == Some(SessionConfigOptionCategory::Model);
+    let of_models = || options.iter().filter(is_model);
+    of_models()
+        .find(|o| &*o.id.0 == "model")
+        .or_else(|| of_models().find(|o| o.id.0.to_lowercase().contains("model")))
+        .or_else(|| of_models().next())
 }
 
 fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
@@ -310,6 +334,22 @@ mod tests {
         assert_eq!(model.via, Via::ConfigOption("m".into()));
         assert_eq!(options.mode.expect("mode").via, Via::SetMode);
         assert_eq!(options.variant.expect("variant").current, "low");
+    }
+
+    #[test]
+    fn the_model_is_chosen_by_the_option_for_models_and_the_current_one_is_one() {
+        let two = json!({"configOptions": [
+            select("provider", "model", "p1", &["p1", "p2"]), select("model", "model", "m3", &["m1", "m2"])]});
+        let model = Options::from_session_reply(&two).model.expect("model");
+        assert_eq!(model.via, Via::ConfigOption("model".into()));
+        assert_eq!(
+            (model.current.as_str(), model.ids()),
+            ("m3", vec!["m1".into(), "m2".into(), "m3".into()])
+        );
+        let older =
+            json!({"models": {"currentModelId": "gone", "availableModels": [{"modelId": "m1"}]}});
+        let model = Options::from_session_reply(&older).model.expect("model");
+        assert!(model.offers("gone") && model.offers("m1"));
     }
 
     #[test]

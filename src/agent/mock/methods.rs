@@ -144,7 +144,11 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         let update = json!({"sessionUpdate": "agent_message_chunk", "content": content});
         after.push(session_update(&id, update));
     }
-    agent.sessions().insert(id, Session::new(cwd, choice));
+    let mut sessions = agent.sessions();
+    sessions
+        .entry(id)
+        .or_insert_with(|| Session::new(cwd, choice));
+    drop(sessions);
     Ok(Reply {
         after,
         ..Value::Object(result).into()
