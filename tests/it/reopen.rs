@@ -117,7 +117,7 @@ async fn a_native_session_of_another_session_is_refused() {
         assert_eq!(text_of(&answer), "");
         // The first one is as it was.
         let history = server.say(&first, "history").await;
-        assert_eq!(history.matches("user: history").count(), 1, "{history}");
+        assert!(!history.contains("user: history"), "{history}");
         assert!(history.contains("user: echo one"), "{history}");
         server.stop().await;
     }
