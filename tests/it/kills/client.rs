@@ -316,7 +316,7 @@ impl Client {
 
     /// A prompt that asks for a permission, and mostly gets it.
     async fn ask(&mut self, at: usize) -> Result<(), Gone> {
-        let command = format!("make {}", self.word());
+        let command = format!("npm run {}", self.word());
         let text = format!("permission {command}");
         if !self.say(at, &text, "/prompt_async", false).await? {
             return Ok(());
@@ -492,9 +492,9 @@ impl Client {
     }
 }
 
-/// What was allowed for good before the kill is not asked again.
+/// What was allowed for good before the kill is not asked again, whatever stands behind it.
 async fn allowed_for_good(server: &Server, ledger: &mut Ledger, command: &str) {
-    let text = format!("permission {command}");
+    let text = format!("permission {command} -- again");
     let said = server.say(&ledger.id, &text).await;
     assert!(said.contains("granted"), "{command}: {said}");
     ledger.took(&text, Some(said));
