@@ -6,6 +6,8 @@
 mod environment;
 mod explain;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod limits;
 mod password;
 

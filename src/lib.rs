@@ -8,6 +8,8 @@ pub mod config;
 pub mod environment;
 pub mod event;
 pub mod files;
+#[cfg(test)]
+mod fuzz;
 pub mod git;
 pub mod http;
 pub mod lanes;

@@ -11,7 +11,10 @@
 //! - When the agent's stdout ends, or one of the two tasks does, every call that waits is answered, and
 //!   later ones fail at once.
 
+mod envelope;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod inbox;
 mod lines;
 mod outbox;
@@ -35,6 +38,7 @@ pub use lines::LINE_MAX_BYTES;
 pub use outbox::{OUTBOX_MAX_BYTES, WRITE_STALL_MAX};
 
 use crate::{metrics, repair};
+use envelope::Envelope;
 use inbox::{RawReply, Waiting};
 use outbox::{Lines, NotAccepted, Outbox, WriteError, outbox, write_lines};
 use routes::{Pending, Routes};
@@ -64,21 +68,6 @@ impl std::fmt::Debug for Connection {
             .field("cause", &self.cause.get())
             .finish_non_exhaustive()
     }
-}
-
-/// A message as far as it has to be understood to know whose it is.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(default)]
-    id: Option<Value>,
-    #[serde(default)]
-    method: Option<String>,
-    #[serde(borrow, default)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
 }
 
 /// The parameters of what concerns a native session.
@@ -288,20 +277,20 @@ impl Connection {
         }
         // Many agents cut text in the middle of a character; the rest of the line is as good as any.
         let line = repair::json(line);
-        let envelope = match serde_json::from_slice::<Envelope<'_>>(&line) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                // Some agents print banners on stdout.
-                metrics::line_dropped();
-                let line = String::from_utf8_lossy(&line);
-                tracing::debug!(target: "baton::acp", "ignored a line that is no message ({error}): {line:.200}");
-                return;
-            }
-        };
-        match (&envelope.method, &envelope.id) {
-            (Some(method), Some(id)) => self.receive_request(id, method, envelope.params),
-            (Some(method), None) => self.receive_notification(method, envelope.params),
-            (None, Some(id)) => self.receive_reply(id, &envelope),
+        let read = envelope::messages(&line, &mut |message| self.receive_message(&message));
+        if let Err(error) = read {
+            // Some agents print banners on stdout.
+            metrics::line_dropped();
+            let line = String::from_utf8_lossy(&line);
+            tracing::debug!(target: "baton::acp", "ignored what is no message ({error}): {line:.200}");
+        }
+    }
+
+    fn receive_message(&self, message: &Envelope<'_>) {
+        match (&message.method, &message.id) {
+            (Some(method), Some(id)) => self.receive_request(id, method, message.params),
+            (Some(method), None) => self.receive_notification(method, message.params),
+            (None, Some(_)) => self.receive_reply(message),
             (None, None) => {
                 metrics::line_dropped();
                 tracing::debug!(target: "baton::acp", "ignored a message without id and method");
@@ -338,8 +327,10 @@ impl Connection {
         }
     }
 
-    fn receive_reply(&self, id: &Value, envelope: &Envelope<'_>) {
-        let Some(number) = id.as_u64() else { return };
+    fn receive_reply(&self, envelope: &Envelope<'_>) {
+        let Some(number) = envelope.number() else {
+            return;
+        };
         let reply = RawReply {
             result: envelope.result.map(ToOwned::to_owned),
             error: envelope.error.map(ToOwned::to_owned),

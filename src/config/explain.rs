@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use toml::de::{DeTable, DeValue};
+
 use super::ConfigError;
 
 /// A word of a message that also stands in the file is taken for a part of a value if it is this long, in characters.
@@ -39,39 +41,34 @@ fn boundary(text: &str, at: usize) -> usize {
     starts.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// The key of the value that an error is about, with its table: `server.password`. A value may go over several lines.
+/// The key of the value that an error is about, with its table: `server.password`.
+///
+/// In a file that is not TOML a line of a value may look like a key, or like a table: nothing is said of it.
 fn key_at(text: &str, span: &Range<usize>) -> Option<String> {
-    let start = boundary(text, span.start);
-    let length = text[start..].find('\n');
-    let end = length.map_or(text.len(), |length| start + length);
-    let mut key = None;
-    for line in text[..end].lines().rev() {
-        if let Some(table) = table_of(line) {
-            return Some(key.map_or(table.to_owned(), |key| format!("{table}.{key}")));
-        }
-        if key.is_none() {
-            key = key_of(line);
-        }
-    }
-    key.map(str::to_owned)
+    let whole = DeTable::parse(text).ok()?;
+    let keys = keys_to(whole.get_ref(), span.start)?;
+    Some(keys.join("."))
 }
 
-/// `[agents.mine]` → `agents.mine`.
-fn table_of(line: &str) -> Option<&str> {
-    let table = line.trim().strip_prefix('[')?;
-    let name = table.trim_start_matches('[').split(']').next()?.trim();
-    is_key(name).then_some(name)
-}
-
-/// `port = 1` → `port`.
-fn key_of(line: &str) -> Option<&str> {
-    let key = line.split_once('=')?.0.trim();
-    is_key(key).then_some(key)
-}
-
-fn is_key(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "._-\"".contains(c);
-    !text.is_empty() && text.chars().all(fits)
+/// The keys that lead to the innermost value at a place.
+fn keys_to<'a>(table: &'a DeTable<'_>, at: usize) -> Option<Vec<&'a str>> {
+    table.iter().find_map(|(key, value)| {
+        let inner = match value.get_ref() {
+            DeValue::Table(table) => keys_to(table, at),
+            DeValue::Array(list) => list.iter().find_map(|value| match value.get_ref() {
+                DeValue::Table(table) => keys_to(table, at),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let is_here = key.span().contains(&at) || value.span().contains(&at);
+        let behind = inner.or_else(|| is_here.then(Vec::new))?;
+        Some(
+            std::iter::once(key.get_ref().as_ref())
+                .chain(behind)
+                .collect(),
+        )
+    })
 }
 
 /// The parser's message without what it quotes of the file's values.

@@ -6,6 +6,8 @@
 //! with RESOLVE_BENEATH, through `cap-std`) that fails if it leads out by then.
 
 mod find;
+#[cfg(test)]
+mod fuzz;
 mod open;
 mod rules;
 mod search;

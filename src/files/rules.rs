@@ -234,7 +234,7 @@ fn user_rules() -> Option<PathBuf> {
 
 /// What `core.excludesFile` is in a file of git's configuration. The name of the key stands for itself: no other
 /// section has it.
-fn excludes_of(config: &str, home: &Path) -> Option<PathBuf> {
+pub(super) fn excludes_of(config: &str, home: &Path) -> Option<PathBuf> {
     config.lines().rev().find_map(|line| {
         let (key, value) = line.split_once('=')?;
         let value = value.trim().trim_matches('"');

@@ -23,6 +23,8 @@ mod fields;
 pub mod file;
 pub mod find;
 pub mod formatter;
+#[cfg(test)]
+mod fuzz;
 pub mod global;
 pub mod guard;
 pub mod headers;

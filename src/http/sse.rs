@@ -61,6 +61,13 @@ impl axum::extract::FromRequestParts<Shared> for After {
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         let params = Params::from_request_parts(parts, state).await?;
+        Self::of(parts, &params)
+    }
+}
+
+impl After {
+    /// Reads the header and the query, which goes before it.
+    pub(super) fn of(parts: &Parts, params: &Params) -> Result<Self, Problem> {
         let from_header = parts.headers.get(LAST_EVENT_ID);
         let text = match params.text("lastEventID") {
             Some(text) => Some(text),

@@ -28,6 +28,7 @@ mod history;
 mod hostile;
 mod hostile_git;
 mod http;
+mod kills;
 mod ladder;
 mod messages;
 mod metrics;

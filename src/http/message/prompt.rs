@@ -24,7 +24,7 @@ use crate::opencode::{MessageId, MessageWithParts, PartId};
 use crate::session::Prompt;
 
 /// The fields of a prompt that Baton knows; `tools` and `format` are OpenCode's, and ignored.
-pub(super) const FIELDS: &[&str] = &[
+pub(in crate::http) const FIELDS: &[&str] = &[
     "messageID",
     "model",
     "variant",
@@ -124,7 +124,7 @@ pub async fn prompt(
 }
 
 /// Reads a prompt.
-pub(super) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
+pub(in crate::http) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
     let parts = parts_of(body)?.ok_or_else(|| body.missing("parts"))?;
     if parts.is_empty() {
         return Err(body.refuse("parts", "Expected at least one part, got none"));

@@ -22,7 +22,7 @@ use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
 use crate::session::Update;
 
-const FIELDS: &[&str] = &[
+pub(in crate::http) const FIELDS: &[&str] = &[
     "providerID",
     "modelID",
     "model",
@@ -127,7 +127,8 @@ pub async fn update(
     Ok(with_etag(&session))
 }
 
-fn parse(body: &Fields<'_>, if_match: IfMatch) -> Result<Update, Problem> {
+/// Reads what is to be changed.
+pub(in crate::http) fn parse(body: &Fields<'_>, if_match: IfMatch) -> Result<Update, Problem> {
     let archived = match body.object("time", &["archived"])? {
         None => None,
         Some(time) => time.unsigned("archived")?,

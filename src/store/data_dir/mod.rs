@@ -10,6 +10,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
 use super::sqlite::upkeep::{self, Finding, Judge};
@@ -31,6 +33,10 @@ const STORE_FILES: [&str; 5] = [
     LOCK_FILE,
     MARKER_FILE,
 ];
+/// A server that was killed is waited for this long.
+const LEAVING: Duration = Duration::from_secs(1);
+/// Between two looks whether it is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The mode of a directory that only its owner can look into.
 const OWNER_ONLY_DIR: u32 = 0o700;
 /// The mode of a file that only its owner can read.
@@ -203,11 +209,19 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Takes the lock. A server that was killed a moment ago may still have it: the kernel gives it back only when the
+/// process, and a child that it was about to start, have ended.
 fn take(file: &File, shown: &str) -> Result<(), DataDirError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(shown.to_owned())),
-        Err(TryLockError::Error(error)) => Err(DataDirError::Unusable(shown.to_owned(), error)),
+    let until = Instant::now() + LEAVING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(shown.to_owned())),
+            Err(TryLockError::Error(error)) => {
+                return Err(DataDirError::Unusable(shown.to_owned(), error));
+            }
+        }
     }
 }
 
@@ -327,4 +341,27 @@ pub fn repair(path: &Path, judge: Judge) -> Result<Repair, DataDirError> {
         findings,
         kept,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_about_to_be_gone_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(LOCK_FILE);
+        let (held, other) = (open(&path).expect("a file"), open(&path).expect("a file"));
+        held.try_lock().expect("free");
+        let began = Instant::now();
+        let refused = take(&other, "here");
+        assert!(matches!(refused, Err(DataDirError::InUse(_))));
+        assert!(began.elapsed() < LEAVING * 5);
+        let leaving = thread::spawn(move || {
+            thread::sleep(LOOK_AGAIN * 5);
+            drop(held);
+        });
+        take(&other, "here").expect("it is free in time");
+        leaving.join().expect("no panic");
+    }
 }

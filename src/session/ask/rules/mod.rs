@@ -7,6 +7,8 @@
 //! *Absent here:* agents, sessions, files. It is pure.
 
 mod decide;
+#[cfg(test)]
+mod fuzz;
 mod line;
 mod naive;
 mod pattern;

@@ -25,12 +25,12 @@ fn rule(text: &str) -> PermissionRule {
     }
 }
 
-fn rules(text: &str) -> Vec<PermissionRule> {
+pub(super) fn rules(text: &str) -> Vec<PermissionRule> {
     let rules = text.split(" / ").map(str::trim);
     rules.filter(|text| !text.is_empty()).map(rule).collect()
 }
 
-fn decide(rules: &[PermissionRule], remembered: &[String], command: &str) -> Decision {
+pub(super) fn decide(rules: &[PermissionRule], remembered: &[String], command: &str) -> Decision {
     let place = Place {
         directory: "/project".into(),
         base: None,
@@ -44,7 +44,7 @@ fn decide(rules: &[PermissionRule], remembered: &[String], command: &str) -> Dec
 }
 
 /// A command as it is written in the corpus: on one line.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     text.replace("⏎", "\n")
         .replace("⇥", "\t")
         .replace("␍", "\r")

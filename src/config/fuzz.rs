@@ -1,0 +1,114 @@
+//! Whatever stands in the config file, no error tells what a password, a variable or a command is set to.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::file::ConfigFile;
+use super::tests::loaded;
+use crate::fuzz;
+
+/// Stands in values only, unless a change has made a key of it.
+const SECRET: &str = "hunter2secret";
+/// So much of it would be too much.
+const TOLD_CHARS: usize = 6;
+const PIECES: &[&str] = &[
+    "\"",
+    "'",
+    "\"\"\"",
+    "'''",
+    "=",
+    " = ",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    ",",
+    "\n",
+    "\r\n",
+    "#",
+    ".",
+    "\\",
+    "\\u12",
+    "é",
+    "\0",
+    "5",
+    "true",
+    "1e400",
+    "1979-05-27",
+    "inf",
+    "[server]\n",
+    "[agents.x]\n",
+    "[agents.x.set]\n",
+    "command = ",
+    "password = ",
+    "env = ",
+    "set = ",
+    "inherit = ",
+    "port = ",
+    "hunter2secret",
+    "\"hunter2secret\"",
+    "models = ",
+];
+
+fn unescaped(line: &str) -> String {
+    line.replace("\\n", "\n").replace("SECRET", SECRET)
+}
+
+fn file() -> impl Strategy<Value = String> {
+    let known: Vec<_> = fuzz::corpus("config.toml.txt")
+        .iter()
+        .map(|line| unescaped(line))
+        .collect();
+    let some =
+        prop::collection::vec(prop::sample::select(known), 1..3).prop_map(|files| files.concat());
+    fuzz::mutated_text(some, PIECES)
+}
+
+/// Whether a piece of the secret is told.
+fn tells(said: &str) -> bool {
+    let pieces = (0..=SECRET.len() - TOLD_CHARS).map(|at| &SECRET[at..at + TOLD_CHARS]);
+    pieces.into_iter().any(|piece| said.contains(piece))
+}
+
+/// Whether a key has it: which one is meant has to be told, and keys are no secrets.
+fn is_a_key(value: &toml::Value) -> bool {
+    match value {
+        toml::Value::Table(table) => table
+            .iter()
+            .any(|(key, value)| tells(key) || is_a_key(value)),
+        toml::Value::Array(list) => list.iter().any(is_a_key),
+        _ => false,
+    }
+}
+
+fn said_of(text: &str) -> Option<String> {
+    let parsed = ConfigFile::parse(text, Path::new("b.toml"));
+    match parsed {
+        Err(error) => Some(error.to_string()),
+        Ok(_) => loaded(text).err(),
+    }
+}
+
+#[test]
+fn no_error_tells_a_value() {
+    fuzz::check("config", file(), |text| {
+        let keys = toml::from_str::<toml::Value>(&text).is_ok_and(|value| is_a_key(&value));
+        if let Some(said) = said_of(&text).filter(|_| !keys) {
+            prop_assert!(!tells(&said), "{:?}: {}", text, said);
+            prop_assert_eq!(said.lines().count(), 1, "{:?}: {}", text, said);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_corpus_tells_nothing() {
+    for line in fuzz::corpus("config.toml.txt") {
+        if let Some(said) = said_of(&unescaped(&line)) {
+            assert!(!tells(&said), "{line}: {said}");
+        }
+    }
+}
