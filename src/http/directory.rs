@@ -8,12 +8,14 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::ObjectBuilder;
 
-use super::bounds::Bound;
+use super::bounds::{Bound, too_large};
 use super::error::{BadKind, Problem};
 use super::extract::{Params, header_text, text_parameter};
 use super::state::Shared;
 use crate::project::{Place, canonical};
+use crate::session::Sizes;
 
 /// Names the working directory, percent-encoded.
 pub const DIRECTORY_HEADER: &str = "x-opencode-directory";
@@ -21,6 +23,11 @@ pub const DIRECTORY_HEADER: &str = "x-opencode-directory";
 const QUERY: &str = "directory";
 /// The query parameter of OpenCode 2.
 const LOCATION_QUERY: &str = "location[directory]";
+
+/// No path has a NUL, for the OpenAPI document.
+pub const WITHOUT_NUL: &str = r"^[^\x00]*$";
+/// What `%2F` takes in place of a byte.
+const PERCENT_ENCODED_BYTES: usize = 3;
 
 /// The directory that a request is about: `?directory=`, the header `x-opencode-directory`, or the server's
 /// own working directory. It is in its one spelling, and need not exist.
@@ -58,14 +65,33 @@ pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory
 }
 
 async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
+    // Looked at also when the query goes first: the same header is right or wrong with any query.
+    let header = from_header(parts, &state.settings.sizes)?;
     let given = match Params::of(parts)?.text(query) {
         // OpenCode decodes the parameter once more, and some clients encode it twice.
         Some(text) => Some(decoded(text).unwrap_or_else(|| text.to_owned())),
-        None => header_text(&parts.headers, DIRECTORY_HEADER)?
-            .map(|text| decoded(text).ok_or_else(not_utf8))
-            .transpose()?,
+        None => header,
     };
     spelled(state, given.filter(|g| !g.is_empty()), query).await
+}
+
+fn from_header(parts: &Parts, sizes: &Sizes) -> Result<Option<String>, Problem> {
+    let Some(text) = header_text(&parts.headers, DIRECTORY_HEADER)? else {
+        return Ok(None);
+    };
+    let (limit, setting) = header_bound(sizes);
+    if text.len() > limit {
+        let message = too_large(limit, "bytes", text.len(), setting);
+        let message = format!("{message}\n  at [\"{DIRECTORY_HEADER}\"]");
+        return Err(Problem::bad(BadKind::Headers, message));
+    }
+    decoded(text).ok_or_else(not_utf8).map(Some)
+}
+
+/// A byte of a path takes up to three in the header.
+fn header_bound(sizes: &Sizes) -> (usize, &'static str) {
+    let (bytes, setting) = Bound::Path.of(sizes);
+    (bytes.saturating_mul(PERCENT_ENCODED_BYTES), setting)
 }
 
 async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
@@ -148,10 +174,16 @@ impl IntoParams for Location {
 
 fn parameters(query: &str) -> Vec<Parameter> {
     let text = "The working directory, as a path on the server's machine; the server's own when there is none.";
+    let sizes = Sizes::default();
+    let in_query = |text: ObjectBuilder| {
+        let (most, _) = Bound::Path.of(&sizes);
+        text.max_length(Some(most)).pattern(Some(WITHOUT_NUL))
+    };
+    let in_header = |text: ObjectBuilder| text.max_length(Some(header_bound(&sizes).0));
     let header = "The same, percent-encoded. The query parameter goes first.";
     vec![
-        text_parameter(query, ParameterIn::Query, text),
-        text_parameter(DIRECTORY_HEADER, ParameterIn::Header, header),
+        text_parameter(query, ParameterIn::Query, text, in_query),
+        text_parameter(DIRECTORY_HEADER, ParameterIn::Header, header, in_header),
     ]
 }
 

@@ -7,13 +7,14 @@ use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::{IntoParams, PartialSchema};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 pub use super::directory::{DIRECTORY_HEADER, Directory};
 use super::error::{BadKind, Problem};
-use super::fields::Fields;
+use super::fields::{Fields, INTEGER_MAX};
 use super::state::Shared;
 use crate::opencode::event::Source;
 use crate::opencode::id::InvalidId;
@@ -23,6 +24,8 @@ use crate::session::{Caller, Sizes};
 
 /// The longest `x-client-id`, in bytes.
 const CLIENT_MAX_BYTES: usize = 256;
+/// The longest revision in `If-Match`, in digits. JSON numbers have no more.
+const REVISION_MAX_DIGITS: usize = 16;
 /// Names the client in the events that its request causes.
 pub const CLIENT_HEADER: &str = "x-client-id";
 const JSON: &str = "application/json";
@@ -156,10 +159,7 @@ impl Params {
 
     /// A parameter's text; an empty one counts as absent.
     pub fn text(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .filter(|v| !v.is_empty())
+        self.raw(name).filter(|v| !v.is_empty())
     }
 
     /// A parameter's text, which may be empty.
@@ -167,9 +167,14 @@ impl Params {
     /// # Errors
     /// When there is none.
     pub fn required(&self, name: &str) -> Result<&str, Problem> {
-        let found = self.0.iter().find(|(key, _)| key == name);
         let missing = || Problem::bad(BadKind::Query, format!("Missing key\n  at [\"{name}\"]"));
-        found.map(|(_, value)| value.as_str()).ok_or_else(missing)
+        self.raw(name).ok_or_else(missing)
+    }
+
+    /// The parameter as it stands, also when it is empty.
+    fn raw(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// One of a few words.
@@ -177,7 +182,7 @@ impl Params {
     /// # Errors
     /// When it is something else.
     pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.raw(name) else {
             return Ok(None);
         };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
@@ -199,15 +204,12 @@ impl Params {
         name: &str,
         bounds: RangeInclusive<usize>,
     ) -> Result<Option<usize>, Problem> {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.raw(name) else {
             return Ok(None);
         };
         let number = text.parse().ok().filter(|n| bounds.contains(n));
         let (from, to) = bounds.into_inner();
-        let expected = match to {
-            usize::MAX => format!("a whole number of at least {from}"),
-            _ => format!("a whole number from {from} to {to}"),
-        };
+        let expected = format!("a whole number from {from} to {to}");
         number
             .map(Some)
             .ok_or_else(|| Self::refuse(name, &expected, text))
@@ -221,18 +223,13 @@ impl Params {
         )
     }
 
-    /// A whole number of at least zero.
+    /// A whole number of at least zero that a JSON number holds exactly.
     ///
     /// # Errors
     /// When it is something else.
     pub fn unsigned(&self, name: &str) -> Result<Option<u64>, Problem> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        let number = text.parse();
-        number
-            .map(Some)
-            .map_err(|_| Self::refuse(name, "a whole number of at least 0", text))
+        let number = self.between(name, 0..=INTEGER_MAX as usize)?;
+        Ok(number.map(|number| number as u64))
     }
 
     /// `true` or `false`; absent counts as false.
@@ -240,7 +237,7 @@ impl Params {
     /// # Errors
     /// When it is something else.
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.text(name) {
+        match self.raw(name) {
             None | Some("false" | "0") => Ok(false),
             Some("true" | "1") => Ok(true),
             Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
@@ -256,7 +253,7 @@ impl Params {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, InvalidId>,
     ) -> Result<Option<T>, Problem> {
-        let text = self.text(name);
+        let text = self.raw(name);
         text.map(|text| {
             parse(text).map_err(|error| {
                 Problem::bad(BadKind::Query, format!("{error}\n  at [\"{name}\"]"))
@@ -274,14 +271,20 @@ impl FromRequestParts<Shared> for Params {
     }
 }
 
-/// An optional text parameter of the OpenAPI document.
-pub(super) fn text_parameter(name: &str, place: ParameterIn, description: &str) -> Parameter {
+/// An optional text parameter of the OpenAPI document; `bounded` says how its schema is bounded.
+pub(super) fn text_parameter(
+    name: &str,
+    place: ParameterIn,
+    description: &str,
+    bounded: impl FnOnce(ObjectBuilder) -> ObjectBuilder,
+) -> Parameter {
+    let text = bounded(ObjectBuilder::new().schema_type(Type::String));
     ParameterBuilder::new()
         .name(name)
         .parameter_in(place)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(<String as PartialSchema>::schema()))
+        .schema(Some(text))
         .build()
 }
 
@@ -302,7 +305,13 @@ impl Client {
 impl IntoParams for Client {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = "Names the client in the events that this request causes; at most 256 bytes.";
-        vec![text_parameter(CLIENT_HEADER, ParameterIn::Header, text)]
+        let bounded = |text: ObjectBuilder| text.max_length(Some(CLIENT_MAX_BYTES));
+        vec![text_parameter(
+            CLIENT_HEADER,
+            ParameterIn::Header,
+            text,
+            bounded,
+        )]
     }
 }
 
@@ -335,7 +344,8 @@ impl IfMatch {
         let quoted = strong.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
         // A bare number is what people type; a weak prefix belongs to a quoted one only.
         let digits = quoted.or((strong == text).then_some(text))?;
-        let only_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let only_digits = (1..=REVISION_MAX_DIGITS).contains(&digits.len())
+            && digits.bytes().all(|b| b.is_ascii_digit());
         only_digits
             .then(|| digits.parse().ok())?
             .map(|n| Self(Some(n)))
@@ -345,7 +355,17 @@ impl IfMatch {
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = "The revision that the session has to have, as its `ETag`: `\"8\"`. Any other is refused with 412.";
-        vec![text_parameter("If-Match", ParameterIn::Header, text)]
+        let pattern = format!(
+            "^(\\*|[0-9]{{1,{m}}}|(W/)?\"[0-9]{{1,{m}}}\")$",
+            m = REVISION_MAX_DIGITS
+        );
+        let bounded = |text: ObjectBuilder| text.pattern(Some(pattern));
+        vec![text_parameter(
+            "If-Match",
+            ParameterIn::Header,
+            text,
+            bounded,
+        )]
     }
 }
 

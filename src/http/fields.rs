@@ -14,7 +14,7 @@ use crate::session::Sizes;
 /// The beginning of a wrong string that is quoted in an error, in characters.
 const QUOTE_CHARS: usize = 60;
 /// The largest integer that a JSON number holds exactly (2^53 - 1).
-const NUMBER_MAX: f64 = 9_007_199_254_740_991.0;
+pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// The fields of a JSON object, and where in the body it stands.
 #[derive(Debug, Clone)]
@@ -190,7 +190,9 @@ impl<'a> Fields<'a> {
     /// When it is something else.
     pub fn unsigned(&self, name: &str) -> Result<Option<u64>, Problem> {
         self.typed(name, "a number between 0 and 2^53 - 1", |value| {
-            let number = value.as_f64().filter(|n| (0.0..=NUMBER_MAX).contains(n))?;
+            let number = value
+                .as_f64()
+                .filter(|n| (0.0..=INTEGER_MAX as f64).contains(n))?;
             // Within these bounds the conversion is exact.
             Some(number as u64)
         })

@@ -40,13 +40,15 @@ const LEVELS: &[(&str, LogLevel)] = &[
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct LogEntry {
     /// What writes it.
+    #[schema(format = "bound:text")]
     pub service: String,
     /// How much it matters.
     pub level: LogLevel,
     /// What happened.
+    #[schema(format = "bound:text")]
     pub message: String,
     /// Further data.
-    #[schema(nullable = false, value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>)]
     pub extra: Option<Map<String, Value>>,
 }
 

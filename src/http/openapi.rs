@@ -1,6 +1,7 @@
 //! The OpenAPI document: what utoipa makes of the routes, in the form that generators of clients deal
 //! with best.
 
+mod limits;
 mod tidy;
 
 use serde::Serialize;
@@ -10,8 +11,11 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::error::ErrorBody;
 use super::router::description;
+use super::session::list::Scope;
 use super::v2::TaggedError;
 use super::v2::cursor::Order;
+use super::vcs::diff::Mode;
+use crate::opencode::file::FileKind;
 use crate::opencode::{EventId, EventPayload};
 
 /// An event of `/event`.
@@ -62,7 +66,7 @@ pub struct GlobalEvent {
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
     // Schemas that only parameters refer to are not collected from the routes.
-    components(schemas(ErrorBody, TaggedError, Order)),
+    components(schemas(ErrorBody, TaggedError, Order, FileKind, Mode, Scope)),
     modifiers(&Passwords),
     // Without a password set, none is asked for.
     security((), ("basic" = []), ("bearer" = [])),
@@ -97,6 +101,7 @@ pub fn document() -> String {
     // A document that is not JSON could not be printed either; an empty one fails the drift test.
     let mut document = serde_json::to_value(&document).unwrap_or(Value::Null);
     tidy::tidy(&mut document);
+    limits::apply(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 

@@ -52,7 +52,12 @@ impl IntoParams for After {
         // A parameter of its own for the query would give generated clients the same name twice.
         let header = "The number of the event that the client had last: what came after it is sent again. \
                       Clients that cannot set headers send it in the query, as `lastEventID`.";
-        vec![text_parameter("Last-Event-ID", ParameterIn::Header, header)]
+        vec![text_parameter(
+            "Last-Event-ID",
+            ParameterIn::Header,
+            header,
+            |text| text,
+        )]
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::RngExt;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::now_ms;
 
@@ -70,20 +72,40 @@ fn check(prefix: &'static str, text: &str) -> Result<(), InvalidId> {
     })
 }
 
+/// What [`check`] takes, for the OpenAPI document.
+fn schema(prefix: &str, doc: &str) -> RefOr<Schema> {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^{prefix}[0-9A-Za-z_-]+$")))
+        .max_length(Some(ID_MAX_BYTES))
+        .description(Some(doc.trim()));
+    text.into()
+}
+
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal, $pattern:literal, |$time:ident| $render:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
+    (#[doc = $doc:literal] $name:ident, $prefix:literal, |$time:ident| $render:expr) => {
+        #[doc = $doc]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        #[schema(value_type = String, pattern = $pattern, max_length = 128)]
         pub struct $name(String);
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                schema($prefix, $doc)
+            }
+        }
+
+        impl ToSchema for $name {}
 
         impl $name {
             /// What every id of this kind starts with.
             pub const PREFIX: &'static str = $prefix;
 
             /// A new id, later than every one made before by this process.
-            #[expect(clippy::new_without_default, reason = "a new id is never a default value")]
+            #[expect(
+                clippy::new_without_default,
+                reason = "a new id is never a default value"
+            )]
             pub fn new() -> Self {
                 let $time = tick();
                 Self(render($prefix, $render))
@@ -122,27 +144,27 @@ macro_rules! id {
 
 id!(
     /// A session's id, `ses_…`; later ones sort first.
-    SessionId, "ses", "^ses", |time| !time
+    SessionId, "ses", |time| !time
 );
 id!(
     /// A message's id, `msg_…`.
-    MessageId, "msg", "^msg", |time| time
+    MessageId, "msg", |time| time
 );
 id!(
     /// A message part's id, `prt_…`.
-    PartId, "prt", "^prt", |time| time
+    PartId, "prt", |time| time
 );
 id!(
     /// A permission request's id, `per_…`.
-    PermissionId, "per", "^per", |time| time
+    PermissionId, "per", |time| time
 );
 id!(
     /// A question's id, `que_…`.
-    QuestionId, "que", "^que", |time| time
+    QuestionId, "que", |time| time
 );
 id!(
     /// An event's id, `evt_…`.
-    EventId, "evt", "^evt", |time| time
+    EventId, "evt", |time| time
 );
 
 impl MessageId {

@@ -36,19 +36,16 @@ impl PartInput {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct TextPartInput {
     /// The part's id.
-    #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// The text.
-    #[schema(max_length = 4194304)]
+    #[schema(format = "bound:text")]
     pub text: String,
     /// Made by the client, not by the user.
-    #[schema(nullable = false)]
     pub synthetic: Option<bool>,
     /// Shown, but not given to the model.
-    #[schema(nullable = false)]
     pub ignored: Option<bool>,
     /// Free data.
-    #[schema(nullable = false, value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
 }
 
@@ -56,19 +53,18 @@ pub struct TextPartInput {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct FilePartInput {
     /// The part's id.
-    #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// Its media type.
-    #[schema(max_length = 256, example = "text/plain")]
+    #[schema(format = "bound:name", example = "text/plain")]
     pub mime: String,
     /// Its name.
-    #[schema(max_length = 4096, nullable = false)]
+    #[schema(format = "bound:path")]
     pub filename: Option<String>,
     /// `data:` or `file:` URL.
-    #[schema(max_length = 33554432)]
+    #[schema(format = "bound:attachment")]
     pub url: String,
     /// Where in the prompt it was mentioned.
-    #[schema(nullable = false, value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>)]
     pub source: Option<Map<String, Value>>,
 }
 
@@ -76,13 +72,12 @@ pub struct FilePartInput {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct AgentPartInput {
     /// The part's id.
-    #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// The agent's name.
-    #[schema(max_length = 256)]
+    #[schema(format = "bound:name")]
     pub name: String,
     /// Where in the prompt it was mentioned.
-    #[schema(nullable = false, value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>)]
     pub source: Option<Map<String, Value>>,
 }
 
@@ -90,15 +85,14 @@ pub struct AgentPartInput {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct SubtaskPartInput {
     /// The part's id.
-    #[schema(nullable = false)]
     pub id: Option<PartId>,
     /// What to do.
-    #[schema(max_length = 4194304)]
+    #[schema(format = "bound:text")]
     pub prompt: String,
     /// The same in a few words.
-    #[schema(max_length = 4096)]
+    #[schema(format = "bound:title")]
     pub description: String,
     /// Who is to do it.
-    #[schema(max_length = 256)]
+    #[schema(format = "bound:name")]
     pub agent: String,
 }

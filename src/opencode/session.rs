@@ -188,8 +188,10 @@ pub enum PermissionAction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PermissionRule {
     /// The kind of thing: `edit`, `bash`, … or `*`.
+    #[schema(format = "bound:name")]
     pub permission: String,
     /// What it is done to; `*` stands for any text.
+    #[schema(format = "bound:pattern")]
     pub pattern: String,
     /// What to do then.
     pub action: PermissionAction,

@@ -19,10 +19,10 @@ use crate::registry::{Defaults, ModelWish};
 #[schema(as = ConfigUpdateInput)]
 pub struct ConfigUpdate {
     /// The model of sessions that name none, as `provider/model`.
-    #[schema(max_length = 4096, nullable = false, example = "claude/opus")]
+    #[schema(format = "bound:path", example = "claude/opus")]
     pub model: Option<String>,
     /// The agent of sessions that name none: `build`, `plan`, or a mode of the default model's backend.
-    #[schema(max_length = 256, nullable = false, example = "plan")]
+    #[schema(format = "bound:name", example = "plan")]
     pub default_agent: Option<String>,
 }
 
@@ -75,6 +75,9 @@ pub(in crate::http) async fn change(state: &Shared, body: &Body) -> Result<bool,
     state.registry.set_defaults(change).await?;
     Ok(true)
 }
+
+/// What [`parse_model`] takes, as a regular expression.
+pub const MODEL_PATTERN: &str = r"^[^/]+/[\s\S]+$";
 
 /// Reads `provider/model`; the model's id may contain further slashes.
 fn parse_model(text: &str) -> Option<ModelWish> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::http::error::{BadKind, Problem};
+use crate::http::error::Problem;
 use crate::http::extract::Params;
 use crate::http::responses::Invalid;
 
@@ -42,10 +42,7 @@ pub struct ToolListItem {
 )]
 pub async fn list(params: Params) -> Result<Json<Vec<ToolListItem>>, Problem> {
     for name in ["provider", "model"] {
-        if params.text(name).is_none() {
-            let message = format!("Missing key\n  at [\"{name}\"]");
-            return Err(Problem::bad(BadKind::Query, message));
-        }
+        params.required(name)?;
     }
     Ok(Json(Vec::new()))
 }

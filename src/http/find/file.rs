@@ -14,7 +14,7 @@ use crate::opencode::file::FileKind;
 /// Results of one answer, unless the request says otherwise.
 const LIMIT: usize = 10;
 /// The most that a request can say.
-const LIMIT_MAX: usize = 200;
+pub const LIMIT_MAX: usize = 200;
 
 /// Find files
 ///
@@ -29,8 +29,8 @@ const LIMIT_MAX: usize = 200;
         Directory,
         ("query" = String, Query, description = "Characters that the path has, in this order. Empty: the shortest paths."),
         ("dirs" = Option<bool>, Query, description = "`false`: no folders."),
-        ("type" = Option<String>, Query, description = "`file` or `directory`: only those."),
-        ("limit" = Option<u64>, Query, description = "At most so many, up to 200; 10 if it is left out."),
+        ("type" = Option<FileKind>, Query, description = "`file` or `directory`: only those."),
+        ("limit" = Option<u64>, Query, format = "range:find", description = "At most so many, up to 200; 10 if it is left out."),
     ),
     responses(
         (status = 200, description = "Paths relative to the working directory; those of folders end in `/`.",

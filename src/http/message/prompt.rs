@@ -41,11 +41,11 @@ pub(in crate::http) const FIELDS: &[&str] = &[
 pub struct PromptModel {
     /// The backend's id.
     #[serde(rename = "providerID")]
-    #[schema(max_length = 256, example = "claude")]
+    #[schema(format = "bound:name", example = "claude")]
     pub provider_id: String,
     /// The model's id, verbatim as the backend advertises it.
     #[serde(rename = "modelID")]
-    #[schema(max_length = 256, example = "opus")]
+    #[schema(format = "bound:name", example = "opus")]
     pub model_id: String,
 }
 
@@ -54,26 +54,23 @@ pub struct PromptModel {
 pub struct PromptInput {
     /// The message's id, where the client brings one.
     #[serde(rename = "messageID")]
-    #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
     /// The model that shall answer this prompt and those that follow; left out, the session's.
-    #[schema(nullable = false)]
     pub model: Option<PromptModel>,
     /// The reasoning effort; left out, the default of the named model, or the session's where none is named.
-    #[schema(max_length = 256, nullable = false, example = "high")]
+    #[schema(format = "bound:name", example = "high")]
     pub variant: Option<String>,
     /// `build`, `plan`, a backend's id, or the id of a mode that the backend advertises; left out, the session's.
-    #[schema(max_length = 256, nullable = false, example = "build")]
+    #[schema(format = "bound:name", example = "build")]
     pub agent: Option<String>,
     /// Only store the prompt; it goes to the model with the next one.
     #[serde(rename = "noReply")]
-    #[schema(nullable = false)]
     pub no_reply: Option<bool>,
     /// An instruction for this prompt alone.
-    #[schema(max_length = 4194304, nullable = false)]
+    #[schema(format = "bound:text")]
     pub system: Option<String>,
     /// Its parts.
-    #[schema(min_items = 1, max_items = 256)]
+    #[schema(min_items = 1)]
     pub parts: Vec<PartInput>,
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::http::responses::{Everywhere, TaggedEverywhere};
 
-const SCHEMAS: &str = "#/components/schemas/";
+/// Where schemas are.
+pub const SCHEMAS: &str = "#/components/schemas/";
 /// The union of the error bodies, which operations refer to one by one.
 const ERRORS: &str = "ErrorBody";
 /// The union that a message's `error` is.
@@ -48,7 +49,8 @@ fn plain_paths(document: &mut Value) {
     }
 }
 
-fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+/// All operations.
+pub fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     let paths = document["paths"].as_object_mut();
     let items = paths.into_iter().flat_map(Map::values_mut);
     items

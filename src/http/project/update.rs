@@ -44,14 +44,34 @@ impl FromRequestParts<Shared> for ProjectPath {
 #[schema(as = ProjectUpdateInput)]
 pub struct ProjectPatch {
     /// Its name.
-    #[schema(nullable = false)]
+    #[schema(format = "bound:metadata")]
     pub name: Option<String>,
     /// How it is shown.
-    #[schema(nullable = false)]
-    pub icon: Option<ProjectIcon>,
+    pub icon: Option<ProjectIconInput>,
     /// Its commands.
-    #[schema(nullable = false)]
-    pub commands: Option<ProjectCommands>,
+    pub commands: Option<ProjectCommandsInput>,
+}
+
+/// How a project is shown; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ProjectIconInput {
+    /// A picture.
+    #[schema(format = "bound:metadata")]
+    pub url: Option<String>,
+    /// A picture that the user has chosen in place of it.
+    #[schema(format = "bound:metadata")]
+    pub r#override: Option<String>,
+    /// A colour.
+    #[schema(format = "bound:metadata")]
+    pub color: Option<String>,
+}
+
+/// Commands of a project; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ProjectCommandsInput {
+    /// Prepares a new worktree.
+    #[schema(format = "bound:metadata")]
+    pub start: Option<String>,
 }
 
 /// Update a project

@@ -11,7 +11,7 @@ use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
 
 /// Questions of one request, and what is chosen in one.
-const ANSWERS_MAX: usize = 100;
+pub const ANSWERS_MAX: usize = 100;
 
 /// The answers to a question request.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -38,25 +38,23 @@ const FILE: &[(&str, ())] = &[("file", ())];
 pub struct CommandInput {
     /// The id of the user's message, where the client brings one.
     #[serde(rename = "messageID")]
-    #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
     /// Its name, without the slash.
-    #[schema(max_length = 256, example = "review")]
+    #[schema(format = "bound:name", example = "review")]
     pub command: String,
     /// What is typed behind it; may be empty.
-    #[schema(max_length = 4194304, example = "main")]
+    #[schema(format = "bound:text", example = "main")]
     pub arguments: String,
     /// The agent; one that the command itself names goes before.
-    #[schema(max_length = 256, nullable = false, example = "build")]
+    #[schema(format = "bound:name", example = "build")]
     pub agent: Option<String>,
     /// The model as `provider/model`; one that the command itself names goes before.
-    #[schema(max_length = 4096, nullable = false, example = "claude/opus")]
+    #[schema(format = "bound:path", example = "claude/opus")]
     pub model: Option<String>,
     /// The reasoning effort.
-    #[schema(max_length = 256, nullable = false, example = "high")]
+    #[schema(format = "bound:name", example = "high")]
     pub variant: Option<String>,
     /// Files beside it.
-    #[schema(nullable = false, max_items = 256)]
     pub parts: Option<Vec<FilePartInput>>,
 }
 

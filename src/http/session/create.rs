@@ -37,22 +37,19 @@ const FIELDS: &[&str] = &[
 pub struct SessionCreateInput {
     /// The session that it belongs to.
     #[serde(rename = "parentID")]
-    #[schema(nullable = false)]
     pub parent_id: Option<SessionId>,
     /// Its title; one with the time is made when there is none.
-    #[schema(max_length = 4096, nullable = false)]
+    #[schema(format = "bound:title")]
     pub title: Option<String>,
     /// The model to begin with; left out, the first prompt decides.
-    #[schema(nullable = false)]
     pub model: Option<SessionModelInput>,
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
-    #[schema(max_length = 256, nullable = false, example = "build")]
+    #[schema(format = "bound:name", example = "build")]
     pub agent: Option<String>,
     /// Free data of the client.
-    #[schema(nullable = false, value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules; the last one that matches decides.
-    #[schema(max_items = 1000, nullable = false)]
     pub permission: Option<Vec<PermissionRule>>,
 }
 

@@ -19,7 +19,6 @@ use crate::opencode::{MessageId, Session};
 pub struct SessionFork {
     /// Only what comes before this message; left out, all of it.
     #[serde(rename = "messageID")]
-    #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
 }
 

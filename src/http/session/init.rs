@@ -27,15 +27,14 @@ const FIELDS: &[&str] = &["providerID", "modelID", "messageID"];
 pub struct SessionInitInput {
     /// The backend; `modelID` has to come with it. Left out, the session's model is asked.
     #[serde(rename = "providerID")]
-    #[schema(nullable = false, example = "claude")]
+    #[schema(format = "bound:name", example = "claude")]
     pub provider_id: Option<String>,
     /// The model; `providerID` has to come with it.
     #[serde(rename = "modelID")]
-    #[schema(nullable = false, example = "opus")]
+    #[schema(format = "bound:name", example = "opus")]
     pub model_id: Option<String>,
     /// The id of the message to be made.
     #[serde(rename = "messageID")]
-    #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Directory, Params};
@@ -12,6 +13,14 @@ use crate::session::ListFilter;
 
 /// Sessions of one answer, unless the request says otherwise.
 const LIMIT: usize = 100;
+
+/// Which sessions are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(as = SessionScope, rename_all = "lowercase")]
+pub enum Scope {
+    /// Those of the whole project.
+    Project,
+}
 
 /// List sessions
 ///
@@ -24,7 +33,7 @@ const LIMIT: usize = 100;
     tag = "session",
     params(
         Directory,
-        ("scope" = Option<String>, Query, description = "`project`: those of the whole project, also with `directory`."),
+        ("scope" = Option<Scope>, Query, description = "`project`: those of the whole project, also with `directory`."),
         ("path" = Option<String>, Query, description = "Those of this directory of the worktree and of all below it; empty for the whole."),
         ("roots" = Option<bool>, Query, description = "Only sessions without a parent."),
         ("start" = Option<u64>, Query, description = "Only sessions used since then, in milliseconds since the Unix epoch."),

@@ -45,17 +45,17 @@ const ACTIONS: &[(&str, PermissionAction)] = &[
 pub struct SessionModelInput {
     /// The backend's id.
     #[serde(rename = "providerID")]
-    #[schema(max_length = 256, example = "claude")]
+    #[schema(format = "bound:name", example = "claude")]
     pub provider_id: String,
     /// The model's id, verbatim as the backend advertises it.
     #[serde(rename = "modelID")]
-    #[schema(max_length = 256, nullable = false, example = "opus")]
+    #[schema(format = "bound:name", example = "opus")]
     pub model_id: Option<String>,
     /// Another name for `modelID`; one of the two is needed.
-    #[schema(max_length = 256, nullable = false)]
+    #[schema(format = "bound:name")]
     pub id: Option<String>,
     /// The reasoning effort; `default` or null for the model's default.
-    #[schema(max_length = 256, example = "high")]
+    #[schema(format = "bound:name", example = "high")]
     pub variant: Option<String>,
 }
 

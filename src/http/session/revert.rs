@@ -22,7 +22,6 @@ pub struct SessionRevert {
     pub message_id: MessageId,
     /// Only what comes from this part of the message on.
     #[serde(rename = "partID")]
-    #[schema(nullable = false)]
     pub part_id: Option<PartId>,
 }
 

@@ -24,16 +24,14 @@ const FIELDS: &[&str] = &["messageID", "agent", "model", "command"];
 pub struct ShellInput {
     /// The id of the user's message, where the client brings one.
     #[serde(rename = "messageID")]
-    #[schema(nullable = false)]
     pub message_id: Option<MessageId>,
     /// The agent beside which it is shown.
-    #[schema(max_length = 256, example = "build")]
+    #[schema(format = "bound:name", example = "build")]
     pub agent: String,
     /// The model beside which it is shown; left out, the session's. It is not selected by this.
-    #[schema(nullable = false)]
     pub model: Option<PromptModel>,
     /// The command, as the user's shell takes it.
-    #[schema(max_length = 4194304, example = "git status")]
+    #[schema(format = "bound:text", example = "git status")]
     pub command: String,
 }
 

@@ -20,14 +20,13 @@ const FIELDS: &[&str] = &["providerID", "modelID", "auto"];
 pub struct SummarizeInput {
     /// The backend's id.
     #[serde(rename = "providerID")]
-    #[schema(example = "claude")]
+    #[schema(format = "bound:name", example = "claude")]
     pub provider_id: String,
     /// The model's id. It writes the summary; the session's own model stays selected.
     #[serde(rename = "modelID")]
-    #[schema(example = "opus")]
+    #[schema(format = "bound:name", example = "opus")]
     pub model_id: String,
     /// Afterwards, ask the session's model to go on with the work.
-    #[schema(nullable = false)]
     pub auto: Option<bool>,
 }
 

@@ -39,41 +39,38 @@ pub(in crate::http) const FIELDS: &[&str] = &[
 pub struct SessionUpdateInput {
     /// The backend to go on with; `modelID` has to come with it.
     #[serde(rename = "providerID")]
-    #[schema(max_length = 256, nullable = false, example = "claude")]
+    #[schema(format = "bound:name", example = "claude")]
     pub provider_id: Option<String>,
     /// The model to go on with, verbatim as the backend advertises it; `providerID` has to come with it.
     #[serde(rename = "modelID")]
-    #[schema(max_length = 256, nullable = false, example = "opus")]
+    #[schema(format = "bound:name", example = "opus")]
     pub model_id: Option<String>,
     /// The same as `providerID`, `modelID` and `variant`, in one object.
-    #[schema(nullable = false)]
     pub model: Option<SessionModelInput>,
     /// The reasoning effort; `default` or null for the model's default. Left out, it stays where the
     /// model has it.
-    #[schema(max_length = 256, example = "high")]
+    #[schema(format = "bound:name", example = "high")]
     pub variant: Option<String>,
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
-    #[schema(max_length = 256, nullable = false, example = "plan")]
+    #[schema(format = "bound:name", example = "plan")]
     pub agent: Option<String>,
     /// The title; null changes nothing.
-    #[schema(max_length = 4096)]
+    #[schema(format = "bound:title")]
     pub title: Option<String>,
     /// Free data of the client, in place of the old.
-    #[schema(nullable = false, value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
     /// Permission rules, added behind the old ones.
-    #[schema(max_items = 1000, nullable = false)]
     pub permission: Option<Vec<PermissionRule>>,
     /// Times that a client may set.
-    #[schema(nullable = false)]
     pub time: Option<SessionTimeUpdate>,
 }
 
 /// Times that a client may set, in milliseconds since the Unix epoch.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SessionTimeUpdate {
-    /// When the session was archived.
-    #[schema(nullable = false)]
+    /// When the session was archived; a fraction is dropped.
+    #[schema(value_type = Option<f64>, format = "number:from-0")]
     pub archived: Option<u64>,
 }
 

@@ -20,7 +20,7 @@ use crate::opencode::event::{EventPayload, TuiPromptAppend};
 #[schema(as = AppendPromptInput)]
 pub struct AppendPrompt {
     /// The text; at most 1 MiB.
-    #[schema(max_length = 1048576)]
+    #[schema(format = "bound:tui-text")]
     pub text: String,
 }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::tell;
@@ -96,6 +96,18 @@ fn name_of(asked: &str) -> Option<&str> {
 pub(super) fn is_name(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     !text.is_empty() && text.len() <= COMMAND_MAX_BYTES && text.bytes().all(fits)
+}
+
+/// What [`is_name`] takes, for the OpenAPI document.
+pub fn own_names() -> Value {
+    json!({ "pattern": "^[0-9A-Za-z._-]+$", "maxLength": COMMAND_MAX_BYTES })
+}
+
+/// What [`name_of`] takes, for the OpenAPI document.
+pub fn names() -> Value {
+    let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+    let own = "[0-9A-Za-z_-]*\\.[0-9A-Za-z._-]*";
+    json!({ "pattern": format!("^({}|{own})$", names.join("|")), "maxLength": COMMAND_MAX_BYTES })
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::append_prompt::{self, AppendPrompt};
 use super::execute_command::is_name;
-use super::{append_prompt, select_session, show_toast, tell};
+use super::select_session::{self, SelectSession};
+use super::show_toast::{self, ShowToast};
+use super::tell;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::fields::Fields;
@@ -15,39 +17,47 @@ use crate::http::responses::{Invalid, NotJson, TooLarge};
 use crate::http::state::Shared;
 use crate::opencode::event::{EventPayload, TuiCommandExecute};
 
-/// The events that can be published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-pub enum TuiEventType {
-    /// Appends to the prompt.
-    #[serde(rename = "tui.prompt.append")]
+#[derive(Clone, Copy)]
+enum Kind {
     PromptAppend,
-    /// Executes a command.
-    #[serde(rename = "tui.command.execute")]
     CommandExecute,
-    /// Shows a notification.
-    #[serde(rename = "tui.toast.show")]
     ToastShow,
-    /// Shows a session.
-    #[serde(rename = "tui.session.select")]
     SessionSelect,
 }
 
-const TYPES: &[(&str, TuiEventType)] = &[
-    ("tui.prompt.append", TuiEventType::PromptAppend),
-    ("tui.command.execute", TuiEventType::CommandExecute),
-    ("tui.toast.show", TuiEventType::ToastShow),
-    ("tui.session.select", TuiEventType::SessionSelect),
+const TYPES: &[(&str, Kind)] = &[
+    ("tui.prompt.append", Kind::PromptAppend),
+    ("tui.command.execute", Kind::CommandExecute),
+    ("tui.toast.show", Kind::ToastShow),
+    ("tui.session.select", Kind::SessionSelect),
 ];
 
 /// An event for the terminal UIs.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "type", content = "properties")]
 #[schema(as = TuiPublishInput)]
-pub struct TuiPublish {
-    /// Which.
-    pub r#type: TuiEventType,
-    /// What it carries, as the event of that type on the streams does.
-    #[schema(value_type = Object)]
-    pub properties: Map<String, Value>,
+pub enum TuiPublish {
+    /// Appends to the prompt.
+    #[serde(rename = "tui.prompt.append")]
+    PromptAppend(AppendPrompt),
+    /// Executes a command.
+    #[serde(rename = "tui.command.execute")]
+    CommandExecute(CommandByName),
+    /// Shows a notification.
+    #[serde(rename = "tui.toast.show")]
+    ToastShow(ShowToast),
+    /// Shows a session.
+    #[serde(rename = "tui.session.select")]
+    SessionSelect(SelectSession),
+}
+
+/// A command of the terminal UI, by the terminal UI's own name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = TuiCommandInput)]
+pub struct CommandByName {
+    /// The name.
+    #[schema(example = "session.new")]
+    pub command: String,
 }
 
 /// Publish an event for terminal UIs
@@ -83,10 +93,10 @@ fn parse(fields: &Fields<'_>) -> Result<EventPayload, Problem> {
         properties.ok_or_else(|| fields.missing("properties"))
     };
     Ok(match kind {
-        TuiEventType::PromptAppend => {
+        Kind::PromptAppend => {
             EventPayload::TuiPromptAppend(append_prompt::parse(&properties(&["text"])?)?)
         }
-        TuiEventType::CommandExecute => {
+        Kind::CommandExecute => {
             let properties = properties(&["command"])?;
             let command = properties.required_string("command")?;
             if !is_name(command) {
@@ -98,10 +108,10 @@ fn parse(fields: &Fields<'_>) -> Result<EventPayload, Problem> {
             let command = command.to_owned();
             EventPayload::TuiCommandExecute(TuiCommandExecute { command })
         }
-        TuiEventType::ToastShow => {
+        Kind::ToastShow => {
             EventPayload::TuiToastShow(show_toast::parse(&properties(show_toast::FIELDS)?)?)
         }
-        TuiEventType::SessionSelect => {
+        Kind::SessionSelect => {
             EventPayload::TuiSessionSelect(select_session::parse(&properties(&["sessionID"])?)?)
         }
     })

@@ -32,14 +32,15 @@ const VARIANTS: &[(&str, ToastVariant)] = &[
 #[schema(as = ShowToastInput)]
 pub struct ShowToast {
     /// Its title.
-    #[schema(nullable = false)]
+    #[schema(format = "bound:title")]
     pub title: Option<String>,
     /// What it says; at most 1 MiB.
+    #[schema(format = "bound:tui-text")]
     pub message: String,
     /// How it looks.
     pub variant: ToastVariant,
-    /// How long it stands, in milliseconds; 5000 when it is left out.
-    #[schema(nullable = false, minimum = 1)]
+    /// How long it stands, in milliseconds; 5000 when it is left out. A fraction is dropped.
+    #[schema(value_type = Option<f64>, format = "number:from-1")]
     pub duration: Option<u64>,
 }
 

@@ -18,7 +18,7 @@ use crate::registry::Wish;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SwitchAgentInput {
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
-    #[schema(example = "plan")]
+    #[schema(format = "bound:name", example = "plan")]
     pub agent: String,
 }
 

@@ -11,7 +11,7 @@ use crate::http::extract::Params;
 /// Entries of a page when the request does not say.
 const PAGE: usize = 50;
 /// Entries of a page at most.
-const PAGE_MAX: usize = 10_000;
+pub const PAGE_MAX: usize = 10_000;
 
 /// Which end of a list comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -66,14 +66,7 @@ impl Page {
     /// # Errors
     /// When one of them cannot be understood.
     pub fn of(params: &Params) -> Result<Self, Problem> {
-        let limit = params.unsigned("limit")?.unwrap_or(PAGE as u64);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if limit == 0 || limit > PAGE_MAX {
-            let message = format!(
-                "Expected a number between 1 and {PAGE_MAX}, got {limit}\n  at [\"limit\"]"
-            );
-            return Err(Problem::bad(crate::http::error::BadKind::Query, message));
-        }
+        let limit = params.between("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE);
         let cursor = params.text("cursor").map(parse).transpose()?;
         let order = params.word("order", &[("asc", Order::Asc), ("desc", Order::Desc)])?;
         let order = cursor

@@ -13,13 +13,27 @@ use crate::http::responses::{
 };
 use crate::http::selection;
 use crate::http::state::Shared;
-use crate::opencode::session::ModelRef;
 
 /// The model to go on with.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SwitchModelInput {
     /// The model.
-    pub model: ModelRef,
+    pub model: V2ModelInput,
+}
+
+/// A model in a request of OpenCode 2.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2ModelInput {
+    /// The model's id, verbatim as the backend advertises it.
+    #[schema(format = "bound:name", example = "opus")]
+    pub id: String,
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "claude")]
+    pub provider_id: String,
+    /// The reasoning effort; left out, the model's default.
+    #[schema(format = "bound:name", example = "high")]
+    pub variant: Option<String>,
 }
 
 /// Switch a session's model

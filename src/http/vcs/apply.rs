@@ -16,6 +16,7 @@ use crate::vcs;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct VcsApply {
     /// The patch, as `/vcs/diff/raw` gives it.
+    #[schema(format = "bound:attachment")]
     pub patch: String,
 }
 

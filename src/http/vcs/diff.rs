@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Directory, Params};
@@ -11,8 +12,18 @@ use crate::opencode::file::VcsFileDiff;
 use crate::vcs::{self, Base};
 
 /// The most unchanged lines around a change.
-const CONTEXT_MAX: usize = 100_000;
+pub const CONTEXT_MAX: usize = 100_000;
 const MODES: &[(&str, Base)] = &[("git", Base::Head), ("branch", Base::DefaultBranch)];
+
+/// What files are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(as = VcsDiffMode, rename_all = "lowercase")]
+pub enum Mode {
+    /// The last commit.
+    Git,
+    /// Where the branch has left the default branch.
+    Branch,
+}
 
 /// Get the changes of files
 ///
@@ -25,8 +36,8 @@ const MODES: &[(&str, Base)] = &[("git", Base::Head), ("branch", Base::DefaultBr
     tag = "vcs",
     params(
         Directory,
-        ("mode" = String, Query, description = "`git` or `branch`."),
-        ("context" = Option<u64>, Query, description = "Unchanged lines around a change."),
+        ("mode" = Mode, Query, description = "`git` or `branch`."),
+        ("context" = Option<u64>, Query, format = "range:context", description = "Unchanged lines around a change."),
     ),
     responses(
         (status = 200, description = "The files that differ.", body = Vec<VcsFileDiff>),

@@ -6,9 +6,11 @@ use super::Entries;
 use crate::files::{self, Names, Wanted, Work};
 use crate::http::error::Problem;
 use crate::http::extract::Params;
+use crate::http::fields::INTEGER_MAX;
 use crate::http::find::KINDS;
 use crate::http::responses::TaggedInvalid;
 use crate::http::v2::location::Location;
+use crate::opencode::file::FileKind;
 
 /// Results of one answer, unless the request says otherwise.
 const LIMIT: usize = 50;
@@ -27,8 +29,8 @@ const LIMIT_MAX: usize = 10_000;
     params(
         Location,
         ("query" = String, Query, description = "Characters that the path has, in this order. Empty: the shortest paths."),
-        ("type" = Option<String>, Query, description = "`file` or `directory`: only those."),
-        ("limit" = Option<u64>, Query, description = "At most so many; 50 if it is left out."),
+        ("type" = Option<FileKind>, Query, description = "`file` or `directory`: only those."),
+        ("limit" = Option<u64>, Query, format = "range:fs-find", description = "At most so many; 50 if it is left out."),
     ),
     responses(
         (status = 200, description = "What was found, the best first.", body = Entries),
@@ -36,7 +38,9 @@ const LIMIT_MAX: usize = 10_000;
     )
 )]
 pub async fn find(Location(location): Location, params: Params) -> Result<Json<Entries>, Problem> {
-    let limit = params.between("limit", 1..=usize::MAX)?.unwrap_or(LIMIT);
+    let limit = params
+        .between("limit", 1..=INTEGER_MAX as usize)?
+        .unwrap_or(LIMIT);
     let names = Names {
         query: params.required("query")?.to_owned(),
         wanted: params.word("type", KINDS)?.unwrap_or(Wanted::Both),

@@ -13,9 +13,8 @@ use crate::http::extract::{Body, Client};
 use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
 use crate::http::selection;
 use crate::http::state::Shared;
+use crate::http::v2::model::V2ModelInput;
 use crate::opencode::event::Source;
-use crate::opencode::session::ModelRef;
-use crate::opencode::v2::info::LocationRef;
 use crate::registry::Wish;
 use crate::session::NewSession;
 
@@ -23,14 +22,20 @@ use crate::session::NewSession;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2CreateSession {
     /// The model that it selects; left out, the choice is the first prompt's.
-    #[schema(nullable = false)]
-    pub model: Option<ModelRef>,
+    pub model: Option<V2ModelInput>,
     /// The agent that it selects.
-    #[schema(max_length = 256, nullable = false, example = "build")]
+    #[schema(format = "bound:name", example = "build")]
     pub agent: Option<String>,
     /// Where its agents work; left out, the server's own directory.
-    #[schema(nullable = false)]
-    pub location: Option<LocationRef>,
+    pub location: Option<V2LocationInput>,
+}
+
+/// Where a session's agents work.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2LocationInput {
+    /// The directory; empty for the server's own.
+    #[schema(format = "bound:path")]
+    pub directory: String,
 }
 
 /// Create a session

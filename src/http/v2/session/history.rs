@@ -5,18 +5,17 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::error::{BadKind, Problem};
+use crate::http::error::Problem;
 use crate::http::extract::{Params, SessionPath};
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
 use crate::http::state::Shared;
+use crate::http::v2::cursor::PAGE_MAX;
 use crate::opencode::SessionId;
 use crate::opencode::v2::event::V2Event;
 use crate::opencode::v2::log;
 
 /// Events of a page when the request does not say.
 const PAGE: usize = 100;
-/// Events of a page at most.
-const PAGE_MAX: u64 = 10_000;
 
 /// A page of a session's log.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -41,7 +40,7 @@ pub struct V2History {
     params(
         SessionPath,
         ("after" = Option<u64>, Query, description = "Only events with a higher number."),
-        ("limit" = Option<u64>, Query, description = "At most so many events, up to 10,000; 100 when it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:page", description = "At most so many events, up to 10,000; 100 when it is left out."),
     ),
     responses(
         (status = 200, description = "The events.", body = V2History),
@@ -53,12 +52,7 @@ pub async fn history(
     path: SessionPath,
     params: Params,
 ) -> Result<Json<V2History>, Problem> {
-    let limit = params.unsigned("limit")?;
-    if limit.is_some_and(|limit| limit == 0 || limit > PAGE_MAX) {
-        let message = format!("Expected a number between 1 and {PAGE_MAX}\n  at [\"limit\"]");
-        return Err(Problem::bad(BadKind::Query, message));
-    }
-    let limit = limit.map_or(PAGE, |l| usize::try_from(l).unwrap_or(usize::MAX));
+    let limit = params.between("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE);
     let mut data = after(&state, &path.session, params.unsigned("after")?).await?;
     let has_more = data.len() > limit;
     data.truncate(limit);

@@ -33,7 +33,7 @@ pub struct V2Messages {
     tag = "message",
     params(
         SessionPath,
-        ("limit" = Option<u64>, Query, description = "At most so many messages, up to 10,000; 50 when it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:page", description = "At most so many messages, up to 10,000; 50 when it is left out."),
         ("order" = Option<Order>, Query, description = "`desc`, the newest first, when it is left out."),
         ("cursor" = Option<String>, Query, description = "A cursor of the answer before; it brings its order along."),
     ),

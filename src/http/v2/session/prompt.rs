@@ -39,12 +39,14 @@ pub enum Delivery {
 /// A place in the text of a prompt.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2SourceInput {
-    /// Where it begins.
+    /// Where it begins; a fraction is dropped.
+    #[schema(value_type = f64, format = "number:from-0")]
     pub start: u64,
-    /// Where it ends.
+    /// Where it ends; a fraction is dropped.
+    #[schema(value_type = f64, format = "number:from-0")]
     pub end: u64,
     /// The text between.
-    #[schema(max_length = 4096)]
+    #[schema(format = "bound:path")]
     pub text: String,
 }
 
@@ -52,13 +54,12 @@ pub struct V2SourceInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2FileInput {
     /// `file:` or `data:` URL.
-    #[schema(max_length = 33554432)]
+    #[schema(format = "bound:attachment")]
     pub uri: String,
     /// Its name.
-    #[schema(max_length = 4096, nullable = false)]
+    #[schema(format = "bound:path")]
     pub name: Option<String>,
     /// Where in the text it is mentioned.
-    #[schema(nullable = false)]
     pub source: Option<V2SourceInput>,
 }
 
@@ -66,10 +67,9 @@ pub struct V2FileInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2AgentInput {
     /// Its name.
-    #[schema(max_length = 256)]
+    #[schema(format = "bound:name")]
     pub name: String,
     /// Where in the text it is mentioned.
-    #[schema(nullable = false)]
     pub source: Option<V2SourceInput>,
 }
 
@@ -77,13 +77,11 @@ pub struct V2AgentInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2PromptContent {
     /// Its text.
-    #[schema(max_length = 4194304)]
+    #[schema(format = "bound:text")]
     pub text: String,
     /// Its files.
-    #[schema(max_items = 256, nullable = false)]
     pub files: Option<Vec<V2FileInput>>,
     /// The agents that it mentions.
-    #[schema(max_items = 256, nullable = false)]
     pub agents: Option<Vec<V2AgentInput>>,
 }
 
@@ -91,16 +89,13 @@ pub struct V2PromptContent {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2PromptInput {
     /// The message's id, where the client brings one.
-    #[schema(nullable = false)]
     pub id: Option<MessageId>,
     /// What it says.
     pub prompt: V2PromptContent,
     /// When it is to be given to the agent. Every prompt waits for its turn, whatever stands here: agents cannot be
     /// given one in the middle of another.
-    #[schema(nullable = false)]
     pub delivery: Option<Delivery>,
     /// `false` only stores the prompt; it goes to the model with the next one.
-    #[schema(nullable = false)]
     pub resume: Option<bool>,
 }
 
