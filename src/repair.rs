@@ -3,7 +3,11 @@
 //! JavaScript's strings can hold half of a surrogate pair, and `JSON.stringify` writes it as an escape of its own.
 //! Rust's strings cannot; a parser refuses the whole line for it. Here it becomes U+FFFD, as in a browser.
 
+mod halves;
+
 use std::borrow::Cow;
+
+pub use halves::Halves;
 
 /// What stands for half a character, as an escape.
 const REPLACEMENT: &[u8] = br"\ufffd";

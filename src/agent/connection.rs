@@ -37,7 +37,8 @@ pub use inbox::{INBOX_MAX_BYTES, Inbound, Inbox};
 pub use lines::LINE_MAX_BYTES;
 pub use outbox::{OUTBOX_MAX_BYTES, WRITE_STALL_MAX};
 
-use crate::{metrics, repair};
+use crate::metrics;
+use crate::repair::{self, Halves};
 use envelope::Envelope;
 use inbox::{RawReply, Waiting};
 use outbox::{Lines, NotAccepted, Outbox, WriteError, outbox, write_lines};
@@ -393,6 +394,7 @@ async fn read(stdout: impl AsyncRead + Send + Unpin, connection: Weak<Connection
     let _guard = DisconnectOnPanic(connection.clone(), "reading from it has failed in Baton");
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stdout);
     let mut line = Vec::new();
+    let mut halves = Halves::default();
     loop {
         // Also when the connection is closed: an agent that is about to end may have much to say, and
         // would break off if nobody read it.
@@ -401,7 +403,10 @@ async fn read(stdout: impl AsyncRead + Send + Unpin, connection: Weak<Connection
             return;
         };
         match read {
-            Ok(true) => connection.receive(&line),
+            Ok(true) => {
+                halves.join(&mut line);
+                connection.receive(&line);
+            }
             Ok(false) => return connection.close(),
             Err(error) => return connection.disconnect(&error.to_string()),
         }
