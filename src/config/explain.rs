@@ -43,11 +43,30 @@ fn boundary(text: &str, at: usize) -> usize {
 
 /// The key of the value that an error is about, with its table: `server.password`.
 ///
-/// In a file that is not TOML a line of a value may look like a key, or like a table: nothing is said of it.
+/// In a file that is not TOML a line of a value may look like a key, or like a table. What stands before the line of the
+/// error tells: if that is TOML, no value goes over into the line.
 fn key_at(text: &str, span: &Range<usize>) -> Option<String> {
-    let whole = DeTable::parse(text).ok()?;
-    let keys = keys_to(whole.get_ref(), span.start)?;
-    Some(keys.join("."))
+    if let Ok(whole) = DeTable::parse(text) {
+        return Some(keys_to(whole.get_ref(), span.start)?.join("."));
+    }
+    let at = boundary(text, span.start);
+    let line = text[..at].rfind('\n').map_or(0, |before| before + 1);
+    let key = text[line..].lines().next()?.split_once('=')?.0.trim();
+    // A key in the line's place shows which table it is in.
+    let probe = format!("{}{PROBE} = 0\n", &text[..line]);
+    let before = DeTable::parse(&probe).ok()?;
+    let mut keys = keys_to(before.get_ref(), line)?;
+    keys.pop();
+    keys.push(key);
+    is_key(key).then(|| keys.join("."))
+}
+
+/// A key that no configuration has.
+const PROBE: &str = "the-line-of-the-error";
+
+fn is_key(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !text.is_empty() && text.chars().all(fits)
 }
 
 /// The keys that lead to the innermost value at a place.

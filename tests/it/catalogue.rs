@@ -1,7 +1,5 @@
 //! What a backend offers is known, or asked for when it is needed, however much that is.
 
-use std::time::{Duration, Instant};
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -11,8 +9,6 @@ use crate::harness::{Options, Server};
 const MODELS: usize = 5_000;
 /// A model that comes after those whose efforts a probe looks up.
 const BEYOND_A_PROBE: usize = 100;
-/// What no request about a long list may take, also in a debug build on a busy machine.
-const FAST: Duration = Duration::from_secs(3);
 
 fn name(n: usize) -> String {
     // Every second model has efforts, so that most of them are beyond what a probe looks up.
@@ -50,17 +46,12 @@ async fn select(
 async fn five_thousand_models_are_listed_and_each_can_be_selected_with_its_efforts() {
     let server = server_with(MODELS).await;
     let session = server.create().await;
-    let began = Instant::now();
     let (status, changed) = select(&server, &session, MODELS - 2, Some("high")).await;
-    println!("first probe and efforts: {:?}", began.elapsed());
     assert_eq!(status, StatusCode::OK, "{changed}");
     assert_eq!(changed["model"]["variant"], "high");
 
     for path in ["/opencode/provider", "/opencode/config/providers"] {
-        let began = Instant::now();
         let listed = server.get(path).await;
-        println!("{path}: {:?}", began.elapsed());
-        assert!(began.elapsed() < FAST, "{path}: {:?}", began.elapsed());
         let providers = listed["all"].as_array().or(listed["providers"].as_array());
         let many = providers
             .unwrap()
@@ -71,11 +62,8 @@ async fn five_thousand_models_are_listed_and_each_can_be_selected_with_its_effor
         let last = &many["models"][name(MODELS - 2)];
         assert!(last["variants"]["high"].is_object(), "learnt: {last}");
     }
-    let began = Instant::now();
     let (status, changed) = select(&server, &session, MODELS - 1, None).await;
     assert_eq!(status, StatusCode::OK, "{changed}");
-    println!("switch: {:?}", began.elapsed());
-    assert!(began.elapsed() < FAST, "{:?}", began.elapsed());
     server.stop().await;
 }
 
