@@ -46,6 +46,8 @@ mod recovery;
 mod refused;
 mod reopen;
 mod revert;
+#[path = "../core/random/rng.rs"]
+mod rng;
 mod rules;
 mod scripted;
 mod second;

@@ -3,10 +3,6 @@
 //!
 //! `BATON_MALFORMED=20000 cargo test --test it malformed -- --nocapture` makes so many of them; with `BATON_SEED=2` others.
 
-#[path = "../core/random/rng.rs"]
-#[expect(dead_code, reason = "others use the rest of it")]
-mod rng;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -14,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{Options, Server};
-use rng::Rng;
+use crate::rng::Rng;
 
 /// Generated requests in the normal run.
 const CASES: u64 = 400;

@@ -2,10 +2,6 @@
 //!
 //! `BATON_REFUSED=5000 cargo test --test it refused -- --nocapture` tries so many; with `BATON_SEED=2` others.
 
-#[path = "../core/random/rng.rs"]
-#[expect(dead_code, reason = "others use the rest of it")]
-mod rng;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +9,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::harness::{PATIENCE, Server, model};
-use rng::Rng;
+use crate::rng::Rng;
 
 /// Bodies in the normal run.
 const CASES: u64 = 200;
