@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
 /// Stands where a value was.
@@ -85,10 +86,7 @@ fn spellings(value: &str) -> Vec<String> {
 }
 
 fn finder(values: &[String]) -> Option<Arc<AhoCorasick>> {
-    // Of two values that begin at one place, the longer one: otherwise its end would be left to be read.
-    let built = AhoCorasick::builder()
-        .match_kind(MatchKind::LeftmostLongest)
-        .build(values);
+    let built = AhoCorasick::new(values);
     // It fails only beyond what an environment can hold.
     built.ok().map(Arc::new)
 }
@@ -106,15 +104,32 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 }
 
 fn masked_by<'a>(finder: &AhoCorasick, text: &'a str) -> Cow<'a, str> {
-    if !finder.is_match(text) {
+    let places = places(finder, text);
+    if places.is_empty() {
         return Cow::Borrowed(text);
     }
-    let mut masked = String::with_capacity(text.len());
-    finder.replace_all_with(text, &mut masked, |_, _, to| {
-        to.push_str(MASK);
-        true
-    });
+    let (mut masked, mut copied) = (String::with_capacity(text.len()), 0);
+    for place in places {
+        masked.push_str(&text[copied..place.start]);
+        masked.push_str(MASK);
+        copied = place.end;
+    }
+    masked.push_str(&text[copied..]);
     Cow::Owned(masked)
+}
+
+/// Where secrets stand. Those that overlap are one place: the rest of the second would be left to be read otherwise.
+fn places(finder: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
+    let mut places: Vec<Range<usize>> = Vec::new();
+    // They come in the order of their ends.
+    for found in finder.find_overlapping_iter(text) {
+        let mut place = found.range();
+        while let Some(last) = places.pop_if(|last| last.end > place.start) {
+            place.start = place.start.min(last.start);
+        }
+        places.push(place);
+    }
+    places
 }
 
 /// A JSON value with its strings masked; also the keys, which an agent chooses as freely.
@@ -127,6 +142,46 @@ pub fn mask_json(value: Value) -> Value {
             .map(|(key, value)| (mask(&key).into_owned(), mask_json(value)))
             .collect(),
         plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fuzz;
+
+    /// Of each place of a value not one character is left, and of the rest each.
+    #[test]
+    fn no_piece_of_a_value_is_left_and_nothing_else_is_gone() {
+        let value = "[ab\"\\\\é]{8,12}";
+        let piece = prop_oneof!["[ab\"\\\\é]{0,9}", "\\PC{0,4}"];
+        let values = (
+            prop::collection::vec(value, 1..4),
+            prop::collection::vec((piece, any::<prop::sample::Index>()), 0..6),
+        );
+        fuzz::check("secrets", values, |(values, pieces)| {
+            let text: String = pieces
+                .iter()
+                .map(|(piece, at)| format!("{piece}{}", at.get(&values)))
+                .collect();
+            let mut hidden = vec![false; text.len()];
+            for value in &values {
+                let starts = (0..text.len()).filter(|at| text.is_char_boundary(*at));
+                for at in starts.filter(|at| text[*at..].starts_with(value.as_str())) {
+                    hidden[at..at + value.len()].fill(true);
+                }
+            }
+            let left: String = text
+                .char_indices()
+                .filter(|(at, _)| !hidden[*at])
+                .map(|(_, c)| c)
+                .collect();
+            let masked = masked_by(&finder(&values).expect("built"), &text);
+            prop_assert_eq!(masked.replace(MASK, ""), left, "{:?} in {:?}", values, text);
+            Ok(())
+        });
     }
 }
 
@@ -172,6 +227,11 @@ mod tests {
             "a [masked], [masked] and [[masked]][masked]"
         );
         assert_eq!(masked(&values, "sk-1234"), "sk-1234");
+        // Two that overlap are one.
+        assert_eq!(
+            masked(&["abcdefgh", "efghijkl"], "-abcdefghijkl-"),
+            "-[masked]-"
+        );
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn the_last_line_that_says_something_decides() {
     std::fs::create_dir(root.join(REPOSITORY)).expect("a folder");
     fuzz::check(
         "ignore files",
-        prop::collection::vec(line(), 0..6),
+        prop::collection::vec(line(), 0..4),
         |lines| {
             let all = decided(root, &lines.join("\n"));
             let mut expected = vec![false; all.len()];

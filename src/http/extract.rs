@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
@@ -152,6 +153,14 @@ pub struct Params(Vec<(String, String)>);
 
 impl Params {
     pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
+        // Otherwise every byte that is no text would become U+FFFD, and another file or directory be meant.
+        let query = parts.uri.query().unwrap_or_default();
+        percent_decode_str(query).decode_utf8().map_err(|_| {
+            Problem::bad(
+                BadKind::Query,
+                "Expected UTF-8 in the query, percent-encoded",
+            )
+        })?;
         let Query(pairs) = Query::try_from_uri(&parts.uri)
             .map_err(|_| Problem::bad(BadKind::Query, "The query cannot be read"))?;
         Ok(Self(pairs))

@@ -6,8 +6,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::ledger::{Field, Ledger, prompt_id, prompts};
-use super::rng::Rng;
 use crate::harness::{PATIENCE, Server, text_of};
+use crate::rng::Rng;
 
 /// Sessions that a client has at a time.
 const SESSIONS: usize = 3;

@@ -5,8 +5,6 @@
 
 mod client;
 mod ledger;
-#[path = "../../core/random/rng.rs"]
-mod rng;
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -16,8 +14,8 @@ use tokio::process::Command;
 
 use crate::harness::{PATIENCE, Server};
 use crate::revert::init_repository;
+use crate::rng::Rng;
 use client::{Client, Done};
-use rng::Rng;
 
 /// Kills in the normal run.
 const KILLS: u64 = 3;

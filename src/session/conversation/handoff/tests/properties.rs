@@ -195,7 +195,7 @@ fn named(entry: &Entry) -> Speaker {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::fuzz::config())]
 
     #[test]
     fn never_over_budget(entries in entries(), kind in kind(), budget in any_budget()) {
