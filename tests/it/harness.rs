@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// Nothing of a server that has ended in order is left after so long.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// No single step of a test takes longer than this, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The environment variable by which a test finds every process that it is answerable for.
@@ -128,11 +130,15 @@ impl Server {
     /// Ends the server with SIGTERM and checks that nothing is left of it.
     pub async fn stop(mut self) {
         self.terminate().await;
-        assert_eq!(
-            self.everything(),
-            Vec::<u32>::new(),
-            "processes are left after the shutdown"
-        );
+        // A supervisor sees that its pipe was closed only when the server is gone.
+        let gone = async {
+            while !self.everything().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let gone = tokio::time::timeout(GONE_WITHIN, gone).await;
+        let left = self.everything();
+        assert!(gone.is_ok(), "left after the shutdown: {left:?}");
     }
 
     /// Ends the server with SIGTERM.
