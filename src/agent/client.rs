@@ -168,7 +168,7 @@ pub async fn new_session(
         return Err(CallError::Malformed {
             method: "session/new",
             what: format!(
-                "its sessionId \"{native_session}\" is that of another session, whose conversation it would be"
+                "its sessionId \"{native_session}\" is that of another session, whose conversation it would be; use another backend, or a session in another directory"
             ),
         });
     }

@@ -8,6 +8,10 @@ use super::connection::RpcError;
 
 /// ACP's "resource not found".
 const RESOURCE_NOT_FOUND: i64 = -32002;
+/// What the size of a context stands behind, the surest first.
+const SIZE_WORDS: [&str; 6] = [">", "maximum", "limit", "at most", "up to", "takes"];
+/// … and how near to it, in characters.
+const SIZE_NEAR_CHARS: usize = 48;
 /// A number below this is no size of a context in tokens.
 const CONTEXT_MIN_TOKENS: u64 = 500;
 /// Longer error texts are looked at in their beginning only, in bytes.
@@ -105,18 +109,34 @@ fn words(error: &RpcError) -> String {
     text.to_lowercase()
 }
 
-/// The size of the context that an error names beside the size of the prompt: the smaller one of the two.
+/// The size of the context that an error names, behind one of the words for it.
 fn context_in(text: &str) -> Option<u64> {
     let plain: String = text
         .chars()
         .filter(|c| !matches!(c, ',' | '_' | '\''))
         .collect();
-    let sizes = plain
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .filter(|tokens| *tokens >= CONTEXT_MIN_TOKENS);
-    let sizes: Vec<u64> = sizes.collect();
-    (sizes.len() >= 2).then(|| sizes.into_iter().min())?
+    let sizes = SIZE_WORDS.iter().flat_map(|word| {
+        let places = plain.match_indices(word);
+        places.filter_map(|(at, word)| number_near(&plain[at + word.len()..]))
+    });
+    let mut sizes = sizes.filter(|tokens| *tokens >= CONTEXT_MIN_TOKENS);
+    sizes.next()
+}
+
+/// The first number in the beginning of a text; no part of a word is one.
+fn number_near(text: &str) -> Option<u64> {
+    let near: String = text.chars().take(SIZE_NEAR_CHARS).collect();
+    let is_cut = text.len() > near.len();
+    let mut words = near.split(|c: char| !c.is_ascii_alphanumeric()).peekable();
+    while let Some(word) = words.next() {
+        // The last word may go on behind the beginning.
+        if let Ok(number) = word.parse()
+            && !(is_cut && words.peek().is_none())
+        {
+            return Some(number);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -154,7 +174,13 @@ mod tests {
         for (message, tokens) in said {
             assert_eq!(of(-32603, message), Refusal::TooLong(tokens), "{message}");
         }
+        let summed = "input length and max_tokens exceed context limit: 188240 + 21333 > 200000";
+        assert_eq!(of(-32603, summed), Refusal::TooLong(Some(200_000)));
+        let named = "97405 tokens are too many tokens, the model takes 8000";
+        assert_eq!(of(-32603, named), Refusal::TooLong(Some(8_000)));
         // What is no size is not taken for one.
+        let numbered = "context length exceeded (request 98765 at 1700000000, id req_011abc)";
+        assert_eq!(of(-32603, numbered), Refusal::TooLong(None));
         assert_eq!(
             of(-32603, "400: context length exceeded, 9001 tokens"),
             Refusal::TooLong(None)

@@ -102,8 +102,21 @@ async fn what_a_native_session_has_cost_is_counted_once() {
 
 #[tokio::test]
 async fn a_native_session_of_another_session_is_refused() {
-    for shared in ["shared_process = true\n", "shared_process = false\n"] {
-        let server = pair(&["--models", "x", "--fault", "id-by-directory"], shared).await;
+    for (shared, without) in [
+        ("shared_process = true\n", "usage"),
+        ("shared_process = false\n", "usage"),
+        // Nothing is opened again, but the two are in one process.
+        ("shared_process = true\n", "resume,load"),
+    ] {
+        let arguments = [
+            "--models",
+            "x",
+            "--fault",
+            "id-by-directory",
+            "--without",
+            without,
+        ];
+        let server = pair(&arguments, shared).await;
         let first = talking(&server, "second", "x").await;
         let second = server.create().await;
         let answer = server

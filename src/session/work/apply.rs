@@ -45,7 +45,7 @@ impl Worker {
                     model = selection.model_id,
                     "a new native session takes over"
                 );
-                self.note_binding(provider, &new).await?;
+                self.take_over(provider, &new).await?;
                 self.lives.insert(provider.clone(), new);
                 chosen = chosen_there;
             }

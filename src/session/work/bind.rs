@@ -240,33 +240,12 @@ impl Worker {
             Some(live) => live,
             None => {
                 let live = self.open_new(agent, selection).await?;
-                self.note_binding(provider, &live).await?;
-                self.is_its_own(provider, &live).await?;
+                self.take_over(provider, &live).await?;
                 live
             }
         };
         self.lives.insert(provider.to_owned(), live);
         Ok(())
-    }
-
-    /// Refuses a native session that another session has: an agent that opens earlier ones again would put one conversation
-    /// into the other. One that cannot has each in its own process.
-    async fn is_its_own(&self, provider: &str, live: &Live) -> Result<(), MessageError> {
-        let can = live.agent.info.capabilities;
-        if !can.resume && !can.load {
-            return Ok(());
-        }
-        let native = &live.native_session;
-        let bound = self.tools.office.store.bound(provider, native).await;
-        let bound = bound.map_err(|error| unknown(error.to_string()))?;
-        let Some(other) = bound.iter().find(|id| **id != self.cell.id) else {
-            return Ok(());
-        };
-        self.forget_native(provider).await;
-        Err(unknown(format!(
-            "Backend \"{provider}\" has given this session the native session \"{native}\", which {other} has already: \
-             the two conversations would become one. Use another backend here, or a session in another directory."
-        )))
     }
 
     /// A process that does not answer is ended, unless another session is at work with it.
@@ -284,18 +263,40 @@ impl Worker {
         error
     }
 
-    pub(super) async fn note_binding(
-        &self,
-        provider: &str,
-        live: &Live,
-    ) -> Result<(), MessageError> {
-        let (provider, binding) = (provider.to_owned(), live.binding());
+    /// Makes a new native session the one that the session goes on in, unless another session has it.
+    pub(super) async fn take_over(&self, provider: &str, live: &Live) -> Result<(), MessageError> {
+        let (backend, binding) = (provider.to_owned(), live.binding());
         let noted = self.persist(move |draft| {
             draft.unless_deleted()?;
-            draft.bind(&provider, binding.clone());
+            draft.bind(&backend, binding.clone());
             Ok(())
         });
-        noted.await.map_err(|error| unknown(error.to_string()))
+        noted.await.map_err(|error| unknown(error.to_string()))?;
+        let its_own = self.is_its_own(provider, live).await;
+        if its_own.is_err() {
+            self.forget_native(provider).await;
+        }
+        its_own
+    }
+
+    /// Two sessions in one native session would be one conversation. In a process of its own that opens nothing again, a
+    /// session shares no more than the name.
+    async fn is_its_own(&self, provider: &str, live: &Live) -> Result<(), MessageError> {
+        let can = live.agent.info.capabilities;
+        let is_alone = live.agent.launch.session.is_some();
+        if is_alone && !can.resume && !can.load {
+            return Ok(());
+        }
+        let native = &live.native_session;
+        let bound = self.tools.office.store.bound(provider, native).await;
+        let bound = bound.map_err(|error| unknown(error.to_string()))?;
+        match bound.iter().find(|id| **id != self.cell.id) {
+            None => Ok(()),
+            Some(other) => Err(unknown(format!(
+                "Backend \"{provider}\" has given this session the native session \"{native}\", which {other} has already: \
+                 the two conversations would become one. Use another backend here, or a session in another directory."
+            ))),
+        }
     }
 }
 

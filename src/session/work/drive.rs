@@ -39,7 +39,7 @@ impl Worker {
         let sent = Instant::now();
         queued.signs.prompt_sent();
         let agent = Arc::clone(&live.agent);
-        if !self.hear_out(live).await {
+        if !self.hear_out(live, queued).await {
             return Outcome::new(Ended::Flooded);
         }
         let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {

@@ -114,7 +114,7 @@ struct Worker {
     lives: HashMap<String, Live>,
     /// Backends whose agent has ended or hung while its native session was being reopened.
     not_reopened: HashSet<String>,
-    /// How much of a conversation was too much for a model is more than this, in bytes, by the model's label.
+    /// How much of a conversation a model is given that has refused more, in bytes, by the model's label.
     fits: HashMap<String, usize>,
     epoch: u64,
     /// What was said beside the answer and is not stored yet.

@@ -14,6 +14,7 @@ use crate::agent::options::{Kind, Options};
 use crate::opencode::Selection;
 use crate::opencode::event::{Source, Transfer, TransferKind};
 use crate::registry::{Catalogue, ModelWish, VariantWish, Wish};
+use crate::session::cell::Queued;
 
 /// Directories whose commands are kept.
 const DIRECTORIES_MAX: usize = 1_000;
@@ -60,9 +61,16 @@ impl Worker {
     }
 
     /// What has come before a prompt is no part of its answer. False when the native session is lost.
-    pub(super) async fn hear_out(&self, live: &mut Live) -> bool {
+    pub(super) async fn hear_out(&self, live: &mut Live, queued: &Queued) -> bool {
         let backend = live.agent.launch.backend.clone();
         while let Some(message) = live.inbox.take_waiting() {
+            // What another native session has selected is not the session's selection.
+            if let Inbound::Update(update) = &message
+                && !queued.work.is_prompt()
+                && read_options(&mut live.options, update)
+            {
+                continue;
+            }
             if !self.said_outside(&backend, live, message).await {
                 return false;
             }
