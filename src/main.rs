@@ -110,7 +110,7 @@ async fn serve(args: &ServeArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_STATUS, &error),
     };
-    log_to_stderr(settings.log_format);
+    log_to_stderr(settings.log_format, "baton=info");
     if let Err(warning) = hidden {
         tracing::warn!("{warning}");
     }
@@ -139,6 +139,8 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
         Err(error) => return fail(USAGE_STATUS, &error),
     };
     settings.learn_secrets();
+    // What a program that does not start writes to its stderr often says why.
+    log_to_stderr(LogFormat::Text, "baton::agent=warn");
     match listing::probe(settings, scratch.path()).await {
         Ok(entries) if args.json => match serde_json::to_string_pretty(&entries) {
             Ok(json) => print(&json),
@@ -181,9 +183,9 @@ fn check(args: &CheckArgs) -> ExitCode {
     }
 }
 
-fn log_to_stderr(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| EnvFilter::new("baton=info"));
+/// `usual` is what is logged unless `BATON_LOG` says otherwise.
+fn log_to_stderr(format: LogFormat, usual: &str) {
+    let filter = EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(format == LogFormat::Text && std::io::stderr().is_terminal())

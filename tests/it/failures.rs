@@ -194,6 +194,23 @@ async fn what_an_agent_said_on_stderr_stays_in_the_log() {
 }
 
 #[tokio::test]
+async fn the_list_of_agents_shows_what_one_that_does_not_start_has_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("baton.toml");
+    let script = "echo a reason >&2; exit 1";
+    let text = format!("[agents.dies]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n");
+    std::fs::write(&config, text).unwrap();
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_baton"))
+        .args(["agents", "--agents", "dies", "--config"])
+        .arg(&config)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("stderr ends with: a reason"), "{said}");
+}
+
+#[tokio::test]
 async fn a_turn_that_ends_in_silence_is_an_error() {
     let server = pair(&["--models", "x", "--fault", "silent-end-turn"], "").await;
     let session = talking(&server, "mock", "mock").await;
