@@ -20,7 +20,7 @@ use baton::opencode::event::Source;
 use baton::process_group::Ledger;
 use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
-use baton::session::{Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
+use baton::session::{AtAbort, Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
 use baton::shell::{Shell, ShellLimits};
 use baton::snapshot::Snapshots;
 use baton::store::{SqliteStore, Store};
@@ -77,6 +77,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     let settings = Settings {
         sizes: baton::session::Sizes::default(),
         queue_prompts: 32,
+        at_abort: AtAbort::Drop,
         loaded_sessions: 1_000,
         idle: PoolLimits::default().idle,
         budget: handoff::Budget::default(),

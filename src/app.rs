@@ -280,6 +280,7 @@ impl Parts {
             settings: session::Settings {
                 sizes: settings.limits.sizes,
                 queue_prompts: settings.limits.queue_prompts,
+                at_abort: settings.at_abort,
                 loaded_sessions: settings.limits.loaded_sessions,
                 idle: settings.limits.pool.idle,
                 budget: settings.limits.handoff,

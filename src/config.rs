@@ -28,8 +28,8 @@ use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
 use crate::registry::ModelWish;
 use crate::secret;
-use crate::session::Sizes;
 use crate::session::handoff::Budget;
+use crate::session::{AtAbort, Sizes};
 use crate::shell::ShellLimits;
 use crate::store::Durability;
 
@@ -281,6 +281,8 @@ pub struct Settings {
     pub durability: Durability,
     /// Whether snapshots of working directories are taken.
     pub snapshot: bool,
+    /// What an abort does with the prompts that wait.
+    pub at_abort: AtAbort,
     /// The backends.
     pub backends: BackendSettings,
     /// What the user's own commands get of the environment.
@@ -331,6 +333,7 @@ impl Settings {
                 .unwrap_or_else(|| places.directory.clone()),
             durability: file.durability.unwrap_or_default(),
             snapshot: file.snapshot.unwrap_or(true),
+            at_abort: file.sessions.abort_queue.unwrap_or_default(),
             backends,
             shell_environment: file.shell_environment()?,
             warnings,

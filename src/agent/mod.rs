@@ -37,8 +37,10 @@ pub struct Timeouts {
     pub cancel: Duration,
     /// From closing its stdin, and again from SIGTERM, to the next harsher way to end a process.
     pub end: Duration,
-    /// A turn whose agent has said nothing for this long is told in the log.
+    /// A turn whose agent has said nothing for this long is told: in the log, as an event, and in the session.
     pub silent: Duration,
+    /// A turn whose agent has said nothing for this long is ended; none is, without.
+    pub silent_end: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -50,6 +52,7 @@ impl Default for Timeouts {
             cancel: Duration::from_secs(10),
             end: Duration::from_millis(1500),
             silent: Duration::from_secs(300),
+            silent_end: None,
         }
     }
 }

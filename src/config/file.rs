@@ -12,6 +12,7 @@ use super::{ConfigError, LogFormat};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
 use crate::environment::{Environment, Inherit};
+use crate::session::AtAbort;
 use crate::store::Durability;
 
 /// Ids that no backend may have: they name agent modes.
@@ -29,6 +30,8 @@ pub(super) struct ConfigFile {
     pub durability: Option<Durability>,
     /// How to listen.
     pub server: ServerTable,
+    /// How sessions behave.
+    pub sessions: SessionsTable,
     /// What programs get of the environment.
     environment: EnvironmentTable,
     /// Backends, changed or added.
@@ -50,6 +53,12 @@ pub(super) struct ServerTable {
     pub password_file: Option<PathBuf>,
     pub cors_origins: Vec<String>,
     pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SessionsTable {
+    pub abort_queue: Option<AtAbort>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -67,6 +67,7 @@ pub(super) struct TimeoutsTable {
     cancel_s: Option<u64>,
     end_ms: Option<u64>,
     silent_s: Option<u64>,
+    silent_end_s: Option<u64>,
     shell_s: Option<u64>,
     body_s: Option<u64>,
     header_s: Option<u64>,
@@ -198,6 +199,10 @@ impl TimeoutsTable {
             cancel: seconds("cancel_s", self.cancel_s, default.cancel)?,
             end: Duration::from_millis(at_least_one("timeouts.end_ms", self.end_ms, end_ms)?),
             silent: seconds("silent_s", self.silent_s, default.silent)?,
+            silent_end: self
+                .silent_end_s
+                .map(|given| seconds("silent_end_s", Some(given), Duration::ZERO))
+                .transpose()?,
         })
     }
 }

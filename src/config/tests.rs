@@ -263,6 +263,11 @@ fn limits_and_timeouts_are_read_with_their_units() {
         (timeouts.end.as_millis(), timeouts.silent.as_secs()),
         (5, 6)
     );
+    assert_eq!(timeouts.silent_end, None);
+    let ends = loaded("[timeouts]\nsilent_end_s = 7").expect("fine");
+    let silent_end = ends.backends.timeouts.silent_end;
+    assert_eq!(silent_end, Some(std::time::Duration::from_secs(7)));
+    loaded("[timeouts]\nsilent_end_s = 0").expect_err("refused");
     let refused = loaded("[limits]\nlive_agents = 0").expect_err("refused");
     assert!(refused.contains("limits.live_agents = 0"), "{refused}");
 }

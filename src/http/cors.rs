@@ -11,6 +11,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::guard::host::is_local;
 use super::message::list::NEXT_CURSOR;
+use super::session::abort::{ABORTED, DROPPED};
 use super::state::Shared;
 
 /// How long a browser may keep the answer to a preflight.
@@ -54,7 +55,14 @@ pub fn layer(state: &Shared) -> CorsLayer {
             Method::DELETE,
         ])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(ExposeHeaders::list([ETAG, RETRY_AFTER, LINK, NEXT_CURSOR]))
+        .expose_headers(ExposeHeaders::list([
+            ETAG,
+            RETRY_AFTER,
+            LINK,
+            NEXT_CURSOR,
+            ABORTED,
+            DROPPED,
+        ]))
         .max_age(PREFLIGHT_MAX_AGE)
 }
 

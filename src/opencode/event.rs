@@ -54,6 +54,9 @@ pub enum EventPayload {
     /// The selection could not be applied.
     #[serde(rename = "session.model_failed")]
     ModelFailed(ModelFailed),
+    /// The agent of a turn says nothing any more.
+    #[serde(rename = "session.silent")]
+    SessionSilent(SessionSilent),
     /// The model of a session was changed (OpenCode 2's event).
     #[serde(rename = "session.next.model.switched")]
     ModelSwitched(ModelSwitched),
@@ -365,6 +368,28 @@ pub struct ModelFailed {
     pub duration_ms: u64,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
+}
+
+/// The agent of a turn has said nothing for `timeouts.silent_s`, and is not waiting for the user.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SessionSilent {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The prompt that it works on.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub since: u64,
+    /// What the tool call does that has begun last and has not ended; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tool: Option<String>,
+    /// When the turn is ended if nothing comes, in milliseconds since the Unix epoch; absent when `timeouts.silent_end_s` is not
+    /// set.
+    #[serde(default, rename = "endsAt", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ends_at: Option<u64>,
 }
 
 /// OpenCode 2: the model was changed.

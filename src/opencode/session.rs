@@ -277,7 +277,7 @@ impl PendingSelection {
 
 /// A turn in flight: since when, and whether its agent still says something (Baton's addition). In milliseconds since the
 /// Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuntimeTurn {
     /// When it began.
     pub started: u64,
@@ -286,6 +286,18 @@ pub struct RuntimeTurn {
     #[serde(rename = "lastSign", default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub last_sign: Option<u64>,
+    /// Since when the agent says nothing; absent while it does, and until that has lasted for `timeouts.silent_s`.
+    #[serde(
+        rename = "silentSince",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    pub silent_since: Option<u64>,
+    /// What the tool call does that has begun last and has not ended; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tool: Option<String>,
 }
 
 /// How the running agent stands to the selection (Baton's addition).

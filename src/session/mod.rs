@@ -42,6 +42,7 @@ use work::{Told, Tools};
 
 pub use api::check::check_body;
 pub use api::command::CommandCall;
+pub use api::delete::Aborted;
 pub use api::load::Load;
 pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;
@@ -50,7 +51,7 @@ pub use cell::Answer;
 pub use conversation::handoff;
 pub use error::Error;
 pub use request::{Caller, ListFilter, NewSession, Page, Prompt, Update};
-pub use settings::Settings;
+pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};
 
 /// How long a request that names no model waits for the first probes to end.

@@ -2,9 +2,24 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 use super::handoff;
 use super::sizes::Sizes;
 use crate::agent::Timeouts;
+
+/// What an abort does with the prompts that wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = AbortQueue)]
+pub enum AtAbort {
+    /// They are aborted as well.
+    #[default]
+    Drop,
+    /// The next one goes on.
+    Keep,
+}
 
 /// What can be set.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +28,8 @@ pub struct Settings {
     pub sizes: Sizes,
     /// Prompts that may wait for one session.
     pub queue_prompts: usize,
+    /// What an abort does with the prompts that wait, where it does not say so itself.
+    pub at_abort: AtAbort,
     /// Sessions that are kept in memory although they are not at work.
     pub loaded_sessions: usize,
     /// A session that has had nothing to do for this long lets go of its agents.

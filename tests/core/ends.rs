@@ -5,10 +5,11 @@ use std::time::Duration;
 use baton::agent::scripted::Step;
 use baton::opencode::message::{Message, MessageError};
 use baton::opencode::{MessageId, SessionId};
-use baton::session::{Answer, Error};
+use baton::session::{Answer, AtAbort, Error};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::support::{World, answer, settle, text, unfinished, until, within};
+use crate::support::{Setup, World, answer, settle, text, unfinished, until, within};
 
 type Waiting = (MessageId, oneshot::Receiver<Answer>);
 
@@ -37,7 +38,7 @@ async fn an_abort_answers_every_prompt_for_itself() {
     let world = World::new().await;
     let (id, waiting) = busy(&world).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    world.sessions.abort(&id).await.expect("aborted");
+    world.sessions.abort(&id, None).await.expect("aborted");
     for (prompt, receiver) in waiting {
         let answer = answer(receiver).await;
         assert_eq!(answer.message.parent_id, prompt);
@@ -50,8 +51,104 @@ async fn an_abort_answers_every_prompt_for_itself() {
     assert_eq!(world.told(&id, "session.idle").len(), 1);
     assert!(text(&world.ask(&id, "echo four").await.parts).contains("four"));
     // A session that is idle stays so.
-    world.sessions.abort(&id).await.expect("nothing to abort");
+    world
+        .sessions
+        .abort(&id, None)
+        .await
+        .expect("nothing to abort");
     assert_eq!(text(&world.ask(&id, "echo five").await.parts), "five");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_says_what_it_stops_and_may_leave_the_queue() {
+    let world = World::new().await;
+    let (id, mut waiting) = busy(&world).await;
+    let kept = world.sessions.abort(&id, Some(AtAbort::Keep)).await;
+    let kept = kept.expect("aborted");
+    assert_eq!(kept.running.as_ref(), Some(&waiting[0].0));
+    assert!(kept.dropped.is_empty(), "{kept:?}");
+    let first = answer(waiting.remove(0).1).await;
+    assert!(is_aborted(&first.message.error), "{first:?}");
+    for ((prompt, receiver), said) in waiting.into_iter().zip(["two", "three"]) {
+        let answer = answer(receiver).await;
+        assert_eq!(answer.message.parent_id, prompt);
+        assert_eq!(
+            (text(&answer.parts).as_str(), &answer.message.error),
+            (said, &None)
+        );
+    }
+
+    let (id, waiting) = busy(&world).await;
+    let dropped = world.sessions.abort(&id, None).await.expect("aborted");
+    let prompts: Vec<_> = waiting.iter().map(|(prompt, _)| prompt.clone()).collect();
+    assert_eq!(dropped.running.as_ref(), Some(&prompts[0]));
+    assert_eq!(dropped.dropped, prompts[1..]);
+    world.quiet().await;
+    let nothing = world.sessions.abort(&id, None).await.expect("idle");
+    assert!(
+        nothing.running.is_none() && nothing.dropped.is_empty(),
+        "{nothing:?}"
+    );
+}
+
+/// A turn whose agent has fallen silent, in a world that ends those after ten minutes.
+async fn silent(world: &World, prompt: &str) -> (SessionId, oneshot::Receiver<Answer>) {
+    let id = world.ready("one/x").await;
+    let admitted = world.prompt(&id, prompt).await.expect("admitted");
+    until(async || !world.told(&id, "session.silent").is_empty()).await;
+    (id, admitted.answer.expect("wanted"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_turn_is_told_and_ended_where_that_is_set() {
+    let ends = Setup {
+        silent_end: Some(Duration::from_secs(400)),
+        ..Setup::default()
+    };
+    let world = World::with(ends).await;
+    world.agent("one").answer_next([Step::Hang]);
+    let began = Instant::now();
+    let (id, receiver) = silent(&world, "hang").await;
+    assert_eq!(began.elapsed().as_secs(), 300);
+    let told = world.told(&id, "session.silent");
+    let told = &told[0]["properties"];
+    let turn = world.info(&id).await.runtime.turn.expect("in flight");
+    assert_eq!(told["since"].as_u64(), turn.silent_since);
+    let ends_at = turn.silent_since.map(|since| since + 400_000);
+    assert_eq!(told["endsAt"].as_u64(), ends_at);
+    let answer = answer(receiver).await;
+    assert!(
+        (400..420).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+    let Some(MessageError::UnknownError { message, .. }) = &answer.message.error else {
+        panic!("{answer:?}");
+    };
+    assert!(
+        message.contains("400 s") && message.contains("silent_end_s"),
+        "{message}"
+    );
+    assert_eq!(world.told(&id, "session.silent").len(), 1);
+    // It goes on, and the next prompt is answered.
+    assert_eq!(text(&world.ask(&id, "echo five").await.parts), "five");
+    assert_eq!(world.info(&id).await.runtime.turn, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_turn_goes_on_for_ever_where_nothing_is_set() {
+    let world = World::new().await;
+    world.agent("one").answer_next([Step::Hang]);
+    let (id, mut receiver) = silent(&world, "hang").await;
+    assert_eq!(
+        world.told(&id, "session.silent")[0]["properties"].get("endsAt"),
+        None
+    );
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(receiver.try_recv().is_err());
+    assert_eq!(world.told(&id, "session.silent").len(), 1);
+    world.sessions.abort(&id, None).await.expect("aborted");
+    assert!(is_aborted(&answer(receiver).await.message.error));
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +254,7 @@ async fn an_agent_that_ignores_a_cancel_is_not_waited_for() {
         .react_next("session/prompt", baton::agent::scripted::Reaction::Never);
     let admitted = world.prompt(&id, "hi").await.expect("admitted");
     world.agent("one").until_asked("session/prompt", 1).await;
-    world.sessions.abort(&id).await.expect("aborted");
+    world.sessions.abort(&id, None).await.expect("aborted");
     let last = answer(admitted.answer.expect("wanted")).await;
     assert!(is_aborted(&last.message.error), "{last:?}");
     world.agent("one").answer_next([Step::Say("well".into())]);

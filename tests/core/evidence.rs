@@ -70,7 +70,7 @@ async fn a_prompt_that_is_stopped_before_a_word_has_handed_nothing_over() {
     world.agent("two").answer_next([Step::Hang]);
     let admitted = world.prompt(&id, "echo first").await.expect("admitted");
     world.agent("two").until_asked("session/prompt", 1).await;
-    world.sessions.abort(&id).await.expect("aborted");
+    world.sessions.abort(&id, None).await.expect("aborted");
     answer(admitted.answer.expect("wanted")).await;
     let known = history(&world, &id).await;
     assert_eq!(known.matches("echo the secret").count(), 1, "{known}");
@@ -218,7 +218,7 @@ async fn a_request_for_a_permission_with_an_id_of_its_own_is_no_second_call() {
     let asked = world.sessions.permissions(None);
     let shown = serde_json::to_string(&asked).expect("JSON");
     assert!(shown.contains("make all"), "{shown}");
-    let given = within(world.sessions.abort(&id)).await;
+    let given = within(world.sessions.abort(&id, None)).await;
     given.expect("aborted");
     answer(admitted.answer.expect("wanted")).await;
 }

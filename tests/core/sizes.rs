@@ -122,7 +122,7 @@ async fn what_agents_ask_at_once_is_bounded_in_a_session_and_over_all() {
     let answer = world.ask(&second, "permission touch y").await;
     assert_eq!(text(&answer.parts), "permission rejected");
     // The place is free again once the first one is over.
-    world.sessions.abort(&first).await.expect("aborted");
+    world.sessions.abort(&first, None).await.expect("aborted");
     crate::support::answer(waiting.answer.expect("wanted")).await;
     world
         .prompt(&second, "permission touch z")

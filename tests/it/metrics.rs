@@ -347,12 +347,17 @@ async fn a_turn_that_hangs_can_be_seen_and_aborted() {
     let (server, log) = watched("--never-answer session/prompt").await;
     let session = server.create().await;
     assert_eq!(turn_of(&server, &session).await, Value::Null);
+    let mut events = server.events().await;
     let began = now_ms();
     let waiting = server.prompt_later(&session, "echo one", model("second", "x"));
     let now = until(&server, "baton_silent_turns_total", |n| n >= 1.0).await;
     assert_eq!(figure(&now, "baton_silent_turns_total"), 1.0);
     assert!(figure(&now, "baton_turn_silence_seconds_max") >= 1.0);
     let turn = turn_of(&server, &session).await;
+    let silent = events
+        .until("session.silent", |p| p["sessionID"] == session)
+        .await;
+    assert_eq!(silent.properties["since"], turn["silentSince"], "{turn}");
     let started = turn["started"].as_u64().expect("when it began");
     assert!((began..=now_ms()).contains(&started), "{turn}");
     // It was given a second time to fall silent, and is told once.

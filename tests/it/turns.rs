@@ -165,6 +165,50 @@ async fn an_abort_keeps_what_was_said_and_answers_everybody() {
 }
 
 #[tokio::test]
+async fn an_abort_names_what_it_drops_and_can_leave_the_queue() {
+    let config = "[sessions]\nabort_queue = \"keep\"\n".to_owned();
+    let arguments = vec!["--agents".into(), "mock".into()];
+    let server = Server::start_with(Options { config, arguments }).await;
+    let session = server.create().await;
+    for (query, kept) in [("", true), ("?queue=keep", true), ("?queue=drop", false)] {
+        let mut events = server.events().await;
+        let running = server.prompt_later(&session, "slow 60", model("mock", "mock"));
+        events.until("message.part.delta", |_| true).await;
+        let waiting = server.prompt_later(&session, "echo next", json!({}));
+        until_stored(&mut events, 2).await;
+        let path = format!("/opencode/session/{session}/abort{query}");
+        let answer = server.request(Method::POST, &path, None, &[]).await;
+        let told = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .map(|v| v.to_str().unwrap().to_owned())
+        };
+        let (aborted, dropped) = (told("baton-aborted"), told("baton-dropped"));
+        assert_eq!(answer.json::<Value>().await.unwrap(), true);
+        let (_, first) = answered(running).await;
+        assert_eq!(error_of(&first), ("MessageAbortedError", "Aborted"));
+        assert_eq!(aborted.as_deref(), first["info"]["parentID"].as_str());
+        let (_, second) = answered(waiting).await;
+        if kept {
+            assert_eq!((dropped, text_of(&second).as_str()), (None, "next"));
+        } else {
+            assert_eq!(error_of(&second), ("MessageAbortedError", "Aborted"));
+            assert_eq!(dropped.as_deref(), second["info"]["parentID"].as_str());
+        }
+    }
+    let path = format!("/opencode/session/{session}/abort?queue=all");
+    let refused = server.request(Method::POST, &path, None, &[]).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains("queue"), "{refused}");
+    let idle = path.replace("all", "keep");
+    let nothing = server.request(Method::POST, &idle, None, &[]).await;
+    assert!(!nothing.headers().contains_key("baton-aborted"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_abort_reaches_a_prompt_that_was_just_sent() {
     let server = Server::start().await;
     let session = server.create().await;

@@ -3,8 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::opencode::SessionId;
+use crate::opencode::{MessageId, SessionId};
+use crate::session::cell::Queued;
+use crate::session::settings::AtAbort;
 use crate::session::{Error, Sessions};
+
+/// What an abort has stopped, by the ids of the prompts.
+#[derive(Debug, Default)]
+pub struct Aborted {
+    /// The prompt whose turn was in flight.
+    pub running: Option<MessageId>,
+    /// The prompts that waited and will not be given to a model.
+    pub dropped: Vec<MessageId>,
+}
 
 impl Sessions {
     /// Deletes a session, what belongs to it, and the sessions below it.
@@ -31,19 +42,25 @@ impl Sessions {
         deleting.await.unwrap_or(Err(Error::ShutDown))
     }
 
-    /// Stops the turn in flight and those that wait; each of their prompts is answered as aborted. A
-    /// session that is idle stays so.
+    /// Stops the turn in flight, and with [`AtAbort::Drop`] the prompts that wait; each of them gets an answer of its own
+    /// that says so. A session that is idle stays so. Without `waiting`, what is configured holds.
     ///
     /// # Errors
     /// No such session.
-    pub async fn abort(&self, id: &SessionId) -> Result<(), Error> {
+    pub async fn abort(&self, id: &SessionId, waiting: Option<AtAbort>) -> Result<Aborted, Error> {
         let cell = self.loaded.find(id).await?;
         let committed = cell.committed();
         let runtime = committed.runtime();
+        let drops = waiting.unwrap_or(self.tools.settings.at_abort) == AtAbort::Drop;
         let turn = runtime.turn().map(|turn| &turn.queued);
-        for queued in turn.into_iter().chain(&runtime.queue) {
+        let dropped = runtime.queue.iter().filter(|_| drops);
+        let stop = |queued: &Arc<Queued>| {
             queued.abort.cancel();
-        }
-        Ok(())
+            queued.message_id.clone()
+        };
+        Ok(Aborted {
+            running: turn.map(stop),
+            dropped: dropped.map(stop).collect(),
+        })
     }
 }

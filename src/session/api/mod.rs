@@ -5,7 +5,7 @@ pub mod check;
 pub mod command;
 mod compact;
 mod create;
-mod delete;
+pub mod delete;
 mod edit;
 mod fork;
 mod list;

@@ -308,7 +308,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
             status,
             applied: runtime.applied.clone(),
             pending,
-            turn: runtime.turn().and_then(|turn| turn.queued.signs.shown()),
+            turn: runtime.turn().and_then(runtime::Turn::shown),
         },
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::signs::Signs;
 use super::state::Target;
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
+use crate::opencode::session::RuntimeTurn;
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::Ask;
 use crate::session::conversation::answer::Answering;
@@ -142,6 +143,17 @@ pub struct Turn {
     pub compacting: Option<u64>,
     /// Its answer, once that was begun.
     pub answer: Option<LiveAnswer>,
+}
+
+impl Turn {
+    /// The turn as clients see it.
+    pub fn shown(&self) -> Option<RuntimeTurn> {
+        let tool = self
+            .answer
+            .as_ref()
+            .and_then(|answer| answer.lock().tool_at_work());
+        self.queued.signs.shown(tool)
+    }
 }
 
 /// What a session does. See the drawing in [`super`].

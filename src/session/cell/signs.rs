@@ -63,6 +63,7 @@ impl Signs {
             let now = running.now();
             running.last_sign.store(now.max(1), Ordering::Relaxed);
             running.quiet_since.store(now, Ordering::Relaxed);
+            running.told.store(false, Ordering::Relaxed);
         }
     }
 
@@ -87,7 +88,7 @@ impl Signs {
         })
     }
 
-    /// Whether the agent has said nothing for this long; true once in a turn.
+    /// Whether the agent has said nothing for this long; true once for each time that it falls silent.
     pub fn has_fallen_silent(&self, for_at_least: Duration) -> bool {
         let Some(running) = self.0.get() else {
             return false;
@@ -95,13 +96,22 @@ impl Signs {
         self.silence() >= for_at_least && !running.told.swap(true, Ordering::Relaxed)
     }
 
-    /// The turn as clients see it; `None` before it has begun.
-    pub fn shown(&self) -> Option<RuntimeTurn> {
+    /// Since when the agent says nothing, in milliseconds since the Unix epoch, once that was told.
+    pub fn silent_since(&self) -> Option<u64> {
+        let running = self.0.get()?;
+        let is_silent = running.told.load(Ordering::Relaxed);
+        is_silent.then(|| running.began_ms + running.quiet_since.load(Ordering::Relaxed))
+    }
+
+    /// The turn as clients see it, with the tool call that has not ended; `None` before it has begun.
+    pub fn shown(&self, tool: Option<String>) -> Option<RuntimeTurn> {
         let running = self.0.get()?;
         let last = running.last_sign.load(Ordering::Relaxed);
         Some(RuntimeTurn {
             started: running.began_ms,
             last_sign: (last > 0).then(|| running.began_ms + last),
+            silent_since: self.silent_since(),
+            tool,
         })
     }
 }
@@ -115,29 +125,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_told_once_and_waiting_for_the_user_is_none() {
+    async fn silence_is_told_once_each_time_and_waiting_for_the_user_is_none() {
         let limit = Duration::from_secs(10);
         let signs = Signs::default();
-        assert_eq!(signs.shown(), None);
+        assert_eq!(signs.shown(None), None);
         signs.begin();
         pass(4).await;
-        let shown = signs.shown().expect("it runs");
+        let shown = signs.shown(None).expect("it runs");
         assert_eq!(shown.last_sign, None);
         signs.prompt_sent();
         pass(5).await;
         signs.heard();
         assert_eq!(signs.since_prompt().as_secs(), 5);
-        let last = signs.shown().and_then(|shown| shown.last_sign);
+        let last = signs.shown(None).and_then(|shown| shown.last_sign);
         assert_eq!(last, Some(shown.started + 9_000));
         pass(9).await;
         assert!(!signs.has_fallen_silent(limit));
         signs.waits_for_user();
         pass(9).await;
         assert!(!signs.has_fallen_silent(limit), "it waited for the user");
-        assert_eq!(signs.shown().and_then(|shown| shown.last_sign), last);
+        assert_eq!(signs.shown(None).and_then(|shown| shown.last_sign), last);
         pass(1).await;
         assert_eq!(signs.silence(), limit);
         assert!(signs.has_fallen_silent(limit));
         assert!(!signs.has_fallen_silent(limit), "once");
+        let silent_since = signs.shown(None).and_then(|shown| shown.silent_since);
+        assert_eq!(silent_since, Some(shown.started + 27_000));
+        signs.heard();
+        assert_eq!(signs.silent_since(), None);
+        pass(10).await;
+        assert!(signs.has_fallen_silent(limit), "and again");
     }
 }

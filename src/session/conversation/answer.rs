@@ -186,6 +186,21 @@ impl Answering {
         self.has_content
     }
 
+    /// What the tool call does that has begun last and has not ended.
+    pub fn tool_at_work(&self) -> Option<String> {
+        self.parts.iter().rev().find_map(|part| match part {
+            Part::Tool(call) => match &call.state {
+                ToolState::Pending { .. } => Some(call.tool.clone()),
+                ToolState::Running { title, .. } => {
+                    let title = title.clone().filter(|title| !title.is_empty());
+                    Some(title.unwrap_or_else(|| call.tool.clone()))
+                }
+                ToolState::Completed { .. } | ToolState::Error { .. } => None,
+            },
+            _ => None,
+        })
+    }
+
     /// The message as it stands.
     pub fn snapshot(&self) -> MessageWithParts {
         MessageWithParts {

@@ -12,6 +12,7 @@ use super::bind::Live;
 use super::outcome::{Ended, Outcome, Stop};
 use crate::agent::connection::Inbound;
 use crate::metrics;
+use crate::opencode::event::{EventPayload, SessionSilent};
 use crate::session::cell::{LiveAnswer, Queued};
 
 /// Streamed text is written to the store at least this often.
@@ -91,10 +92,13 @@ impl Worker {
                     None => return outcome,
                 },
                 _ = flush.tick() => {
-                    self.watch_silence(queued);
+                    self.watch_silence(queued, answer).await;
                     self.store_growth(answer).await;
                     self.store_aside(Aside::default()).await;
-                    continue;
+                    match self.tools.settings.timeouts.silent_end {
+                        Some(end) if running && queued.signs.silence() >= end => Stop::Silent(end),
+                        _ => continue,
+                    }
                 }
                 () = queued.abort.cancelled(), if running => Stop::User,
                 () = stopping.cancelled(), if may_hurry => Stop::ShutDown,
@@ -132,28 +136,45 @@ impl Worker {
         self.tools.pool.discard(&live.agent).await;
     }
 
-    /// Tells once that the agent of a turn has not been heard for long. One that waits for the user is not silent.
-    fn watch_silence(&self, queued: &Queued) {
+    /// Tells that the agent of a turn has not been heard for long. One that waits for the user is not silent.
+    async fn watch_silence(&self, queued: &Queued, answer: &LiveAnswer) {
         if !self.cell.committed().runtime().asks.is_empty() {
             return queued.signs.waits_for_user();
         }
-        let limit = self.tools.settings.timeouts.silent;
-        if queued.signs.has_fallen_silent(limit) {
-            metrics::turn_is_silent();
-            let model = queued.target.selection.label();
-            let silent_s = limit.as_secs();
-            tracing::warn!(
-                session = %self.cell.id, model, silent_s,
-                "the agent of a running turn says nothing any more (timeouts.silent_s); the session can be aborted"
-            );
+        let timeouts = self.tools.settings.timeouts;
+        if !queued.signs.has_fallen_silent(timeouts.silent) {
+            return;
         }
+        metrics::turn_is_silent();
+        let model = queued.target.selection.label();
+        let (silent_s, tool) = (timeouts.silent.as_secs(), answer.lock().tool_at_work());
+        tracing::warn!(
+            session = %self.cell.id, model, silent_s, tool,
+            "the agent of a running turn says nothing any more (timeouts.silent_s); the session can be aborted"
+        );
+        let since = queued.signs.silent_since().unwrap_or_default();
+        let silent = SessionSilent {
+            session_id: self.cell.id.clone(),
+            message_id: queued.message_id.clone(),
+            since,
+            tool,
+            ends_at: timeouts.silent_end.map(|end| {
+                since.saturating_add(u64::try_from(end.as_millis()).unwrap_or(u64::MAX))
+            }),
+        };
+        let told = self.cell.change(move |draft| {
+            draft.unless_deleted()?;
+            draft.event(EventPayload::SessionSilent(silent.clone()));
+            Ok(())
+        });
+        let _nothing_to_store = told.await;
     }
 
     /// How long an agent may take to answer a cancel.
     fn patience_with(&self, stop: Stop) -> Duration {
         let cancel = self.tools.settings.timeouts.cancel;
         match stop {
-            Stop::User => cancel,
+            Stop::User | Stop::Silent(_) => cancel,
             Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
         }
     }

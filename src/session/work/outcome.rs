@@ -1,5 +1,7 @@
 //! How an exchange with an agent has ended, and what that means for the answer.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::bind::{call_error, unknown};
@@ -26,13 +28,22 @@ pub(super) enum Ended {
 pub(super) enum Stop {
     User,
     ShutDown,
+    /// The agent has said nothing for so long.
+    Silent(Duration),
 }
 
 impl Stop {
     pub(super) fn error(self) -> MessageError {
         let message = match self {
-            Self::User => "The answer was aborted.",
+            // The word that clients of OpenCode look for.
+            Self::User => "Aborted",
             Self::ShutDown => "Baton was stopped while this answer was being written.",
+            Self::Silent(limit) => {
+                return unknown(format!(
+                    "The agent has said nothing for {} s, which ends a turn (timeouts.silent_end_s).",
+                    limit.as_secs()
+                ));
+            }
         };
         MessageError::MessageAbortedError {
             message: message.to_owned(),

@@ -166,7 +166,7 @@ impl Client {
 
     async fn abort(&mut self, id: &SessionId) {
         // It may be gone.
-        let _gone = self.world.sessions.abort(id).await;
+        let _gone = self.world.sessions.abort(id, None).await;
     }
 
     async fn delete(&mut self, id: &SessionId) {

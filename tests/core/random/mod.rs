@@ -200,7 +200,7 @@ async fn come_to_rest(world: &World, watch: &Watch, clients: &mut JoinSet<()>) {
         // An agent that never answers a prompt is waited for until somebody has had enough.
         if Instant::now() > hangs_from {
             for id in watch.sessions() {
-                let _gone = world.sessions.abort(&id).await;
+                let _gone = world.sessions.abort(&id, None).await;
             }
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

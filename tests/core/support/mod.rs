@@ -32,8 +32,8 @@ use baton::registry::{
 };
 use baton::session::Sizes;
 use baton::session::{
-    Admitted, Answer, Caller, Deps, Error, ListFilter, NewSession, Prompt, Sessions, Settings,
-    Update, handoff,
+    Admitted, Answer, AtAbort, Caller, Deps, Error, ListFilter, NewSession, Prompt, Sessions,
+    Settings, Update, handoff,
 };
 use baton::shell::{Shell, ShellLimits};
 use baton::snapshot::Snapshots;
@@ -58,6 +58,8 @@ pub struct Setup {
     pub queue_prompts: usize,
     pub live_agents: usize,
     pub idle: Duration,
+    /// After how long without a word a turn is ended.
+    pub silent_end: Option<Duration>,
 }
 
 impl Default for Setup {
@@ -68,6 +70,7 @@ impl Default for Setup {
             queue_prompts: 16,
             live_agents: 16,
             idle: Duration::from_secs(24 * 3600),
+            silent_end: None,
         }
     }
 }
@@ -103,7 +106,11 @@ impl World {
         }));
         let began = bus.subscribe(None).cursor();
         let agents = ScriptedAgents::new();
-        let (timeouts, ledger) = (Timeouts::default(), Arc::new(NoLedger));
+        let ledger = Arc::new(NoLedger);
+        let timeouts = Timeouts {
+            silent_end: setup.silent_end,
+            ..Timeouts::default()
+        };
         let limits = PoolLimits {
             live: setup.live_agents,
             ..PoolLimits::default()
@@ -129,6 +136,7 @@ impl World {
             settings: Settings {
                 sizes: setup.sizes,
                 queue_prompts: setup.queue_prompts,
+                at_abort: AtAbort::Drop,
                 loaded_sessions: setup.loaded_sessions,
                 idle: setup.idle,
                 budget: handoff::Budget::default(),

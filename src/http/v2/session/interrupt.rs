@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use crate::http::error::Problem;
 use crate::http::extract::SessionPath;
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
+use crate::http::session::abort::telling;
 use crate::http::state::Shared;
 
 /// Interrupt a session
@@ -25,7 +27,7 @@ use crate::http::state::Shared;
 pub async fn interrupt(
     State(state): State<Shared>,
     path: SessionPath,
-) -> Result<StatusCode, Problem> {
-    state.sessions.abort(&path.session).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let aborted = state.sessions.abort(&path.session, None).await?;
+    Ok(telling(&aborted, StatusCode::NO_CONTENT))
 }
