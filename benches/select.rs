@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use baton::agent::Timeouts;
 use baton::agent::pool::{Pool, PoolLimits};
-use baton::agent::spec;
+use baton::agent::{quirks, spec};
 use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
@@ -46,7 +46,7 @@ impl Ledger for NoLedger {
 
 fn mock(folder: &Path) -> spec::AgentSpec {
     let state = folder.join("mock");
-    let all = spec::builtins(BATON, &state.to_string_lossy());
+    let all = quirks::builtins(BATON, &state.to_string_lossy());
     all.into_iter()
         .find(|s| s.id == "mock")
         .expect("the mock agent is built in")

@@ -18,7 +18,8 @@ use serde::Deserialize;
 
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
-use crate::agent::spec::{AgentSpec, builtins};
+use crate::agent::quirks::builtins;
+use crate::agent::spec::AgentSpec;
 use crate::command::Sources;
 use crate::environment::Environment;
 use crate::event::RingLimits;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::commands::{self, AgentCommand};
 use super::connection::{CallError, Connection, Inbound, Inbox};
 use super::options::{Kind, Options, Via};
+use super::quirks::told;
 
 /// ACP's major version that Baton speaks.
 const PROTOCOL_VERSION: u16 = 1;
@@ -21,9 +22,6 @@ const LOAD_QUIET: Duration = Duration::from_millis(150);
 const LOAD_QUIET_AT_MOST: Duration = Duration::from_secs(3);
 /// ACP's "authentication required".
 pub const AUTH_REQUIRED: i64 = -32000;
-
-/// Where agents put a text that they also send as if it were an answer, before any prompt: a greeting.
-const GREETING_PLACES: [&str; 1] = ["/_meta/piAcp/startupInfo"];
 
 /// What an agent can do, as it says at `initialize`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +171,7 @@ pub async fn new_session(
         });
     }
     let inbox = connection.attach(&native_session);
-    let greeting = GREETING_PLACES
+    let greeting = told::GREETING
         .iter()
         .find_map(|place| reply.pointer(place)?.as_str());
     Ok(Opened {

@@ -1,7 +1,6 @@
 //! Coding agents as subprocesses that speak the Agent Client Protocol (ACP, JSON-RPC on stdio).
 //!
-//! [`spec`] says how an agent is started and what must be known about it beforehand, [`vendors`] whose keys are whose;
-//! [`process`]
+//! [`spec`] says how an agent is started, [`quirks`] what must be known about each of them beforehand; [`process`]
 //! starts one, [`ending`] ends it; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
 //! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes,
 //! [`refusal`] what an error to one means;
@@ -16,11 +15,11 @@ pub mod mock;
 pub mod options;
 pub mod pool;
 pub mod process;
+pub mod quirks;
 pub mod refusal;
 mod running;
 pub mod scripted;
 pub mod spec;
-pub mod vendors;
 
 use std::time::Duration;
 

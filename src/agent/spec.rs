@@ -1,8 +1,8 @@
-//! How each backend is started, and what must be known about it beforehand. Data, not branches.
+//! How a backend is started, and what must be known about it beforehand.
 
 use std::path::PathBuf;
 
-use super::vendors;
+use super::quirks::{self, owned};
 use crate::environment::Environment;
 
 /// Stands in a command or an environment value for the model: such a backend gets one process per
@@ -33,6 +33,8 @@ pub struct AgentSpec {
     pub origin: Origin,
     /// What to do when the program is missing.
     pub install: String,
+    /// How its user signs in, as words that follow "To sign in: ".
+    pub login: String,
     /// Modes that mean `plan` for this backend, best first.
     pub plan_modes: Vec<String>,
     /// Models, when the agent itself advertises none: the values for `{model}`.
@@ -57,135 +59,6 @@ pub struct Launch {
     pub ends_with_last_session: bool,
 }
 
-struct Builtin {
-    id: &'static str,
-    name: &'static str,
-    command: &'static [&'static str],
-    env: &'static [(&'static str, &'static str)],
-    env_remove: &'static [&'static str],
-    install: &'static str,
-    plan_modes: &'static [&'static str],
-    one_session_per_process: bool,
-}
-
-/// Modes that mean "plan, change nothing" where nothing else is known about a backend.
-const COMMON_PLAN_MODES: &[&str] = &["plan", "read-only", "readonly", "architect"];
-
-/// The order is the order of preference for a session that names no model; the mock agent comes last.
-const BUILTINS: &[Builtin] = &[
-    Builtin {
-        id: "opencode",
-        name: "OpenCode",
-        command: &["opencode", "acp"],
-        // A user's `permission.edit: "allow"` beats the plan agent's own deny; without this, plan
-        // mode would write files.
-        env: &[(
-            "OPENCODE_CONFIG_CONTENT",
-            r#"{"agent":{"plan":{"permission":{"edit":"deny"}}}}"#,
-        )],
-        // With this set its questions never reach an ACP client, and the turn hangs.
-        env_remove: &["OPENCODE_ENABLE_QUESTION_TOOL"],
-        install: "npm install -g opencode-ai",
-        plan_modes: &["plan"],
-        one_session_per_process: false,
-    },
-    Builtin {
-        id: "claude",
-        name: "Claude Code",
-        command: &["claude-agent-acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @agentclientprotocol/claude-agent-acp",
-        plan_modes: &["plan"],
-        one_session_per_process: false,
-    },
-    Builtin {
-        id: "codex",
-        name: "Codex",
-        command: &["codex-acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @agentclientprotocol/codex-acp",
-        plan_modes: &["read-only"],
-        one_session_per_process: false,
-    },
-    Builtin {
-        id: "pi",
-        name: "pi",
-        command: &["pi-acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g pi-acp @earendil-works/pi-coding-agent",
-        plan_modes: &[],
-        // Opening a native session closes every other one, also in the middle of its turn.
-        one_session_per_process: true,
-    },
-    Builtin {
-        id: "goose",
-        name: "goose",
-        command: &["goose", "acp", "--with-builtin", "developer"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @aaif/goose",
-        plan_modes: &["chat"],
-        one_session_per_process: false,
-    },
-    Builtin {
-        id: "gemini",
-        name: "Gemini CLI",
-        command: &["gemini", "--acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @google/gemini-cli",
-        plan_modes: &["plan"],
-        one_session_per_process: false,
-    },
-];
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|&t| t.to_owned()).collect()
-}
-
-/// The environment of a backend: Baton's own, without what belongs to other agents' vendors.
-fn environment(id: &str, set: &[(&str, &str)], withhold: &[&str]) -> Environment {
-    Environment {
-        withhold: [owned(withhold), vendors::of_others(id)].concat(),
-        set: set
-            .iter()
-            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-        ..Environment::default()
-    }
-}
-
-/// The built-in backends. `own_program` is the path of the running `baton`, which is its own mock
-/// agent; `mock_state` is the folder in which the mock agent keeps its native sessions.
-pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
-    let from_data = BUILTINS.iter().map(|b| AgentSpec {
-        id: b.id.to_owned(),
-        name: b.name.to_owned(),
-        command: owned(b.command),
-        environment: environment(b.id, b.env, b.env_remove),
-        origin: Origin::Builtin,
-        install: b.install.to_owned(),
-        plan_modes: owned(b.plan_modes),
-        models: Vec::new(),
-        one_session_per_process: b.one_session_per_process,
-    });
-    let mock = AgentSpec {
-        id: "mock".to_owned(),
-        name: "Mock".to_owned(),
-        command: owned(&[own_program, "mock-agent", "--state-dir", mock_state]),
-        environment: environment("mock", &[], &[]),
-        origin: Origin::Builtin,
-        install: "the mock agent is part of baton".to_owned(),
-        plan_modes: owned(&["plan"]),
-        models: Vec::new(),
-        one_session_per_process: false,
-    };
-    from_data.chain([mock]).collect()
-}
-
 impl AgentSpec {
     /// A backend that only the config file knows.
     pub fn from_config(id: &str, command: Vec<String>) -> Self {
@@ -194,9 +67,10 @@ impl AgentSpec {
             name: id.to_owned(),
             install: format!("check [agents.{id}] command in the config file"),
             command,
-            environment: environment(id, &[], &[]),
+            environment: Environment::default(),
             origin: Origin::Config,
-            plan_modes: owned(COMMON_PLAN_MODES),
+            login: quirks::UNKNOWN_LOGIN.to_owned(),
+            plan_modes: owned(quirks::COMMON_PLAN_MODES),
             models: Vec::new(),
             // Nothing is known of it: its model may be one of the whole process.
             one_session_per_process: true,
@@ -280,11 +154,5 @@ mod tests {
             error.contains("/nonexistent/agent") && error.contains("[agents.x]"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn the_mock_agent_is_the_last_choice() {
-        let all = builtins("/bin/baton", "/data/mock");
-        assert_eq!(all.last().map(|s| s.id.as_str()), Some("mock"));
     }
 }

@@ -74,6 +74,8 @@ struct AgentTable {
     enabled: Option<bool>,
     models: Option<Vec<String>>,
     plan_modes: Option<Vec<String>>,
+    /// How its user signs in, as words that follow "To sign in: ".
+    login: Option<String>,
     /// Whether sessions share a process; the built-in backends do where they can.
     shared_process: Option<bool>,
     /// What `shared_process` was called before, turned around.
@@ -203,6 +205,9 @@ impl AgentTable {
         }
         if let Some(models) = &self.models {
             spec.models.clone_from(models);
+        }
+        if let Some(login) = &self.login {
+            spec.login.clone_from(login);
         }
         if let Some(plan_modes) = &self.plan_modes {
             spec.plan_modes.clone_from(plan_modes);

@@ -8,25 +8,13 @@ use agent_client_protocol_schema::v1::{
 use serde_json::{Map, Value};
 
 use super::diff::file_diff;
+use crate::agent::quirks::told;
 use crate::opencode::message::{PartTime, ToolState};
 use crate::session::sizes::beginning;
 use bound::{TITLE_MAX_BYTES, TOOL_NAME_MAX_BYTES};
 
 /// The longest title that is taken for a tool's name, in bytes.
 const NAME_MAX_BYTES: usize = 64;
-
-/// Where agents that leave out the protocol's own field put the name of the tool.
-const NAME_PLACES: [&str; 3] = [
-    "/_meta/claudeCode/toolName",
-    "/_meta/goose/toolCall/toolName",
-    "/_meta/toolName",
-];
-/// Where agents put the next piece of what a command prints, and nowhere else: a convention of Zed's for
-/// clients without terminals.
-const TERMINAL_PLACES: [&str; 2] = [
-    "/_meta/terminal_output/data",
-    "/_meta/terminal_output_delta/data",
-];
 
 /// A tool call. The first title of several agents is the tool's name; later ones say what it does.
 #[derive(Debug, Clone)]
@@ -81,7 +69,7 @@ impl ToolCall {
         // Fields that do not fit the schema come out as absent, never as an error.
         let fields: ToolCallUpdateFields =
             serde_json::from_value(update.clone()).unwrap_or_default();
-        let named = NAME_PLACES
+        let named = told::TOOL_NAME
             .iter()
             .find_map(|place| update.pointer(place)?.as_str())
             .map(str::to_owned);
@@ -138,7 +126,7 @@ impl ToolCall {
     }
 
     fn read_terminal(&mut self, update: &Value, most: usize) {
-        let mut pieces = TERMINAL_PLACES
+        let mut pieces = told::TERMINAL_OUTPUT
             .iter()
             .filter_map(|place| update.pointer(place)?.as_str());
         if let Some(piece) = pieces.next().filter(|_| !self.output_is_cut) {
@@ -147,7 +135,7 @@ impl ToolCall {
             self.output_is_cut = self.output.len() > room;
             self.output = shortened(std::mem::take(&mut self.output), room);
         }
-        if let Some(code) = update.pointer("/_meta/terminal_exit/exit_code") {
+        if let Some(code) = update.pointer(told::TERMINAL_EXIT) {
             self.note_fact("exit", code);
         }
     }

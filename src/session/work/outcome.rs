@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::bind::{call_error, unknown};
 use crate::agent::connection::{CallError, RpcError};
 use crate::agent::pool::{Agent, log_stderr};
+use crate::agent::quirks::told;
 use crate::opencode::message::{MessageError, Part};
 use crate::opencode::session::{CacheTokens, Tokens};
 use crate::session::cell::LiveAnswer;
@@ -168,21 +169,14 @@ fn last_text(answer: &LiveAnswer) -> String {
     text.chars().skip(skip).collect()
 }
 
-/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON:
-/// `usage` of the unstable schema, or where Gemini CLI has them, `_meta.quota.token_count`.
+/// The tokens of a prompt's reply. They are not in the stable schema, so they are read from the JSON.
 fn tokens_of(reply: &Value) -> Tokens {
     let count = |key: &str| reply.pointer(key).and_then(Value::as_u64);
-    let either = |usage: &str, quota: &str| count(usage).or_else(|| count(quota)).unwrap_or(0);
+    let first = |places: &[&str]| places.iter().find_map(|place| count(place)).unwrap_or(0);
     Tokens {
         total: count("/usage/totalTokens"),
-        input: either(
-            "/usage/inputTokens",
-            "/_meta/quota/token_count/input_tokens",
-        ),
-        output: either(
-            "/usage/outputTokens",
-            "/_meta/quota/token_count/output_tokens",
-        ),
+        input: first(told::INPUT_TOKENS),
+        output: first(told::OUTPUT_TOKENS),
         reasoning: count("/usage/thoughtTokens").unwrap_or(0),
         cache: CacheTokens {
             read: count("/usage/cachedReadTokens").unwrap_or(0),

@@ -1,0 +1,43 @@
+use std::collections::HashSet;
+
+use super::*;
+
+fn all() -> Vec<AgentSpec> {
+    builtins("/bin/baton", "/data/mock")
+}
+
+#[test]
+fn the_mock_agent_is_the_last_choice_and_every_id_is_there_once() {
+    let ids: Vec<String> = all().into_iter().map(|spec| spec.id).collect();
+    assert_eq!(ids.last().map(String::as_str), Some("mock"));
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+}
+
+#[test]
+fn a_key_goes_to_its_own_vendors_agent_and_to_those_with_many_vendors() {
+    let all = all();
+    let has = |agent: &str, key: &str| {
+        let spec = all.iter().find(|spec| spec.id == agent).expect("built in");
+        !spec.environment.withhold.iter().any(|name| name == key)
+    };
+    assert!(has("claude", "ANTHROPIC_API_KEY") && has("codex", "OPENAI_API_KEY"));
+    assert!(!has("codex", "ANTHROPIC_API_KEY") && !has("claude", "OPENAI_API_KEY"));
+    assert!(!has("mock", "GEMINI_API_KEY"));
+    for many in ["opencode", "goose", "pi"] {
+        assert!(credentials().all(|key| has(many, key)), "{many}");
+    }
+    let somebodys = AgentSpec::from_config("somebodys-own", vec!["x".into()]);
+    assert!(somebodys.environment.withhold.is_empty());
+}
+
+#[test]
+fn every_builtin_says_how_to_get_it_and_how_to_sign_in() {
+    for spec in all() {
+        assert!(!spec.name.is_empty() && !spec.command.is_empty());
+        assert!(!spec.install.is_empty(), "{}", spec.id);
+        assert!(!spec.login.is_empty(), "{}", spec.id);
+        // The agent's own command speaks JSON-RPC and shows an empty screen.
+        let command = format!("`{}`", spec.command.join(" "));
+        assert!(!spec.login.contains(&command), "{}", spec.login);
+    }
+}
