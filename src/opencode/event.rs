@@ -7,7 +7,7 @@ use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
 use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
-use super::session::{FileDiff, ModelRef, Selection, Session};
+use super::session::{FileDiff, MessageModel, ModelRef, Selection, Session};
 
 /// Everything that an event can say; `type` names it and `properties` carries it.
 ///
@@ -54,6 +54,9 @@ pub enum EventPayload {
     /// The selection could not be applied.
     #[serde(rename = "session.model_failed")]
     ModelFailed(ModelFailed),
+    /// Another model has answered than the one that was selected.
+    #[serde(rename = "session.model_mismatch")]
+    ModelMismatch(ModelMismatch),
     /// The agent of a turn says nothing any more.
     #[serde(rename = "session.silent")]
     SessionSilent(SessionSilent),
@@ -366,6 +369,24 @@ pub struct ModelFailed {
     /// How long it took.
     #[serde(rename = "durationMs")]
     pub duration_ms: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// An agent has told that another of its models has answered than the one that was selected. The message names the one that
+/// has answered.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ModelMismatch {
+    /// The session.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+    /// The answer.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// What was selected; it stays selected, and is set again before the next prompt.
+    pub wished: Selection,
+    /// The model that has answered.
+    pub answered: MessageModel,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
 }

@@ -64,6 +64,42 @@ async fn a_prompt_that_was_refused_has_handed_nothing_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_model_that_answered_is_the_one_on_the_message() {
+    let world = World::new().await;
+    let id = world.ready("wishful/p").await;
+    let first = world.ask(&id, "echo one").await;
+    assert_eq!(first.message.model_id, "p");
+    let session = world.select(&id, "wishful/q").await.expect("selected");
+    world.applied(&id, session.revision).await;
+    // It has said yes, and goes on with the other one.
+    let second = world.ask(&id, "echo two").await;
+    assert_eq!(second.message.error, None);
+    assert_eq!(second.message.model_id, "p");
+    let told = world.told(&id, "session.model_mismatch");
+    assert_eq!(told.len(), 1, "{told:?}");
+    let told = &told[0]["properties"];
+    assert_eq!(told["messageID"], second.message.id.as_str());
+    assert_eq!(told["wished"]["modelID"], "q");
+    assert_eq!(told["answered"]["modelID"], "p");
+    let history = world.sessions.model_history(&id).await.expect("a history");
+    let models: Vec<_> = history.usage.iter().map(|u| u.model_id.as_str()).collect();
+    assert_eq!(models, ["p"]);
+    // What was wished stays selected, and is asked for again.
+    let before = world
+        .agent("wishful")
+        .asked_of("session/set_config_option")
+        .len();
+    world.ask(&id, "echo three").await;
+    let after = world
+        .agent("wishful")
+        .asked_of("session/set_config_option")
+        .len();
+    assert!(after > before, "{before} {after}");
+    let selected = world.info(&id).await.model;
+    assert_eq!(selected.map(|model| model.id).as_deref(), Some("q"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prompt_that_is_stopped_before_a_word_has_handed_nothing_over() {
     let world = World::new().await;
     let id = told_amber(&world).await;

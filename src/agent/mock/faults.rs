@@ -59,6 +59,8 @@ pub enum Fault {
     /// A model switch is answered without an error and the reply shows the new model, but the
     /// model of the launch goes on answering.
     IgnoresModel,
+    /// The reply to a prompt names the model that has really answered, in `_meta`.
+    TellsModel,
     /// `initialize` is answered after `--delay-ms`.
     SlowStart,
     /// `session/set_config_option` and `session/set_model` act and answer after `--delay-ms`.

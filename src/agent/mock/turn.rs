@@ -175,6 +175,7 @@ impl Turn {
             }
             None => Ok(self.report("cancelled").await),
         };
+        let result = result.map(|reply| self.telling_model(reply));
         self.agent.respond(&id, result).await;
         if let Some(update) = announcement {
             self.update(update).await;
@@ -203,6 +204,14 @@ impl Turn {
         drop(sessions);
         save(&self.agent, &stored);
         announcement
+    }
+
+    /// A reply that names the model, where that is wanted.
+    fn telling_model(&self, mut reply: Value) -> Value {
+        if self.agent.has(Fault::TellsModel) {
+            reply["_meta"] = json!({"model": self.choice.model});
+        }
+        reply
     }
 
     /// Sends `usage_update` and makes the prompt's result.

@@ -32,3 +32,20 @@ pub const OUTPUT_TOKENS: &[&str] = &[
     "/usage/outputTokens",
     "/_meta/quota/token_count/output_tokens",
 ];
+
+/// In the reply to a prompt, in a chunk of an answer and in an update of what it has cost: the id of the model that has
+/// answered.
+pub const MODEL: &[&str] = &[
+    "/_meta/model",
+    "/_meta/modelId",
+    "/_meta/modelID",
+    "/_meta/currentModelId",
+    "/_meta/usage/model",
+    "/usage/model",
+    "/models/currentModelId",
+    "/modelId",
+    "/model",
+];
+
+/// In the reply to a prompt: the models that were used, Gemini CLI's list.
+pub const MODELS_USED: &str = "/_meta/quota/model_usage";

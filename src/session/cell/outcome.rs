@@ -6,9 +6,13 @@ use std::time::Duration;
 use super::runtime::Failed;
 use super::{Draft, Target, notice};
 use crate::metrics;
-use crate::opencode::event::{EventPayload, ModelApplied, ModelFailed, Source, Transfer};
+use crate::opencode::Selection;
+use crate::opencode::event::{
+    EventPayload, ModelApplied, ModelFailed, ModelMismatch, Source, Transfer,
+};
 use crate::opencode::history::ModelSwitch;
-use crate::opencode::message::MessageError;
+use crate::opencode::message::{AssistantMessage, MessageError};
+use crate::opencode::session::MessageModel;
 use crate::registry::{ModelWish, VariantWish, Wish};
 use crate::session::Error;
 use crate::session::request::{Caller, Update};
@@ -101,6 +105,25 @@ impl Draft {
         }
         self.go_back(target);
         Ok(())
+    }
+
+    /// Tells that another model has answered than the one that was selected.
+    pub fn tell_other_model(&mut self, wished: &Selection, answer: &AssistantMessage) {
+        tracing::warn!(
+            session = %self.id, wished = wished.label(), answered = answer.model_id,
+            "another model has answered than the one that was selected"
+        );
+        self.event(EventPayload::ModelMismatch(ModelMismatch {
+            session_id: self.id.clone(),
+            message_id: answer.id.clone(),
+            wished: wished.clone(),
+            answered: MessageModel {
+                provider_id: answer.provider_id.clone(),
+                model_id: answer.model_id.clone(),
+                variant: None,
+            },
+            time: self.now,
+        }));
     }
 
     /// The selection is not applied now. With `left`, it waits for the next prompt to try again: there was

@@ -71,6 +71,7 @@ pub struct Answering {
     bytes: usize,
     meter: Meter,
     has_content: bool,
+    told_model: Option<String>,
 }
 
 impl Answering {
@@ -121,6 +122,7 @@ impl Answering {
             bytes: 0,
             meter: Meter::default(),
             has_content: false,
+            told_model: None,
         }
     }
 
@@ -174,6 +176,30 @@ impl Answering {
     /// What the agent's session has cost by now, where the agent says so.
     pub fn cost_total(&self) -> Option<f64> {
         self.meter.last()
+    }
+
+    /// The agent tells that this model answers; the last word counts.
+    pub fn note_told_model(&mut self, model: &str) {
+        self.told_model = Some(model.to_owned());
+    }
+
+    /// The agent has changed its model: the answer is of that one, if none of it has come yet.
+    pub fn note_told_before(&mut self, model: &str) {
+        if !self.has_content {
+            self.note_told_model(model);
+        }
+    }
+
+    /// The model that answers, as far as the agent has told.
+    pub fn told_model(&self) -> Option<&str> {
+        self.told_model.as_deref()
+    }
+
+    /// It was another model of the backend that has answered; its effort is not known.
+    pub fn was_given_by(&mut self, model: String) {
+        self.message.model_id = model;
+        self.message.variant = None;
+        self.message_unwritten = true;
     }
 
     /// What is known of a tool call, when it was announced.

@@ -13,6 +13,7 @@
 //! leaves, and the next change that leaves work starts another.
 
 mod again;
+mod answered;
 mod apply;
 mod aside;
 mod asked;

@@ -7,12 +7,14 @@ use tokio::time::Instant;
 
 use super::Worker;
 use super::again::{Again, again, has_taken_in, was_too_long};
+use super::answered::{told_model, was_wished};
 use super::aside::Aside;
 use super::bind::{Live, unknown};
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
 use super::traces::{Pending, Traces};
 use crate::agent::commands;
+use crate::agent::options::Kind;
 use crate::metrics;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
@@ -26,6 +28,12 @@ const TAKE_NOTE: &str = "\
 Take note of the above and do nothing about it yet: run no tools, change nothing. The user's next message \
 comes right after this one. Answer with the word \"noted\".";
 
+/// Whether an update is about the answer itself, and not about a helper of its model.
+fn tells_of_answer(update: &Value) -> bool {
+    let kind = update.get("sessionUpdate").and_then(Value::as_str);
+    matches!(kind, Some("agent_message_chunk" | "usage_update"))
+}
+
 /// What the end of a turn leaves behind beside its answer.
 #[derive(Debug, Default)]
 struct After {
@@ -35,6 +43,8 @@ struct After {
     binding: Option<Binding>,
     /// The session has another native session next.
     is_left: bool,
+    /// The model that has answered, where that is another than the selected one.
+    other_model: Option<String>,
 }
 
 /// What an agent is given in a turn, as ACP content blocks.
@@ -169,7 +179,10 @@ impl Worker {
         }
         // What has not even shown that it knows the beginning is not given it twice: the next prompt opens another one.
         let is_left = |live: &Live| !is_taken_in && (live.seen_turn == 0 || was_too_long(&outcome));
+        let selection = &queued.target.selection;
+        let other_model = self.model_that_answered(&outcome, live.as_mut(), &answer, selection);
         let after = After {
+            other_model,
             was_asked: matches!(outcome.ended, Ended::Replied(_)) || answer.lock().has_content(),
             binding: live.as_ref().map(Live::binding),
             is_left: live.as_ref().is_some_and(is_left),
@@ -314,7 +327,14 @@ impl Worker {
         if let Some(commands) = commands::read(update) {
             return self.note_commands(&selection.provider_id, commands).await;
         }
+        if let Some(model) = told_model(update).filter(|_| tells_of_answer(update)) {
+            answer.lock().note_told_model(model);
+        }
         if read_options(&mut live.options, update) {
+            // Before the first word: what comes is said by that model.
+            if let Some(choice) = live.options.get(Kind::Model) {
+                answer.lock().note_told_before(&choice.current);
+            }
             // What another native session has selected is not the session's selection.
             if is_prompt {
                 self.agent_has_switched(&selection.provider_id, &live.options)
@@ -385,6 +405,9 @@ impl Worker {
     ) {
         // On a copy: nobody is to see an end that is not stored yet.
         let mut done = answer.lock().clone();
+        if let Some(model) = after.other_model.clone() {
+            done.was_given_by(model);
+        }
         let events = done.finish(
             verdict.reason,
             verdict.tokens,
@@ -393,12 +416,17 @@ impl Worker {
         );
         let provider = queued.target.selection.provider_id.clone();
         let (turn, aside) = (queued.turn, std::mem::take(&mut self.aside));
+        let wished = queued.target.selection.clone();
+        let is_news = was_wished(&wished);
         self.end_with(queued, done, events, move |draft, answer| {
             traces.note(draft, turn);
             aside.note(draft);
             // A model that was never given the prompt has not answered.
             if after.was_asked {
                 draft.count(&answer.message);
+            }
+            if after.other_model.is_some() && is_news {
+                draft.tell_other_model(&wished, &answer.message);
             }
             let is_bound = draft.runtime().bindings.contains_key(&provider);
             match &after.binding {

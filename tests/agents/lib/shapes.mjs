@@ -15,6 +15,7 @@ export const ADDED_EVENTS = {
   "session.model_changed": "who changed the selection, from what, and when it takes effect",
   "session.model_applied": "the agent has confirmed it; how the conversation was handed over",
   "session.model_failed": "the agent could not apply it, and the selection goes back",
+  "session.model_mismatch": "another model has answered than the one that was selected",
   "session.silent": "the agent of a running turn says nothing any more",
   "server.resync": "a subscriber was too late for the ring; OpenCode replays nothing at all",
 };

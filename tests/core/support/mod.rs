@@ -402,14 +402,20 @@ pub fn unfinished(messages: &[MessageWithParts]) -> usize {
 fn snapshot() -> Snapshot {
     Snapshot {
         backends: vec![
-            backend("one", &["x", "y", "z", "strong"]),
-            backend("two", &["a", "b"]),
+            backend("one", &["x", "y", "z", "strong"], &[]),
+            backend("two", &["a", "b"], &[]),
+            // It says yes to a switch, goes on with its first model, and tells so with each answer.
+            backend(
+                "wishful",
+                &["p", "q"],
+                &["--fault", "ignores-model,tells-model"],
+            ),
         ],
         defaults: Defaults::default(),
     }
 }
 
-fn backend(id: &str, models: &[&str]) -> Arc<Backend> {
+fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
     let efforts = ["low", "medium", "high"].map(str::to_owned);
     let model = |id: &&str| {
         let strong = *id == "strong";
@@ -436,11 +442,13 @@ fn backend(id: &str, models: &[&str]) -> Arc<Backend> {
         commands: Vec::new(),
     };
     // A worker looks for the program before it asks for its agent, so it is one that exists.
-    let flags = ["true".to_owned(), "--models".to_owned(), models.join(",")];
+    let models = models.join(",");
+    let flags = [&["true", "--models", &models], more].concat();
+    let flags = flags.into_iter().map(str::to_owned).collect();
     Arc::new(Backend {
         spec: AgentSpec {
             one_session_per_process: false,
-            ..AgentSpec::from_config(id, flags.to_vec())
+            ..AgentSpec::from_config(id, flags)
         },
         status: Status::Connected,
         catalogue: Some(catalogue),
