@@ -169,6 +169,37 @@ async fn a_native_session_that_is_gone_is_replaced_by_one_that_knows_everything(
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_trail_says_by_which_way_the_conversation_really_came() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    world.ask(&id, "echo the secret is AMBER").await;
+    let script = world.agent("one");
+    let session = world.select(&id, "one/y").await.expect("selected");
+    world.applied(&id, session.revision).await;
+    let kind = async || {
+        let history = world.sessions.model_history(&id).await.expect("a history");
+        let last = history.switches.last().expect("a switch");
+        last.transfer.expect("told").kind.as_str()
+    };
+    assert_eq!(kind().await, "native");
+    for method in ["session/resume", "session/load", "session/list"] {
+        script.react_next(method, refuse(-32602, "no such session"));
+    }
+    script.answer_next([fail(-32002, "Session not found")]);
+    history(&world, &id).await;
+    assert_eq!(kind().await, "transcript");
+    // What happens to later prompts is not about that switch.
+    for method in ["session/resume", "session/load", "session/list"] {
+        script.react_next(method, refuse(-32602, "no such session"));
+    }
+    script.answer_next([fail(-32002, "Session not found")]);
+    let before = world.sessions.model_history(&id).await.expect("a history");
+    history(&world, &id).await;
+    let after = world.sessions.model_history(&id).await.expect("a history");
+    assert_eq!(before.switches, after.switches);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_of_the_provider_costs_no_native_session() {
     let world = World::new().await;
     let id = world.ready("one/x").await;

@@ -118,6 +118,8 @@ struct Worker {
     /// How much of a conversation a model is given that has refused more, in bytes, by the model's label.
     fits: HashMap<String, usize>,
     epoch: u64,
+    /// The switch of which it was told how the conversation gets there, while no prompt has shown that it did.
+    unproven: Option<u64>,
     /// What was said beside the answer and is not stored yet.
     aside: Aside,
     /// When it had something to do last.
@@ -139,6 +141,7 @@ impl Worker {
             not_reopened: HashSet::new(),
             fits: HashMap::new(),
             epoch: 0,
+            unproven: None,
             aside: Aside::default(),
             worked: Instant::now(),
         }

@@ -46,6 +46,7 @@ impl Worker {
             };
             match warmed {
                 Some(Warmed::Ready(transfer)) => {
+                    self.unproven = Some(target.revision);
                     return self.report_applied(&target, transfer, started).await;
                 }
                 Some(Warmed::Failed(error)) => {
@@ -145,17 +146,39 @@ impl Worker {
         let _deleted = noted.await;
     }
 
+    /// Corrects in the audit trail how the conversation got to the agent, when a prompt had to be given another way than
+    /// was told before.
+    pub(super) async fn correct_transfer(&self, target: &Target, transfer: Transfer) {
+        if self.unproven != Some(target.revision) {
+            return;
+        }
+        let Some(mut entry) = self.entry(target.revision).await else {
+            return;
+        };
+        if entry.failure.is_some() || entry.transfer == Some(transfer) {
+            return;
+        }
+        entry.transfer = Some(transfer);
+        let corrected = self.persist(move |draft| {
+            draft.unless_deleted()?;
+            draft.put_switch(&entry);
+            Ok(())
+        });
+        let _deleted = corrected.await;
+    }
+
     /// The entry of the audit trail that made a revision, if its outcome may be open.
     async fn open_entry(&self, revision: u64) -> Option<ModelSwitch> {
         if self.cell.committed().runtime().closed_revision >= revision {
             return None;
         }
-        let stored = self
-            .tools
-            .office
-            .store
-            .switch(&self.cell.id, revision)
-            .await;
+        self.entry(revision).await
+    }
+
+    /// The entry of the audit trail that made a revision.
+    async fn entry(&self, revision: u64) -> Option<ModelSwitch> {
+        let store = &self.tools.office.store;
+        let stored = store.switch(&self.cell.id, revision).await;
         serde_json::from_str(&stored.ok()??).ok()
     }
 }

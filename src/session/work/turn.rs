@@ -85,6 +85,10 @@ impl Worker {
         };
         match prepared {
             Ok((live, given, transfer)) => {
+                let closed = self.cell.committed().runtime().closed_revision;
+                if closed < queued.target.revision {
+                    self.unproven = Some(queued.target.revision);
+                }
                 self.report_applied(&queued.target, transfer, started).await;
                 self.exchange(queued, live, given, snapshot).await;
             }
@@ -176,6 +180,7 @@ impl Worker {
         let is_taken_in = has_taken_in(&outcome, &answer);
         if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
             live.has_seen(queued.turn);
+            self.unproven = None;
         }
         // What has not even shown that it knows the beginning is not given it twice: the next prompt opens another one.
         let is_left = |live: &Live| !is_taken_in && (live.seen_turn == 0 || was_too_long(&outcome));
@@ -232,7 +237,10 @@ impl Worker {
                 self.forget_native(&selection.provider_id).await;
             }
             match self.prepare_unless_stopped(queued).await {
-                Ok((next, next_given, _)) => (live, given) = (next, next_given),
+                Ok((next, next_given, transfer)) => {
+                    self.correct_transfer(&queued.target, transfer).await;
+                    (live, given) = (next, next_given);
+                }
                 Err(_) => {
                     outcome.stop = self.stop_of(queued);
                     return (None, outcome);
