@@ -46,7 +46,7 @@ impl Ledger for NoLedger {
 
 fn mock(folder: &Path) -> spec::AgentSpec {
     let state = folder.join("mock");
-    let all = quirks::builtins(BATON, &state.to_string_lossy());
+    let all = quirks::builtins(BATON, &state, folder);
     all.into_iter()
         .find(|s| s.id == "mock")
         .expect("the mock agent is built in")

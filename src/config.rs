@@ -229,13 +229,19 @@ pub struct BackendSettings {
 }
 
 impl BackendSettings {
-    /// Reads the config file for them. The mock agent keeps its sessions below `data_dir`.
+    /// Reads the config file for them. Below `data_dir` is what Baton has installed; the mock agent keeps its sessions
+    /// in `mock_state`.
     ///
     /// # Errors
     /// When the config file cannot be read, or when a setting cannot be used.
-    pub fn load(args: &BackendArgs, places: &Places, data_dir: &Path) -> Result<Self, ConfigError> {
+    pub fn load(
+        args: &BackendArgs,
+        places: &Places,
+        data_dir: &Path,
+        mock_state: &Path,
+    ) -> Result<Self, ConfigError> {
         let (_, file) = read_file(args.config.as_deref(), places)?;
-        Self::of(args, &file, places, data_dir)
+        Self::of(args, &file, places, data_dir, mock_state)
     }
 
     fn of(
@@ -243,8 +249,9 @@ impl BackendSettings {
         file: &ConfigFile,
         places: &Places,
         data_dir: &Path,
+        mock_state: &Path,
     ) -> Result<Self, ConfigError> {
-        let agents = agents(args, file, places, data_dir)?;
+        let agents = agents(args, file, places, data_dir, mock_state)?;
         let default_model = non_empty(args.default_model.clone()).or(file.default_model.clone());
         let default_model = default_model
             .map(|text| parse_default_model(&text, &agents))
@@ -315,7 +322,8 @@ impl Settings {
                  --password-file, or password in [server] of the config file), or listen on 127.0.0.1."
             )));
         }
-        let backends = BackendSettings::of(&args.backends, &file, places, &data_dir)?;
+        let mock_state = data_dir.join("mock");
+        let backends = BackendSettings::of(&args.backends, &file, places, &data_dir, &mock_state)?;
         Ok(Self {
             host,
             port: args.port.or(file.server.port).unwrap_or(DEFAULT_PORT),
@@ -403,12 +411,9 @@ fn agents(
     file: &ConfigFile,
     places: &Places,
     data_dir: &Path,
+    mock_state: &Path,
 ) -> Result<Vec<AgentSpec>, ConfigError> {
-    let mock_state = data_dir.join("mock");
-    let built_in = builtins(
-        &places.program.to_string_lossy(),
-        &mock_state.to_string_lossy(),
-    );
+    let built_in = builtins(&places.program.to_string_lossy(), mock_state, data_dir);
     let all = file.agents(built_in)?;
     let wanted: Vec<&str> = args.agents.iter().flatten().map(|a| a.trim()).collect();
     let wanted: Vec<&str> = wanted.into_iter().filter(|a| !a.is_empty()).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::path::Path;
 
 /// Holds Baton's password. No program gets it, whatever the configuration says.
 pub const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
@@ -70,6 +71,17 @@ impl Environment {
     /// All variables of the program. It has to be started with these and no others.
     pub fn variables(&self) -> Vec<(OsString, OsString)> {
         self.chosen_from(std::env::vars_os())
+    }
+
+    /// Has programs of this folder found first.
+    pub fn put_in_front_of_path(&mut self, folder: &Path) {
+        let own = || Some(std::env::var_os("PATH")?.to_string_lossy().into_owned());
+        let rest = self.set.get("PATH").cloned().or_else(own);
+        let mut path = folder.to_string_lossy().into_owned();
+        if let Some(rest) = rest {
+            path.extend([":", &rest]);
+        }
+        self.set.insert("PATH".to_owned(), path);
     }
 
     fn chosen_from(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rand::RngExt;
 use serde::Serialize;
 
+use crate::agent::spec::{Found, Origin};
 use crate::config::BackendSettings;
 use crate::process_group::Ledger;
 use crate::registry::{Backend, Registry, Status, SwitchMethod};
@@ -29,6 +30,8 @@ pub struct Entry {
     pub id: String,
     /// Its name for people.
     pub name: String,
+    /// Whether it is built into Baton.
+    pub builtin: bool,
     /// Program and arguments.
     pub command: Vec<String>,
     /// Whether it can run.
@@ -49,8 +52,14 @@ pub struct Entry {
     pub load: bool,
     /// It can resume a native session.
     pub resume: bool,
+    /// Where its program was found; null when it was not.
+    pub found: Option<Found>,
+    /// Whether Baton's own tests run it.
+    pub tested: bool,
     /// How to install it.
     pub install: String,
+    /// How to sign in to it.
+    pub login: String,
 }
 
 /// Whether a backend can run.
@@ -163,6 +172,7 @@ fn entry(backend: &Backend) -> Entry {
     Entry {
         id: backend.spec.id.clone(),
         name: backend.spec.name.clone(),
+        builtin: backend.spec.origin == Origin::Builtin,
         command: backend.spec.command.clone(),
         status,
         reason,
@@ -180,12 +190,18 @@ fn entry(backend: &Backend) -> Entry {
         switch: catalogue.map(|c| c.switch),
         load: capabilities.is_some_and(|c| c.load),
         resume: capabilities.is_some_and(|c| c.resume),
+        found: backend.spec.find_program().ok().map(|(_, found)| found),
+        tested: backend.spec.tested,
         install: backend.spec.install.clone(),
+        login: backend.spec.login.clone(),
     }
 }
 
-/// The list as a table, with a line for each backend that cannot run below it.
+/// The list as a table, with a line for each backend that cannot run below it, and a short one for each built-in one
+/// that is not installed.
 pub fn table(entries: &[Entry]) -> String {
+    let is_missing = |entry: &&Entry| entry.builtin && entry.found.is_none();
+    let (missing, shown): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_missing);
     let head = [
         "BACKEND",
         "STATUS",
@@ -193,11 +209,12 @@ pub fn table(entries: &[Entry]) -> String {
         "MODELS",
         "SWITCHES BY",
         "KEEPS SESSIONS",
+        "FOUND",
         "COMMAND",
     ];
-    let rows: Vec<[String; 7]> = [head.map(str::to_owned)]
+    let rows: Vec<[String; 8]> = [head.map(str::to_owned)]
         .into_iter()
-        .chain(entries.iter().map(row))
+        .chain(shown.iter().map(|entry| row(entry)))
         .collect();
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max();
     let widths: Vec<usize> = (0..head.len()).map(|c| width(c).unwrap_or(0)).collect();
@@ -210,15 +227,22 @@ pub fn table(entries: &[Entry]) -> String {
         // Writing to a String cannot fail.
         let _always_fits = writeln!(text, "{}", line.join("  ").trim_end());
     }
-    for entry in entries {
+    for entry in shown {
         if let Some(reason) = &entry.reason {
             let _always_fits = write!(text, "\n{}: {reason}", entry.id);
         }
     }
+    if !missing.is_empty() {
+        text.push_str("\nNot installed. To install one:");
+    }
+    for entry in missing {
+        let untested = if entry.tested { "" } else { " (not tested)" };
+        let _always_fits = write!(text, "\n  {}{untested}: {}", entry.id, entry.install);
+    }
     text.trim_end().to_owned()
 }
 
-fn row(entry: &Entry) -> [String; 7] {
+fn row(entry: &Entry) -> [String; 8] {
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
     let switch = entry.switch.map(|switch| match switch {
         SwitchMethod::ConfigOption => "set_config_option",
@@ -239,8 +263,18 @@ fn row(entry: &Entry) -> [String; 7] {
         models(&entry.models),
         or_nothing(switch.map(str::to_owned)),
         keeps.to_owned(),
+        found(entry),
         entry.command.join(" "),
     ]
+}
+
+fn found(entry: &Entry) -> String {
+    match entry.found {
+        None => NOTHING.to_owned(),
+        Some(Found::Command) => "command".to_owned(),
+        Some(Found::Installed) => "baton install".to_owned(),
+        Some(Found::Path) => "PATH".to_owned(),
+    }
 }
 
 fn models(models: &[EntryModel]) -> String {
@@ -282,8 +316,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "BACKEND  STATUS       VERSION  MODELS  SWITCHES BY  KEEPS SESSIONS  COMMAND",
-                "x        unavailable  -        -       -            -               x-agent",
+                "BACKEND  STATUS       VERSION  MODELS  SWITCHES BY  KEEPS SESSIONS  FOUND  COMMAND",
+                "x        unavailable  -        -       -            -               -      x-agent",
                 "",
                 "x: Install it."
             ]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use baton::agent::mock::MockArgs;
 use baton::app::App;
+use baton::cli::DataDirArgs;
 use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
 use baton::config::{BackendArgs, BackendSettings, LogFormat, Places, ServeArgs, Settings};
@@ -58,6 +59,9 @@ struct AgentsArgs {
 
     #[command(flatten)]
     backends: BackendArgs,
+
+    #[command(flatten)]
+    data: DataDirArgs,
 }
 
 fn main() -> ExitCode {
@@ -132,8 +136,15 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
         Ok(scratch) => scratch,
         Err(error) => return fail(1, &error),
     };
-    let settings = Places::of_this_process()
-        .and_then(|places| BackendSettings::load(&args.backends, &places, scratch.path()));
+    let settings = Places::of_this_process().and_then(|places| {
+        let data_dir = places.data_dir(args.data.data_dir.as_deref())?;
+        BackendSettings::load(
+            &args.backends,
+            &places,
+            &data_dir,
+            &scratch.path().join("mock"),
+        )
+    });
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_STATUS, &error),

@@ -1,7 +1,7 @@
 //! Coding agents as subprocesses that speak the Agent Client Protocol (ACP, JSON-RPC on stdio).
 //!
 //! [`spec`] says how an agent is started, [`quirks`] what must be known about each of them beforehand; [`process`]
-//! starts one, [`ending`] ends it; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
+//! starts one, [`installed`] finds those that Baton has installed, [`ending`] ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
 //! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes,
 //! [`refusal`] what an error to one means;
 //! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
@@ -11,6 +11,7 @@ pub mod client;
 pub mod commands;
 pub mod connection;
 pub mod ending;
+pub mod installed;
 pub mod mock;
 pub mod options;
 pub mod pool;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::installed;
 use super::quirks::{self, owned};
 use crate::environment::Environment;
 
@@ -41,6 +42,22 @@ pub struct AgentSpec {
     pub models: Vec<String>,
     /// Each session needs a process of its own: a native session would end the other ones, or change their model.
     pub one_session_per_process: bool,
+    /// Whether Baton's own tests run it.
+    pub tested: bool,
+    /// Where `baton install` puts it; `None` where the user has given a command.
+    pub installed_in: Option<PathBuf>,
+}
+
+/// Where a backend's program was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// Where its command says, which is that of the config file, or Baton's own.
+    Command,
+    /// Where `baton install` has put it.
+    Installed,
+    /// On the PATH.
+    Path,
 }
 
 /// A program with its arguments and environment: what a process is started from, and the key under
@@ -74,6 +91,8 @@ impl AgentSpec {
             models: Vec::new(),
             // Nothing is known of it: its model may be one of the whole process.
             one_session_per_process: true,
+            tested: false,
+            installed_in: None,
         }
     }
 
@@ -90,32 +109,55 @@ impl AgentSpec {
         for value in environment.set.values_mut() {
             *value = fill(value);
         }
+        let mut command: Vec<_> = self.command.iter().map(fill).collect();
+        if let Some((program, path)) = self.installed() {
+            // Its other programs are beside it.
+            environment.put_in_front_of_path(&path);
+            command[0] = program.to_string_lossy().into_owned();
+        }
         Launch {
             backend: self.id.clone(),
-            command: self.command.iter().map(fill).collect(),
+            command,
             environment,
             session: self.one_session_per_process.then(|| session.to_owned()),
             ends_with_last_session: self.per_model() || self.one_session_per_process,
         }
     }
 
-    /// The program on disk.
+    /// Its program as `baton install` has installed it, and the folder of its programs.
+    fn installed(&self) -> Option<(PathBuf, PathBuf)> {
+        let folder = self.installed_in.as_deref()?;
+        let program = installed::program(folder, self.command.first()?)?;
+        Some((program, installed::programs(folder)))
+    }
+
+    /// The program on disk: the one that the config file names, else the one that Baton has installed, else the one
+    /// on the PATH.
     ///
     /// # Errors
     /// A sentence for the user, when the command is empty or the program is not found.
-    pub fn find_program(&self) -> Result<PathBuf, String> {
+    pub fn find_program(&self) -> Result<(PathBuf, Found), String> {
         let Some(program) = self.command.first() else {
             return Err(format!(
                 "The command of backend \"{}\" is empty. Set [agents.{}] command in the config file.",
                 self.id, self.id
             ));
         };
-        which::which(program).map_err(|_| {
-            format!(
-                "The program \"{program}\" of backend \"{}\" was not found. To install it: {}",
-                self.id, self.install
-            )
-        })
+        if let Some((program, _)) = self.installed() {
+            return Ok((program, Found::Installed));
+        }
+        let found = match self.installed_in {
+            Some(_) => Found::Path,
+            None => Found::Command,
+        };
+        which::which(program)
+            .map(|path| (path, found))
+            .map_err(|_| {
+                format!(
+                    "The program \"{program}\" of backend \"{}\" was not found. To install it: {}",
+                    self.id, self.install
+                )
+            })
     }
 }
 

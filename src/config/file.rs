@@ -198,6 +198,7 @@ impl AgentTable {
         if let Some(command) = &self.command {
             // What is wrong with the user's own command is not mended by installing ours.
             spec.install = AgentSpec::from_config(id, Vec::new()).install;
+            spec.installed_in = None;
             spec.command.clone_from(command);
         }
         if let Some(name) = &self.name {

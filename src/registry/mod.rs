@@ -23,7 +23,7 @@ use crate::agent::client::AgentInfo;
 use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
 use crate::agent::process::{Processes, Starter};
-use crate::agent::spec::AgentSpec;
+use crate::agent::spec::{AgentSpec, Origin};
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
 
@@ -375,7 +375,11 @@ impl Registry {
         let scratch = self.scratch.join(id);
         let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
         let found = probe::probe(&spec, &scratch, &self.timeouts, ledger, starter).await;
-        tracing::info!(backend = id, status = ?found.status, "probed");
+        match spec.origin == Origin::Builtin && starter.find(&spec).is_err() {
+            // Nobody has more than a few of the built-in ones.
+            true => tracing::debug!(backend = id, "not installed"),
+            false => tracing::info!(backend = id, status = ?found.status, "probed"),
+        }
         let catalogue = self.snapshot.borrow().catalogue(id).cloned();
         // A failed probe does not take the models away: they are still the right names for what
         // cannot run at the moment.

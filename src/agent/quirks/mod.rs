@@ -4,6 +4,9 @@
 mod table;
 pub mod told;
 
+use std::path::Path;
+
+use super::installed;
 use super::spec::{AgentSpec, Origin};
 use crate::environment::Environment;
 
@@ -12,6 +15,9 @@ pub const COMMON_PLAN_MODES: &[&str] = &["plan", "read-only", "readonly", "archi
 /// How a user signs in to an agent that Baton knows nothing about.
 pub const UNKNOWN_LOGIN: &str = "sign in with its own program, as its documentation says";
 
+/// Stands in the name of a package for the platform, as npm's packages of programs have it: `linux-x64`.
+const PLATFORM_PLACEHOLDER: &str = "{platform}";
+
 /// A built-in agent: everything that Baton knows about it before it was started.
 struct Builtin {
     id: &'static str,
@@ -19,47 +25,108 @@ struct Builtin {
     command: &'static [&'static str],
     env: &'static [(&'static str, &'static str)],
     env_remove: &'static [&'static str],
-    install: &'static str,
+    packages: Packages,
     /// How its user signs in: see [`AgentSpec::login`].
     login: &'static str,
     plan_modes: &'static [&'static str],
-    credentials: Credentials,
-    /// Whether it is known to keep the models of several sessions in one process apart.
-    shared_process: bool,
-}
-
-/// Whose models an agent talks to.
-enum Credentials {
-    /// Those of any vendor: it gets every vendor's variables.
-    AnyVendor,
-    /// Those of one vendor, whose credentials are in these variables: other vendors' are withheld from it. Cloud
+    /// The variables with the credentials of its own vendor, which agents of one other vendor do not get. Cloud
     /// credentials (`AWS_*`, `GOOGLE_APPLICATION_CREDENTIALS`, …) are in no list: they belong to the user's own tools
     /// as well, and several agents reach their models through them.
-    Vendor(&'static [&'static str]),
+    credentials: &'static [&'static str],
+    /// Whether it talks to its own vendor only, so that other vendors' credentials are withheld from it.
+    one_vendor: bool,
+    /// Whether it is known to keep the models of several sessions in one process apart.
+    shared_process: bool,
+    /// Whether `tests/agents` runs it.
+    tested: bool,
 }
 
-impl Credentials {
-    fn variables(&self) -> &'static [&'static str] {
-        match self {
-            Self::AnyVendor => &[],
-            Self::Vendor(variables) => variables,
-        }
-    }
-}
+/// A built-in agent of which nothing special is known: each session has a process of its own.
+const PLAIN: Builtin = Builtin {
+    id: "",
+    name: "",
+    command: &[],
+    env: &[],
+    env_remove: &[],
+    packages: Packages::Elsewhere(""),
+    login: "",
+    plan_modes: &["plan"],
+    credentials: &[],
+    one_vendor: false,
+    shared_process: false,
+    tested: false,
+};
 
 /// The mock agent, which talks to no model, and is no program of its own: its command is made where it is known.
 const MOCK: Builtin = Builtin {
     id: "mock",
     name: "Mock",
-    command: &[],
-    env: &[],
-    env_remove: &[],
-    install: "the mock agent is part of baton",
+    packages: Packages::Elsewhere("the mock agent is part of baton"),
     login: "the mock agent needs no account",
-    plan_modes: &["plan"],
-    credentials: Credentials::Vendor(&[]),
+    one_vendor: true,
     shared_process: true,
+    tested: true,
+    ..PLAIN
 };
+
+/// Where an agent's program comes from. The first package is the one whose version is the agent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packages {
+    /// From npm, for a Node.js of this major version or newer; 0 where the packages bring a native program.
+    Npm(&'static [Package], u32),
+    /// From PyPI, for this Python 3 or newer: 12 stands for 3.12.
+    Pip(&'static [Package], u32),
+    /// Baton cannot install it: what its user does, as words that follow "To install it: ".
+    Elsewhere(&'static str),
+}
+
+/// A package with the version that was tested; without one, nobody has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Package {
+    name: &'static str,
+    /// The version that was tested.
+    pub version: Option<&'static str>,
+}
+
+impl Package {
+    const fn new(name: &'static str, version: &'static str) -> Self {
+        let version = Some(version);
+        Self { name, version }
+    }
+
+    const fn untested(name: &'static str) -> Self {
+        let version = None;
+        Self { name, version }
+    }
+
+    /// Its name in the package registry, for this machine.
+    pub fn name(&self) -> String {
+        self.name.replace(PLATFORM_PLACEHOLDER, &platform())
+    }
+}
+
+impl Packages {
+    fn install(&self, id: &str) -> String {
+        match self {
+            Self::Npm(..) | Self::Pip(..) => format!("baton install {id}"),
+            Self::Elsewhere(how) => (*how).to_owned(),
+        }
+    }
+}
+
+/// This machine, as npm's packages of programs name it.
+pub fn platform() -> String {
+    let os = match std::env::consts::OS {
+        "macos" => "darwin",
+        os => os,
+    };
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        arch => arch,
+    };
+    format!("{os}-{arch}")
+}
 
 impl Builtin {
     fn spec(&self) -> AgentSpec {
@@ -69,11 +136,13 @@ impl Builtin {
             command: owned(self.command),
             environment: self.environment(),
             origin: Origin::Builtin,
-            install: self.install.to_owned(),
+            install: self.packages.install(self.id),
             login: self.login.to_owned(),
             plan_modes: owned(self.plan_modes),
             models: Vec::new(),
             one_session_per_process: !self.shared_process,
+            tested: self.tested,
+            installed_in: None,
         }
     }
 
@@ -92,30 +161,46 @@ impl Builtin {
 
     /// The credentials that it has no use for.
     fn credentials_of_others(&self) -> Vec<String> {
-        match self.credentials {
-            Credentials::AnyVendor => Vec::new(),
-            Credentials::Vendor(own) => credentials()
-                .filter(|name| !own.contains(name))
-                .map(str::to_owned)
-                .collect(),
+        if !self.one_vendor {
+            return Vec::new();
         }
+        credentials()
+            .filter(|name| !self.credentials.contains(name))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 /// The built-in backends, in order of preference. `own_program` is the path of the running `baton`, which is its own
-/// mock agent; `mock_state` is the folder in which the mock agent keeps its native sessions.
-pub fn builtins(own_program: &str, mock_state: &str) -> Vec<AgentSpec> {
+/// mock agent; `mock_state` is the folder in which the mock agent keeps its native sessions; below `data_dir` is what
+/// `baton install` has installed.
+pub fn builtins(own_program: &str, mock_state: &Path, data_dir: &Path) -> Vec<AgentSpec> {
+    let mock_state = mock_state.to_string_lossy();
     let mock = AgentSpec {
-        command: owned(&[own_program, "mock-agent", "--state-dir", mock_state]),
+        command: owned(&[own_program, "mock-agent", "--state-dir", &mock_state]),
         ..MOCK.spec()
     };
-    let programs = table::BUILTINS.iter().map(Builtin::spec);
+    let programs = table::BUILTINS.iter().map(|builtin| AgentSpec {
+        installed_in: Some(installed::folder(data_dir, builtin.id)),
+        ..builtin.spec()
+    });
     programs.chain([mock]).collect()
+}
+
+/// Where the program of a built-in agent comes from.
+pub fn packages(id: &str) -> Option<Packages> {
+    let builtin = table::BUILTINS.iter().find(|b| b.id == id)?;
+    Some(builtin.packages)
+}
+
+/// The ids of the built-in agents that are programs of their own.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    table::BUILTINS.iter().map(|b| b.id)
 }
 
 /// Every variable that holds a vendor's credentials.
 fn credentials() -> impl Iterator<Item = &'static str> {
-    let variables = table::BUILTINS.iter().map(|b| b.credentials.variables());
+    let variables = table::BUILTINS.iter().map(|b| b.credentials);
     variables.flatten().copied()
 }
 

@@ -1,6 +1,7 @@
 //! The built-in agents, a row each. Their order is the order of preference for a session that names no model.
 
-use super::{Builtin, Credentials};
+use super::Packages::{Elsewhere, Npm, Pip};
+use super::{Builtin, PLAIN, Package};
 
 pub(super) const BUILTINS: &[Builtin] = &[
     Builtin {
@@ -15,22 +16,25 @@ pub(super) const BUILTINS: &[Builtin] = &[
         )],
         // With this set its questions never reach an ACP client, and the turn hangs.
         env_remove: &["OPENCODE_ENABLE_QUESTION_TOOL"],
-        install: "npm install -g opencode-ai",
+        packages: Npm(&[Package::new("opencode-{platform}", "1.18.33")], 0),
         login: "run `opencode auth login`",
-        plan_modes: &["plan"],
-        credentials: Credentials::AnyVendor,
         shared_process: true,
+        tested: true,
+        ..PLAIN
     },
     Builtin {
         id: "claude",
         name: "Claude Code",
         command: &["claude-agent-acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @agentclientprotocol/claude-agent-acp",
+        packages: Npm(
+            &[Package::new(
+                "@agentclientprotocol/claude-agent-acp",
+                "0.100.0",
+            )],
+            22,
+        ),
         login: "start `claude` in a terminal and type /login",
-        plan_modes: &["plan"],
-        credentials: Credentials::Vendor(&[
+        credentials: &[
             "ANTHROPIC_API_KEY",
             "ANTHROPIC_AUTH_TOKEN",
             "ANTHROPIC_CUSTOM_HEADERS",
@@ -38,67 +42,238 @@ pub(super) const BUILTINS: &[Builtin] = &[
             "CLAUDE_API_KEY",
             "CLAUDE_CODE_OAUTH_TOKEN",
             "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
-        ]),
+        ],
+        one_vendor: true,
         shared_process: true,
+        tested: true,
+        ..PLAIN
     },
     Builtin {
         id: "codex",
         name: "Codex",
         command: &["codex-acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @agentclientprotocol/codex-acp",
+        packages: Npm(
+            &[Package::new("@agentclientprotocol/codex-acp", "2.6.0")],
+            22,
+        ),
         login: "run `codex login`",
         plan_modes: &["read-only"],
-        credentials: Credentials::Vendor(&[
+        credentials: &[
             "OPENAI_API_KEY",
             "OPENAI_ADMIN_KEY",
             "CODEX_API_KEY",
             "CODEX_ACCESS_TOKEN",
             "AZURE_OPENAI_API_KEY",
-        ]),
+        ],
+        one_vendor: true,
         shared_process: true,
+        tested: true,
+        ..PLAIN
     },
     Builtin {
         id: "pi",
         name: "pi",
         command: &["pi-acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g pi-acp @earendil-works/pi-coding-agent",
+        packages: Npm(
+            &[
+                Package::new("pi-acp", "0.0.34"),
+                Package::new("@earendil-works/pi-coding-agent", "0.87.1"),
+            ],
+            22,
+        ),
         login: "start `pi` in a terminal and type /login",
         plan_modes: &[],
-        credentials: Credentials::AnyVendor,
         // Opening a native session closes every other one, also in the middle of its turn.
         shared_process: false,
+        tested: true,
+        ..PLAIN
     },
     Builtin {
         id: "goose",
         name: "goose",
         command: &["goose", "acp", "--with-builtin", "developer"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @aaif/goose",
+        packages: Npm(
+            &[Package::new("@aaif/goose-binary-{platform}", "1.52.0")],
+            0,
+        ),
         login: "run `goose configure`",
         plan_modes: &["chat"],
-        credentials: Credentials::AnyVendor,
         shared_process: true,
+        tested: true,
+        ..PLAIN
     },
     Builtin {
         id: "gemini",
         name: "Gemini CLI",
         command: &["gemini", "--acp"],
-        env: &[],
-        env_remove: &[],
-        install: "npm install -g @google/gemini-cli",
+        packages: Npm(&[Package::new("@google/gemini-cli", "0.61.0")], 20),
         login: "start `gemini` in a terminal and choose how to sign in",
-        plan_modes: &["plan"],
-        credentials: Credentials::Vendor(&[
+        credentials: &[
             "GEMINI_API_KEY",
             "GOOGLE_API_KEY",
             "GOOGLE_GENERATIVE_AI_API_KEY",
             "GOOGLE_GENAI_API_KEY",
-        ]),
+        ],
+        one_vendor: true,
         shared_process: true,
+        tested: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "qwen",
+        name: "Qwen Code",
+        command: &["qwen", "--acp"],
+        packages: Npm(&[Package::new("@qwen-code/qwen-code", "0.24.4")], 22),
+        login: "start `qwen` in a terminal and type /auth",
+        credentials: &["DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"],
+        tested: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "kimi",
+        name: "Kimi Code",
+        command: &["kimi", "acp"],
+        packages: Npm(&[Package::new("@moonshot-ai/kimi-code", "2.1.0")], 23),
+        login: "run `kimi login`",
+        credentials: &["KIMI_API_KEY", "MOONSHOT_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "copilot",
+        name: "GitHub Copilot",
+        command: &["copilot", "--acp"],
+        packages: Npm(&[Package::new("@github/copilot-{platform}", "1.0.102")], 0),
+        login: "run `copilot login`",
+        credentials: &["COPILOT_GITHUB_TOKEN", "COPILOT_PROVIDER_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "vibe",
+        name: "Mistral Vibe",
+        command: &["vibe-acp"],
+        packages: Pip(&[Package::new("mistral-vibe", "3.0.2")], 12),
+        login: "run `vibe --setup`",
+        credentials: &["MISTRAL_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "kilo",
+        name: "Kilo Code",
+        command: &["kilo", "acp"],
+        packages: Npm(&[Package::new("@kilocode/cli-{platform}", "7.7.9")], 0),
+        login: "run `kilo auth login`",
+        credentials: &["KILO_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "cline",
+        name: "Cline",
+        command: &["cline", "--acp"],
+        packages: Npm(&[Package::new("cline", "3.0.65")], 0),
+        login: "run `cline auth`",
+        credentials: &["CLINE_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "hermes",
+        name: "Hermes Agent",
+        command: &["hermes-acp"],
+        packages: Pip(&[Package::new("hermes-agent[acp]", "0.19.0")], 11),
+        login: "run `hermes acp --setup`",
+        plan_modes: &[],
+        ..PLAIN
+    },
+    Builtin {
+        id: "deepagents",
+        name: "Deep Agents Code",
+        command: &["dcode", "--acp"],
+        packages: Pip(&[Package::new("deepagents-code", "0.1.88")], 11),
+        login: "start `dcode` in a terminal and type /auth",
+        ..PLAIN
+    },
+    Builtin {
+        id: "auggie",
+        name: "Auggie",
+        command: &["auggie", "--acp"],
+        env: &[("AUGMENT_DISABLE_AUTO_UPDATE", "1")],
+        packages: Npm(&[Package::untested("@augmentcode/auggie")], 22),
+        login: "run `auggie login`",
+        credentials: &["AUGMENT_API_TOKEN", "AUGMENT_SESSION_AUTH"],
+        one_vendor: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "cursor",
+        name: "Cursor",
+        command: &["cursor-agent", "acp"],
+        packages: Elsewhere("see https://cursor.com/docs/cli"),
+        login: "run `cursor-agent login`",
+        credentials: &["CURSOR_API_KEY"],
+        one_vendor: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "droid",
+        name: "Factory Droid",
+        command: &["droid", "exec", "--output-format", "acp-daemon"],
+        env: &[
+            ("DROID_DISABLE_AUTO_UPDATE", "true"),
+            ("FACTORY_DROID_AUTO_UPDATE_ENABLED", "false"),
+        ],
+        packages: Npm(&[Package::untested("droid")], 20),
+        login: "start `droid` in a terminal and type /login",
+        credentials: &["FACTORY_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "grok",
+        name: "Grok Build",
+        command: &["grok", "agent", "stdio"],
+        packages: Npm(&[Package::untested("@xai-official/grok")], 20),
+        login: "run `grok login`",
+        credentials: &["XAI_API_KEY"],
+        one_vendor: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "codebuddy",
+        name: "CodeBuddy Code",
+        command: &["codebuddy", "--acp"],
+        packages: Npm(&[Package::untested("@tencent-ai/codebuddy-code")], 20),
+        login: "start `codebuddy` in a terminal and type /login",
+        credentials: &["CODEBUDDY_API_KEY"],
+        one_vendor: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "junie",
+        name: "Junie",
+        command: &["junie", "--acp=true"],
+        packages: Elsewhere("see https://junie.jetbrains.com"),
+        login: "start `junie` in a terminal and sign in",
+        credentials: &["JUNIE_API_KEY"],
+        ..PLAIN
+    },
+    Builtin {
+        id: "devin",
+        name: "Devin",
+        command: &["devin", "acp"],
+        packages: Elsewhere("see https://docs.devin.ai/cli"),
+        login: "run `devin auth login`",
+        credentials: &["DEVIN_API_KEY"],
+        one_vendor: true,
+        ..PLAIN
+    },
+    Builtin {
+        id: "amp",
+        name: "Amp",
+        command: &["amp-acp"],
+        packages: Elsewhere(
+            "install Amp, and amp-acp from https://github.com/tao12345666333/amp-acp",
+        ),
+        login: "run `amp login`",
+        credentials: &["AMP_API_KEY"],
+        one_vendor: true,
+        ..PLAIN
     },
 ];

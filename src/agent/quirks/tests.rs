@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::*;
 
 fn all() -> Vec<AgentSpec> {
-    builtins("/bin/baton", "/data/mock")
+    builtins("/bin/baton", Path::new("/data/mock"), Path::new("/data"))
 }
 
 #[test]
