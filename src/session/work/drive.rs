@@ -10,6 +10,7 @@ use super::Worker;
 use super::aside::Aside;
 use super::bind::Live;
 use super::outcome::{Ended, Outcome, Stop};
+use super::told::next_said;
 use crate::agent::connection::Inbound;
 use crate::metrics;
 use crate::session::cell::{LiveAnswer, Queued};
@@ -41,6 +42,9 @@ impl Worker {
         let agent = Arc::clone(&live.agent);
         if !self.hear_out(live, queued).await {
             return Outcome::new(Ended::Flooded);
+        }
+        if queued.work.is_prompt() && !live.quiet {
+            live.heard.begins(answer.id(), &queued.target.selection);
         }
         let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
             Ok(()) => self.drive(live, queued, answer).await,
@@ -90,9 +94,18 @@ impl Worker {
                     }
                     None => return outcome,
                 },
+                (backend, message) = next_said(&mut self.lives) => {
+                    match message {
+                        Some(message) => self.said_between_turns(&backend, message).await,
+                        None => self.let_go_of(&backend).await,
+                    }
+                    continue;
+                }
                 _ = flush.tick() => {
                     self.watch_silence(queued);
                     self.store_growth(answer).await;
+                    self.store_late().await;
+                    self.store_heard_in_turn(live, answer).await;
                     self.store_aside(Aside::default()).await;
                     continue;
                 }
@@ -134,7 +147,8 @@ impl Worker {
 
     /// Tells once that the agent of a turn has not been heard for long. One that waits for the user is not silent.
     fn watch_silence(&self, queued: &Queued) {
-        if !self.cell.committed().runtime().asks.is_empty() {
+        let committed = self.cell.committed();
+        if committed.runtime().asks.iter().any(|ask| !ask.is_late()) {
             return queued.signs.waits_for_user();
         }
         let limit = self.tools.settings.timeouts.silent;
