@@ -16,6 +16,7 @@ mod again;
 mod apply;
 mod aside;
 mod asked;
+mod asked_late;
 mod bind;
 mod compact;
 mod drive;

@@ -59,7 +59,7 @@ fn is_its(cell: &Cell, backend: &str, live: &Live) -> bool {
 
 async fn refuse(live: &Live, message: Option<Inbound>) {
     if let Some(Inbound::Request { id, method, .. }) = message {
-        super::late::refuse(live, id, &method).await;
+        super::asked_late::refuse(live, id, &method).await;
     }
 }
 
