@@ -231,6 +231,11 @@ impl Connection {
         self.routes().detach(native_session);
     }
 
+    /// The same for who holds this inbox: it stays with somebody who has attached since.
+    pub fn let_go(&self, native_session: &str, inbox: &Inbox) {
+        self.routes().let_go(native_session, inbox);
+    }
+
     fn send_request(&self, id: u64, method: &str, params: Value) -> Result<(), CallError> {
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
     }

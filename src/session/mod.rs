@@ -85,7 +85,7 @@ pub struct Deps {
 pub struct Sessions {
     office: Arc<Office>,
     tools: Arc<Tools>,
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     /// How many there are, in memory and in the store.
     count: AtomicUsize,
     commands: Arc<Sources>,
@@ -111,9 +111,11 @@ impl Sessions {
         let sizes = deps.settings.sizes;
         let count = deps.store.count_sessions().await?;
         let office = Office::new(deps.store, deps.bus, deps.registry, sizes);
-        let loaded = Loaded::new(Arc::clone(&office), deps.settings.loaded_sessions);
+        let keeps = deps.settings.loaded_sessions;
+        let loaded = Arc::new(Loaded::new(Arc::clone(&office), keeps));
         let tools = Arc::new(Tools {
             office: Arc::clone(&office),
+            loaded: Arc::clone(&loaded),
             pool: deps.pool,
             snapshots: deps.snapshots,
             shell: deps.shell,

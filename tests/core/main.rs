@@ -5,6 +5,7 @@ mod ends;
 mod evidence;
 mod group;
 mod last_write;
+mod late;
 mod layers;
 mod many;
 mod pending;

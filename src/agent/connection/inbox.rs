@@ -135,7 +135,21 @@ pub struct Inbox {
     waiting_bytes: Arc<AtomicUsize>,
 }
 
+/// Tells an inbox from others of the same native session.
+#[derive(Debug)]
+pub(super) struct Mark(Arc<AtomicUsize>);
+
+impl Mark {
+    pub(super) fn is_of(&self, inbox: &Inbox) -> bool {
+        Arc::ptr_eq(&self.0, &inbox.waiting_bytes)
+    }
+}
+
 impl Inbox {
+    pub(super) fn mark(&self) -> Mark {
+        Mark(Arc::clone(&self.waiting_bytes))
+    }
+
     /// A message that waits already.
     pub fn take_waiting(&mut self) -> Option<Inbound> {
         while let Ok(message) = self.queue.try_recv() {

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::agent::client::SESSION_ID_MAX_BYTES;
 
-use super::inbox::{INBOX_MAX_BYTES, Inbox, InboxSender, NotTaken, RawReply, Waiting, inbox};
+use super::inbox::{INBOX_MAX_BYTES, Inbox, InboxSender, Mark, NotTaken, RawReply, Waiting, inbox};
 
 /// Updates kept for a native session that nobody knows yet: agents send some before their reply.
 const EARLY_MESSAGES: usize = 64;
@@ -30,12 +30,18 @@ struct Early {
     bytes: usize,
 }
 
+/// Who receives for a native session.
+struct Slot {
+    mark: Mark,
+    /// `None` in place of an inbox that has overflowed.
+    sender: Option<InboxSender>,
+}
+
 /// Everybody who waits.
 pub(super) struct Routes {
     /// `None` once the agent is gone.
     pending: Option<HashMap<u64, Pending>>,
-    /// `None` in place of an inbox that has overflowed.
-    inboxes: HashMap<String, Option<InboxSender>>,
+    inboxes: HashMap<String, Slot>,
     early: VecDeque<Early>,
     /// The budget of each inbox, in bytes; tests have a smaller one.
     pub(super) inbox_max_bytes: usize,
@@ -89,7 +95,11 @@ impl Routes {
             let _taken = sender.push(message);
         }
         if self.pending.is_some() {
-            self.inboxes.insert(native_session.to_owned(), Some(sender));
+            let slot = Slot {
+                mark: receiver.mark(),
+                sender: Some(sender),
+            };
+            self.inboxes.insert(native_session.to_owned(), slot);
         }
         receiver
     }
@@ -109,11 +119,20 @@ impl Routes {
         }
     }
 
+    /// The same, unless somebody else receives for it by now.
+    pub(super) fn let_go(&mut self, native_session: &str, inbox: &Inbox) {
+        let is_its = |slot: &Slot| slot.mark.is_of(inbox);
+        if self.inboxes.get(native_session).is_some_and(is_its) {
+            self.detach(native_session);
+        }
+    }
+
     /// Gives a message to its native session; false when nobody reads for that session.
     pub(super) fn deliver(&mut self, native_session: &str, message: Waiting) -> bool {
         let Some(inbox) = self.inboxes.get_mut(native_session) else {
             return self.keep_early(native_session, message);
         };
+        let inbox = &mut inbox.sender;
         let Some(sender) = inbox else {
             return false;
         };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::options;
 use super::tools;
-use super::turn::{End, Turn};
+use super::turn::{End, Later, Turn};
 use super::wire::RpcError;
 
 /// The commands, for `--help`.
@@ -21,6 +21,8 @@ Prompts that it understands (the last text block of a prompt; the blocks before 
   question            asks the client for a colour
   plan                a plan of three entries
   slow N              a chunk every 100 ms for N seconds; can be cancelled
+  later N COMMAND     ends its turn, and carries the command out N seconds later, outside of any turn
+  job N               a tool call that ends N seconds after the turn
   big N               N KB of text in chunks of 1 KB
   error               some text, then a JSON-RPC error
   error silent        ends the turn with nothing
@@ -75,6 +77,12 @@ pub(super) enum Command {
     Error,
     ErrorSilent,
     ErrorText,
+    /// Ticks, and what is done after them.
+    Later(u64, Box<Command>),
+    /// Ticks.
+    Job(u64),
+    /// The call that has gone on behind its turn.
+    EndJob(String),
     /// Ticks.
     Slow(u64),
     Crash,
@@ -126,6 +134,13 @@ impl Command {
             ("bash", cmd) if !cmd.is_empty() => Self::Bash(cmd.to_owned()),
             ("read", _) => kilobytes(MAX_READ_KB).map_or_else(other, Self::Read),
             ("big", _) => kilobytes(MAX_BIG_KB).map_or_else(other, Self::Big),
+            ("job", _) => ticks(argument).map_or_else(other, Self::Job),
+            ("later", _) => match argument.split_once(' ') {
+                Some((seconds, command)) => ticks(seconds).map_or_else(other, |ticks| {
+                    Self::Later(ticks, Box::new(Self::parse(command, floods)))
+                }),
+                None => other(),
+            },
             ("slow", _) => ticks(argument).map_or_else(other, Self::Slow),
             ("permission", "") => Self::Permission("rm -rf build".to_owned()),
             ("permission", cmd) => Self::Permission(cmd.to_owned()),
@@ -171,6 +186,10 @@ fn ticks(seconds: &str) -> Option<u64> {
     Some(ticks)
 }
 
+fn time_of(ticks: u64) -> Duration {
+    Duration::from_millis(ticks.saturating_mul(TICK_MS))
+}
+
 /// Carries a command out.
 pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
     match command {
@@ -184,6 +203,16 @@ pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
         Command::Error => return error(turn).await,
         Command::ErrorSilent => return End::Silent,
         Command::ErrorText => turn.say("API Error: 400 mock failure").await,
+        Command::Later(ticks, command) => {
+            turn.later(time_of(ticks), Later::Run(command));
+            turn.say("later").await;
+        }
+        Command::Job(ticks) => {
+            let id = tools::begin_job(turn).await;
+            turn.later(time_of(ticks), Later::Run(Box::new(Command::EndJob(id))));
+            turn.say("it runs").await;
+        }
+        Command::EndJob(id) => tools::end_job(turn, id).await,
         Command::Slow(ticks) => slow(turn, ticks).await,
         Command::Crash => {
             turn.say("crashing now").await;

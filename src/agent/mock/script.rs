@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::commands::{self, Command};
 use super::lock;
-use super::turn::{End, Turn};
+use super::turn::{End, Later, Turn};
 use super::wire::RpcError;
 
 /// A step of the answer to a prompt. An answer whose steps do not end it ends with `end_turn`.
@@ -28,6 +28,8 @@ pub enum Step {
     Do(String),
     /// Waits so long.
     Sleep(Duration),
+    /// Goes on with the next step, and does these after so long, also when the turn is over by then.
+    Later(Duration, Vec<Step>),
     /// Waits until the test notifies.
     Wait(Arc<Notify>),
     /// Never goes on, until the turn is cancelled.
@@ -200,6 +202,7 @@ pub(super) async fn play(turn: &mut Turn, steps: Vec<Step>) -> End {
             }
             Step::Sleep(time) => tokio::time::sleep(time).await,
             Step::Wait(notify) => notify.notified().await,
+            Step::Later(time, steps) => turn.later(time, Later::Play(steps)),
             Step::Hang => std::future::pending().await,
             Step::Stop(reason) => return End::Stopped(reason),
             Step::Fail { code, message } => return End::Error(RpcError::new(code, message)),

@@ -139,6 +139,19 @@ pub(super) async fn bash(turn: &mut Turn, cmd: &str) {
     turn.say(&format!("ran {cmd}")).await;
 }
 
+/// `job`: begins a call that goes on behind its turn.
+pub(super) async fn begin_job(turn: &Turn) -> String {
+    let input = json!({"command": "make"});
+    let call = Call::start(turn, "execute", "make", &input, None).await;
+    call.progress(turn).await;
+    call.id
+}
+
+/// Ends it.
+pub(super) async fn end_job(turn: &Turn, id: String) {
+    pretend(turn, &Call { id }, "make").await;
+}
+
 /// Completes a call as if the command had run.
 async fn pretend(turn: &Turn, call: &Call, cmd: &str) {
     let output = format!("mock output of: {cmd}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -40,6 +41,14 @@ pub(super) struct Turn {
     answer: String,
     /// What a test wants instead of the command.
     script: Option<Vec<Step>>,
+}
+
+/// What goes on behind a turn.
+pub(super) enum Later {
+    /// These steps.
+    Play(Vec<Step>),
+    /// A command.
+    Run(Box<Command>),
 }
 
 /// How a command ends, unless it is cancelled.
@@ -244,6 +253,34 @@ impl Turn {
                 "outputTokens": output,
             },
         })
+    }
+
+    /// Does something after so long, whatever becomes of this turn.
+    pub(super) fn later(&self, time: Duration, what: Later) {
+        let mut turn = Self {
+            agent: Arc::clone(&self.agent),
+            session_id: self.session_id.clone(),
+            cwd: self.cwd.clone(),
+            choice: self.choice.clone(),
+            command_at: self.command_at,
+            given_chars: 0,
+            answer: String::new(),
+            script: None,
+        };
+        let agent = Arc::clone(&self.agent);
+        let work: BoxFuture<'static, ()> = Box::pin(async move {
+            tokio::time::sleep(time).await;
+            let _ended = match what {
+                Later::Play(steps) => script::play(&mut turn, steps).await,
+                Later::Run(command) => commands::run(&mut turn, *command).await,
+            };
+        });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = agent.died() => {}
+                () = work => {}
+            }
+        });
     }
 
     /// Sends a `session/update`.

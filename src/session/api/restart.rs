@@ -20,7 +20,10 @@ pub async fn interrupt_open_messages(store: &dyn Store) -> Result<(), StoreError
     for row in store.open_messages().await? {
         let (session, key) = (row.session.clone(), row.key.clone());
         let mut stored = transcript::read_one(row)?;
-        if let Message::Assistant(message) = &mut stored.message.info {
+        // One that had ended has a tool call that went on after it.
+        if let Message::Assistant(message) = &mut stored.message.info
+            && message.time.completed.is_none()
+        {
             message.time.completed = Some(now_ms());
             message.error = Some(MessageError::MessageAbortedError {
                 message: RESTARTED.to_owned(),

@@ -22,6 +22,22 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// Whether it was asked outside of a turn, and so does not end with one.
+    pub fn is_late(&self) -> bool {
+        match self {
+            Self::Permission(waiting) => waiting.is_late,
+            Self::Question(waiting) => waiting.is_late,
+        }
+    }
+
+    /// Whether the agent that asks is gone.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Permission(waiting) => waiting.is_gone(),
+            Self::Question(waiting) => waiting.is_gone(),
+        }
+    }
+
     /// Tells the agent that nobody will answer.
     pub async fn cancel(&self) {
         match self {

@@ -66,6 +66,8 @@ pub struct WaitingPermission {
     connection: Arc<Connection>,
     waits_at: Option<OwnedSemaphorePermit>,
     is_cut: bool,
+    /// It was asked outside of a turn.
+    pub is_late: bool,
 }
 
 impl WaitingPermission {
@@ -118,12 +120,18 @@ impl WaitingPermission {
             connection: Arc::clone(asking.connection),
             waits_at: asking.waits_at,
             is_cut: call.is_cut(),
+            is_late: false,
         })
     }
 
     /// Whether its arguments were too large to be kept, so that nobody can know what is asked.
     pub fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// Whether the agent that asks is gone.
+    pub fn is_gone(&self) -> bool {
+        self.connection.is_closed()
     }
 
     /// Whether there is a place for it among what all agents ask.

@@ -24,6 +24,8 @@ pub struct WaitingQuestion {
     rpc_id: Value,
     connection: Arc<Connection>,
     waits_at: Option<OwnedSemaphorePermit>,
+    /// It was asked outside of a turn.
+    pub is_late: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +89,13 @@ impl WaitingQuestion {
             rpc_id,
             connection: Arc::clone(connection),
             waits_at,
+            is_late: false,
         })
+    }
+
+    /// Whether the agent that asks is gone.
+    pub fn is_gone(&self) -> bool {
+        self.connection.is_closed()
     }
 
     /// Whether there is a place for it among what all agents ask.

@@ -265,7 +265,7 @@ impl Draft {
         self.runtime.queue.clear();
         self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
         let (session_id, info) = (self.id.clone(), self.info());
-        self.cancel_asks();
+        self.cancel_all_asks();
         // The last that is told of it.
         self.event(EventPayload::SessionDeleted(SessionEvent {
             session_id,

@@ -25,6 +25,7 @@ mod admit;
 pub mod commit;
 mod draft;
 mod history;
+mod late;
 pub mod loaded;
 pub mod notice;
 mod outcome;
@@ -54,6 +55,7 @@ use commit::{Office, Waiting};
 
 pub use draft::Draft;
 pub use history::Reverted;
+pub use late::Late;
 pub use outcome::Applied;
 pub use runtime::{Answer, Binding, LiveAnswer, Phase, Queued, Runtime, Waiters, Work};
 pub use signs::Signs;

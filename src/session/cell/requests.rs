@@ -167,9 +167,27 @@ impl Draft {
             .retain(|ask| !matches!(&**ask, Ask::Question(w) if w.request.id == *id));
     }
 
-    /// Takes back everything that the session's agents ask: nobody will answer.
+    /// Takes back what is asked in the turn in flight: it ends. What was asked outside of turns waits on.
     pub fn cancel_asks(&mut self) {
-        for ask in std::mem::take(&mut self.runtime.asks) {
+        self.cancel_asks_if(|ask| !ask.is_late());
+    }
+
+    /// Takes back everything that the session's agents ask: nobody will answer.
+    pub fn cancel_all_asks(&mut self) {
+        self.cancel_asks_if(|_| true);
+    }
+
+    /// Takes back what agents have asked that are gone.
+    pub fn cancel_asks_of_the_gone(&mut self) {
+        self.cancel_asks_if(Ask::is_gone);
+    }
+
+    fn cancel_asks_if(&mut self, is_over: impl Fn(&Ask) -> bool) {
+        let asks = std::mem::take(&mut self.runtime.asks);
+        let (over, waiting) = asks.into_iter().partition(|ask| is_over(ask));
+        self.runtime.asks = waiting;
+        let over: Vec<Arc<Ask>> = over;
+        for ask in over {
             self.event(match &*ask {
                 Ask::Permission(waiting) => replied(&waiting.request, PermissionReply::Reject),
                 Ask::Question(waiting) => rejected(waiting),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::late::LatePart;
 use super::notice::Told;
 use crate::opencode::event::Todo;
 use crate::opencode::history::ModelUsage;
@@ -82,6 +83,9 @@ pub struct Kept {
     pub past: Past,
     /// Permissions given for good.
     pub always: Vec<Always>,
+    /// What was said of answers that had ended, for those who have seen them without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<LatePart>,
     /// Prompts that were only stored since the last one that was answered.
     #[serde(default)]
     pub stored: StoredOnly,
@@ -210,6 +214,15 @@ impl SessionState {
     /// Notes that it was used now.
     pub fn touch(&mut self) {
         self.time.updated = now_ms().max(self.time.updated);
+    }
+
+    /// Adds what has come to the cost of an answer that was counted already.
+    pub fn count_more(&mut self, provider_id: &str, model_id: &str, cost: f64) {
+        self.cost += cost;
+        let same = |u: &&mut ModelUsage| u.provider_id == provider_id && u.model_id == model_id;
+        if let Some(usage) = self.usage.iter_mut().find(same) {
+            usage.cost += cost;
+        }
     }
 
     /// Adds what an answer has cost to the session and to its model.

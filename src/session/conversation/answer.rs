@@ -3,6 +3,7 @@
 //! Pure: updates go in, events come out, and [`Answering::take_unwritten`] says what the store lacks.
 
 mod fold;
+mod late;
 mod meter;
 mod plan;
 
@@ -10,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::tool::ToolCall;
+use super::tool::{INTERRUPTED, ToolCall, UNTOLD};
 use super::{message_event, part_event, put_message, put_part};
 use crate::opencode::event::EventPayload;
 use crate::opencode::message::{
@@ -23,13 +24,13 @@ use crate::session::sizes::Sizes;
 use crate::store::{Change, MessageKey};
 use meter::Meter;
 
+pub use fold::Folded;
+pub use late::Changed;
+
 /// The agent that OpenCode names for a summary.
 const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub const PLAN_TOOL: &str = "todowrite";
-
-/// Stands for the result of a tool call whose end was not told.
-const UNTOLD: &str = "The agent has not told what came of this tool call.";
 
 /// What of an answer the store does not have yet.
 #[derive(Debug)]
@@ -202,6 +203,16 @@ impl Answering {
         self.message_unwritten = true;
     }
 
+    /// The turn that it belongs to.
+    pub fn turn(&self) -> u64 {
+        self.key.turn
+    }
+
+    /// The text that grows at the moment.
+    pub fn growing(&self) -> Option<&PartId> {
+        self.open.as_ref().map(|(at, _)| self.parts[*at].id())
+    }
+
     /// What is known of a tool call, when it was announced.
     pub fn call(&self, call_id: &str) -> Option<&ToolCall> {
         self.tools.get(call_id).map(|(_, call)| call)
@@ -371,7 +382,7 @@ pub fn interrupt(part: &mut Part, now: u64) -> bool {
     };
     *state = ToolState::Error {
         input: open.input,
-        error: "The tool call was interrupted before it ended.".to_owned(),
+        error: INTERRUPTED.to_owned(),
         metadata: open.metadata,
         time: PartTime {
             start: open.start,

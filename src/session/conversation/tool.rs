@@ -1,6 +1,7 @@
 //! One tool call, merged from an agent's partial updates.
 
 mod bound;
+mod restored;
 
 use agent_client_protocol_schema::v1::{
     ContentBlock, ToolCallContent, ToolCallStatus, ToolCallUpdateFields, ToolKind,
@@ -15,6 +16,11 @@ use bound::{TITLE_MAX_BYTES, TOOL_NAME_MAX_BYTES};
 
 /// The longest title that is taken for a tool's name, in bytes.
 const NAME_MAX_BYTES: usize = 64;
+
+/// Stands for the result of a tool call whose end was not told.
+pub const UNTOLD: &str = "The agent has not told what came of this tool call.";
+/// Stands for the result of a tool call that was broken off.
+pub const INTERRUPTED: &str = "The tool call was interrupted before it ended.";
 
 /// A tool call. The first title of several agents is the tool's name; later ones say what it does.
 #[derive(Debug, Clone)]

@@ -29,7 +29,7 @@ impl Worker {
         };
         let mut chosen = self.choose_in_live(selection, catalogue).await;
         if is_lost(&chosen) && origin == Origin::Used {
-            self.lives.remove(provider);
+            self.let_go_of(provider).await;
             self.bind(Arc::clone(&agent), selection).await?;
             chosen = self.choose_in_live(selection, catalogue).await;
         }

@@ -1,4 +1,4 @@
-//! What an agent asks in a turn: whether it may do something, or a form to fill in.
+//! What an agent asks, in a turn or outside of one: whether it may do something, or a form to fill in.
 
 use std::sync::Arc;
 
@@ -7,17 +7,37 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Worker;
 use super::bind::Live;
+use crate::agent::connection::Connection;
 use crate::opencode::request::PermissionReply;
+use crate::opencode::{MessageId, Selection};
 use crate::session::ask::{Asking, WaitingPermission, WaitingQuestion};
 use crate::session::cell::{LiveAnswer, Queued};
+use crate::session::conversation::answer::Answering;
+use crate::session::conversation::tool::ToolCall;
 use crate::session::{Error, fits};
+
+/// Who asks for what.
+pub(super) struct Request<'a> {
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) selection: &'a Selection,
+    /// The answer that it belongs to.
+    pub(super) message: &'a MessageId,
+    /// The tool call that it is about, as far as that was told.
+    pub(super) known: Option<ToolCall>,
+    pub(super) id: Value,
+    pub(super) params: &'a Value,
+    /// Whether the user may be asked.
+    pub(super) asks: bool,
+    /// It is asked outside of a turn, and does not end with one.
+    pub(super) is_late: bool,
+}
 
 /// The parameters of a request that names a call of its own, as if it named the one that it is about. What it says of the
 /// call besides is about the request.
-fn about_announced(params: &Value, answer: &LiveAnswer) -> Value {
+pub(super) fn about_announced(params: &Value, answer: &Answering) -> Value {
     let mut params = params.clone();
     if let Some(call) = params.get_mut("toolCall")
-        && let Some(id) = answer.lock().meant_by(call)
+        && let Some(id) = answer.meant_by(call)
     {
         let content = call.get("content").cloned();
         *call = json!({ "toolCallId": id });
@@ -31,57 +51,73 @@ fn about_announced(params: &Value, answer: &LiveAnswer) -> Value {
 impl Worker {
     pub(super) async fn asked(
         &self,
-        live: &Live,
+        live: &mut Live,
         queued: &Queued,
         id: Value,
         method: &str,
         params: &Value,
         answer: &LiveAnswer,
     ) {
+        let call = params.get("toolCall").unwrap_or(params);
+        if queued.work.is_prompt() && live.heard.belongs_to_earlier(call).is_some() {
+            return self.asked_late(live, id, method, params).await;
+        }
         let asks = queued.work.is_prompt() && !live.quiet;
-        let params = &about_announced(params, answer);
+        let params = &about_announced(params, &answer.lock());
         if let Some(call) = params.get("toolCall").filter(|_| !live.quiet) {
             let announced = answer.lock().announce(call, &self.cell.directory);
+            live.heard.note(answer.id(), call, None);
             self.store_growth(answer).await;
             self.cell.tell_growth(&announced.events);
         }
-        let asks = asks && self.is_small(params);
-        if method == "session/request_permission" {
-            self.asked_permission(live, queued, id, params, answer, asks)
-                .await;
-        } else {
-            self.asked_question(live, id, params, answer, asks).await;
-        }
-    }
-
-    async fn asked_permission(
-        &self,
-        live: &Live,
-        queued: &Queued,
-        id: Value,
-        params: &Value,
-        answer: &LiveAnswer,
-        asks: bool,
-    ) {
-        let connection = &live.agent.connection;
         let call = params.pointer("/toolCall/toolCallId");
         let call = call.and_then(Value::as_str).unwrap_or_default();
         let known = answer.lock().call(call).cloned();
+        let request = Request {
+            connection: &live.agent.connection,
+            selection: &queued.target.selection,
+            message: answer.id(),
+            known,
+            id,
+            params,
+            asks: asks && self.is_small(params),
+            is_late: false,
+        };
+        self.put_request(method, request).await;
+    }
+
+    /// Lets a request wait for the user, or answers it.
+    pub(super) async fn put_request(&self, method: &str, request: Request<'_>) {
+        if method == "session/request_permission" {
+            self.asked_permission(request).await;
+        } else {
+            self.asked_question(request).await;
+        }
+    }
+
+    async fn asked_permission(&self, request: Request<'_>) {
+        let Request {
+            connection,
+            id,
+            asks,
+            ..
+        } = request;
         let asking = Asking {
             session: &self.cell.id,
             directory: &self.cell.directory,
-            message_id: answer.id().as_str(),
-            selection: &queued.target.selection,
+            message_id: request.message.as_str(),
+            selection: request.selection,
             connection,
             rpc_id: id.clone(),
             waits_at: self.place_to_wait(),
         };
-        let read = WaitingPermission::read(asking, params, known);
-        let Some(waiting) = read else {
+        let read = WaitingPermission::read(asking, request.params, request.known);
+        let Some(mut waiting) = read else {
             let nobody = json!({ "outcome": { "outcome": "cancelled" } });
             let _gone = connection.respond(id, nobody).await;
             return;
         };
+        waiting.is_late = request.is_late;
         if !asks || waiting.is_cut() {
             // Neither a summary nor taking note needs tools, and nobody expects to be asked about one. What is too
             // large to be shown is not asked either: nobody would know what they allow.
@@ -103,25 +139,18 @@ impl Worker {
         }
     }
 
-    async fn asked_question(
-        &self,
-        live: &Live,
-        id: Value,
-        params: &Value,
-        answer: &LiveAnswer,
-        asks: bool,
-    ) {
-        let connection = &live.agent.connection;
-        let message = answer.id().as_str();
+    async fn asked_question(&self, request: Request<'_>) {
+        let (connection, id) = (request.connection, request.id);
         let read = WaitingQuestion::read(
             &self.cell.id,
-            message,
+            request.message.as_str(),
             connection,
             id.clone(),
-            params,
+            request.params,
             self.place_to_wait(),
         );
-        if let Some(waiting) = read.filter(|_| asks) {
+        if let Some(mut waiting) = read.filter(|_| request.asks) {
+            waiting.is_late = request.is_late;
             let waiting = Arc::new(waiting);
             let asked = self.persist(move |draft| draft.ask_question(&waiting));
             match asked.await {
@@ -136,7 +165,7 @@ impl Worker {
         Arc::clone(&self.tools.asks).try_acquire_owned().ok()
     }
 
-    fn is_small(&self, params: &Value) -> bool {
+    pub(super) fn is_small(&self, params: &Value) -> bool {
         let most = self.tools.settings.sizes.ask_bytes;
         let small = fits(params, most);
         if !small {
@@ -152,9 +181,10 @@ impl Worker {
         tracing::warn!(session = %self.cell.id, "what an agent asks was refused: {why}");
     }
 
-    /// Takes back everything that the session's agents ask: its turn ends.
+    /// Takes back what is asked in the turn in flight: it ends.
     pub(super) async fn cancel_asks(&self) {
-        if self.cell.committed().runtime().asks.is_empty() {
+        let committed = self.cell.committed();
+        if committed.runtime().asks.iter().all(|ask| ask.is_late()) {
             return;
         }
         let cancelled = self.cell.change(|draft| {

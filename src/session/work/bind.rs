@@ -3,6 +3,7 @@
 //! A live native session stays where it is ([`Worker::lives`]) while it is worked on, so that a switch
 //! which is given up in the middle does not lose it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::Worker;
 use super::handover::Rendered;
+use super::heard::Heard;
 use crate::agent::client::{self, AUTH_REQUIRED, Opened, Outstanding};
 use crate::agent::connection::{CallError, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease, StartError, log_stderr};
-use crate::opencode::Selection;
 use crate::opencode::message::MessageError;
+use crate::opencode::{MessageId, Selection};
 use crate::session::cell::{Binding, Target};
 
 /// Why there is no process.
@@ -65,13 +67,18 @@ pub(super) struct Live {
     /// What the agent says now is no answer: it only takes in what it has missed.
     pub(super) quiet: bool,
     pub(super) origin: Origin,
+    /// Which answers it has given, and what it has said after them.
+    pub(super) heard: Heard,
+    /// Answers that had ended and have a tool call that goes on.
+    pub(super) open_late: BTreeSet<MessageId>,
     /// The handover that was foreseen at the switch.
     pub(super) rendered: Option<Rendered>,
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.agent.connection.detach(&self.native_session);
+        let connection = &self.agent.connection;
+        connection.let_go(&self.native_session, &self.inbox);
     }
 }
 
@@ -104,8 +111,17 @@ impl Live {
             model: model.to_owned(),
             quiet: false,
             origin,
+            heard: Heard::default(),
+            open_late: BTreeSet::new(),
             rendered: None,
         }
+    }
+
+    /// Lets go of what is needed for prompts only.
+    pub(super) fn shed(&mut self) {
+        self.options = Options::default();
+        self.rendered = None;
+        self.greeting = None;
     }
 
     /// Whether an update is the agent's greeting, which comes once.
@@ -194,11 +210,13 @@ impl Worker {
         target: &Target,
     ) -> Result<(), MessageError> {
         let _working = agent.work();
+        // One that only listens gives way to the native session that is opened again here, and must not be the last.
+        let _held = agent.lease();
         let provider = &target.selection.provider_id;
         self.bind(agent, &target.selection).await?;
         let applied = self.apply(&target.selection).await;
         if applied.is_err() {
-            self.lives.remove(provider);
+            self.let_go_of(provider).await;
         }
         applied
     }
@@ -235,7 +253,7 @@ impl Worker {
         if self.lives.get(provider).is_some_and(is_current) {
             return Ok(());
         }
-        self.lives.remove(provider);
+        self.let_go_of(provider).await;
         let live = match self.reopen(&agent, selection).await? {
             Some(live) => live,
             None => {

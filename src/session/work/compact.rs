@@ -85,7 +85,7 @@ impl Worker {
         let mut live = self.open_new(Arc::clone(&agent), selection).await?;
         if agent.launch.session.is_some() {
             // A process that serves one session has closed the other one that it had.
-            self.lives.remove(provider);
+            self.let_go_of(provider).await;
         }
         self.apply_to(&mut live, selection).await?;
         let handover = self

@@ -10,6 +10,7 @@ use super::Worker;
 use super::aside::Aside;
 use super::bind::Live;
 use super::outcome::{Ended, Outcome, Stop};
+use super::told::next_said;
 use crate::agent::connection::Inbound;
 use crate::metrics;
 use crate::opencode::event::{EventPayload, SessionSilent};
@@ -42,6 +43,9 @@ impl Worker {
         let agent = Arc::clone(&live.agent);
         if !self.hear_out(live, queued).await {
             return Outcome::new(Ended::Flooded);
+        }
+        if queued.work.is_prompt() && !live.quiet {
+            live.heard.begins(answer.id(), &queued.target.selection);
         }
         let mut outcome = match agent.connection.prompt(&live.native_session, blocks).await {
             Ok(()) => self.drive(live, queued, answer).await,
@@ -91,9 +95,18 @@ impl Worker {
                     }
                     None => return outcome,
                 },
+                (backend, message) = next_said(&mut self.lives) => {
+                    match message {
+                        Some(message) => self.said_between_turns(&backend, message).await,
+                        None => self.let_go_of(&backend).await,
+                    }
+                    continue;
+                }
                 _ = flush.tick() => {
                     self.watch_silence(queued, answer).await;
                     self.store_growth(answer).await;
+                    self.store_late().await;
+                    self.store_heard_in_turn(live, answer).await;
                     self.store_aside(Aside::default()).await;
                     match self.tools.settings.timeouts.silent_end {
                         Some(end) if running && queued.signs.silence() >= end => Stop::Silent(end),
@@ -138,7 +151,8 @@ impl Worker {
 
     /// Tells that the agent of a turn has not been heard for long. One that waits for the user is not silent.
     async fn watch_silence(&self, queued: &Queued, answer: &LiveAnswer) {
-        if !self.cell.committed().runtime().asks.is_empty() {
+        let committed = self.cell.committed();
+        if committed.runtime().asks.iter().any(|ask| !ask.is_late()) {
             return queued.signs.waits_for_user();
         }
         let timeouts = self.tools.settings.timeouts;

@@ -6,13 +6,14 @@ use tokio::time::Instant;
 
 use super::Worker;
 use super::bind::{Live, Origin, unknown};
+use super::late::missed_parts;
 use crate::opencode::Selection;
 use crate::opencode::event::{Transfer, TransferKind};
 use crate::opencode::message::MessageError;
 use crate::session::cell::Committed;
 use crate::session::conversation::transcript::{self, Handover, Stored};
 use crate::session::conversation::{cut, handoff};
-use crate::store::MessageRange;
+use crate::store::{MessageRange, StoreError};
 
 /// A handover that was rendered at a switch is kept this long for the prompt that follows.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -97,7 +98,8 @@ impl Worker {
         selection: &Selection,
         before_turn: Option<u64>,
     ) -> Result<(Handover, Transfer), MessageError> {
-        let missed = self.missed(live.seen_turn, before_turn).await?;
+        let provider = &selection.provider_id;
+        let missed = self.missed(provider, live.seen_turn, before_turn).await?;
         let kind = match (missed.is_empty(), live.seen_turn, live.origin) {
             (true, 0, _) => TransferKind::None,
             (true, _, Origin::New | Origin::Used) => TransferKind::Native,
@@ -139,6 +141,7 @@ impl Worker {
     /// The messages after one turn and before another that models are to know.
     async fn missed(
         &self,
+        provider: &str,
         seen_turn: u64,
         before_turn: Option<u64>,
     ) -> Result<Vec<Stored>, MessageError> {
@@ -153,11 +156,36 @@ impl Worker {
             before_turn.is_none_or(|turn| m.turn < turn) && transcript::is_for_models(&m.message)
         });
         let committed = self.cell.committed();
+        let late = self.missed_late(&committed, provider, seen_turn).await;
+        missed.extend(late.map_err(|error| unknown(error.to_string()))?);
         let state = committed.state();
         let (cut, revert) = (state.kept.past.cut.as_ref(), state.revert.as_ref());
         Ok(transcript::since_summary(cut::remaining(
             missed, cut, revert,
         )))
+    }
+
+    /// What was said of answers that a backend knows, since it has seen them.
+    async fn missed_late(
+        &self,
+        committed: &Committed,
+        provider: &str,
+        seen_turn: u64,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut missed = Vec::new();
+        for (message, parts) in missed_parts(committed, provider, seen_turn) {
+            let store = &self.tools.office.store;
+            let Some(row) = store.message(&self.cell.id, &message).await? else {
+                continue;
+            };
+            let mut stored = transcript::read_one(row)?;
+            let all = &mut stored.message.parts;
+            all.retain(|part| parts.contains(part.id()));
+            if !all.is_empty() {
+                missed.push(stored);
+            }
+        }
+        Ok(missed)
     }
 
     /// The same for a native session that has seen nothing.

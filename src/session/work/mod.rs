@@ -17,11 +17,15 @@ mod answered;
 mod apply;
 mod aside;
 mod asked;
+mod asked_late;
 mod bind;
 mod compact;
 mod drive;
 mod handover;
+mod heard;
+mod late;
 mod outcome;
+mod parked;
 mod reopen;
 mod shell;
 mod switch;
@@ -36,9 +40,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::cell::commit::Office;
+use super::cell::loaded::Loaded;
 use super::cell::{Answer, Cell, Draft, Phase, Queued, Task};
 use super::conversation::answer::Answering;
 use super::error::Error;
@@ -69,6 +74,8 @@ const STOP_TRYING: Duration = Duration::from_secs(2);
 pub struct Tools {
     /// What all sessions share.
     pub office: Arc<Office>,
+    /// The sessions that are in memory.
+    pub loaded: Arc<Loaded>,
     /// The agents.
     pub pool: Arc<Pool>,
     /// What working directories were like.
@@ -152,13 +159,14 @@ impl Worker {
             let task = self.next_task().await;
             if task.is_some() {
                 self.worked = Instant::now();
+                self.store_late().await;
             }
             match task {
                 Some(Task::Turn(queued)) => self.turn(queued).await,
                 Some(Task::Switch(target)) => self.switch(target).await,
                 None => match self.idle().await {
                     Idle::LookAgain => {}
-                    Idle::Leave => return self.close(),
+                    Idle::Leave => return self.close().await,
                 },
             }
         }
@@ -168,7 +176,9 @@ impl Worker {
         let committed = self.cell.committed();
         if self.epoch != committed.runtime().bindings_epoch {
             self.epoch = committed.runtime().bindings_epoch;
-            self.lives.clear();
+            for backend in self.lives.keys().cloned().collect::<Vec<_>>() {
+                self.let_go_of(&backend).await;
+            }
         }
         if !committed.has_work() {
             return None;
@@ -192,6 +202,11 @@ impl Worker {
         }
         let (epoch, leave_at) = (self.epoch, self.worked + self.tools.settings.idle);
         let mut watch = self.cell.watch();
+        let due = self
+            .lives
+            .values()
+            .filter_map(|live| live.heard.due())
+            .min();
         let said = tokio::select! {
             // It looks before it waits, and the session outlives it.
             _ = watch.wait_for(|c| {
@@ -199,23 +214,30 @@ impl Worker {
             }) => None,
             () = stopping.cancelled() => None,
             said = next_said(&mut self.lives) => Some(said),
-            () = tokio::time::sleep_until(leave_at) => return Idle::Leave,
+            () = sleep_until(due.unwrap_or(leave_at)), if due.is_some() => None,
+            () = sleep_until(leave_at) => return Idle::Leave,
         };
+        if due.is_some_and(|due| due <= Instant::now()) {
+            self.store_late().await;
+        }
         match said {
             Some((backend, Some(message))) => self.said_between_turns(&backend, message).await,
-            Some((backend, None)) => drop(self.lives.remove(&backend)),
+            Some((backend, None)) => self.let_go_of(&backend).await,
             None => {}
         }
         Idle::LookAgain
     }
 
-    /// Lets go of the agents. They are told when the session is gone for good.
-    fn close(mut self) {
-        if !self.cell.committed().runtime().is_deleted() {
-            return;
-        }
-        for live in std::mem::take(&mut self.lives).into_values() {
-            self.close_native(live);
+    /// Lets go of the agents, and goes on listening to them. They are told when the session is gone for good.
+    async fn close(mut self) {
+        self.store_late().await;
+        let is_deleted = self.cell.committed().runtime().is_deleted();
+        for (backend, live) in std::mem::take(&mut self.lives) {
+            if is_deleted {
+                self.close_native(live);
+            } else if !self.tools.office.stopping.is_cancelled() {
+                parked::listen(&self.tools, self.cell.id.clone(), backend, live);
+            }
         }
     }
 
@@ -299,6 +321,7 @@ impl Worker {
     /// The last resort, which reads nothing and looks at no answer: whatever was going on is over.
     async fn give_up_what_is_left(&self) {
         let given_up = self.persist(|draft| {
+            draft.cancel_all_asks();
             draft.drop_turn();
             match (&draft.runtime().phase, draft.state().target()) {
                 (Phase::Switching, Some(target)) => draft.failed(&target, &mistake(), 0, None),

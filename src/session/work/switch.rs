@@ -50,7 +50,7 @@ impl Worker {
                     return self.report_applied(&target, transfer, started).await;
                 }
                 Some(Warmed::Failed(error)) => {
-                    self.lives.remove(&target.selection.provider_id);
+                    self.let_go_of(&target.selection.provider_id).await;
                     return self.report_failed(&target, error, started).await;
                 }
                 Some(Warmed::NoRoom) => return self.stop_switching(Some(target)).await,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Worker;
@@ -55,8 +55,13 @@ impl Worker {
         let Some(mut live) = self.lives.remove(backend) else {
             return;
         };
-        if self.said_outside(backend, &mut live, message).await {
-            self.lives.insert(backend.to_owned(), live);
+        let is_lost = !self.said_outside(backend, &mut live, message).await;
+        if live.heard.is_much() {
+            self.store_heard(&mut live).await;
+        }
+        self.lives.insert(backend.to_owned(), live);
+        if is_lost {
+            self.let_go_of(backend).await;
         }
     }
 
@@ -72,32 +77,41 @@ impl Worker {
                 continue;
             }
             if !self.said_outside(&backend, live, message).await {
+                self.hear_no_more(live).await;
                 return false;
             }
         }
+        self.store_heard(live).await;
         true
+    }
+
+    /// Nothing more is heard of the live native session of a backend.
+    pub(super) async fn let_go_of(&mut self, backend: &str) {
+        if let Some(mut live) = self.lives.remove(backend) {
+            self.hear_no_more(&mut live).await;
+        }
     }
 
     /// Deals with what an agent says outside of a turn. False when its native session is lost; it is opened again when it
     /// is needed.
-    async fn said_outside(&self, backend: &str, live: &mut Live, message: Inbound) -> bool {
+    pub(super) async fn said_outside(
+        &self,
+        backend: &str,
+        live: &mut Live,
+        message: Inbound,
+    ) -> bool {
         match message {
             Inbound::Update(update) => {
                 if let Some(commands) = commands::read(&update) {
                     self.note_commands(backend, commands).await;
                 } else if read_options(&mut live.options, &update) {
                     self.agent_has_switched(backend, &live.options).await;
+                } else {
+                    self.hear(live, update);
                 }
             }
-            // Outside of a turn nobody can be asked; the agent is told so.
-            Inbound::Request { id, method, .. } => {
-                let nobody = match method.as_str() {
-                    "session/request_permission" => {
-                        json!({ "outcome": { "outcome": "cancelled" } })
-                    }
-                    _ => json!({ "action": "cancel" }),
-                };
-                let _gone = live.agent.connection.respond(id, nobody).await;
+            Inbound::Request { id, method, params } => {
+                self.asked_late(live, id, &method, &params).await;
             }
             Inbound::Overflowed { limit_bytes } => {
                 tracing::warn!(

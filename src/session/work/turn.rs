@@ -198,10 +198,19 @@ impl Worker {
         let is_left = after.is_left;
         self.finish(queued, &answer, verdict, after, traces).await;
         match (outcome.ended, live) {
-            (Ended::Replied(_), Some(live)) if is_left => self.close_native(live),
+            (Ended::Replied(_), Some(mut live)) if is_left => {
+                self.hear_rest(&mut live).await;
+                self.close_native(live);
+            }
             (Ended::Replied(_), Some(live)) => drop(self.lives.insert(provider, live)),
-            (Ended::CancelIgnored, Some(live)) => self.end_deaf(&live).await,
-            (Ended::AgentGone | Ended::Flooded, _) | (_, None) => {}
+            (Ended::CancelIgnored, Some(mut live)) => {
+                self.end_deaf(&live).await;
+                self.hear_no_more(&mut live).await;
+            }
+            (Ended::AgentGone | Ended::Flooded, Some(mut live)) => {
+                self.hear_no_more(&mut live).await;
+            }
+            (_, None) => {}
         }
     }
 
@@ -221,6 +230,7 @@ impl Worker {
             let handed_bytes = given.handover_bytes;
             let mut outcome = self.hand(queued, &mut live, given, answer).await;
             live.cost = answer.lock().cost_total();
+            self.settle_heard(&mut live, queued, &outcome, answer).await;
             self.learn_size(&outcome, selection, handed_bytes).await;
             let again = again(&outcome, &live, answer).filter(|again| !tried.contains(again));
             let Some(again) = again else {
@@ -263,7 +273,11 @@ impl Worker {
             blocks.push(transcript::text_block(TAKE_NOTE));
             live.quiet = true;
             let outcome = self.give(queued, live, blocks, answer).await;
+            let heard = self.hear_out(live, queued).await;
             live.quiet = false;
+            if !heard {
+                return Outcome::new(Ended::Flooded);
+            }
             if outcome.stop.is_some() || !matches!(outcome.ended, Ended::Replied(Ok(_))) {
                 return outcome;
             }
@@ -353,12 +367,17 @@ impl Worker {
         if live.quiet || live.is_greeting(update) {
             return;
         }
-        let (folded, is_first) = {
+        if is_prompt && let Some(earlier) = live.heard.belongs_to_earlier(update).cloned() {
+            return live.heard.keep(earlier, update.clone());
+        }
+        let (folded, is_first, part) = {
             let mut answer = answer.lock();
             let had_content = answer.has_content();
             let folded = answer.fold(update, &self.cell.directory);
-            (folded, !had_content && answer.has_content())
+            let part = answer.growing().cloned();
+            (folded, !had_content && answer.has_content(), part)
         };
+        live.heard.note(answer.id(), update, part.as_ref());
         if is_first {
             metrics::first_token(queued.signs.since_prompt());
         }

@@ -12,7 +12,7 @@ use crate::opencode::{PartId, now_ms};
 use crate::session::sizes::beginning;
 
 /// The longest id of an agent's own that is taken notice of, in bytes.
-const AGENTS_ID_MAX_BYTES: usize = 1024;
+pub(super) const AGENTS_ID_MAX_BYTES: usize = 1024;
 
 /// What an update means beyond the answer's own parts.
 #[derive(Debug, Default)]

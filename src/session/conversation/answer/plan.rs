@@ -12,7 +12,7 @@ use crate::session::sizes::{Sizes, beginning};
 /// The state and the priority of an entry are words, of at most so many bytes.
 const WORD_MAX_BYTES: usize = 64;
 /// The plan's id among the tool calls of an answer.
-const CALL_ID: &str = "plan-1";
+pub(super) const CALL_ID: &str = "plan-1";
 
 impl Answering {
     pub(super) fn fold_plan(&mut self, update: &Value, folded: &mut Folded) {
@@ -106,6 +106,16 @@ fn read(entries: &[Value], sizes: &Sizes) -> Vec<Todo> {
         });
     }
     todos
+}
+
+/// What a plan that was stored takes of its answer.
+pub(super) fn bytes_of_plan(state: &ToolState) -> usize {
+    let ToolState::Completed { metadata, .. } = state else {
+        return 0;
+    };
+    let todos = metadata.get("todos").cloned().unwrap_or_default();
+    let todos: Vec<Todo> = serde_json::from_value(todos).unwrap_or_default();
+    todos.iter().map(bytes_of).sum()
 }
 
 fn bytes_of(todo: &Todo) -> usize {
