@@ -1,5 +1,6 @@
 //! Builds the parts of a server, binds, runs, and stops in order.
 
+mod news;
 mod record;
 
 use std::io;
@@ -179,7 +180,7 @@ impl App {
     /// When signals cannot be waited for.
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let mut signals = self.signals;
-        let background = self.parts.background();
+        let background = self.parts.background(Arc::clone(&self.state.bus));
         let serving = serve::serve(
             self.listener,
             router(self.state),
@@ -299,7 +300,7 @@ impl Parts {
         })
     }
 
-    fn background(&self) -> [JoinHandle<()>; 5] {
+    fn background(&self, bus: Arc<Bus>) -> [JoinHandle<()>; 6] {
         let registry = Arc::clone(&self.registry);
         let probes = tokio::spawn(async move { registry.probe_all().await });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
@@ -312,7 +313,8 @@ impl Parts {
                 look_for_damage(&store).await;
             }
         });
-        [probes, evictions, restoring, old_snapshots, damage]
+        let news = tokio::spawn(news::tell_changes(Arc::clone(&self.registry), bus));
+        [probes, evictions, restoring, old_snapshots, damage, news]
     }
 
     async fn close(self) {

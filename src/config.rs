@@ -9,6 +9,7 @@ mod file;
 #[cfg(test)]
 mod fuzz;
 mod limits;
+mod models;
 mod password;
 
 use std::path::{Path, PathBuf};

@@ -159,7 +159,9 @@ fn entry(backend: &Backend) -> Entry {
     let (status, reason) = match &backend.status {
         Status::Connected => (EntryStatus::Connected, None),
         Status::SignedOut(reason) => (EntryStatus::SignedOut, Some(reason.clone())),
-        Status::Unavailable(reason) => (EntryStatus::Unavailable, Some(reason.clone())),
+        Status::NotInstalled(reason) | Status::Unavailable(reason) => {
+            (EntryStatus::Unavailable, Some(reason.clone()))
+        }
         Status::Probing => (
             EntryStatus::Unavailable,
             Some("It was not probed.".to_owned()),
@@ -301,11 +303,9 @@ mod tests {
 
     #[test]
     fn a_backend_that_cannot_run_says_what_to_do() {
-        let backend = Backend {
-            spec: AgentSpec::from_config("x", vec!["x-agent".to_owned()]),
-            status: Status::Unavailable("Install it.".to_owned()),
-            catalogue: None,
-        };
+        let spec = AgentSpec::from_config("x", vec!["x-agent".to_owned()]);
+        let status = Status::Unavailable("Install it.".to_owned());
+        let backend = Backend::new(spec, status, None);
         let entry = entry(&backend);
         assert_eq!(
             (entry.status, entry.models.len()),

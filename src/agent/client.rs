@@ -13,6 +13,7 @@ use super::commands::{self, AgentCommand};
 use super::connection::{CallError, Connection, Inbound, Inbox};
 use super::options::{Kind, Options, Via};
 use super::quirks::told;
+use super::sign_in::{self, SignInMethod};
 
 /// ACP's major version that Baton speaks.
 const PROTOCOL_VERSION: u16 = 1;
@@ -48,8 +49,9 @@ pub struct AgentInfo {
     pub version: Option<String>,
     /// What it can do.
     pub capabilities: Capabilities,
-    /// How a user signs in, in the agent's words.
-    pub sign_in: Vec<String>,
+    /// The ways to sign in. What an older Baton has found lacks them.
+    #[serde(default)]
+    pub methods: Vec<SignInMethod>,
 }
 
 /// A native session that was just opened.
@@ -137,11 +139,7 @@ pub async fn initialize(
             image: can.prompt_capabilities.image,
             embedded_context: can.prompt_capabilities.embedded_context,
         },
-        sign_in: reply
-            .auth_methods
-            .iter()
-            .map(|m| m.name().to_owned())
-            .collect(),
+        methods: sign_in::methods(&reply.auth_methods),
     })
 }
 
@@ -390,6 +388,21 @@ pub async fn choose(
     value: &str,
     timeout: Duration,
 ) -> Result<(), SwitchError> {
+    if kind == Kind::Model
+        && let Some(provider) = options.provider_of(value).map(str::to_owned)
+    {
+        // Its models are shown once it is selected.
+        let chosen = choose(
+            connection,
+            outstanding,
+            native_session,
+            options,
+            Kind::Provider,
+            &provider,
+            timeout,
+        );
+        Box::pin(chosen).await?;
+    }
     let what = kind.word();
     let not_offered = |offered| SwitchError::NotOffered {
         what,
@@ -400,21 +413,23 @@ pub async fn choose(
     if choice.current == value {
         return Ok(());
     }
-    if !choice.offers(value) {
+    let is_unlisted = kind == Kind::Model && options.unlisted.iter().any(|id| id == value);
+    if !choice.offers(value) && !is_unlisted {
         return Err(not_offered(choice.ids()));
     }
+    let sent = options.sent(kind, value).to_owned();
     let (method, params) = match &choice.via {
         Via::ConfigOption(id) => (
             "session/set_config_option",
-            json!({ "sessionId": native_session, "configId": id, "value": value }),
+            json!({ "sessionId": native_session, "configId": id, "value": sent }),
         ),
         Via::SetModel => (
             "session/set_model",
-            json!({ "sessionId": native_session, "modelId": value }),
+            json!({ "sessionId": native_session, "modelId": sent }),
         ),
         Via::SetMode => (
             "session/set_mode",
-            json!({ "sessionId": native_session, "modeId": value }),
+            json!({ "sessionId": native_session, "modeId": sent }),
         ),
     };
     let caller = Arc::clone(connection);

@@ -20,6 +20,7 @@ pub mod quirks;
 pub mod refusal;
 mod running;
 pub mod scripted;
+pub mod sign_in;
 pub mod spec;
 
 use std::time::Duration;

@@ -78,6 +78,18 @@ impl Choice {
         self
     }
 
+    /// The same models, each with its provider in front.
+    fn below(mut self, provider: &str) -> Self {
+        let with_provider = |id: &str| format!("{provider}/{id}");
+        if !self.current.is_empty() {
+            self.current = with_provider(&self.current);
+        }
+        for value in &mut self.values {
+            value.id = with_provider(&value.id);
+        }
+        self
+    }
+
     /// The ids on offer.
     pub fn ids(&self) -> Vec<String> {
         self.values.iter().map(|v| v.id.clone()).collect()
@@ -93,6 +105,8 @@ pub enum Kind {
     Model,
     /// The reasoning effort.
     Variant,
+    /// The provider of the model.
+    Provider,
 }
 
 impl Kind {
@@ -102,6 +116,7 @@ impl Kind {
             Self::Mode => "mode",
             Self::Model => "model",
             Self::Variant => "variant",
+            Self::Provider => "provider",
         }
     }
 }
@@ -115,6 +130,11 @@ pub struct Options {
     pub mode: Option<Choice>,
     /// Reasoning efforts of the current model.
     pub variant: Option<Choice>,
+    /// Providers, where an agent has its models below them, each with a choice of its own. A model is `provider/model`
+    /// then, and the models of the current one are shown.
+    pub providers: Option<Choice>,
+    /// Models that the user says the agent has although it does not list them.
+    pub unlisted: Vec<String>,
 }
 
 impl Options {
@@ -128,7 +148,12 @@ impl Options {
 
     /// Forgets what is chosen now, so that the next choice is made whatever it was.
     pub fn forget_current(&mut self) {
-        let choices = [&mut self.model, &mut self.mode, &mut self.variant];
+        let choices = [
+            &mut self.model,
+            &mut self.mode,
+            &mut self.variant,
+            &mut self.providers,
+        ];
         for choice in choices.into_iter().flatten() {
             choice.current.clear();
         }
@@ -140,6 +165,30 @@ impl Options {
             Kind::Mode => self.mode.as_ref(),
             Kind::Model => self.model.as_ref(),
             Kind::Variant => self.variant.as_ref(),
+            Kind::Provider => self.providers.as_ref(),
+        }
+    }
+
+    /// The provider of a model, where there are providers: the longest one that fits.
+    pub fn provider_of<'a>(&'a self, model: &str) -> Option<&'a str> {
+        let ids = self
+            .providers
+            .iter()
+            .flat_map(|p| &p.values)
+            .map(|v| &*v.id);
+        let fits = |id: &&str| {
+            model
+                .strip_prefix(id)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        ids.filter(fits).max_by_key(|id| id.len())
+    }
+
+    /// What an agent is sent for a value.
+    pub fn sent<'a>(&self, kind: Kind, value: &'a str) -> &'a str {
+        match (kind, self.provider_of(value)) {
+            (Kind::Model, Some(provider)) => &value[provider.len() + 1..],
+            _ => value,
         }
     }
 
@@ -175,13 +224,15 @@ impl Options {
                 *slot = found;
             }
         };
-        replace(
-            &mut self.model,
-            model_option(&options)
-                .and_then(choice_of)
-                .or_else(|| by_id("model"))
-                .map(Choice::with_current),
-        );
+        let model = model_option(&options);
+        let providers = model.and_then(|model| provider_option(&options, model));
+        self.providers = providers.and_then(choice_of).map(Choice::with_current);
+        let model = model.and_then(choice_of).or_else(|| by_id("model"));
+        let model = match &self.providers {
+            Some(providers) => model.map(|model| model.below(&providers.current)),
+            None => model,
+        };
+        replace(&mut self.model, model.map(Choice::with_current));
         replace(
             &mut self.mode,
             pick(SessionConfigOptionCategory::Mode).or_else(|| by_id("mode")),
@@ -223,6 +274,7 @@ impl Options {
             Kind::Mode => &mut self.mode,
             Kind::Model => &mut self.model,
             Kind::Variant => &mut self.variant,
+            Kind::Provider => &mut self.providers,
         };
         if let Some(choice) = slot {
             value.clone_into(&mut choice.current);
@@ -239,6 +291,33 @@ fn model_option(options: &[SessionConfigOption]) -> Option<&SessionConfigOption>
         .find(|o| &*o.id.0 == "model")
         .or_else(|| of_models().find(|o| o.id.0.to_lowercase().contains("model")))
         .or_else(|| of_models().next())
+}
+
+/// The option that chooses the provider whose models `model` chooses from.
+fn provider_option<'a>(
+    options: &'a [SessionConfigOption],
+    model: &SessionConfigOption,
+) -> Option<&'a SessionConfigOption> {
+    let is_select = |o: &SessionConfigOption| matches!(o.kind, SessionConfigKind::Select(_));
+    let of_models: Vec<_> = options
+        .iter()
+        .filter(|o| o.category == Some(SessionConfigOptionCategory::Model) && is_select(o))
+        .collect();
+    let others = of_models.iter().copied().filter(|o| o.id != model.id);
+    let called = |o: &SessionConfigOption, word: &str| {
+        o.id.0.to_lowercase().contains(word) || o.name.to_lowercase().contains(word)
+    };
+    let by_name = others
+        .clone()
+        .find(|o| called(o, "provider") || called(o, "vendor"));
+    // Without such a name, the one that stands before the models.
+    let before = || {
+        let [first, second] = of_models.as_slice() else {
+            return None;
+        };
+        (second.id == model.id && !called(first, "model")).then_some(*first)
+    };
+    by_name.or_else(before)
 }
 
 fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
@@ -338,14 +417,28 @@ mod tests {
 
     #[test]
     fn the_model_is_chosen_by_the_option_for_models_and_the_current_one_is_one() {
-        let two = json!({"configOptions": [
-            select("provider", "model", "p1", &["p1", "p2"]), select("model", "model", "m3", &["m1", "m2"])]});
-        let model = Options::from_session_reply(&two).model.expect("model");
-        assert_eq!(model.via, Via::ConfigOption("model".into()));
-        assert_eq!(
-            (model.current.as_str(), model.ids()),
-            ("m3", vec!["m1".into(), "m2".into(), "m3".into()])
-        );
+        for provider in ["provider", "modelProvider", "from"] {
+            let two = json!({"configOptions": [
+                select(provider, "model", "p1", &["p1", "p1/x"]), select("model", "model", "m3", &["m1", "m2"])]});
+            let options = Options::from_session_reply(&two);
+            let providers = options.providers.clone().expect("providers");
+            assert_eq!(providers.via, Via::ConfigOption(provider.into()));
+            let model = options.model.as_ref().expect("model");
+            assert_eq!(model.via, Via::ConfigOption("model".into()));
+            assert_eq!(
+                (model.current.as_str(), model.ids()),
+                (
+                    "p1/m3",
+                    vec!["p1/m1".into(), "p1/m2".into(), "p1/m3".into()]
+                )
+            );
+            assert_eq!(options.provider_of("p1/x/m"), Some("p1/x"));
+            assert_eq!(options.sent(Kind::Model, "p1/m1"), "m1");
+            assert_eq!(options.provider_of("p2/m1"), None);
+        }
+        let no_provider = json!({"configOptions": [
+            select("small_model", "model", "a", &["a"]), select("model", "model", "b", &["b"])]});
+        assert_eq!(Options::from_session_reply(&no_provider).providers, None);
         let older =
             json!({"models": {"currentModelId": "gone", "availableModels": [{"modelId": "m1"}]}});
         let model = Options::from_session_reply(&older).model.expect("model");

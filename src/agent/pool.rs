@@ -65,6 +65,25 @@ pub enum StartError {
 
 type Started = Option<Result<Arc<Agent>, StartError>>;
 
+/// What a process is found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    launch: Launch,
+    /// It is retired: nobody is given it any more. The number tells it from others.
+    retired: Option<u64>,
+}
+
+impl From<&Launch> for Key {
+    fn from(launch: &Launch) -> Self {
+        Self {
+            launch: launch.clone(),
+            retired: None,
+        }
+    }
+}
+
+type Slots = HashMap<Key, Slot>;
+
 struct Slot {
     serial: u64,
     state: watch::Receiver<Started>,
@@ -72,7 +91,7 @@ struct Slot {
 
 /// The pool.
 pub struct Pool {
-    slots: Mutex<HashMap<Launch, Slot>>,
+    slots: Mutex<Slots>,
     serial: AtomicU64,
     shut_down: std::sync::atomic::AtomicBool,
     limits: PoolLimits,
@@ -121,7 +140,7 @@ impl Pool {
         })
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<Launch, Slot>> {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,17 +170,18 @@ impl Pool {
             Some(Ok(agent)) => !agent.connection.is_closed(),
             Some(Err(_)) => false,
         };
-        if let Some(slot) = slots.get(launch).filter(|slot| usable(slot)) {
+        let key = Key::from(launch);
+        if let Some(slot) = slots.get(&key).filter(|slot| usable(slot)) {
             return Ok(slot.state.clone());
         }
-        slots.remove(launch);
+        slots.remove(&key);
         if slots.len() >= self.limits.live {
             self.make_room(&mut slots)?;
         }
         let (sender, state) = watch::channel(None);
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         slots.insert(
-            launch.clone(),
+            key,
             Slot {
                 serial,
                 state: state.clone(),
@@ -171,21 +191,21 @@ impl Pool {
         Ok(state)
     }
 
-    fn make_room(&self, slots: &mut HashMap<Launch, Slot>) -> Result<(), StartError> {
+    fn make_room(&self, slots: &mut Slots) -> Result<(), StartError> {
         let idle = |slot: &Slot| match &*slot.state.borrow() {
             Some(Ok(agent)) => agent.idle_since(),
             _ => None,
         };
         let longest = slots
             .iter()
-            .filter_map(|(launch, slot)| Some((idle(slot)?, launch.clone())))
+            .filter_map(|(key, slot)| Some((idle(slot)?, key.clone())))
             .min_by_key(|(since, _)| *since);
-        let Some((_, launch)) = longest else {
+        let Some((_, key)) = longest else {
             return Err(StartError::Full {
                 live: self.limits.live,
             });
         };
-        remove(slots, &launch);
+        remove(slots, &key);
         Ok(())
     }
 
@@ -199,10 +219,7 @@ impl Pool {
             agent.end().await;
             agent.process.note_end(self.ledger.as_ref());
         }
-        let mut slots = self.slots();
-        if slots.get(&launch).is_some_and(|slot| slot.serial == serial) {
-            slots.remove(&launch);
-        }
+        self.slots().retain(|_, slot| slot.serial != serial);
     }
 
     async fn start_now(&self, launch: &Launch, serial: u64) -> Result<Arc<Agent>, StartError> {
@@ -231,17 +248,26 @@ impl Pool {
 
     /// Ends an agent that misbehaves, at once; sessions that used it start another.
     pub async fn discard(&self, agent: &Arc<Agent>) {
-        {
-            let mut slots = self.slots();
-            if slots
-                .get(&agent.launch)
-                .is_some_and(|slot| slot.serial == agent.serial)
-            {
-                slots.remove(&agent.launch);
-            }
-        }
+        self.slots().retain(|_, slot| slot.serial != agent.serial);
         agent.request_end_now();
         agent.process.exited().await;
+    }
+
+    /// From now on nobody is given this agent: the next one who wants one like it gets a new process. Whoever is at work
+    /// with it goes on; then it ends.
+    pub fn retire(&self, agent: &Arc<Agent>) {
+        {
+            let mut slots = self.slots();
+            let mut key = Key::from(&agent.launch);
+            let is_it = slots
+                .get(&key)
+                .is_some_and(|slot| slot.serial == agent.serial);
+            if is_it && let Some(slot) = slots.remove(&key) {
+                key.retired = Some(agent.serial);
+                slots.insert(key, slot);
+            }
+        }
+        agent.retire();
     }
 
     /// Ends processes that nobody has used for the idle time; runs until it is dropped.
@@ -257,14 +283,14 @@ impl Pool {
                     .is_some_and(|since| since.elapsed() >= self.limits.idle),
                 _ => false,
             };
-            let launches: Vec<_> = slots
+            let keys: Vec<_> = slots
                 .iter()
                 .filter(|(_, slot)| stale(slot))
-                .map(|(l, _)| l.clone())
+                .map(|(key, _)| key.clone())
                 .collect();
-            for launch in launches {
-                tracing::info!(backend = launch.backend, "ending an idle agent");
-                remove(&mut slots, &launch);
+            for key in keys {
+                tracing::info!(backend = key.launch.backend, "ending an idle agent");
+                remove(&mut slots, &key);
             }
         }
     }
@@ -276,13 +302,13 @@ impl Pool {
             Some(Ok(agent)) => agent.idle_since().is_some(),
             _ => false,
         };
-        let launches: Vec<_> = slots
+        let keys: Vec<_> = slots
             .iter()
             .filter(|(_, slot)| idle(slot))
-            .map(|(launch, _)| launch.clone())
+            .map(|(key, _)| key.clone())
             .collect();
-        for launch in launches {
-            remove(&mut slots, &launch);
+        for key in keys {
+            remove(&mut slots, &key);
         }
     }
 
@@ -307,7 +333,7 @@ impl Pool {
         };
         self.slots()
             .iter()
-            .filter_map(|(launch, slot)| Some((launch.backend.clone(), pid(slot)?)))
+            .filter_map(|(key, slot)| Some((key.launch.backend.clone(), pid(slot)?)))
             .collect()
     }
 
@@ -352,8 +378,8 @@ impl Pool {
     }
 }
 
-fn remove(slots: &mut HashMap<Launch, Slot>, launch: &Launch) {
-    if let Some(slot) = slots.remove(launch)
+fn remove(slots: &mut Slots, key: &Key) {
+    if let Some(slot) = slots.remove(key)
         && let Some(Ok(agent)) = &*slot.state.borrow()
     {
         agent.request_end();

@@ -34,6 +34,21 @@ const TOO_LONG: [&str; 14] = [
     "token count",
     "request too large",
 ];
+/// Ways of saying that nobody is signed in.
+const SIGNED_OUT: [&str; 12] = [
+    "authentication required",
+    "authentication_required",
+    "auth required",
+    "not authenticated",
+    "unauthenticated",
+    "not signed in",
+    "not logged in",
+    "please log in",
+    "please sign in",
+    "please run /login",
+    "invalid api key",
+    "invalid_api_key",
+];
 /// Ways of saying that the model's provider does not want to now. No other native session would change that.
 const PROVIDER: [&str; 12] = [
     "rate limit",
@@ -87,6 +102,7 @@ impl Refusal {
         let says = |ways: &[&str]| ways.iter().any(|way| text.contains(way));
         match () {
             () if says(&TOO_LONG) => Self::TooLong(context_in(&text)),
+            () if says(&SIGNED_OUT) => Self::SignedOut,
             () if error.code == RESOURCE_NOT_FOUND => Self::SessionGone,
             () if (text.contains("session") || text.contains("thread")) && says(&GONE) => {
                 Self::SessionGone
@@ -205,6 +221,18 @@ mod tests {
             of(-32603, "429 rate limit for this session"),
             Refusal::Provider
         );
+    }
+
+    #[test]
+    fn somebody_who_is_not_signed_in_is_told_by_code_or_words() {
+        for message in [
+            "Authentication required",
+            "You are not logged in",
+            "Invalid API key · Please run /login",
+        ] {
+            assert_eq!(of(-32603, message), Refusal::SignedOut, "{message}");
+        }
+        assert_eq!(of(-32603, "the login page timed out"), Refusal::Other);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An agent that runs and was shaken hands with: who uses it, and how it is ended.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -42,6 +42,9 @@ pub struct Agent {
     working: AtomicUsize,
     leases: AtomicUsize,
     used: Mutex<Instant>,
+    /// When it had shaken hands.
+    pub started: Instant,
+    retired: AtomicBool,
     /// Tells it from others with the same launch.
     pub(super) serial: u64,
 }
@@ -71,6 +74,8 @@ impl Agent {
             working: AtomicUsize::new(0),
             leases: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
+            started: Instant::now(),
+            retired: AtomicBool::new(false),
             serial,
         }
     }
@@ -85,6 +90,19 @@ impl Agent {
     pub fn lease(self: &Arc<Self>) -> Lease {
         self.leases.fetch_add(1, Ordering::AcqRel);
         Lease(Arc::clone(self))
+    }
+
+    /// It ends as soon as nobody is at work with it.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        if self.working() == 0 {
+            self.request_end();
+        }
+    }
+
+    /// Whether a newer process has taken its place.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// How many sessions are at work with the agent.
@@ -127,7 +145,10 @@ impl Agent {
 impl Drop for Working {
     fn drop(&mut self) {
         *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.working.fetch_sub(1, Ordering::AcqRel);
+        let was_last = self.0.working.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last && self.0.is_retired() {
+            self.0.request_end();
+        }
     }
 }
 

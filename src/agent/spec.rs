@@ -1,5 +1,6 @@
 //! How a backend is started, and what must be known about it beforehand.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::installed;
@@ -38,8 +39,10 @@ pub struct AgentSpec {
     pub login: String,
     /// Modes that mean `plan` for this backend, best first.
     pub plan_modes: Vec<String>,
-    /// Models, when the agent itself advertises none: the values for `{model}`.
+    /// Models beside those that the agent itself advertises; the values for `{model}`.
     pub models: Vec<String>,
+    /// What their contexts hold, in tokens, where the user knows it.
+    pub contexts: BTreeMap<String, u64>,
     /// Each session needs a process of its own: a native session would end the other ones, or change their model.
     pub one_session_per_process: bool,
     /// Whether Baton's own tests run it.
@@ -72,6 +75,8 @@ pub struct Launch {
     pub environment: Environment,
     /// The session that it belongs to, where sessions cannot share a process.
     pub session: Option<String>,
+    /// What somebody who is not signed in can do, as a sentence.
+    pub sign_in_advice: String,
     /// The process serves one model or one session only and ends when its last session leaves.
     pub ends_with_last_session: bool,
 }
@@ -89,11 +94,17 @@ impl AgentSpec {
             login: quirks::UNKNOWN_LOGIN.to_owned(),
             plan_modes: owned(quirks::COMMON_PLAN_MODES),
             models: Vec::new(),
+            contexts: BTreeMap::new(),
             // Nothing is known of it: its model may be one of the whole process.
             one_session_per_process: true,
             tested: false,
             installed_in: None,
         }
+    }
+
+    /// How to sign in, as a sentence for the user.
+    pub fn sign_in_advice(&self) -> String {
+        format!("To sign in: {}", self.login)
     }
 
     /// Whether the model stands in the command or the environment.
@@ -119,6 +130,7 @@ impl AgentSpec {
             backend: self.id.clone(),
             command,
             environment,
+            sign_in_advice: self.sign_in_advice(),
             session: self.one_session_per_process.then(|| session.to_owned()),
             ends_with_last_session: self.per_model() || self.one_session_per_process,
         }

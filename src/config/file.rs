@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::environment::EnvironmentTable;
 use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
+use super::models::ModelsTable;
 use super::{ConfigError, LogFormat};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
@@ -72,7 +73,7 @@ struct AgentTable {
     /// The same as `set`.
     env: BTreeMap<String, String>,
     enabled: Option<bool>,
-    models: Option<Vec<String>>,
+    models: Option<ModelsTable>,
     plan_modes: Option<Vec<String>>,
     /// How its user signs in, as words that follow "To sign in: ".
     login: Option<String>,
@@ -205,7 +206,7 @@ impl AgentTable {
             spec.name.clone_from(name);
         }
         if let Some(models) = &self.models {
-            spec.models.clone_from(models);
+            models.apply(spec);
         }
         if let Some(login) = &self.login {
             spec.login.clone_from(login);

@@ -4,7 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::Map;
 
-use super::provider::settled;
+use super::directory::Asked;
+use super::extract::Directory;
+use super::provider::settled_at;
+use super::responses::Invalid;
 use super::state::Shared;
 use crate::opencode::provider::{Agent, AgentMode};
 use crate::registry::Snapshot;
@@ -13,16 +16,23 @@ use crate::registry::Snapshot;
 ///
 /// What can be selected as `agent`: `build`, `plan`, and the backends that can run, which stand for
 /// their default model. The backends are hidden, so that the Tab key of OpenCode's terminal UI goes
-/// through the modes only.
+/// through the modes only. Modes that a backend has in this directory only are there, too.
 #[utoipa::path(
     get,
     path = "/agent",
     operation_id = "app.agents",
     tag = "agent",
-    responses((status = 200, description = "The agents.", body = Vec<Agent>))
+    params(Directory),
+    responses(
+        (status = 200, description = "The agents.", body = Vec<Agent>),
+        Invalid,
+    )
 )]
-pub async fn list(State(state): State<Shared>) -> Json<Vec<Agent>> {
-    Json(agents(&*settled(&state).await))
+pub async fn list(State(state): State<Shared>, asked: Asked) -> Json<Vec<Agent>> {
+    let here = settled_at(&state, &asked).await;
+    let mut listed = agents(&here);
+    listed.extend(of_project(&here, &state.registry.snapshot()));
+    Json(listed)
 }
 
 /// The agents that can be selected.
@@ -44,6 +54,25 @@ pub(super) fn agents(snapshot: &Snapshot) -> Vec<Agent> {
         agent(&spec.id, description, Some(true))
     });
     modes.into_iter().chain(backends).collect()
+}
+
+/// Modes that backends have in this directory only.
+fn of_project(here: &Snapshot, everywhere: &Snapshot) -> Vec<Agent> {
+    let connected = here
+        .backends
+        .iter()
+        .filter_map(|b| Some((&b.spec, b.connected()?)));
+    let own = connected.flat_map(|(spec, catalogue)| {
+        let general = everywhere.catalogue(&spec.id);
+        let is_general =
+            move |id: &String| general.is_some_and(|c| c.modes.iter().any(|mode| mode.id == *id));
+        let own = catalogue.modes.iter().filter(move |m| !is_general(&m.id));
+        own.map(|mode| {
+            let description = format!("{}: a mode of this directory, of {}", mode.name, spec.name);
+            agent(&mode.id, description, None)
+        })
+    });
+    own.collect()
 }
 
 fn agent(name: &str, description: String, hidden: Option<bool>) -> Agent {

@@ -38,6 +38,31 @@ pub struct Directory(pub String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location(pub String);
 
+/// The same, with whether the request names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The directory.
+    pub directory: String,
+    /// It is not just the server's own.
+    pub is_named: bool,
+}
+
+impl FromRequestParts<Shared> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let directory = directory_of(parts, state, QUERY).await?;
+        let in_query = Params::of(parts)?
+            .text(QUERY)
+            .is_some_and(|t| !t.is_empty());
+        let in_header = header_text(&parts.headers, DIRECTORY_HEADER)?.is_some();
+        Ok(Self {
+            directory,
+            is_named: in_query || in_header,
+        })
+    }
+}
+
 impl FromRequestParts<Shared> for Directory {
     type Rejection = Problem;
 

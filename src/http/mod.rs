@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod auth;
+pub mod backend;
 pub mod body;
 pub mod bounds;
 pub mod command;

@@ -16,7 +16,7 @@ use super::message::Uncompressed;
 use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
-    agent, auth, command, config, cors, credential, docs, event, experimental, file, find,
+    agent, auth, backend, command, config, cors, credential, docs, event, experimental, file, find,
     formatter, global, guard, headers, instance, log, lsp, mcp, message, metrics, path, permission,
     project, provider, pty, question, request_id, serve, session, skill, tui, v2, vcs,
 };
@@ -105,6 +105,8 @@ const ASKS: &[Routes] = &[
 /// What can be selected, and where work is done.
 const CATALOGUE: &[Routes] = &[
     routes!(provider::list::list),
+    routes!(backend::list::list),
+    routes!(backend::authenticate::authenticate),
     routes!(config::providers::providers),
     routes!(config::get::get, config::update::update),
     routes!(agent::list),
@@ -140,6 +142,8 @@ const SURFACE: &[Routes] = &[
     routes!(global::dispose::dispose),
     routes!(instance::dispose::dispose),
     routes!(provider::auth::auth),
+    routes!(provider::oauth::authorize),
+    routes!(provider::oauth::callback),
     routes!(credential::set::set, credential::remove::remove),
     routes!(mcp::status),
     routes!(lsp::status),

@@ -7,6 +7,17 @@ use super::event::{Source, Transfer};
 use super::message::MessageError;
 use super::session::{Selection, Tokens};
 
+/// How full a model's context is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContextUse {
+    /// Tokens in it after the last answer, as the agent has told it; null where it tells none.
+    #[schema(required)]
+    pub used: Option<u64>,
+    /// Tokens that it holds: what the agent has told, or what is configured; null where neither is known.
+    #[schema(required)]
+    pub size: Option<u64>,
+}
+
 /// What one model has answered in a session. What was deleted since still counts: it was paid for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelUsage {
@@ -22,6 +33,10 @@ pub struct ModelUsage {
     pub tokens: Tokens,
     /// Its cost, in US dollars where the agent tells it.
     pub cost: f64,
+    /// Its context.
+    #[serde(default)]
+    #[schema(required)]
+    pub context: ContextUse,
 }
 
 /// One change of a session's selection.

@@ -73,8 +73,8 @@ impl Registry {
         change: Defaults,
     ) -> Result<(), DefaultsError> {
         if let Some(model) = &change.model {
-            self.prepare(&model.provider_id, Some(&model.model_id))
-                .await;
+            let (provider, model) = (&model.provider_id, &model.model_id);
+            self.prepare(None, provider, Some(model), None).await;
         }
         // A task of its own: a client that hangs up in the middle must not part the store from the snapshot.
         let this = std::sync::Arc::clone(self);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Catalogue, Defaults, ModelInfo, Snapshot, Status, SwitchMethod};
+use super::{Backend, Catalogue, ModelInfo, Snapshot, Status, SwitchMethod};
 use crate::agent::client::AgentInfo;
 use crate::agent::options::ChoiceValue;
 use crate::agent::spec::AgentSpec;
@@ -14,6 +14,7 @@ fn model(id: &str, variants: &[&str]) -> ModelInfo {
         variants: Some(variants.iter().map(|&v| v.into()).collect()),
         default_variant: variants.first().map(|&v| v.into()),
         context_tokens: None,
+        is_configured: false,
     }
 }
 
@@ -36,11 +37,7 @@ fn backend(id: &str, status: Status, models: Vec<ModelInfo>, modes: &[&str]) -> 
         commands: Vec::new(),
     };
     let spec = AgentSpec::from_config(id, vec!["true".into()]);
-    Arc::new(Backend {
-        spec,
-        status,
-        catalogue: Some(catalogue),
-    })
+    Arc::new(Backend::new(spec, status, Some(catalogue)))
 }
 
 /// Three backends that run, one that does not. `fast` has no plan mode; `shared` is a model of two.
@@ -74,6 +71,6 @@ pub fn snapshot() -> Snapshot {
     ];
     Snapshot {
         backends,
-        defaults: Defaults::default(),
+        ..Snapshot::default()
     }
 }

@@ -5,9 +5,14 @@
 //! operation runs; it needs no I/O and no lock.
 
 mod defaults;
+mod efforts;
 mod fixed;
+mod notes;
+mod places;
 pub mod probe;
+mod probing;
 mod resolve;
+mod sign_in;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,18 +28,17 @@ use crate::agent::client::AgentInfo;
 use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
 use crate::agent::process::{Processes, Starter};
-use crate::agent::spec::{AgentSpec, Origin};
+use crate::agent::sign_in::SignInMethod;
+use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
+use places::Places;
 
 pub use defaults::{Defaults, DefaultsError};
 pub use resolve::{
     BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish, alike, did_you_mean,
 };
-
-/// A backend that could not run, or that lacks a wanted model, is probed again when it is asked for,
-/// but not more often than this.
-const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+pub use sign_in::{NotSignedIn, SignInError};
 
 /// A model of a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +51,12 @@ pub struct ModelInfo {
     pub variants: Option<Vec<String>>,
     /// The effort that stands for "no variant selected", where the agent has efforts.
     pub default_variant: Option<String>,
-    /// Its context, in tokens, once an agent has told it.
+    /// Its context, in tokens: what is configured, or what an agent has told; `None` while neither is known.
     #[serde(default)]
     pub context_tokens: Option<u64>,
+    /// The user's configuration names it and its agent does not, which may have it all the same.
+    #[serde(default)]
+    pub is_configured: bool,
 }
 
 /// How a backend changes its model.
@@ -89,6 +96,17 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// Puts the user's own word about models in.
+    fn configure(&mut self, spec: &AgentSpec) {
+        if spec.contexts.is_empty() {
+            return;
+        }
+        for model in &mut self.models {
+            let known = spec.contexts.get(&model.id).copied();
+            model.context_tokens = known.or(model.context_tokens);
+        }
+    }
+
     /// The model with this id.
     pub fn model(&self, id: &str) -> Option<&ModelInfo> {
         self.models.iter().find(|m| m.id == id)
@@ -102,6 +120,8 @@ pub enum Status {
     Probing,
     /// It runs.
     Connected,
+    /// Its program is not there: a sentence with what to do.
+    NotInstalled(String),
     /// It cannot run: a sentence with the reason and what to do.
     Unavailable(String),
     /// It runs and wants the user to sign in: a sentence with what to do.
@@ -113,18 +133,59 @@ pub enum Status {
 pub struct Backend {
     /// How it is started.
     pub spec: AgentSpec,
-    /// Whether it can be used.
+    /// Whether it can be used, as the last probe has found.
     pub status: Status,
+    /// A session was told that the user is not signed in; gone with the first sign that he is. A probe asks no model, so
+    /// it may well find nothing wrong.
+    pub not_signed_in: Option<NotSignedIn>,
+    /// The ways to sign in that it has named.
+    pub sign_in: Vec<SignInMethod>,
+    /// The way that was used last. Some agents keep it for the life of a process only, so each is told anew.
+    pub sign_in_with: Option<String>,
     /// What it offers; from an earlier start while the first probe of this one runs.
-    pub catalogue: Option<Catalogue>,
+    pub catalogue: Option<Arc<Catalogue>>,
+    /// When that was found, in this run of the server.
+    pub probed: Option<Instant>,
 }
 
 impl Backend {
-    /// What it offers, when it can be used.
+    /// A backend that nothing else is known of.
+    pub fn new(spec: AgentSpec, status: Status, catalogue: Option<Catalogue>) -> Self {
+        let info = catalogue.as_ref().map(|c| &c.info);
+        Self {
+            spec,
+            status,
+            not_signed_in: None,
+            sign_in: info.map(|info| info.methods.clone()).unwrap_or_default(),
+            sign_in_with: None,
+            catalogue: catalogue.map(Arc::new),
+            probed: None,
+        }
+    }
+
+    /// What it offers, when it can be used as far as anybody knows.
     pub fn connected(&self) -> Option<&Catalogue> {
+        self.usable().filter(|_| self.not_signed_in.is_none())
+    }
+
+    /// What it offers, when it can be tried: it runs, and may want its user to sign in. Whether he has signed in since,
+    /// only a prompt can show.
+    pub fn usable(&self) -> Option<&Catalogue> {
         match self.status {
-            Status::Connected => self.catalogue.as_ref(),
+            Status::Connected => self.catalogue.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Why it is not connected: a sentence with what to do.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.status {
+            Status::NotInstalled(reason)
+            | Status::Unavailable(reason)
+            | Status::SignedOut(reason) => Some(reason),
+            Status::Probing | Status::Connected => {
+                self.not_signed_in.as_ref().map(|it| it.reason.as_str())
+            }
         }
     }
 }
@@ -136,6 +197,8 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     /// What a session starts with when its client names nothing.
     pub defaults: Defaults,
+    /// What they offer in one directory or another.
+    places: Arc<Places>,
 }
 
 impl Snapshot {
@@ -146,7 +209,7 @@ impl Snapshot {
 
     /// What the backend offers, also while it cannot be used.
     pub fn catalogue(&self, id: &str) -> Option<&Catalogue> {
-        self.backend(id)?.catalogue.as_ref()
+        self.backend(id)?.catalogue.as_deref()
     }
 
     /// Whether every backend's first probe is over.
@@ -230,7 +293,11 @@ impl Registry {
             .collect();
         let ids: Vec<_> = probes.keys().map(String::as_str).collect();
         let defaults = defaults::load(store.as_ref(), default_model.as_ref(), &ids).await;
-        let snapshot = watch::Sender::new(Arc::new(Snapshot { backends, defaults }));
+        let snapshot = watch::Sender::new(Arc::new(Snapshot {
+            backends,
+            defaults,
+            places: Arc::default(),
+        }));
         Arc::new(Self {
             snapshot,
             probes,
@@ -260,175 +327,26 @@ impl Registry {
         self.snapshot()
     }
 
-    /// Probes every backend, all at the same time.
-    pub async fn probe_all(self: &Arc<Self>) {
-        let snapshot = self.snapshot();
-        let probes = snapshot
-            .backends
-            .iter()
-            .map(|b| self.probe(b.spec.id.clone(), None));
-        futures_util::future::join_all(probes).await;
+    /// The backends as they are known now, with what they offer in a directory.
+    pub fn at(&self, directory: &str) -> Arc<Snapshot> {
+        self.snapshot().at(directory)
     }
 
-    /// Probes every backend that was not probed just now, in the background.
-    pub fn refresh(self: &Arc<Self>) {
-        for backend in &self.snapshot().backends {
-            let (registry, id) = (Arc::clone(self), backend.spec.id.clone());
-            tokio::spawn(async move { registry.probe(id, Some(PROBE_AGAIN_AFTER)).await });
-        }
+    /// Follows what is known.
+    pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
     }
 
-    /// Makes sure that what is known about a backend is good enough to judge this wish: waits for a
-    /// first probe, and probes again when the backend could not run or lacks the model.
-    pub async fn prepare(self: &Arc<Self>, provider: &str, model: Option<&str>) {
-        let snapshot = self.snapshot();
-        let Some(backend) = snapshot.backend(provider) else {
-            return;
-        };
-        let known = backend
-            .connected()
-            .is_some_and(|c| model.is_none_or(|m| c.model(m).is_some()));
-        if !known {
-            self.probe(provider.to_owned(), Some(PROBE_AGAIN_AFTER))
-                .await;
-        }
-    }
-
-    /// Makes sure that the efforts of a model are known, where its agent has to be asked for them. Runs to its
-    /// end also when the caller goes away.
-    pub async fn learn_efforts(self: &Arc<Self>, provider: &str, model: &str) {
-        if self.lacks_efforts(provider, model).is_none() {
-            return;
-        }
-        let (registry, id, model) = (Arc::clone(self), provider.to_owned(), model.to_owned());
-        let task = tokio::spawn(async move {
-            let Some(gate) = registry.probes.get(&id) else {
-                return;
-            };
-            let _one_at_a_time = gate.lock().await;
-            // Another request may have asked meanwhile.
-            if let Some(spec) = registry.lacks_efforts(&id, &model) {
-                registry.ask_efforts(&spec, &model).await;
-            }
-        });
-        if task.await.is_err() {
-            tracing::error!("asking for the efforts of a model has panicked");
-        }
-    }
-
-    /// The backend to ask, when the efforts of its model are not known and can be asked for.
-    fn lacks_efforts(&self, provider: &str, model: &str) -> Option<AgentSpec> {
+    /// When a backend was probed last, in this run of the server.
+    pub fn probed(&self, id: &str) -> Option<Instant> {
         let snapshot = self.snapshot.borrow();
-        let backend = snapshot.backend(provider)?;
-        let catalogue = backend.connected()?;
-        // Models that are named at launch cannot be selected in a running agent.
-        let by_agent = matches!(
-            catalogue.switch,
-            SwitchMethod::ConfigOption | SwitchMethod::SetModel
-        );
-        let unknown = catalogue.model(model)?.variants.is_none();
-        (by_agent && unknown).then(|| backend.spec.clone())
+        let general = snapshot.backend(id)?.probed;
+        general.max(snapshot.places.probed(id))
     }
 
-    async fn ask_efforts(&self, spec: &AgentSpec, model: &str) {
-        let scratch = self.scratch.join(&spec.id);
-        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
-        let asked = probe::efforts_of(spec, model, &scratch, &self.timeouts, ledger, starter).await;
-        let Some((variants, default)) = asked else {
-            return;
-        };
-        self.update(&spec.id, |backend| {
-            let models = backend.catalogue.iter_mut().flat_map(|c| &mut c.models);
-            for info in models.filter(|m| m.id == model) {
-                info.variants = Some(variants.clone());
-                info.default_variant.clone_from(&default);
-            }
-        });
-        self.save(&spec.id).await;
-    }
-
-    /// Probes one backend, unless that was done within `unless_within`. Runs to its end also when
-    /// the caller goes away.
-    async fn probe(self: &Arc<Self>, id: String, unless_within: Option<Duration>) {
-        let registry = Arc::clone(self);
-        let task = tokio::spawn(async move {
-            let Some(gate) = registry.probes.get(&id) else {
-                return;
-            };
-            let mut last = gate.lock().await;
-            let recent = |at: Instant| unless_within.is_some_and(|within| at.elapsed() < within);
-            if last.is_some_and(recent) {
-                return;
-            }
-            registry.probe_now(&id).await;
-            *last = Some(Instant::now());
-        });
-        if task.await.is_err() {
-            tracing::error!("a probe has panicked");
-        }
-    }
-
-    async fn probe_now(&self, id: &str) {
-        let Some(spec) = self.snapshot().backend(id).map(|b| b.spec.clone()) else {
-            return;
-        };
-        let scratch = self.scratch.join(id);
-        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
-        let found = probe::probe(&spec, &scratch, &self.timeouts, ledger, starter).await;
-        match spec.origin == Origin::Builtin && starter.find(&spec).is_err() {
-            // Nobody has more than a few of the built-in ones.
-            true => tracing::debug!(backend = id, "not installed"),
-            false => tracing::info!(backend = id, status = ?found.status, "probed"),
-        }
-        let catalogue = self.snapshot.borrow().catalogue(id).cloned();
-        // A failed probe does not take the models away: they are still the right names for what
-        // cannot run at the moment.
-        let catalogue = match (found.catalogue, catalogue) {
-            (Some(mut new), Some(old)) => {
-                keep_known(&mut new, &old);
-                Some(new)
-            }
-            (new, old) => new.or(old),
-        };
-        self.update(id, |backend| {
-            backend.status = found.status.clone();
-            backend.catalogue.clone_from(&catalogue);
-        });
-        self.save(id).await;
-    }
-
-    /// Notes the size of a model's context, as its agent has told it.
-    pub async fn note_context(&self, id: &str, model: &str, tokens: u64) {
-        let known = self
-            .snapshot
-            .borrow()
-            .catalogue(id)
-            .and_then(|c| c.model(model)?.context_tokens);
-        if known == Some(tokens) {
-            return;
-        }
-        self.update(id, |backend| {
-            let models = backend.catalogue.iter_mut().flat_map(|c| &mut c.models);
-            for model in models.filter(|m| m.id == model) {
-                model.context_tokens = Some(tokens);
-            }
-        });
-        self.save(id).await;
-    }
-
-    /// Notes the slash commands of a backend whose probe has not been told any.
-    pub async fn note_commands(&self, id: &str, commands: &[AgentCommand]) {
-        let catalogue = self.snapshot.borrow().catalogue(id).cloned();
-        let lacks = catalogue.is_some_and(|c| c.commands.is_empty());
-        if !lacks || commands.is_empty() {
-            return;
-        }
-        self.update(id, |backend| {
-            if let Some(catalogue) = &mut backend.catalogue {
-                catalogue.commands = commands.to_vec();
-            }
-        });
-        self.save(id).await;
+    /// The way in which somebody has signed in to a backend over ACP.
+    pub fn sign_in_with(&self, id: &str) -> Option<String> {
+        self.snapshot.borrow().backend(id)?.sign_in_with.clone()
     }
 
     fn update(&self, id: &str, change: impl Fn(&mut Backend)) {
@@ -439,6 +357,23 @@ impl Registry {
             }
             *snapshot = Arc::new(next);
         });
+    }
+
+    /// Changes what is known of a model, wherever it is offered.
+    fn update_model(&self, id: &str, model: &str, change: impl Fn(&mut ModelInfo)) {
+        let in_catalogue = |catalogue: &mut Arc<Catalogue>| {
+            if catalogue.model(model).is_some() {
+                let models = &mut Arc::make_mut(catalogue).models;
+                models
+                    .iter_mut()
+                    .filter(|m| m.id == model)
+                    .for_each(&change);
+            }
+        };
+        self.update(id, |backend| {
+            backend.catalogue.iter_mut().for_each(&in_catalogue);
+        });
+        self.update_places(|places| places.of_backend(id).for_each(&in_catalogue));
     }
 
     async fn save(&self, id: &str) {
@@ -453,6 +388,8 @@ impl Registry {
             Stored {
                 command: backend.spec.command.clone(),
                 catalogue,
+                not_signed_in: backend.not_signed_in.clone(),
+                sign_in_with: backend.sign_in_with.clone(),
             }
         };
         let body = serde_json::to_string(&stored).unwrap_or_default();
@@ -472,7 +409,11 @@ impl Registry {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Stored {
     command: Vec<String>,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
+    #[serde(default)]
+    not_signed_in: Option<NotSignedIn>,
+    #[serde(default)]
+    sign_in_with: Option<String>,
 }
 
 fn with_stored(
@@ -480,34 +421,21 @@ fn with_stored(
     stored: &HashMap<String, Stored>,
     starter: &dyn Starter,
 ) -> Backend {
-    let catalogue = stored
-        .get(&spec.id)
-        .filter(|s| s.command == spec.command)
-        .map(|s| s.catalogue.clone());
+    let stored = stored.get(&spec.id).filter(|s| s.command == spec.command);
+    let catalogue = stored.map(|s| {
+        let mut catalogue = Catalogue::clone(&s.catalogue);
+        catalogue.configure(&spec);
+        catalogue
+    });
     let status = match (starter.find(&spec), &catalogue) {
-        (Err(reason), _) => Status::Unavailable(reason),
+        (Err(reason), _) => Status::NotInstalled(reason),
         (Ok(_), Some(_)) => Status::Connected,
         (Ok(_), None) => Status::Probing,
     };
     Backend {
-        spec,
-        status,
-        catalogue,
-    }
-}
-
-/// A probe does not look everything up: what was learnt before about a model stays, unless it says otherwise.
-fn keep_known(new: &mut Catalogue, old: &Catalogue) {
-    let known: HashMap<&str, &ModelInfo> = old.models.iter().map(|m| (m.id.as_str(), m)).collect();
-    for model in &mut new.models {
-        let Some(known) = known.get(model.id.as_str()) else {
-            continue;
-        };
-        model.context_tokens = model.context_tokens.or(known.context_tokens);
-        if model.variants.is_none() {
-            model.variants.clone_from(&known.variants);
-            model.default_variant.clone_from(&known.default_variant);
-        }
+        not_signed_in: stored.and_then(|s| s.not_signed_in.clone()),
+        sign_in_with: stored.and_then(|s| s.sign_in_with.clone()),
+        ..Backend::new(spec, status, catalogue)
     }
 }
 

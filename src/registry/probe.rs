@@ -7,21 +7,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Catalogue, ModelInfo, Status, SwitchMethod};
+use super::{Catalogue, ModelInfo, Status, SwitchMethod, sign_in};
 use crate::agent::Timeouts;
-use crate::agent::client::{self, AUTH_REQUIRED, AgentInfo, Opened, SwitchError};
+use crate::agent::client::{self, AgentInfo, Opened, SwitchError};
 use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
 use crate::agent::pool::last_words;
 use crate::agent::process::{AgentProcess, Pipes, Starter};
+use crate::agent::refusal::Refusal;
+use crate::agent::sign_in::{self as agent_sign_in, SignInMethod};
 use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 
 /// Models whose variants a probe finds out beforehand; those of the others are asked when somebody needs them
 /// ([`efforts_of`]).
 const VARIANT_MODELS_MAX: usize = 64;
-/// Time for that.
+/// Providers of one agent whose models a probe looks up.
+const PROVIDERS_MAX: usize = 64;
+/// Time for the efforts.
 const VARIANTS_AT_MOST: Duration = Duration::from_secs(20);
 /// How long to wait for an agent's list of commands, once everything else is known.
 const COMMANDS_AT_MOST: Duration = Duration::from_millis(1_500);
@@ -35,13 +39,16 @@ pub struct Found {
     pub status: Status,
     /// What it offers.
     pub catalogue: Option<Catalogue>,
+    /// The ways to sign in that it has named.
+    pub sign_in: Vec<SignInMethod>,
 }
 
 impl Found {
-    fn unavailable(reason: String) -> Self {
+    fn failed(status: Status) -> Self {
         Self {
-            status: Status::Unavailable(reason),
+            status,
             catalogue: None,
+            sign_in: Vec::new(),
         }
     }
 }
@@ -49,6 +56,7 @@ impl Found {
 /// Probes a backend. Whatever happens, its process is gone afterwards.
 pub async fn probe(
     spec: &AgentSpec,
+    sign_in_with: Option<&str>,
     scratch: &Path,
     timeouts: &Timeouts,
     ledger: &dyn Ledger,
@@ -56,11 +64,11 @@ pub async fn probe(
 ) -> Found {
     let (process, pipes) = match start(spec, scratch, timeouts, starter).await {
         Ok(started) => started,
-        Err(reason) => return Found::unavailable(reason),
+        Err(status) => return Found::failed(status),
     };
     process.note_start(ledger, &spec.id);
     let connection = Connection::open(pipes.stdin, pipes.stdout);
-    let found = ask(spec, &connection, scratch, timeouts).await;
+    let found = ask(spec, sign_in_with, &connection, scratch, timeouts).await;
     connection.close();
     process.end().await;
     process.note_end(ledger);
@@ -70,47 +78,49 @@ pub async fn probe(
     };
     match failure {
         Failure::SignedOut(info) => {
-            let ways = if info.sign_in.is_empty() {
-                String::new()
-            } else {
-                format!(" It offers: {}.", info.sign_in.join(", "))
+            let names: Vec<_> = info.methods.iter().map(|m| m.name.as_str()).collect();
+            let ways = match names.is_empty() {
+                true => String::new(),
+                false => format!(" It offers: {}.", names.join(", ")),
             };
-            let reason = format!(
-                "Backend \"{}\" is not signed in. Start it once in a terminal and sign in.{ways}",
-                spec.id
-            );
+            let advice = sign_in::advice(spec, None);
             Found {
-                status: Status::SignedOut(reason),
+                status: Status::SignedOut(format!("{advice}{ways}")),
                 catalogue: None,
+                sign_in: info.methods,
             }
         }
         Failure::Call(error) => {
             let why = last_words(&process, &error).await;
-            Found::unavailable(format!("Backend \"{}\" did not start: {why}", spec.id))
+            Found::failed(Status::Unavailable(format!(
+                "Backend \"{}\" did not start: {why}",
+                spec.id
+            )))
         }
     }
 }
 
 /// Starts a backend in the scratch directory, or says why that is not possible.
-async fn start(
+pub(super) async fn start(
     spec: &AgentSpec,
     scratch: &Path,
     timeouts: &Timeouts,
     starter: &dyn Starter,
-) -> Result<(AgentProcess, Pipes), String> {
-    starter.find(spec)?;
+) -> Result<(AgentProcess, Pipes), Status> {
+    starter.find(spec).map_err(Status::NotInstalled)?;
     if let Err(error) = tokio::fs::create_dir_all(scratch).await {
         let folder = scratch.display();
-        return Err(format!("The folder {folder} cannot be made: {error}"));
+        let reason = format!("The folder {folder} cannot be made: {error}");
+        return Err(Status::Unavailable(reason));
     }
     let launch = spec.launch(spec.models.first().map_or("", String::as_str), "probe");
     let started = starter.start(&launch, scratch, timeouts.end);
     started.map_err(|error| {
         let command = launch.command.join(" ");
-        format!(
+        Status::Unavailable(format!(
             "Backend \"{}\" cannot be started ({command}): {error}",
             spec.id
-        )
+        ))
     })
 }
 
@@ -118,8 +128,9 @@ async fn start(
 /// the agent cannot be asked. Whatever happens, its process is gone afterwards.
 pub async fn efforts_of(
     spec: &AgentSpec,
+    sign_in_with: Option<&str>,
     model: &str,
-    scratch: &Path,
+    (scratch, cwd): (&Path, &Path),
     timeouts: &Timeouts,
     ledger: &dyn Ledger,
     starter: &dyn Starter,
@@ -129,7 +140,8 @@ pub async fn efforts_of(
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let asked = async {
         client::initialize(&connection, timeouts.start).await?;
-        let mut opened = client::new_session(&connection, scratch, timeouts.session).await?;
+        let opened = agent_sign_in::new_session(&connection, cwd, sign_in_with, timeouts.session);
+        let mut opened = opened.await?;
         let Some(first) = opened.options.model.as_ref().map(|m| m.current.clone()) else {
             return Ok(None);
         };
@@ -157,6 +169,51 @@ pub async fn efforts_of(
     })
 }
 
+/// What a backend offers in a directory: asked by opening a native session there. Efforts are left out, but for those of
+/// the model that it starts with. `None` when the agent cannot be asked. Its process is gone afterwards.
+pub async fn look(
+    spec: &AgentSpec,
+    sign_in_with: Option<&str>,
+    (scratch, cwd): (&Path, &Path),
+    timeouts: &Timeouts,
+    ledger: &dyn Ledger,
+    starter: &dyn Starter,
+) -> Option<Catalogue> {
+    let (process, pipes) = start(spec, scratch, timeouts, starter).await.ok()?;
+    process.note_start(ledger, &spec.id);
+    let connection = Connection::open(pipes.stdin, pipes.stdout);
+    let asked = async {
+        let info = client::initialize(&connection, timeouts.start).await?;
+        let opened = agent_sign_in::new_session(&connection, cwd, sign_in_with, timeouts.session);
+        let mut opened = opened.await?;
+        let mut catalogue = read(spec, info, &opened.options);
+        if opened.options.providers.is_some() {
+            read_providers(&connection, &mut opened, &mut catalogue, timeouts.switch).await;
+        }
+        let first = catalogue.default_model.clone();
+        note_efforts(&mut catalogue, &first, opened.options.variant.as_ref());
+        catalogue.commands = read_commands(&mut opened).await;
+        if catalogue.info.capabilities.close {
+            let params = serde_json::json!({ "sessionId": opened.native_session });
+            let _tidy = connection.call("session/close", params, timeouts.end).await;
+        }
+        Ok::<_, CallError>(catalogue)
+    };
+    let asked = asked.await;
+    connection.close();
+    process.end().await;
+    process.note_end(ledger);
+    asked
+        .inspect_err(|error| {
+            tracing::warn!(
+                backend = spec.id,
+                "what it offers in {} is not known: {error}",
+                cwd.display()
+            );
+        })
+        .ok()
+}
+
 enum Failure {
     SignedOut(AgentInfo),
     Call(CallError),
@@ -164,6 +221,7 @@ enum Failure {
 
 async fn ask(
     spec: &AgentSpec,
+    sign_in_with: Option<&str>,
     connection: &Arc<Connection>,
     scratch: &Path,
     timeouts: &Timeouts,
@@ -171,9 +229,11 @@ async fn ask(
     let info = client::initialize(connection, timeouts.start)
         .await
         .map_err(Failure::Call)?;
-    let mut opened = match client::new_session(connection, scratch, timeouts.session).await {
+    let opened =
+        agent_sign_in::new_session(connection, scratch, sign_in_with, timeouts.session).await;
+    let mut opened = match opened {
         Ok(opened) => opened,
-        Err(CallError::Rpc(error)) if error.code == AUTH_REQUIRED => {
+        Err(CallError::Rpc(error)) if Refusal::of(&error) == Refusal::SignedOut => {
             return Err(Failure::SignedOut(info));
         }
         Err(error) => return Err(Failure::Call(error)),
@@ -181,6 +241,10 @@ async fn ask(
     let mut catalogue = read(spec, info, &opened.options);
     let can_close = catalogue.info.capabilities.close;
     let native_session = opened.native_session.clone();
+    if opened.options.providers.is_some() {
+        read_providers(connection, &mut opened, &mut catalogue, timeouts.switch).await;
+    }
+    catalogue.configure(spec);
     if opened.options.model.is_some() {
         read_variants(connection, &mut opened, &mut catalogue, timeouts.switch).await;
     }
@@ -192,17 +256,20 @@ async fn ask(
     }
     Ok(Found {
         status: Status::Connected,
+        sign_in: catalogue.info.methods.clone(),
         catalogue: Some(catalogue),
     })
 }
 
-fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Catalogue {
+/// What a native session's options say about its backend.
+pub(super) fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Catalogue {
     let named = |id: &String, name: &String| ModelInfo {
         id: id.clone(),
         name: name.clone(),
         variants: None,
         default_variant: None,
-        context_tokens: None,
+        context_tokens: spec.contexts.get(id).copied(),
+        is_configured: false,
     };
     let (models, default_model, switch) = match &options.model {
         Some(choice) => {
@@ -210,15 +277,15 @@ fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Catalogue {
                 Via::ConfigOption(_) => SwitchMethod::ConfigOption,
                 Via::SetModel | Via::SetMode => SwitchMethod::SetModel,
             };
-            (
-                choice
-                    .values
-                    .iter()
-                    .map(|v| named(&v.id, &v.name))
-                    .collect(),
-                choice.current.clone(),
-                switch,
-            )
+            let values = choice.values.iter();
+            let mut models: Vec<_> = values.map(|v| named(&v.id, &v.name)).collect();
+            // An agent may have models that it does not list; whether it does, it says when one is selected.
+            let unlisted = spec.models.iter().filter(|id| !choice.offers(id));
+            models.extend(unlisted.map(|id| ModelInfo {
+                is_configured: true,
+                ..named(id, id)
+            }));
+            (models, choice.current.clone(), switch)
         }
         None => {
             let only = vec![ONLY_MODEL.to_owned()];
@@ -266,18 +333,12 @@ async fn read_variants(
     timeout: Duration,
 ) {
     let started = Instant::now();
-    let note = |catalogue: &mut Catalogue, model: &str, choice: Option<&Choice>| {
-        let (variants, default) = efforts(choice);
-        for info in catalogue.models.iter_mut().filter(|m| m.id == model) {
-            info.variants = Some(variants.clone());
-            info.default_variant.clone_from(&default);
-        }
-    };
     let first = catalogue.default_model.clone();
-    note(catalogue, &first, opened.options.variant.as_ref());
+    note_efforts(catalogue, &first, opened.options.variant.as_ref());
     let others: Vec<String> = catalogue
         .models
         .iter()
+        .filter(|m| !m.is_configured)
         .map(|m| m.id.clone())
         .filter(|m| *m != first)
         .take(VARIANT_MODELS_MAX)
@@ -287,10 +348,64 @@ async fn read_variants(
             continue;
         }
         match select_once(connection, opened, model, timeout).await {
-            Ok(()) if *model != first => note(catalogue, model, opened.options.variant.as_ref()),
+            Ok(()) if *model != first => {
+                note_efforts(catalogue, model, opened.options.variant.as_ref());
+            }
             Ok(()) => {}
             Err(error) => tracing::debug!("the variants of {model} are not known: {error}"),
         }
+    }
+}
+
+fn note_efforts(catalogue: &mut Catalogue, model: &str, choice: Option<&Choice>) {
+    let (variants, default) = efforts(choice);
+    for info in catalogue.models.iter_mut().filter(|m| m.id == model) {
+        info.variants = Some(variants.clone());
+        info.default_variant.clone_from(&default);
+    }
+}
+
+/// The models of a provider are only shown while it is selected, so each is selected once, and the first one again.
+async fn read_providers(
+    connection: &Arc<Connection>,
+    opened: &mut Opened,
+    catalogue: &mut Catalogue,
+    timeout: Duration,
+) {
+    let Some(providers) = opened.options.providers.clone() else {
+        return;
+    };
+    let first = catalogue.default_model.clone();
+    let others = providers
+        .ids()
+        .into_iter()
+        .filter(|p| *p != providers.current);
+    for provider in others.take(PROVIDERS_MAX) {
+        let chosen = choose_once(connection, opened, Kind::Provider, &provider, timeout).await;
+        if let Err(error) = chosen {
+            tracing::debug!("the models of {provider} are not known: {error}");
+            continue;
+        }
+        let shown = opened
+            .options
+            .model
+            .iter()
+            .flat_map(|choice| &choice.values);
+        for value in shown {
+            if catalogue.model(&value.id).is_none() {
+                catalogue.models.push(ModelInfo {
+                    id: value.id.clone(),
+                    name: value.name.clone(),
+                    variants: None,
+                    default_variant: None,
+                    context_tokens: None,
+                    is_configured: false,
+                });
+            }
+        }
+    }
+    if let Err(error) = choose_once(connection, opened, Kind::Model, &first, timeout).await {
+        tracing::debug!("{first} was not selected again: {error}");
     }
 }
 
@@ -300,14 +415,24 @@ async fn select_once(
     model: &str,
     timeout: Duration,
 ) -> Result<(), SwitchError> {
+    choose_once(connection, opened, Kind::Model, model, timeout).await
+}
+
+async fn choose_once(
+    connection: &Arc<Connection>,
+    opened: &mut Opened,
+    kind: Kind,
+    value: &str,
+    timeout: Duration,
+) -> Result<(), SwitchError> {
     let mut outstanding = None;
     let switch = client::choose(
         connection,
         &mut outstanding,
         &opened.native_session,
         &mut opened.options,
-        Kind::Model,
-        model,
+        kind,
+        value,
         timeout,
     );
     let told = &mut opened.commands;

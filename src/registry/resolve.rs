@@ -295,16 +295,29 @@ impl Snapshot {
         })
     }
 
-    /// The model of a session that names none: the configured one, or the first backend that runs.
+    /// The model of a session that names none: the configured one, or the first backend that runs. A backend whose user
+    /// is not signed in is none of them, unless there is no other: it may be tried again.
     ///
     /// # Errors
     /// When no backend runs.
     pub fn default_selection(&self) -> Result<ModelWish, SelectError> {
-        if let Some(model) = &self.defaults.model {
+        let configured = self.defaults.model.as_ref();
+        let is_signed_in = |model: &&ModelWish| {
+            let backend = self.backend(&model.provider_id);
+            backend.is_none_or(|b| !b.is_signed_out())
+        };
+        if let Some(model) = configured.filter(is_signed_in) {
             return Ok(model.clone());
         }
-        let first = self.backends.iter().find(|b| b.connected().is_some());
-        self.default_of(first.ok_or(SelectError::NothingToSelect)?)
+        let mut backends = self.backends.iter();
+        if let Some(first) = backends.find(|b| b.connected().is_some()) {
+            return self.default_of(first);
+        }
+        if let Some(model) = configured {
+            return Ok(model.clone());
+        }
+        let usable = self.backends.iter().find(|b| b.usable().is_some());
+        self.default_of(usable.ok_or(SelectError::NothingToSelect)?)
     }
 
     fn usable(&self, model: &ModelWish) -> Result<&Catalogue, SelectError> {
@@ -356,7 +369,10 @@ impl Snapshot {
 fn usable(backend: &Backend) -> Result<&Catalogue, SelectError> {
     let reason = match (&backend.status, &backend.catalogue) {
         (Status::Connected, Some(catalogue)) => return Ok(catalogue),
-        (Status::Unavailable(reason) | Status::SignedOut(reason), _) => reason.clone(),
+        (
+            Status::NotInstalled(reason) | Status::Unavailable(reason) | Status::SignedOut(reason),
+            _,
+        ) => reason.clone(),
         _ => format!(
             "Backend \"{}\" is still being started. Try again in a moment.",
             backend.spec.id
@@ -366,6 +382,14 @@ fn usable(backend: &Backend) -> Result<&Catalogue, SelectError> {
         provider_id: backend.spec.id.clone(),
         reason,
     })
+}
+
+impl Snapshot {
+    /// Whether an agent can be selected with what a backend offers.
+    pub(super) fn has_agent(&self, catalogue: &Catalogue, agent: &str) -> bool {
+        let is_mode = || catalogue.modes.iter().any(|m| m.id == agent);
+        matches!(agent, BUILD | PLAN) || self.backend(agent).is_some() || is_mode()
+    }
 }
 
 /// The agents that can be selected with a backend.

@@ -135,9 +135,9 @@ impl Sessions {
         }))
     }
 
-    /// Makes sure, before anything is changed, that the registry knows enough to judge a wish.
-    async fn prepare(&self, cell: Option<&Arc<Cell>>, wish: &Wish) {
-        self.prepare_model(cell, wish).await;
+    /// Makes sure, before anything is changed, that the registry knows enough to judge a wish in a directory.
+    async fn prepare(&self, directory: &str, cell: Option<&Arc<Cell>>, wish: &Wish) {
+        self.prepare_model(directory, cell, wish).await;
         let committed = cell.map(|cell| cell.committed());
         let current = committed
             .as_ref()
@@ -149,31 +149,32 @@ impl Sessions {
         };
         let registry = &self.office.registry;
         // A wish that is refused already needs no agent to judge it.
-        if names_effort && let Ok(resolved) = registry.snapshot().resolve(current, wish) {
+        if names_effort && let Ok(resolved) = registry.at(directory).resolve(current, wish) {
             let selection = resolved.selection;
             let (provider, model) = (&selection.provider_id, &selection.model_id);
-            registry.learn_efforts(provider, model).await;
+            registry.learn_efforts(directory, provider, model).await;
         }
     }
 
-    async fn prepare_model(&self, cell: Option<&Arc<Cell>>, wish: &Wish) {
+    async fn prepare_model(&self, directory: &str, cell: Option<&Arc<Cell>>, wish: &Wish) {
         let registry = &self.office.registry;
         let snapshot = registry.snapshot();
+        let (place, agent) = (Some(directory), wish.agent.as_deref());
         let model = wish.model.as_ref().map(|m| m.model_id.as_str());
         if let Some(provider) = wish.provider(&snapshot) {
-            return registry.prepare(provider, model).await;
+            return registry.prepare(place, provider, model, agent).await;
         }
         let committed = cell.map(|cell| cell.committed());
         let current = committed
             .as_ref()
             .and_then(|c| c.state().selection.as_ref());
-        match (current, &snapshot.defaults.model) {
-            (Some(current), _) => registry.prepare(&current.provider_id, None).await,
-            (None, Some(default)) => {
-                let model = Some(default.model_id.as_str());
-                registry.prepare(&default.provider_id, model).await;
+        let default = snapshot.defaults.model.as_ref();
+        let default = default.map(|m| (&m.provider_id, &m.model_id));
+        match current.map(|c| (&c.provider_id, &c.model_id)).or(default) {
+            Some((provider, model)) => {
+                registry.prepare(place, provider, Some(model), agent).await;
             }
-            (None, None) => drop(registry.settled(FIRST_PROBES).await),
+            None => drop(registry.settled(FIRST_PROBES).await),
         }
     }
 
@@ -182,6 +183,11 @@ impl Sessions {
     pub fn refresh_agents(&self) {
         self.tools.pool.end_idle();
         self.office.registry.refresh();
+    }
+
+    /// Ends the agents that are not at work, so that they see a changed sign-in.
+    pub fn end_idle_agents(&self) {
+        self.tools.pool.end_idle();
     }
 
     /// Ends all turns as interrupted and lets go of all agents.

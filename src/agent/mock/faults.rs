@@ -96,6 +96,9 @@ pub enum Fault {
     StderrNoise,
     /// `session/new` needs an `authenticate` first: -32000.
     AuthRequired,
+    /// Sessions are opened, and a prompt is refused with -32000 until an `authenticate`, or as long as the environment
+    /// names no file BATON_MOCK_SIGNED_IN that exists.
+    AuthAtPrompt,
     /// `session/resume` succeeds with an empty history.
     ResumeLosesHistory,
     /// `session/load` and `session/resume` succeed for any session, which is empty then; `session/list` lists none.
@@ -114,6 +117,8 @@ pub enum Fault {
     ClosesOtherSessions,
     /// `session/cancel` does nothing.
     IgnoresCancel,
+    /// Models are chosen by two options of the category `model`: first the provider (east, west), then its model.
+    ProviderThenModel,
     /// A greeting comes with the first prompt of each new session, as if it were part of the answer.
     Greets,
 }

@@ -1,6 +1,6 @@
 //! The methods other than `session/prompt`. None of them waits for anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
@@ -13,14 +13,17 @@ use super::{Agent, Reply, options};
 /// The protocol version that the agent speaks, whatever it is asked for.
 const PROTOCOL_VERSION: u64 = 1;
 
-/// The only way to sign in, with the fault `auth-required`.
+/// The environment variable that names a file which shows that the user has signed in.
+const SIGNED_IN_FILE: &str = "BATON_MOCK_SIGNED_IN";
+
+/// The only way to sign in without a terminal, with the faults `auth-required` and `auth-at-prompt`.
 const AUTH_METHOD: &str = "mock-login";
 
 /// Calls a method.
 pub(super) fn call(agent: &Agent, method: &str, params: &Value) -> Result<Reply, RpcError> {
     match method {
         "initialize" => initialize(agent, params),
-        "authenticate" if agent.has(Fault::AuthRequired) => authenticate(agent, params),
+        "authenticate" if wants_sign_in(agent) => authenticate(agent, params),
         "session/new" => new(agent, params),
         "session/load" if !agent.lacks(Without::Load) => load(agent, params),
         "session/resume" if !agent.lacks(Without::Resume) => resume(agent, params),
@@ -83,8 +86,11 @@ fn initialize(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
             session_capabilities.insert(name.to_owned(), json!({}));
         }
     }
-    let auth_methods = if agent.has(Fault::AuthRequired) {
-        json!([{"id": AUTH_METHOD, "name": "Mock login", "description": "Signs in to nothing"}])
+    let auth_methods = if wants_sign_in(agent) {
+        json!([
+            {"id": AUTH_METHOD, "name": "Mock login", "description": "Signs in to nothing"},
+            {"id": "mock-terminal", "name": "In a terminal", "type": "terminal"},
+        ])
     } else {
         json!([])
     };
@@ -104,6 +110,18 @@ fn initialize(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     Ok(result.into())
 }
 
+/// Whether there is something to sign in to.
+fn wants_sign_in(agent: &Agent) -> bool {
+    agent.has(Fault::AuthRequired) || agent.has(Fault::AuthAtPrompt)
+}
+
+/// Whether the client has signed in, or its user in another way.
+pub(super) fn is_signed_in(agent: &Agent) -> bool {
+    let file = std::env::var_os(SIGNED_IN_FILE);
+    let elsewhere = file.is_some_and(|file| PathBuf::from(file).exists());
+    elsewhere || agent.authenticated.load(Ordering::Relaxed)
+}
+
 fn authenticate(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     if string(params, "methodId")? != AUTH_METHOD {
         return Err(RpcError::invalid_params("unknown authentication method"));
@@ -115,7 +133,7 @@ fn authenticate(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
 fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     let cwd = cwd(params)?;
     check_mcp_servers(params, true)?;
-    if agent.has(Fault::AuthRequired) && !agent.authenticated.load(Ordering::Relaxed) {
+    if agent.has(Fault::AuthRequired) && !is_signed_in(agent) {
         return Err(RpcError::new(-32000, "Authentication required"));
     }
     let id = if agent.has(Fault::IdByDirectory) {
@@ -126,7 +144,7 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     } else {
         session::new_id()
     };
-    let choice = agent.default_choice();
+    let choice = agent.default_choice(Some(&cwd));
     let mut result = Map::from_iter([("sessionId".to_owned(), json!(id))]);
     result.extend(agent.session_fields(&choice));
     if agent.has(Fault::ClosesOtherSessions) {
@@ -138,7 +156,7 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         let meta = json!({"piAcp": {"startupInfo": GREETING}});
         result.insert("_meta".to_owned(), meta);
     }
-    let mut after = advertised(agent, &id);
+    let mut after = advertised(agent, &id, &cwd);
     if agent.has(Fault::SpeaksFirst) {
         let content = json!({"type": "text", "text": GREETING});
         let update = json!({"sessionUpdate": "agent_message_chunk", "content": content});
@@ -156,7 +174,7 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
 }
 
 /// The update that tells the slash commands; it follows the reply that opens a session.
-fn advertised(agent: &Agent, session: &str) -> Vec<Value> {
+fn advertised(agent: &Agent, session: &str, cwd: &Path) -> Vec<Value> {
     let describe = |name: &String| {
         let description = match name.as_str() {
             "shout" => "Says it in capitals",
@@ -165,7 +183,14 @@ fn advertised(agent: &Agent, session: &str) -> Vec<Value> {
         };
         json!({"name": name, "description": description, "input": {"hint": "text"}})
     };
-    let commands: Vec<Value> = agent.args.commands.iter().map(describe).collect();
+    let own = agent.project(Some(cwd)).commands;
+    let commands: Vec<Value> = agent
+        .args
+        .commands
+        .iter()
+        .chain(&own)
+        .map(describe)
+        .collect();
     let update = json!({
         "sessionUpdate": "available_commands_update",
         "availableCommands": commands,
@@ -177,8 +202,8 @@ fn advertised(agent: &Agent, session: &str) -> Vec<Value> {
 pub(super) const GREETING: &str = "Welcome. A newer version of this program is available.";
 
 /// What a session that is opened again offers.
-fn reopened_fields(agent: &Agent) -> Value {
-    let fields = Value::Object(agent.session_fields(&agent.default_choice()));
+fn reopened_fields(agent: &Agent, cwd: &Path) -> Value {
+    let fields = Value::Object(agent.session_fields(&agent.default_choice(Some(cwd))));
     if !agent.has(Fault::ReopensWithOtherIds) {
         return fields;
     }
@@ -209,8 +234,8 @@ fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
             json!({"sessionUpdate": kind, "content": content}),
         )
     });
-    let mut reply = Reply::from(reopened_fields(agent));
-    reply.after = advertised(agent, &restored.session_id);
+    let mut reply = Reply::from(reopened_fields(agent, &restored.cwd));
+    reply.after = advertised(agent, &restored.session_id, &restored.cwd);
     if agent.has(Fault::LoadReplaysLate) {
         reply.after.extend(replay);
     } else {
@@ -223,8 +248,8 @@ fn resume(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     check_mcp_servers(params, false)?;
     let restored = restore(agent, params, !agent.has(Fault::ResumeLosesHistory))?;
     Ok(Reply {
-        after: advertised(agent, &restored.session_id),
-        ..reopened_fields(agent).into()
+        after: advertised(agent, &restored.session_id, &restored.cwd),
+        ..reopened_fields(agent, &restored.cwd).into()
     })
 }
 
@@ -244,7 +269,7 @@ fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, 
     }
     let in_memory = || sessions.get(id).map(|session| session.stored(id));
     let empty = || {
-        let session = Session::new(cwd.clone(), agent.default_choice());
+        let session = Session::new(cwd.clone(), agent.default_choice(Some(&cwd)));
         agent.has(Fault::ReopensEmpty).then(|| session.stored(id))
     };
     let mut stored = in_file
@@ -255,7 +280,7 @@ fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, 
     if !with_history {
         stored.history.clear();
     }
-    let mut choice = agent.default_choice();
+    let mut choice = agent.default_choice(Some(&cwd));
     if agent.has(Fault::ReopensOwnModel) {
         choice.model.clone_from(&stored.made_with);
     }

@@ -67,6 +67,15 @@ pub struct MockArgs {
     )]
     pub models: Vec<String>,
 
+    /// Read the models from this file at the start, one a line, instead of --models. Another process may find others.
+    #[arg(long, value_name = "FILE")]
+    pub models_file: Option<PathBuf>,
+
+    /// A file in a session's working directory with what sessions there have besides: lines `model NAME`, `mode NAME`,
+    /// `command NAME`.
+    #[arg(long, value_name = "NAME")]
+    pub project_file: Option<String>,
+
     /// The context size to report, in tokens.
     #[arg(long, value_name = "TOKENS", default_value_t = 200_000)]
     pub context: u64,
@@ -195,8 +204,12 @@ impl MockArgs {
 }
 
 impl Agent {
-    fn new(args: MockArgs, out: Outgoing, child: Option<u32>) -> io::Result<Self> {
+    fn new(mut args: MockArgs, out: Outgoing, child: Option<u32>) -> io::Result<Self> {
         let invalid = |message| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        if let Some(file) = &args.models_file {
+            let text = std::fs::read_to_string(file)?;
+            args.models = text.lines().map(str::to_owned).collect();
+        }
         let named = args.models.iter().all(|id| !id.is_empty());
         let Some(first) = args.models.first().filter(|_| named) else {
             return invalid("--models: a name is missing".to_owned());

@@ -1,14 +1,19 @@
 //! What can be chosen: models, efforts and modes, in both shapes that agents announce them.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::Agent;
 use super::faults::{Fault, Without};
-use super::session::Choice;
+use super::session::{Choice, Project};
 use super::wire::RpcError;
 
 /// The modes, the first one being the default: id and name.
 const MODES: [(&str, &str); 2] = [("build", "Build"), ("plan", "Plan")];
+
+/// The providers, with the fault `provider-then-model`.
+const PROVIDERS: [&str; 2] = ["east", "west"];
 
 /// The efforts of a model that has any.
 const EFFORTS: [(&str, &str); 3] = [("low", "Low"), ("medium", "Medium"), ("high", "High")];
@@ -22,11 +27,33 @@ const WITH_EFFORTS: &str = "strong";
 impl Agent {
     /// The choice of a session that was just made or restored: as real agents do, a switch that
     /// was made before is forgotten.
-    pub(super) fn default_choice(&self) -> Choice {
+    pub(super) fn default_choice(&self, cwd: Option<&Path>) -> Choice {
+        let provider = self.has(Fault::ProviderThenModel).then_some(PROVIDERS[0]);
+        let model = match provider {
+            Some(provider) => models_of(provider).swap_remove(0),
+            None => self.launch_model.clone(),
+        };
         Choice {
-            model: self.launch_model.clone(),
-            effort: self.default_effort(&self.launch_model),
+            effort: self.default_effort(&model),
+            model,
             mode: MODES[0].0.to_owned(),
+            provider: provider.map(str::to_owned),
+            project: self.project(cwd),
+        }
+    }
+
+    /// What a working directory has of its own.
+    pub(super) fn project(&self, cwd: Option<&Path>) -> Project {
+        let file = self.args.project_file.as_ref();
+        let file = cwd.and_then(|cwd| Some(cwd.join(file?)));
+        file.map(|file| Project::read(&file)).unwrap_or_default()
+    }
+
+    /// The models that a session can choose from.
+    fn models_for(&self, choice: &Choice) -> Vec<String> {
+        match &choice.provider {
+            Some(provider) => models_of(provider),
+            None => [self.args.models.clone(), choice.project.models.clone()].concat(),
         }
     }
 
@@ -35,7 +62,7 @@ impl Agent {
         if self.has(Fault::IgnoresModel) {
             return Choice {
                 mode: choice.mode.clone(),
-                ..self.default_choice()
+                ..self.default_choice(None)
             };
         }
         choice.clone()
@@ -61,17 +88,19 @@ impl Agent {
 
     /// The complete `configOptions` of a session.
     pub(super) fn config_options(&self, choice: &Choice) -> Value {
-        let models = self.args.models.iter().map(|id| (id.clone(), title(id)));
-        let mut options = vec![select(
-            ("model", "Model", "model"),
-            &choice.model,
-            models.collect(),
-        )];
+        let with_title = |id: String| (id.clone(), title(&id));
+        let models = self.models_for(choice).into_iter().map(with_title);
+        let model = select(("model", "Model", "model"), &choice.model, models.collect());
+        let providers = choice.provider.as_ref().map(|provider| {
+            let all = PROVIDERS.iter().map(|id| with_title((*id).to_owned()));
+            select(("provider", "Provider", "model"), provider, all.collect())
+        });
+        let mut options: Vec<_> = providers.into_iter().chain([model]).collect();
         if !self.lacks(Without::Modes) {
             options.push(select(
                 ("mode", "Mode", "mode"),
                 &choice.mode,
-                owned(&MODES),
+                modes_for(choice),
             ));
         }
         if let Some(effort) = &choice.effort {
@@ -92,8 +121,7 @@ impl Agent {
         }
         if self.has_legacy_models() {
             let models: Vec<Value> = self
-                .args
-                .models
+                .models_for(choice)
                 .iter()
                 .map(|id| json!({"modelId": id, "name": title(id)}))
                 .collect();
@@ -103,7 +131,7 @@ impl Agent {
             );
         }
         if !self.lacks(Without::Modes) {
-            let modes: Vec<Value> = MODES
+            let modes: Vec<Value> = modes_for(choice)
                 .iter()
                 .map(|(id, name)| json!({"id": id, "name": name}))
                 .collect();
@@ -123,6 +151,14 @@ impl Agent {
         value: &str,
     ) -> Result<(), RpcError> {
         match option {
+            "provider" if choice.provider.is_some() => {
+                check("provider", value, PROVIDERS.into_iter())?;
+                if choice.provider.as_deref() != Some(value) {
+                    choice.provider = Some(value.to_owned());
+                    choice.model = models_of(value).swap_remove(0);
+                }
+                Ok(())
+            }
             "model" => self.set_model(choice, value),
             "mode" if !self.lacks(Without::Modes) => set_mode(choice, value),
             "effort" if choice.effort.is_some() => {
@@ -142,7 +178,8 @@ impl Agent {
             return Err(RpcError::internal("mock failure: cannot switch the model"));
         }
         if !self.has(Fault::AcceptsAnyModel) {
-            check("model", model, self.args.models.iter().map(String::as_str))?;
+            let known = self.models_for(choice);
+            check("model", model, known.iter().map(String::as_str))?;
         }
         if !self.has(Fault::ReportsOtherModel) && choice.model != model {
             choice.effort = self.default_effort(model);
@@ -183,9 +220,22 @@ pub(super) fn switch(
 
 /// Changes the mode of a session's choice.
 pub(super) fn set_mode(choice: &mut Choice, mode: &str) -> Result<(), RpcError> {
-    check("mode", mode, MODES.iter().map(|(id, _)| *id))?;
+    let known = modes_for(choice);
+    check("mode", mode, known.iter().map(|(id, _)| id.as_str()))?;
     choice.mode = mode.to_owned();
     Ok(())
+}
+
+/// The modes that a session can choose from: id and name.
+fn modes_for(choice: &Choice) -> Vec<(String, String)> {
+    let own = choice.project.modes.iter();
+    let own = own.map(|id| (id.clone(), title(id)));
+    owned(&MODES).into_iter().chain(own).collect()
+}
+
+/// The models of a provider, with the fault `provider-then-model`: one that only it has, and one that all have.
+fn models_of(provider: &str) -> Vec<String> {
+    vec![format!("{provider}-only"), "common".to_owned()]
 }
 
 fn check<'a>(

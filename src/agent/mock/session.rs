@@ -67,11 +67,43 @@ pub(super) struct Choice {
     /// Only for a model that has efforts.
     pub(super) effort: Option<String>,
     pub(super) mode: String,
+    /// The provider of the model, with the fault `provider-then-model`.
+    pub(super) provider: Option<String>,
+    /// What the session has beside what all have.
+    pub(super) project: Project,
+}
+
+/// What a working directory has of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Project {
+    pub(super) models: Vec<String>,
+    pub(super) modes: Vec<String>,
+    pub(super) commands: Vec<String>,
+}
+
+impl Project {
+    /// Reads the file of a project; without one there is nothing of its own.
+    pub(super) fn read(file: &Path) -> Self {
+        let mut project = Self::default();
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        for (kind, name) in text.lines().filter_map(|line| line.split_once(' ')) {
+            match kind {
+                "model" => project.models.push(name.to_owned()),
+                "mode" => project.modes.push(name.to_owned()),
+                "command" => project.commands.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        project
+    }
 }
 
 impl fmt::Display for Choice {
     /// The model, with its effort where it has one: `mock-strong (high)`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(provider) = &self.provider {
+            write!(out, "{provider}/")?;
+        }
         match &self.effort {
             Some(effort) => write!(out, "{} ({effort})", self.model),
             None => out.write_str(&self.model),

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Agent;
 use super::commands::{self, Command};
 use super::faults::{Fault, Without};
-use super::methods::{GREETING, busy, save, string};
+use super::methods::{GREETING, busy, is_signed_in, save, string};
 use super::options;
 use super::script::{self, Step};
 use super::session::{Choice, Entry};
@@ -81,6 +81,9 @@ fn begin(
     params: &Value,
 ) -> Result<(Turn, Command, watch::Receiver<bool>), RpcError> {
     let id = string(params, "sessionId")?;
+    if agent.has(Fault::AuthAtPrompt) && !is_signed_in(agent) {
+        return Err(RpcError::new(-32000, "Authentication required"));
+    }
     let blocks = blocks(agent, params)?;
     let last_text = blocks.iter().rposition(|(is_text, _)| *is_text);
     let command = last_text.map_or("", |at| blocks[at].1.as_str());

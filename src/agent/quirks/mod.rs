@@ -4,6 +4,7 @@
 mod table;
 pub mod told;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::installed;
@@ -140,6 +141,7 @@ impl Builtin {
             login: self.login.to_owned(),
             plan_modes: owned(self.plan_modes),
             models: Vec::new(),
+            contexts: BTreeMap::new(),
             one_session_per_process: !self.shared_process,
             tested: self.tested,
             installed_in: None,

@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::http::directory::Asked;
 use crate::http::error::Problem;
 use crate::http::extract::Directory;
+use crate::http::provider::settled_at;
 use crate::http::responses::Invalid;
 use crate::http::state::Shared;
 use crate::opencode::command::CommandInfo;
@@ -26,7 +28,8 @@ use crate::opencode::command::CommandInfo;
 )]
 pub async fn list(
     State(state): State<Shared>,
-    Directory(directory): Directory,
+    asked: Asked,
 ) -> Result<Json<Vec<CommandInfo>>, Problem> {
-    Ok(Json(state.sessions.commands(&directory).await))
+    settled_at(&state, &asked).await;
+    Ok(Json(state.sessions.commands(&asked.directory).await))
 }

@@ -7,7 +7,10 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::provider::{connected, defaults, settled};
+use crate::http::directory::Asked;
+use crate::http::extract::Directory;
+use crate::http::provider::{connected, defaults, settled_at};
+use crate::http::responses::Invalid;
 use crate::http::state::Shared;
 use crate::opencode::provider::Provider;
 
@@ -22,16 +25,20 @@ pub struct ConfigProviders {
 
 /// List the providers that can be used
 ///
-/// The same backends as in `provider.list`.
+/// The connected backends of `provider.list`.
 #[utoipa::path(
     get,
     path = "/config/providers",
     operation_id = "config.providers",
     tag = "config",
-    responses((status = 200, description = "The providers.", body = ConfigProviders))
+    params(Directory),
+    responses(
+        (status = 200, description = "The providers.", body = ConfigProviders),
+        Invalid,
+    )
 )]
-pub async fn providers(State(state): State<Shared>) -> Json<ConfigProviders> {
-    let snapshot = settled(&state).await;
+pub async fn providers(State(state): State<Shared>, asked: Asked) -> Json<ConfigProviders> {
+    let snapshot = settled_at(&state, &asked).await;
     Json(ConfigProviders {
         providers: connected(&snapshot),
         default: defaults(&snapshot),

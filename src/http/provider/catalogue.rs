@@ -10,9 +10,8 @@ use crate::opencode::provider::{
 };
 use crate::registry::{Backend, Catalogue, ModelInfo, Snapshot};
 
-/// The context size that is shown for a model whose agent has not told it, in tokens. Clients divide
-/// by it to show how full the context is, so it must not be zero.
-const UNKNOWN_CONTEXT_TOKENS: u64 = 200_000;
+/// What OpenCode has for a context whose size is not known: its clients show no percentage then.
+const UNKNOWN_CONTEXT_TOKENS: u64 = 0;
 /// The output limit that is shown, in tokens; no agent tells it.
 const UNKNOWN_OUTPUT_TOKENS: u64 = 32_000;
 /// The provider under which OpenCode's clients sell models of their own: one that costs nothing there is
@@ -27,8 +26,16 @@ const PROTOCOL: &str = "acp";
 pub fn connected(snapshot: &Snapshot) -> Vec<Provider> {
     let backends = snapshot.backends.iter();
     backends
-        .filter_map(|backend| Some(provider(backend, backend.connected()?)))
+        .filter(|backend| backend.connected().is_some())
+        .map(|backend| provider(backend))
         .collect()
+}
+
+/// Every backend, in order of preference. OpenCode's clients offer the models of those that are connected only, and one
+/// without models is to them a provider that nobody has signed in to.
+pub fn all(snapshot: &Snapshot) -> Vec<Provider> {
+    let backends = snapshot.backends.iter();
+    backends.map(|backend| provider(backend)).collect()
 }
 
 /// The model that each backend that can run starts with.
@@ -49,9 +56,13 @@ pub fn defaults(snapshot: &Snapshot) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn provider(backend: &Backend, catalogue: &Catalogue) -> Provider {
+fn provider(backend: &Backend) -> Provider {
     let spec = &backend.spec;
-    let models = catalogue.models.iter();
+    let catalogue = backend.catalogue.as_ref();
+    let models = catalogue.into_iter().flat_map(|catalogue| {
+        let models = catalogue.models.iter();
+        models.map(|m| (m.id.clone(), model(&spec.id, catalogue, m)))
+    });
     Provider {
         id: spec.id.clone(),
         name: spec.name.clone(),
@@ -61,9 +72,7 @@ fn provider(backend: &Backend, catalogue: &Catalogue) -> Provider {
         },
         env: Vec::new(),
         options: Map::new(),
-        models: models
-            .map(|m| (m.id.clone(), model(&spec.id, catalogue, m)))
-            .collect(),
+        models: models.collect(),
     }
 }
 

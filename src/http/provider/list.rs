@@ -7,14 +7,17 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{connected, defaults, settled};
+use super::{all, connected, defaults, settled_at};
+use crate::http::directory::Asked;
+use crate::http::extract::Directory;
+use crate::http::responses::Invalid;
 use crate::http::state::Shared;
 use crate::opencode::provider::Provider;
 
 /// All providers.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ProviderList {
-    /// The backends that can run, in order of preference.
+    /// Every backend, in order of preference. One that cannot run has the models that it had when it did, or none.
     pub all: Vec<Provider>,
     /// The model that each of them starts with.
     pub default: BTreeMap<String, String>,
@@ -24,21 +27,24 @@ pub struct ProviderList {
 
 /// List providers
 ///
-/// The backends that can run, each with its models. A backend that cannot run is not in it; `baton
-/// agents` says why. Waits up to ten seconds while the backends are probed for the first time.
+/// Every backend with its models; those that can run are named in `connected`. `backend.list` says why another cannot,
+/// and what to do. A project may have models of its own: the backends are asked about a directory that is named. Waits up to ten seconds while the backends are probed for the first time.
 #[utoipa::path(
     get,
     path = "/provider",
     operation_id = "provider.list",
     tag = "provider",
-    responses((status = 200, description = "The providers.", body = ProviderList))
+    params(Directory),
+    responses(
+        (status = 200, description = "The providers.", body = ProviderList),
+        Invalid,
+    )
 )]
-pub async fn list(State(state): State<Shared>) -> Json<ProviderList> {
-    let snapshot = settled(&state).await;
-    let all = connected(&snapshot);
+pub async fn list(State(state): State<Shared>, asked: Asked) -> Json<ProviderList> {
+    let snapshot = settled_at(&state, &asked).await;
     Json(ProviderList {
-        connected: all.iter().map(|p| p.id.clone()).collect(),
+        all: all(&snapshot),
         default: defaults(&snapshot),
-        all,
+        connected: connected(&snapshot).into_iter().map(|p| p.id).collect(),
     })
 }

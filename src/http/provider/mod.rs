@@ -3,18 +3,35 @@
 pub mod auth;
 mod catalogue;
 pub mod list;
+pub mod oauth;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use catalogue::{connected, defaults};
+pub(super) use catalogue::{all, connected, defaults};
 
+use super::directory::Asked;
 use super::state::Shared;
 use crate::registry::Snapshot;
 
 /// How long a list waits for the first probes of a new installation. OpenCode's terminal UI does not
 /// start with an empty list, and reads it only once.
 const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
+
+/// How long a list waits until the backends have said what they offer in a directory that nobody has asked about. Clients
+/// are told when there is more.
+const LOOK_AT_MOST: Duration = Duration::from_secs(5);
+
+/// The backends with what they offer in a directory, once it is known which of them can run. They are asked about a
+/// directory that a request names.
+pub(super) async fn settled_at(state: &Shared, asked: &Asked) -> Arc<Snapshot> {
+    settled(state).await;
+    if asked.is_named {
+        let registry = &state.registry;
+        registry.look_around(&asked.directory, LOOK_AT_MOST).await;
+    }
+    state.registry.at(&asked.directory)
+}
 
 /// The backends, once it is known which of them can run.
 pub(super) async fn settled(state: &Shared) -> Arc<Snapshot> {

@@ -51,7 +51,7 @@ pub struct V2DefaultModel {
     )
 )]
 pub async fn list(State(state): State<Shared>, Location(location): Location) -> Json<V2Models> {
-    let data = all(&state).await;
+    let data = all(&state, &location.directory).await;
     Json(V2Models { location, data })
 }
 
@@ -73,18 +73,25 @@ pub async fn default(
     State(state): State<Shared>,
     Location(location): Location,
 ) -> Json<V2DefaultModel> {
-    let chosen = settled(&state).await.default_selection().ok();
+    let chosen = settled(&state)
+        .await
+        .at(&location.directory)
+        .default_selection()
+        .ok();
     let is_it = |model: &V2Model| {
         chosen
             .as_ref()
             .is_some_and(|c| c.provider_id == model.provider_id && c.model_id == model.id)
     };
-    let data = all(&state).await.into_iter().find(is_it);
+    let data = all(&state, &location.directory)
+        .await
+        .into_iter()
+        .find(is_it);
     Json(V2DefaultModel { location, data })
 }
 
-async fn all(state: &Shared) -> Vec<V2Model> {
-    let providers = connected(&*settled(state).await);
+async fn all(state: &Shared, directory: &str) -> Vec<V2Model> {
+    let providers = connected(&*settled(state).await.at(directory));
     let models = providers.into_iter().flat_map(|p| p.models.into_values());
     models.map(model).collect()
 }

@@ -80,14 +80,16 @@ impl Sessions {
         let templates = self.templates(&cell.directory).await;
         let advertised = self.advertised(&cell.directory).await;
         let current = cell.committed().state().selection.clone();
-        let provider = self.provider_of(&call, current.as_ref())?;
+        let provider = self.provider_of(&cell, &call, current.as_ref())?;
         let found = find(&call.command, &templates, &advertised, provider.as_deref())?;
         let wish = match &found {
-            Found::Template(command) => self.wish_of_template(command, &call)?,
-            Found::Agent(backend) => self.wish_of_backend(backend, &call, current.as_ref())?,
+            Found::Template(command) => self.wish_of_template(&cell, command, &call)?,
+            Found::Agent(backend) => {
+                self.wish_of_backend(&cell, backend, &call, current.as_ref())?
+            }
         };
         // Before anything is run: a command that will be refused must have no effect.
-        self.prepare(Some(&cell), &wish).await;
+        self.prepare(&cell.directory, Some(&cell), &wish).await;
         self.check_call(&cell, &call, &wish).await?;
         let (mut parts, native) = match &found {
             Found::Template(command) => (self.parts_of(&cell, command, &call).await?, false),
@@ -131,6 +133,7 @@ impl Sessions {
     async fn advertised(&self, directory: &str) -> Advertised {
         // A client that asks right after the start would otherwise never learn of them.
         let snapshot = self.office.registry.settled(FIRST_PROBES).await;
+        let snapshot = snapshot.at(directory);
         let mut told = self.tools.told.of(directory);
         let connected = snapshot.backends.iter().filter_map(|backend| {
             let catalogue = backend.connected()?;
@@ -145,17 +148,24 @@ impl Sessions {
     /// selected one.
     fn provider_of(
         &self,
+        cell: &Cell,
         call: &CommandCall,
         current: Option<&Selection>,
     ) -> Result<Option<String>, Error> {
         let named = call.model.as_deref();
-        let named = named.map(|m| model_of(m, &self.office.registry.snapshot(), "[\"model\"]"));
+        let named =
+            named.map(|m| model_of(m, &self.office.registry.at(&cell.directory), "[\"model\"]"));
         let named = named.transpose()?.map(|m| m.provider_id);
         Ok(named.or_else(|| current.map(|c| c.provider_id.clone())))
     }
 
-    fn wish_of_template(&self, command: &Command, call: &CommandCall) -> Result<Wish, Error> {
-        let registry = self.office.registry.snapshot();
+    fn wish_of_template(
+        &self,
+        cell: &Cell,
+        command: &Command,
+        call: &CommandCall,
+    ) -> Result<Wish, Error> {
+        let registry = self.office.registry.at(&cell.directory);
         let of_file = format!("model of the command \"{}\"", command.name);
         let model = match (&command.model, &call.model) {
             (Some(model), _) => Some(model_of(model, &registry, &of_file)?),
@@ -174,11 +184,12 @@ impl Sessions {
     /// models; with the selected one; or with its default.
     fn wish_of_backend(
         &self,
+        cell: &Cell,
         backend: &str,
         call: &CommandCall,
         current: Option<&Selection>,
     ) -> Result<Wish, Error> {
-        let registry = self.office.registry.snapshot();
+        let registry = self.office.registry.at(&cell.directory);
         let named = call.model.as_deref();
         let named = named
             .map(|m| model_of(m, &registry, "[\"model\"]"))
@@ -201,7 +212,7 @@ impl Sessions {
     }
 
     async fn check_call(&self, cell: &Cell, call: &CommandCall, wish: &Wish) -> Result<(), Error> {
-        let registry = self.office.registry.snapshot();
+        let registry = self.office.registry.at(&cell.directory);
         if let (Some(named), Some(model)) = (&call.model, &wish.model) {
             // The model of the request may not be the one that is taken; it has to exist all the same.
             let named = model_of(named, &registry, "[\"model\"]")?;

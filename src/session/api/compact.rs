@@ -31,7 +31,7 @@ impl Sessions {
             variant: VariantWish::Default,
             agent: None,
         };
-        self.prepare(Some(&cell), &wish).await;
+        self.prepare(&cell.directory, Some(&cell), &wish).await;
         let queue_prompts = self.tools.settings.queue_prompts;
         let (waiters, answer) = Waiters::one();
         let job = move |draft: &mut Draft, reverted: &Reverted| {

@@ -19,7 +19,7 @@ impl Sessions {
         caller: Caller,
     ) -> Result<SessionInfo, Error> {
         if !new.wish.is_empty() {
-            self.prepare(None, &new.wish).await;
+            self.prepare(&new.directory, None, &new.wish).await;
         }
         bound_rules(&mut new.permission, &self.office.sizes)?;
         let place = self.projects.locate(&new.directory).await;
@@ -27,7 +27,7 @@ impl Sessions {
         let selection = match new.wish.is_empty() {
             true => None,
             false => {
-                let registry = self.office.registry.snapshot();
+                let registry = self.office.registry.at(&new.directory);
                 Some(registry.resolve(None, &new.wish)?.selection)
             }
         };

@@ -42,7 +42,7 @@ impl Sessions {
             ..Update::default()
         };
         // A backend that cannot run any more leaves the choice to the first prompt.
-        let registry = self.office.registry.snapshot();
+        let registry = self.office.registry.at(&source.directory);
         if let Ok(Some(planned)) = select::plan(&state, &update, &registry, now_ms()) {
             state = planned.into_next();
         }

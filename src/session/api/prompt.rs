@@ -50,7 +50,8 @@ impl Sessions {
         }
         let chosen = cell.committed().state().selection.is_some();
         if !chosen || !prompt.wish.is_empty() {
-            self.prepare(Some(&cell), &prompt.wish).await;
+            self.prepare(&cell.directory, Some(&cell), &prompt.wish)
+                .await;
         }
         let (waiters, answer) = Waiters::one();
         let answer = (!prompt.no_reply).then_some(answer);

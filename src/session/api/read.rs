@@ -49,11 +49,18 @@ impl Sessions {
         let committed = cell.committed();
         let state = committed.state();
         let switches = self.switches(id, state.revision).await?;
+        let registry = self.office.registry.at(&cell.directory);
+        let mut usage = state.usage.clone();
+        for used in &mut usage {
+            let catalogue = registry.catalogue(&used.provider_id);
+            let known = catalogue.and_then(|c| c.model(&used.model_id)?.context_tokens);
+            used.context.size = known.or(used.context.size);
+        }
         Ok(ModelHistory {
             revision: state.revision,
             selected: state.selection.clone(),
             applied: committed.runtime().applied.clone(),
-            usage: state.usage.clone(),
+            usage,
             switches,
         })
     }

@@ -39,7 +39,7 @@ impl Sessions {
         line: ShellLine,
     ) -> Result<oneshot::Receiver<Answer>, Error> {
         let cell = self.loaded.find(id).await?;
-        self.prepare(Some(&cell), &line.wish).await;
+        self.prepare(&cell.directory, Some(&cell), &line.wish).await;
         let given = line.message_id.clone();
         let (waiters, answer) = Waiters::one();
         let job = move |draft: &mut Draft, reverted: &Reverted| {

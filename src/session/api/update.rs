@@ -18,7 +18,8 @@ impl Sessions {
     ) -> Result<SessionInfo, Error> {
         let cell = self.loaded.find(id).await?;
         if !update.wish.is_empty() {
-            self.prepare(Some(&cell), &update.wish).await;
+            self.prepare(&cell.directory, Some(&cell), &update.wish)
+                .await;
         }
         cell.change(move |draft| {
             draft.unless_deleted()?;

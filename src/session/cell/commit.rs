@@ -246,7 +246,11 @@ impl Cell {
     }
 
     fn draft(&self) -> Draft {
-        Draft::new(self, self.committed(), self.office.registry.snapshot())
+        Draft::new(
+            self,
+            self.committed(),
+            self.office.registry.at(&self.directory),
+        )
     }
 
     /// Writes the draft's batch, and only then replaces what is committed and tells everybody.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::late::LatePart;
 use super::notice::Told;
 use crate::opencode::event::Todo;
-use crate::opencode::history::ModelUsage;
+use crate::opencode::history::{ContextUse, ModelUsage};
 use crate::opencode::message::AssistantMessage;
 use crate::opencode::session::{PermissionRule, Revert, SessionSummary, SessionTime, Tokens};
 use crate::opencode::{Metadata, Selection, SessionId, now_ms};
@@ -226,7 +226,7 @@ impl SessionState {
     }
 
     /// Adds what an answer has cost to the session and to its model.
-    pub fn count(&mut self, answer: &AssistantMessage) {
+    pub fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
         self.tokens.add(&answer.tokens);
         self.cost += answer.cost;
         let same = |u: &&mut ModelUsage| {
@@ -236,6 +236,10 @@ impl SessionState {
             usage.answers += 1;
             usage.tokens.add(&answer.tokens);
             usage.cost += answer.cost;
+            usage.context = ContextUse {
+                used: context.used.or(usage.context.used),
+                size: context.size.or(usage.context.size),
+            };
             return;
         }
         let mut tokens = Tokens::default();
@@ -246,6 +250,7 @@ impl SessionState {
             answers: 1,
             tokens,
             cost: answer.cost,
+            context,
         });
     }
 }

@@ -8,6 +8,7 @@ use crate::opencode::event::{
     EventPayload, SessionDiff, SessionErrorEvent, SessionIdleEvent, SessionStatus,
 };
 use crate::opencode::event::{Todo, TodoUpdated};
+use crate::opencode::history::ContextUse;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::FileDiff;
 use crate::opencode::session::SessionSummary;
@@ -98,8 +99,8 @@ impl Draft {
     }
 
     /// Adds what an answer has cost to the session and to its model.
-    pub fn count(&mut self, answer: &AssistantMessage) {
-        self.state_mut().count(answer);
+    pub fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
+        self.state_mut().count(answer, context);
     }
 
     /// Notes what the working directory was like, and what the session has changed in it.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::tool::{INTERRUPTED, ToolCall, UNTOLD};
 use super::{message_event, part_event, put_message, put_part};
 use crate::opencode::event::EventPayload;
+use crate::opencode::history::ContextUse;
 use crate::opencode::message::{
     AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
     PartTime, PatchPart, StepFinishPart, StepStartPart, ToolState,
@@ -71,6 +72,8 @@ pub struct Answering {
     message_unwritten: bool,
     bytes: usize,
     meter: Meter,
+    /// The model's context, as the agent has told it last.
+    pub context: ContextUse,
     has_content: bool,
     told_model: Option<String>,
 }
@@ -122,6 +125,7 @@ impl Answering {
             message_unwritten: true,
             bytes: 0,
             meter: Meter::default(),
+            context: ContextUse::default(),
             has_content: false,
             told_model: None,
         }

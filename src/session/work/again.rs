@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Worker;
 use super::bind::{Live, Origin};
 use super::outcome::{Ended, Outcome};
+use crate::agent::connection::CallError;
 use crate::agent::refusal::Refusal;
 use crate::opencode::Selection;
 use crate::session::cell::LiveAnswer;
@@ -62,14 +63,31 @@ pub(super) fn again(outcome: &Outcome, live: &Live, answer: &LiveAnswer) -> Opti
 }
 
 impl Worker {
-    /// A prompt that does not fit: the next one is handed over with less of what was before. What the error says of the
-    /// model's context is kept with the model.
-    pub(super) async fn learn_size(
+    /// What the end of an exchange shows about the backend: whether its user is signed in, and how much fits.
+    pub(super) async fn learn(
         &mut self,
         outcome: &Outcome,
         selection: &Selection,
         handed_bytes: usize,
+        answer: &LiveAnswer,
     ) {
+        let provider = &selection.provider_id;
+        match &outcome.ended {
+            Ended::Replied(Err(error)) => {
+                let error = CallError::Rpc(error.clone());
+                self.note_signed_out(provider, &error, true).await;
+            }
+            Ended::Replied(Ok(_)) if has_taken_in(outcome, answer) => {
+                self.tools.office.registry.note_signed_in(provider).await;
+            }
+            _ => {}
+        }
+        self.learn_size(outcome, selection, handed_bytes).await;
+    }
+
+    /// A prompt that does not fit: the next one is handed over with less of what was before. What the error says of the
+    /// model's context is kept with the model.
+    async fn learn_size(&mut self, outcome: &Outcome, selection: &Selection, handed_bytes: usize) {
         let Ended::Replied(Err(error)) = &outcome.ended else {
             return;
         };

@@ -23,7 +23,7 @@ impl Worker {
             return Err(unknown(format!("Backend \"{provider}\" has no session.")));
         };
         let (agent, origin) = (Arc::clone(&live.agent), live.origin);
-        let snapshot = self.tools.office.registry.snapshot();
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let Some(catalogue) = snapshot.catalogue(provider) else {
             return Err(not_probed(provider));
         };
@@ -50,7 +50,23 @@ impl Worker {
                 chosen = chosen_there;
             }
         }
+        if matches!(chosen, Err(SwitchError::NotOffered { .. })) {
+            self.retire_if_outdated(provider, &agent);
+        }
         self.told_as_error(provider, &agent, chosen).await
+    }
+
+    /// What a probe has found since a process was started, the process may know nothing of: agents read their
+    /// configuration once.
+    fn retire_if_outdated(&self, provider: &str, agent: &Arc<Agent>) {
+        let probed = self.tools.office.registry.probed(provider);
+        if probed.is_some_and(|probed| probed > agent.started) {
+            tracing::info!(
+                backend = provider,
+                "a new process takes the place of one that is older than what was found since"
+            );
+            self.tools.pool.retire(agent);
+        }
     }
 
     async fn told_as_error(
@@ -102,7 +118,7 @@ impl Worker {
         selection: &Selection,
     ) -> Result<(), MessageError> {
         let provider = &selection.provider_id;
-        let snapshot = self.tools.office.registry.snapshot();
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let Some(catalogue) = snapshot.catalogue(provider) else {
             return Err(not_probed(provider));
         };
@@ -164,6 +180,10 @@ impl Chooser<'_> {
             SwitchMethod::ConfigOption | SwitchMethod::SetModel
         );
         if by_agent {
+            let model = catalogue.model(&selection.model_id);
+            let is_unlisted = model.is_some_and(|model| model.is_configured);
+            let unlisted = is_unlisted.then(|| selection.model_id.clone());
+            self.live.options.unlisted = unlisted.into_iter().collect();
             self.choose(Kind::Model, &selection.model_id).await?;
         }
         let model = catalogue.model(&selection.model_id);

@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 use super::Worker;
 use super::handover::Rendered;
 use super::heard::Heard;
-use crate::agent::client::{self, AUTH_REQUIRED, Opened, Outstanding};
+use crate::agent::client::{Opened, Outstanding};
 use crate::agent::connection::{CallError, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease, StartError, log_stderr};
+use crate::agent::refusal::Refusal;
+use crate::agent::sign_in;
 use crate::opencode::message::MessageError;
 use crate::opencode::{MessageId, Selection};
 use crate::session::cell::{Binding, Target};
@@ -182,8 +184,8 @@ impl Worker {
     }
 
     /// Starts the backend of a target and makes it match the target: mode, model, variant. A process
-    /// may have been ended since it was used last, and that may show only now: then the next one is
-    /// tried, once. The native session is among the live ones then.
+    /// may have been ended since it was used last, or be older than what it has to offer, and that may show only
+    /// now: then the next one is tried, once. The native session is among the live ones then.
     pub(super) async fn reach(&mut self, target: &Target) -> Result<(), MessageError> {
         let agent = self.start(&target.selection).await?;
         self.reach_with(agent, target).await
@@ -196,7 +198,7 @@ impl Worker {
         target: &Target,
     ) -> Result<(), MessageError> {
         match self.bind_and_apply(Arc::clone(&agent), target).await {
-            Err(_) if agent.connection.is_closed() => {
+            Err(_) if agent.connection.is_closed() || agent.is_retired() => {
                 let next = self.start(&target.selection).await?;
                 self.bind_and_apply(next, target).await
             }
@@ -235,9 +237,16 @@ impl Worker {
             ..Binding::default()
         };
         let model = &selection.model_id;
-        match client::new_session(&agent.connection, cwd, timeout).await {
-            Ok(opened) => Ok(Live::new(agent, opened, known, model, Origin::New)),
-            Err(error) => Err(self.give_up(&selection.provider_id, &agent, error).await),
+        let provider = &selection.provider_id;
+        let with = self.tools.office.registry.sign_in_with(provider);
+        let opened = sign_in::new_session(&agent.connection, cwd, with.as_deref(), timeout);
+        match opened.await {
+            Ok(opened) => {
+                let registry = &self.tools.office.registry;
+                registry.note_options(provider, &self.cell.directory, &opened.options);
+                Ok(Live::new(agent, opened, known, model, Origin::New))
+            }
+            Err(error) => Err(self.give_up(provider, &agent, error).await),
         }
     }
 
@@ -273,12 +282,23 @@ impl Worker {
         agent: &Arc<Agent>,
         error: CallError,
     ) -> MessageError {
+        self.note_signed_out(provider, &error, false).await;
         let hangs = matches!(error, CallError::Timeout { .. });
         let error = call_error(provider, agent, error).await;
         if hangs && agent.working() <= 1 {
             self.tools.pool.discard(agent).await;
         }
         error
+    }
+
+    /// Notes with the backend what an error says about its user's sign-in.
+    pub(super) async fn note_signed_out(&self, provider: &str, error: &CallError, at_prompt: bool) {
+        if let CallError::Rpc(error) = error
+            && Refusal::of(error) == Refusal::SignedOut
+        {
+            let (registry, said) = (&self.tools.office.registry, error.describe());
+            registry.note_signed_out(provider, &said, at_prompt).await;
+        }
     }
 
     /// Makes a new native session the one that the session goes on in, unless another session has it.
@@ -336,13 +356,16 @@ fn not_started(provider: &str, error: &StartError) -> NotStarted {
 /// What a failed call means to the user.
 pub(super) async fn call_error(provider: &str, agent: &Agent, error: CallError) -> MessageError {
     match error {
-        CallError::Rpc(error) if error.code == AUTH_REQUIRED => MessageError::ProviderAuthError {
-            provider_id: provider.to_owned(),
-            message: format!(
-                "Backend \"{provider}\" is not signed in: {}. Start it once in a terminal and sign in.",
-                error.describe()
-            ),
-        },
+        CallError::Rpc(error) if Refusal::of(&error) == Refusal::SignedOut => {
+            MessageError::ProviderAuthError {
+                provider_id: provider.to_owned(),
+                message: format!(
+                    "Backend \"{provider}\" is not signed in: {}. {}",
+                    error.describe().trim_end_matches('.'),
+                    agent.launch.sign_in_advice
+                ),
+            }
+        }
         CallError::Rpc(error) => MessageError::APIError {
             message: error.describe(),
             is_retryable: false,

@@ -119,7 +119,9 @@ impl Worker {
             }
         }
         self.cancel_asks().await;
-        let provider = &queued.target.selection.provider_id;
+        let selection = &queued.target.selection;
+        self.learn(&outcome, selection, 0, answer).await;
+        let provider = &selection.provider_id;
         let mut verdict = judge(&outcome, &live.agent, provider, answer).await;
         if verdict.error.is_none() {
             verdict.error = no_summary(answer, provider);
@@ -143,10 +145,11 @@ impl Worker {
         let mut done = answer.lock().clone();
         let events = done.finish(verdict.reason, verdict.tokens, verdict.error, None);
         let queue_prompts = self.tools.settings.queue_prompts;
+        let context = done.context;
         self.end_with(queued, done, events, move |draft, answer| {
             // A model that was never asked has not answered.
             if asked.is_some() {
-                draft.count(&answer.message);
+                draft.count(&answer.message, context);
             }
             if !is_summary {
                 return;

@@ -117,7 +117,7 @@ impl Worker {
             TransferKind::CatchUp => handoff::Kind::CatchUp,
             _ => handoff::Kind::Transcript,
         };
-        let snapshot = self.tools.office.registry.snapshot();
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let catalogue = snapshot.catalogue(&selection.provider_id);
         let model = catalogue.and_then(|c| c.model(&selection.model_id));
         let budget = model.and_then(|model| model.context_tokens).map_or(

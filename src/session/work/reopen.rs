@@ -106,7 +106,7 @@ impl Worker {
 
     /// Whether the agent of a selection is started with its model, instead of being told it.
     fn is_launched_with_model(&self, selection: &Selection) -> bool {
-        let snapshot = self.tools.office.registry.snapshot();
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let catalogue = snapshot.catalogue(&selection.provider_id);
         catalogue.is_some_and(|catalogue| catalogue.switch == SwitchMethod::Restart)
     }

@@ -140,7 +140,7 @@ impl Worker {
     /// The agent has changed its model or mode by itself: the selection follows, unless the user has
     /// selected something else meanwhile.
     pub(super) async fn agent_has_switched(&self, backend: &str, options: &Options) {
-        let snapshot = self.tools.office.registry.snapshot();
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let committed = self.cell.committed();
         let applied = committed.runtime().applied.as_ref();
         let applied = applied.filter(|a| a.provider_id == backend);

@@ -231,7 +231,7 @@ impl Worker {
             let mut outcome = self.hand(queued, &mut live, given, answer).await;
             live.cost = answer.lock().cost_total();
             self.settle_heard(&mut live, queued, &outcome, answer).await;
-            self.learn_size(&outcome, selection, handed_bytes).await;
+            self.learn(&outcome, selection, handed_bytes, answer).await;
             let again = again(&outcome, &live, answer).filter(|again| !tried.contains(again));
             let Some(again) = again else {
                 return (Some(live), outcome);
@@ -445,12 +445,13 @@ impl Worker {
         let (turn, aside) = (queued.turn, std::mem::take(&mut self.aside));
         let wished = queued.target.selection.clone();
         let is_news = was_wished(&wished);
+        let context = done.context;
         self.end_with(queued, done, events, move |draft, answer| {
             traces.note(draft, turn);
             aside.note(draft);
             // A model that was never given the prompt has not answered.
             if after.was_asked {
-                draft.count(&answer.message);
+                draft.count(&answer.message, context);
             }
             if after.other_model.is_some() && is_news {
                 draft.tell_other_model(&wished, &answer.message);

@@ -27,6 +27,8 @@ export const UNDOCUMENTED_EVENTS = ["server.heartbeat"];
 export const ADDED_ROUTES = {
   "GET /session/{sessionID}/model": "tokens and cost per model, and who changed the selection when",
   "GET /api/model/default": "OpenCode's web UI asks for it when it takes a server for OpenCode 2; the document of 1.18.33 lacks it",
+  "GET /backend": "every backend, also those that cannot run, with the reason, and how to install it and to sign in",
+  "POST /backend/{backendID}/authenticate": "ACP's authenticate, for ways to sign in that need no terminal",
   "GET /metrics": "what an operator watches, in Prometheus' text format; at the root only",
 };
 

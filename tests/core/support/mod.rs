@@ -445,12 +445,9 @@ fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
     let models = models.join(",");
     let flags = [&["true", "--models", &models], more].concat();
     let flags = flags.into_iter().map(str::to_owned).collect();
-    Arc::new(Backend {
-        spec: AgentSpec {
-            one_session_per_process: false,
-            ..AgentSpec::from_config(id, flags)
-        },
-        status: Status::Connected,
-        catalogue: Some(catalogue),
-    })
+    let spec = AgentSpec {
+        one_session_per_process: false,
+        ..AgentSpec::from_config(id, flags)
+    };
+    Arc::new(Backend::new(spec, Status::Connected, Some(catalogue)))
 }

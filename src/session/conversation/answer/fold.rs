@@ -44,10 +44,10 @@ impl Answering {
             "tool_call" | "tool_call_update" => self.fold_tool(update, directory, &mut folded),
             "plan" => self.fold_plan(update, &mut folded),
             "usage_update" => {
-                folded.context_tokens = update
-                    .get("size")
-                    .and_then(Value::as_u64)
-                    .filter(|size| *size > 0);
+                let tokens = |key: &str| update.get(key).and_then(Value::as_u64);
+                folded.context_tokens = tokens("size").filter(|size| *size > 0);
+                self.context.size = folded.context_tokens.or(self.context.size);
+                self.context.used = tokens("used").or(self.context.used);
                 let cost = update
                     .get("cost")
                     .and_then(|c| c.get("amount"))

@@ -10,6 +10,7 @@ use super::meter::Meter;
 use super::plan::{CALL_ID as PLAN_CALL, bytes_of_plan};
 use super::{Answering, interrupt};
 use crate::opencode::event::EventPayload;
+use crate::opencode::history::ContextUse;
 use crate::opencode::message::{Message, Part, ToolState};
 use crate::opencode::{PartId, now_ms};
 use crate::session::conversation::to_json;
@@ -54,6 +55,7 @@ impl Answering {
             meter: Meter::default(),
             has_content: true,
             told_model: None,
+            context: ContextUse::default(),
         };
         for at in 0..answering.parts.len() {
             answering.bytes += answering.restore(at);

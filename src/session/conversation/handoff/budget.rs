@@ -1,8 +1,8 @@
 //! How large a handoff may be.
 
-/// The size of a handoff to a model whose context size is not known, in bytes. About 130,000 tokens,
-/// which leaves room to work in a context of 200,000.
-pub const DEFAULT_TOTAL_BYTES: usize = 400_000;
+/// The size of a handoff to a model whose context size is not known, in bytes: half of a context of 64,000 tokens, which
+/// nearly every model that agents work with has. Less would take from all of them what few cannot hold.
+pub const DEFAULT_TOTAL_BYTES: usize = 96_000;
 
 /// The size up to which one tool input or result is kept whole, in bytes. About 400 lines of code.
 pub const DEFAULT_TOOL_OUTPUT_BYTES: usize = 16_000;

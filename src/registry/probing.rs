@@ -1,0 +1,136 @@
+//! When backends are probed, and what becomes of what was found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::efforts::keep_known;
+use super::places::Places;
+use super::{Registry, Snapshot, Status, probe};
+use crate::agent::spec::Origin;
+
+/// A backend that could not run, or that lacks a wanted model, is probed again when it is asked for,
+/// but not more often than this.
+pub(super) const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+impl Registry {
+    /// Probes every backend, all at the same time.
+    pub async fn probe_all(self: &Arc<Self>) {
+        let snapshot = self.snapshot();
+        let probes = snapshot
+            .backends
+            .iter()
+            .map(|b| self.probe(b.spec.id.clone(), None));
+        futures_util::future::join_all(probes).await;
+    }
+
+    /// Probes every backend that was not probed just now, in the background.
+    pub fn refresh(self: &Arc<Self>) {
+        self.update_places(Places::clear);
+        for backend in &self.snapshot().backends {
+            // Whoever asks for this may have signed in.
+            self.update(&backend.spec.id, |backend| backend.not_signed_in = None);
+            let (registry, id) = (Arc::clone(self), backend.spec.id.clone());
+            tokio::spawn(async move { registry.probe(id, Some(PROBE_AGAIN_AFTER)).await });
+        }
+    }
+
+    /// Makes sure that what is known about a backend is good enough to judge this wish: waits for a
+    /// first probe, and probes again when the backend could not run or lacks the model.
+    ///
+    /// Where that does not help, it may be something that only the directory has: then the backend is asked there.
+    pub async fn prepare(
+        self: &Arc<Self>,
+        directory: Option<&str>,
+        provider: &str,
+        model: Option<&str>,
+        agent: Option<&str>,
+    ) {
+        let is_known = |snapshot: &Snapshot| {
+            let catalogue = snapshot.backend(provider).and_then(|b| b.usable());
+            catalogue.is_some_and(|catalogue| {
+                let has_model = model.is_none_or(|m| catalogue.model(m).is_some());
+                has_model && agent.is_none_or(|agent| snapshot.has_agent(catalogue, agent))
+            })
+        };
+        let now = || directory.map_or_else(|| self.snapshot(), |directory| self.at(directory));
+        if self.snapshot().backend(provider).is_none() || is_known(&now()) {
+            return;
+        }
+        self.probe(provider.to_owned(), Some(PROBE_AGAIN_AFTER))
+            .await;
+        if let Some(directory) = directory
+            && !is_known(&now())
+        {
+            self.look(
+                provider.to_owned(),
+                directory.to_owned(),
+                Some(PROBE_AGAIN_AFTER),
+            )
+            .await;
+        }
+    }
+
+    /// Probes one backend, unless that was done within `unless_within`. Runs to its end also when
+    /// the caller goes away.
+    pub(super) async fn probe(self: &Arc<Self>, id: String, unless_within: Option<Duration>) {
+        let registry = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let Some(gate) = registry.probes.get(&id) else {
+                return;
+            };
+            let mut last = gate.lock().await;
+            let recent = |at: Instant| unless_within.is_some_and(|within| at.elapsed() < within);
+            if last.is_some_and(recent) {
+                return;
+            }
+            registry.probe_now(&id).await;
+            *last = Some(Instant::now());
+        });
+        if task.await.is_err() {
+            tracing::error!("a probe has panicked");
+        }
+    }
+
+    async fn probe_now(&self, id: &str) {
+        let Some(spec) = self.snapshot().backend(id).map(|b| b.spec.clone()) else {
+            return;
+        };
+        let started = Instant::now();
+        let scratch = self.scratch.join(id);
+        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
+        let with = self.sign_in_with(id);
+        let with = with.as_deref();
+        let found = probe::probe(&spec, with, &scratch, &self.timeouts, ledger, starter).await;
+        match spec.origin == Origin::Builtin && matches!(found.status, Status::NotInstalled(_)) {
+            // Nobody has more than a few of the built-in ones.
+            true => tracing::debug!(backend = id, "not installed"),
+            false => tracing::info!(backend = id, status = ?found.status, "probed"),
+        }
+        let catalogue = self.snapshot.borrow().catalogue(id).cloned();
+        // A failed probe does not take the models away: they are still the right names for what
+        // cannot run at the moment.
+        let catalogue = match (found.catalogue, catalogue) {
+            (Some(mut new), Some(old)) => {
+                keep_known(&mut new, &old);
+                Some(new)
+            }
+            (new, old) => new.or(old),
+        };
+        self.update(id, |backend| {
+            backend.status = found.status.clone();
+            if !found.sign_in.is_empty() {
+                backend.sign_in.clone_from(&found.sign_in);
+            }
+            // A session was opened; that is all that a probe shows.
+            let opens = found.status == Status::Connected;
+            if opens && backend.not_signed_in.as_ref().is_some_and(|n| !n.at_prompt) {
+                backend.not_signed_in = None;
+            }
+            backend.catalogue = catalogue.clone().map(Arc::new);
+            backend.probed = Some(started);
+        });
+        self.save(id).await;
+    }
+}
