@@ -17,6 +17,7 @@ use super::v2::cursor::Order;
 use super::vcs::diff::Mode;
 use crate::opencode::file::FileKind;
 use crate::opencode::{EventId, EventPayload};
+use crate::session::AtAbort;
 
 /// An event of `/event`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,7 +67,7 @@ pub struct GlobalEvent {
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
     // Schemas that only parameters refer to are not collected from the routes.
-    components(schemas(ErrorBody, TaggedError, Order, FileKind, Mode, Scope)),
+    components(schemas(AtAbort, ErrorBody, TaggedError, Order, FileKind, Mode, Scope)),
     modifiers(&Passwords),
     // Without a password set, none is asked for.
     security((), ("basic" = []), ("bearer" = [])),

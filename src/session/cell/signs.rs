@@ -150,7 +150,7 @@ mod tests {
         assert!(signs.has_fallen_silent(limit));
         assert!(!signs.has_fallen_silent(limit), "once");
         let silent_since = signs.shown(None).and_then(|shown| shown.silent_since);
-        assert_eq!(silent_since, Some(shown.started + 27_000));
+        assert_eq!(silent_since, Some(shown.started + 18_000));
         signs.heard();
         assert_eq!(signs.silent_since(), None);
         pass(10).await;
