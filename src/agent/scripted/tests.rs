@@ -240,7 +240,7 @@ async fn probed(agents: &ScriptedAgents, flags: &[&str]) -> probe::Found {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let spec = ScriptedAgents::spec("one", flags);
     let timeouts = Timeouts::default();
-    probe::probe(&spec, scratch.path(), &timeouts, &NoLedger, agents).await
+    probe::probe(&spec, None, scratch.path(), &timeouts, &NoLedger, agents).await
 }
 
 #[tokio::test(start_paused = true)]
