@@ -229,6 +229,7 @@ fn http_settings(settings: &Settings) -> HttpSettings {
         sizes: settings.limits.sizes,
         cors_origins: settings.cors_origins.clone(),
         directory: settings.directory.to_string_lossy().into_owned(),
+        ask_in_directories: settings.ask_in_directories,
         home: settings.home.clone(),
         data_dir: settings.data_dir.clone(),
         config_dir: config_file.map(Path::to_owned).unwrap_or_default(),

@@ -292,6 +292,8 @@ pub struct Settings {
     pub snapshot: bool,
     /// What an abort does with the prompts that wait.
     pub at_abort: AtAbort,
+    /// Whether agents are asked what they offer in a directory that a list is asked for.
+    pub ask_in_directories: bool,
     /// The backends.
     pub backends: BackendSettings,
     /// What the user's own commands get of the environment.
@@ -344,6 +346,7 @@ impl Settings {
             durability: file.durability.unwrap_or_default(),
             snapshot: file.snapshot.unwrap_or(true),
             at_abort: file.sessions.abort_queue.unwrap_or_default(),
+            ask_in_directories: file.sessions.ask_in_directories.unwrap_or(true),
             backends,
             shell_environment: file.shell_environment()?,
             warnings,

@@ -13,6 +13,7 @@ use super::commands::{self, AgentCommand};
 use super::connection::{CallError, Connection, Inbound, Inbox};
 use super::options::{Kind, Options, Via};
 use super::quirks::told;
+use super::replay::Replay;
 use super::sign_in::{self, SignInMethod};
 
 /// ACP's major version that Baton speaks.
@@ -242,35 +243,6 @@ pub async fn lists_session(
         }
     }
     Ok(false)
-}
-
-/// What is noted of the messages that come while a native session is opened again.
-#[derive(Default)]
-struct Replay {
-    commands: Option<Vec<AgentCommand>>,
-    messages: usize,
-}
-
-impl Replay {
-    fn note(&mut self, message: &Inbound) {
-        note(&mut self.commands, message);
-        self.messages += usize::from(is_conversation(message));
-    }
-}
-
-/// Whether a message is a piece of a conversation.
-fn is_conversation(message: &Inbound) -> bool {
-    const KINDS: [&str; 4] = [
-        "user_message_chunk",
-        "agent_message_chunk",
-        "agent_thought_chunk",
-        "tool_call",
-    ];
-    let Inbound::Update(update) = message else {
-        return false;
-    };
-    let kind = update.get("sessionUpdate").and_then(Value::as_str);
-    kind.is_some_and(|kind| KINDS.contains(&kind))
 }
 
 /// Opens an earlier native session again.

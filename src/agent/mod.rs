@@ -18,6 +18,7 @@ pub mod pool;
 pub mod process;
 pub mod quirks;
 pub mod refusal;
+mod replay;
 mod running;
 pub mod scripted;
 pub mod sign_in;

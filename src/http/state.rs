@@ -55,6 +55,8 @@ pub struct HttpSettings {
     pub cors_origins: Vec<String>,
     /// The working directory of requests that name none.
     pub directory: String,
+    /// Whether agents are asked what they offer in a directory that a list is asked for.
+    pub ask_in_directories: bool,
     /// The user's home directory.
     pub home: PathBuf,
     /// Baton's data directory.

@@ -7,6 +7,7 @@
 mod defaults;
 mod efforts;
 mod fixed;
+mod look;
 mod notes;
 mod places;
 pub mod probe;
@@ -202,6 +203,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// These backends, with nothing known of any directory.
+    pub fn new(backends: Vec<Arc<Backend>>, defaults: Defaults) -> Self {
+        Self {
+            backends,
+            defaults,
+            places: Arc::default(),
+        }
+    }
+
     /// The backend with this id.
     pub fn backend(&self, id: &str) -> Option<&Arc<Backend>> {
         self.backends.iter().find(|b| b.spec.id == id)
@@ -293,11 +303,7 @@ impl Registry {
             .collect();
         let ids: Vec<_> = probes.keys().map(String::as_str).collect();
         let defaults = defaults::load(store.as_ref(), default_model.as_ref(), &ids).await;
-        let snapshot = watch::Sender::new(Arc::new(Snapshot {
-            backends,
-            defaults,
-            places: Arc::default(),
-        }));
+        let snapshot = watch::Sender::new(Arc::new(Snapshot::new(backends, defaults)));
         Arc::new(Self {
             snapshot,
             probes,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::efforts::keep_known;
-use super::{Backend, Catalogue, ModelInfo, Registry, Snapshot, probe};
+use super::{Backend, Catalogue, ModelInfo, Registry, Snapshot, look, probe};
 use crate::agent::options::Options;
 
 /// Directories that are remembered. What is dropped is asked anew.
@@ -196,7 +196,7 @@ impl Registry {
         let at = Instant::now();
         let scratch = self.scratch.join(id);
         let with = backend.sign_in_with.as_deref();
-        let found = probe::look(
+        let found = look::look(
             &backend.spec,
             with,
             (&scratch, Path::new(directory)),

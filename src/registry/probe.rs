@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Catalogue, ModelInfo, Status, SwitchMethod, sign_in};
+use super::{Catalogue, ModelInfo, Status, SwitchMethod, look, sign_in};
 use crate::agent::Timeouts;
 use crate::agent::client::{self, AgentInfo, Opened, SwitchError};
 use crate::agent::commands::AgentCommand;
@@ -23,8 +23,6 @@ use crate::process_group::Ledger;
 /// Models whose variants a probe finds out beforehand; those of the others are asked when somebody needs them
 /// ([`efforts_of`]).
 const VARIANT_MODELS_MAX: usize = 64;
-/// Providers of one agent whose models a probe looks up.
-const PROVIDERS_MAX: usize = 64;
 /// Time for the efforts.
 const VARIANTS_AT_MOST: Duration = Duration::from_secs(20);
 /// How long to wait for an agent's list of commands, once everything else is known.
@@ -169,51 +167,6 @@ pub async fn efforts_of(
     })
 }
 
-/// What a backend offers in a directory: asked by opening a native session there. Efforts are left out, but for those of
-/// the model that it starts with. `None` when the agent cannot be asked. Its process is gone afterwards.
-pub async fn look(
-    spec: &AgentSpec,
-    sign_in_with: Option<&str>,
-    (scratch, cwd): (&Path, &Path),
-    timeouts: &Timeouts,
-    ledger: &dyn Ledger,
-    starter: &dyn Starter,
-) -> Option<Catalogue> {
-    let (process, pipes) = start(spec, scratch, timeouts, starter).await.ok()?;
-    process.note_start(ledger, &spec.id);
-    let connection = Connection::open(pipes.stdin, pipes.stdout);
-    let asked = async {
-        let info = client::initialize(&connection, timeouts.start).await?;
-        let opened = agent_sign_in::new_session(&connection, cwd, sign_in_with, timeouts.session);
-        let mut opened = opened.await?;
-        let mut catalogue = read(spec, info, &opened.options);
-        if opened.options.providers.is_some() {
-            read_providers(&connection, &mut opened, &mut catalogue, timeouts.switch).await;
-        }
-        let first = catalogue.default_model.clone();
-        note_efforts(&mut catalogue, &first, opened.options.variant.as_ref());
-        catalogue.commands = read_commands(&mut opened).await;
-        if catalogue.info.capabilities.close {
-            let params = serde_json::json!({ "sessionId": opened.native_session });
-            let _tidy = connection.call("session/close", params, timeouts.end).await;
-        }
-        Ok::<_, CallError>(catalogue)
-    };
-    let asked = asked.await;
-    connection.close();
-    process.end().await;
-    process.note_end(ledger);
-    asked
-        .inspect_err(|error| {
-            tracing::warn!(
-                backend = spec.id,
-                "what it offers in {} is not known: {error}",
-                cwd.display()
-            );
-        })
-        .ok()
-}
-
 enum Failure {
     SignedOut(AgentInfo),
     Call(CallError),
@@ -242,7 +195,7 @@ async fn ask(
     let can_close = catalogue.info.capabilities.close;
     let native_session = opened.native_session.clone();
     if opened.options.providers.is_some() {
-        read_providers(connection, &mut opened, &mut catalogue, timeouts.switch).await;
+        look::read_providers(connection, &mut opened, &mut catalogue, timeouts.switch).await;
     }
     catalogue.configure(spec);
     if opened.options.model.is_some() {
@@ -357,55 +310,11 @@ async fn read_variants(
     }
 }
 
-fn note_efforts(catalogue: &mut Catalogue, model: &str, choice: Option<&Choice>) {
+pub(super) fn note_efforts(catalogue: &mut Catalogue, model: &str, choice: Option<&Choice>) {
     let (variants, default) = efforts(choice);
     for info in catalogue.models.iter_mut().filter(|m| m.id == model) {
         info.variants = Some(variants.clone());
         info.default_variant.clone_from(&default);
-    }
-}
-
-/// The models of a provider are only shown while it is selected, so each is selected once, and the first one again.
-async fn read_providers(
-    connection: &Arc<Connection>,
-    opened: &mut Opened,
-    catalogue: &mut Catalogue,
-    timeout: Duration,
-) {
-    let Some(providers) = opened.options.providers.clone() else {
-        return;
-    };
-    let first = catalogue.default_model.clone();
-    let others = providers
-        .ids()
-        .into_iter()
-        .filter(|p| *p != providers.current);
-    for provider in others.take(PROVIDERS_MAX) {
-        let chosen = choose_once(connection, opened, Kind::Provider, &provider, timeout).await;
-        if let Err(error) = chosen {
-            tracing::debug!("the models of {provider} are not known: {error}");
-            continue;
-        }
-        let shown = opened
-            .options
-            .model
-            .iter()
-            .flat_map(|choice| &choice.values);
-        for value in shown {
-            if catalogue.model(&value.id).is_none() {
-                catalogue.models.push(ModelInfo {
-                    id: value.id.clone(),
-                    name: value.name.clone(),
-                    variants: None,
-                    default_variant: None,
-                    context_tokens: None,
-                    is_configured: false,
-                });
-            }
-        }
-    }
-    if let Err(error) = choose_once(connection, opened, Kind::Model, &first, timeout).await {
-        tracing::debug!("{first} was not selected again: {error}");
     }
 }
 
@@ -418,7 +327,7 @@ async fn select_once(
     choose_once(connection, opened, Kind::Model, model, timeout).await
 }
 
-async fn choose_once(
+pub(super) async fn choose_once(
     connection: &Arc<Connection>,
     opened: &mut Opened,
     kind: Kind,
@@ -441,7 +350,7 @@ async fn choose_once(
 }
 
 /// The slash commands that an agent tells by itself, soon after it has opened a session.
-async fn read_commands(opened: &mut Opened) -> Vec<AgentCommand> {
+pub(super) async fn read_commands(opened: &mut Opened) -> Vec<AgentCommand> {
     let (inbox, told) = (&mut opened.inbox, &mut opened.commands);
     let first = async {
         while told.is_none() {

@@ -26,7 +26,7 @@ const LOOK_AT_MOST: Duration = Duration::from_secs(5);
 /// directory that a request names.
 pub(super) async fn settled_at(state: &Shared, asked: &Asked) -> Arc<Snapshot> {
     settled(state).await;
-    if asked.is_named {
+    if asked.is_named && state.settings.ask_in_directories {
         let registry = &state.registry;
         registry.look_around(&asked.directory, LOOK_AT_MOST).await;
     }

@@ -38,7 +38,7 @@ pub struct V2Agents {
     )
 )]
 pub async fn list(State(state): State<Shared>, Location(location): Location) -> Json<V2Agents> {
-    let agents = agents(&*settled(&state).await.at(&location.directory));
+    let agents = agents(&settled(&state).await.at(&location.directory));
     let data = agents.into_iter().map(agent).collect();
     Json(V2Agents { location, data })
 }

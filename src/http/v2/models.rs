@@ -91,7 +91,7 @@ pub async fn default(
 }
 
 async fn all(state: &Shared, directory: &str) -> Vec<V2Model> {
-    let providers = connected(&*settled(state).await.at(directory));
+    let providers = connected(&settled(state).await.at(directory));
     let models = providers.into_iter().flat_map(|p| p.models.into_values());
     models.map(model).collect()
 }

@@ -48,7 +48,7 @@ pub struct V2ProviderAt {
     )
 )]
 pub async fn list(State(state): State<Shared>, Location(location): Location) -> Json<V2Providers> {
-    let providers = connected(&*settled(&state).await.at(&location.directory));
+    let providers = connected(&settled(&state).await.at(&location.directory));
     let data = providers.into_iter().map(provider).collect();
     Json(V2Providers { location, data })
 }
@@ -72,7 +72,7 @@ pub async fn get(
     Path(id): Path<String>,
     Location(location): Location,
 ) -> Result<Json<V2ProviderAt>, Problem> {
-    let mut providers = connected(&*settled(&state).await.at(&location.directory)).into_iter();
+    let mut providers = connected(&settled(&state).await.at(&location.directory)).into_iter();
     let found = providers.find(|provider| provider.id == id);
     let missing = || {
         let problem =

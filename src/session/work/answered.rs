@@ -41,7 +41,7 @@ impl Worker {
             _ => None,
         };
         let told = in_reply.or_else(|| answer.lock().told_model().map(str::to_owned))?;
-        let snapshot = self.tools.office.registry.snapshot();
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let catalogue = snapshot.catalogue(&selection.provider_id)?;
         // Anything else may be the vendor's own name of the model that was selected.
         let is_other = told != selection.model_id && catalogue.model(&told).is_some();

@@ -400,19 +400,17 @@ pub fn unfinished(messages: &[MessageWithParts]) -> usize {
 
 /// Two backends. `one` has a model with efforts.
 fn snapshot() -> Snapshot {
-    Snapshot {
-        backends: vec![
-            backend("one", &["x", "y", "z", "strong"], &[]),
-            backend("two", &["a", "b"], &[]),
-            // It says yes to a switch, goes on with its first model, and tells so with each answer.
-            backend(
-                "wishful",
-                &["p", "q"],
-                &["--fault", "ignores-model,tells-model"],
-            ),
-        ],
-        defaults: Defaults::default(),
-    }
+    let backends = vec![
+        backend("one", &["x", "y", "z", "strong"], &[]),
+        backend("two", &["a", "b"], &[]),
+        // It says yes to a switch, goes on with its first model, and tells so with each answer.
+        backend(
+            "wishful",
+            &["p", "q"],
+            &["--fault", "ignores-model,tells-model"],
+        ),
+    ];
+    Snapshot::new(backends, Defaults::default())
 }
 
 fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
@@ -425,6 +423,7 @@ fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
             variants: Some(if strong { efforts.to_vec() } else { Vec::new() }),
             default_variant: strong.then(|| "medium".to_owned()),
             context_tokens: None,
+            is_configured: false,
         }
     };
     let mode = |id: &str| ChoiceValue {
