@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::{Registry, Snapshot};
 use crate::agent::Timeouts;
@@ -26,6 +26,7 @@ impl Registry {
             scratch: PathBuf::new(),
             configured_model: None,
             setting_defaults: Mutex::new(()),
+            looks: Arc::new(Semaphore::new(0)),
             starter: Arc::new(Processes),
         })
     }

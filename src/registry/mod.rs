@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::agent::Timeouts;
@@ -240,6 +240,8 @@ pub struct Registry {
     /// The default model of the configuration.
     configured_model: Option<ModelWish>,
     setting_defaults: Mutex<()>,
+    /// Directories that are being looked at.
+    looks: Arc<Semaphore>,
     starter: Arc<dyn Starter>,
 }
 
@@ -313,6 +315,7 @@ impl Registry {
             scratch,
             configured_model: default_model,
             setting_defaults: Mutex::new(()),
+            looks: Arc::new(Semaphore::new(places::LOOKS_MAX)),
             starter,
         })
     }

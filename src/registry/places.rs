@@ -14,6 +14,8 @@ use crate::agent::options::Options;
 
 /// Directories that are remembered. What is dropped is asked anew.
 const PLACES_MAX: usize = 64;
+/// Directories that are looked at, or wait for it, at the same time. Of further ones is shown what is known.
+pub(super) const LOOKS_MAX: usize = 16;
 /// Backends that are asked about a directory at the same time.
 const LOOKS_AT_ONCE: usize = 4;
 
@@ -141,6 +143,9 @@ impl Registry {
         if open.is_empty() || !is_folder(directory).await {
             return;
         }
+        let Ok(place) = Arc::clone(&self.looks).try_acquire_owned() else {
+            return;
+        };
         let (registry, directory) = (Arc::clone(self), directory.to_owned());
         let looks = tokio::spawn(async move {
             use futures_util::stream::{self, StreamExt};
@@ -151,6 +156,7 @@ impl Registry {
                 .buffer_unordered(LOOKS_AT_ONCE)
                 .collect::<Vec<()>>()
                 .await;
+            drop(place);
         });
         let _later = tokio::time::timeout(at_most, looks).await;
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Options, Server};
+use crate::harness::{Log, Options, Server};
 
 /// A server with one agent, and what stands below `[agents.one]`.
 async fn server_with(flags: &[&str], more: &str) -> Server {
@@ -119,6 +119,48 @@ async fn what_a_project_has_is_listed_and_selectable_there_only() {
     let elsewhere = server.create().await;
     let (status, _) = try_select(&server, &elsewhere, "p").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_about_once() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let baton = env!("CARGO_BIN_EXE_baton");
+    let command = [
+        baton,
+        "mock-agent",
+        "--models",
+        "a",
+        "--project-file",
+        "own",
+    ];
+    let options = Options {
+        config: format!("[agents.one]\ncommand = {command:?}\n"),
+        arguments: vec!["--agents".into(), "one".into()],
+    };
+    let server = Server::start_logging(options, Log::EverythingTo(log.reopen().unwrap())).await;
+    let asked = || {
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        log.matches("asked what it offers there").count()
+    };
+    server.get("/opencode/config/providers").await;
+    assert_eq!(asked(), 0, "no directory was named");
+    let here = format!("?directory={}", server.work().display());
+    let all = [
+        models(&server, &here),
+        models(&server, &here),
+        models(&server, &here),
+    ];
+    futures_util::future::join_all(all).await;
+    models(&server, &here).await;
+    assert_eq!(asked(), 1);
+    models(&server, "?directory=/nonexistent").await;
+    assert_eq!(asked(), 1);
+    server
+        .ok(Method::POST, "/opencode/instance/dispose", None)
+        .await;
+    models(&server, &here).await;
+    assert_eq!(asked(), 2, "it may be another one now");
     server.stop().await;
 }
 

@@ -8,6 +8,7 @@ use super::outcome::{Ended, Outcome};
 use crate::agent::options::Kind;
 use crate::agent::quirks::told;
 use crate::opencode::Selection;
+use crate::registry::Catalogue;
 use crate::session::cell::LiveAnswer;
 
 /// What agents call "whichever I think best": whatever answers is what was wished.
@@ -44,6 +45,7 @@ impl Worker {
         let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let catalogue = snapshot.catalogue(&selection.provider_id)?;
         // Anything else may be the vendor's own name of the model that was selected.
+        let told = with_provider(told, &selection.model_id, catalogue);
         let is_other = told != selection.model_id && catalogue.model(&told).is_some();
         if !is_other {
             return None;
@@ -53,6 +55,18 @@ impl Worker {
         }
         Some(told)
     }
+}
+
+/// A model as the catalogue names it: where models stand below providers, agents tell them without.
+fn with_provider(told: String, selected: &str, catalogue: &Catalogue) -> String {
+    if catalogue.model(&told).is_some() {
+        return told;
+    }
+    let mut below = selected
+        .match_indices('/')
+        .map(|(at, _)| format!("{}/{told}", &selected[..at]));
+    let known = below.find(|id| catalogue.model(id).is_some());
+    known.unwrap_or(told)
 }
 
 /// Whether an answer by another model is news to the user.
