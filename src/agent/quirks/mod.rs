@@ -141,6 +141,7 @@ impl Builtin {
             plan_modes: owned(self.plan_modes),
             models: Vec::new(),
             one_session_per_process: !self.shared_process,
+            leaves_children: false,
             tested: self.tested,
             installed_in: None,
         }

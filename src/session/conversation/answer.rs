@@ -70,6 +70,8 @@ pub struct Answering {
     unwritten: BTreeSet<usize>,
     message_unwritten: bool,
     bytes: usize,
+    /// The files among its parts and those of its tool calls.
+    media_bytes: usize,
     meter: Meter,
     has_content: bool,
     told_model: Option<String>,
@@ -121,6 +123,7 @@ impl Answering {
             unwritten: BTreeSet::new(),
             message_unwritten: true,
             bytes: 0,
+            media_bytes: 0,
             meter: Meter::default(),
             has_content: false,
             told_model: None,
@@ -407,6 +410,7 @@ fn leave_untold(part: &mut Part, now: u64) -> bool {
             start: open.start,
             end: Some(now),
         },
+        attachments: Vec::new(),
     };
     true
 }
