@@ -11,8 +11,16 @@ use super::installed;
 use super::spec::{AgentSpec, Origin};
 use crate::environment::Environment;
 
+/// The protocol's own name of a mode for planning, which few agents use.
+const PROTOCOLS_PLAN_MODE: &str = "https://agentclientprotocol.com/protocol/session-modes#plan";
 /// Modes that mean "plan, change nothing" where nothing else is known about a backend.
-pub const COMMON_PLAN_MODES: &[&str] = &["plan", "read-only", "readonly", "architect"];
+pub const COMMON_PLAN_MODES: &[&str] = &[
+    "plan",
+    PROTOCOLS_PLAN_MODE,
+    "read-only",
+    "readonly",
+    "architect",
+];
 /// How a user signs in to an agent that Baton knows nothing about.
 pub const UNKNOWN_LOGIN: &str = "sign in with its own program, as its documentation says";
 

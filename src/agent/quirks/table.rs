@@ -1,7 +1,7 @@
 //! The built-in agents, a row each. Their order is the order of preference for a session that names no model.
 
 use super::Packages::{Elsewhere, Npm, Pip};
-use super::{Builtin, PLAIN, Package};
+use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package};
 
 pub(super) const BUILTINS: &[Builtin] = &[
     Builtin {
@@ -144,6 +144,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         command: &["copilot", "--acp"],
         packages: Npm(&[Package::new("@github/copilot-{platform}", "1.0.102")], 0),
         login: "run `copilot login`",
+        plan_modes: &[PROTOCOLS_PLAN_MODE],
         credentials: &["COPILOT_GITHUB_TOKEN", "COPILOT_PROVIDER_API_KEY"],
         ..PLAIN
     },
@@ -153,6 +154,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         command: &["vibe-acp"],
         packages: Pip(&[Package::new("mistral-vibe", "3.0.2")], 12),
         login: "run `vibe --setup`",
+        // Its modes only differ in what they ask about.
+        plan_modes: &[],
         credentials: &["MISTRAL_API_KEY"],
         ..PLAIN
     },
