@@ -126,6 +126,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@qwen-code/qwen-code", "0.24.4")], 22),
         login: "start `qwen` in a terminal and type /auth",
         credentials: &["DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"],
+        shared_process: true,
         tested: true,
         ..PLAIN
     },
@@ -136,6 +137,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@moonshot-ai/kimi-code", "2.1.0")], 23),
         login: "run `kimi login`",
         credentials: &["KIMI_API_KEY", "MOONSHOT_API_KEY"],
+        shared_process: true,
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -146,6 +149,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `copilot login`",
         plan_modes: &[PROTOCOLS_PLAN_MODE],
         credentials: &["COPILOT_GITHUB_TOKEN", "COPILOT_PROVIDER_API_KEY"],
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -157,6 +161,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         // Its modes only differ in what they ask about.
         plan_modes: &[],
         credentials: &["MISTRAL_API_KEY"],
+        shared_process: true,
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -166,6 +172,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@kilocode/cli-{platform}", "7.7.9")], 0),
         login: "run `kilo auth login`",
         credentials: &["KILO_API_KEY"],
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -175,6 +182,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("cline", "3.0.65")], 0),
         login: "run `cline auth`",
         credentials: &["CLINE_API_KEY"],
+        tested: true,
         ..PLAIN
     },
     Builtin {

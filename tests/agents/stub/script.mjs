@@ -55,11 +55,13 @@ const COMMANDS = {
     error: { status: Number(status) || 500, message: `[${request.model}] stub error ${status}` },
   }),
 };
-const COMMAND_LINE = new RegExp(`^\\s*(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
+// Some agents put the mode in front of what the user says.
+const COMMAND_LINE = new RegExp(`^\\s*(?:\\[\\[PLAN\\]\\] )?(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
 
 /** The command that a request is about; undefined when its prompt has none. */
 export function commandOf({ messages }) {
-  return lastCommand(currentTurn(messages).prompt)?.[0].trim();
+  const [, command, rest] = lastCommand(currentTurn(messages).prompt) ?? [];
+  return command && `${command} ${rest}`.trim();
 }
 
 function lastCommand(prompt) {
