@@ -45,6 +45,9 @@ pub struct AgentSpec {
     pub contexts: BTreeMap<String, u64>,
     /// Each session needs a process of its own: a native session would end the other ones, or change their model.
     pub one_session_per_process: bool,
+    /// A native session goes on with the model of its first prompt, whatever is selected in it later: another model
+    /// needs another native session, and so does one that would be opened again.
+    pub keeps_first_model: bool,
     /// Whether Baton's own tests run it.
     pub tested: bool,
     /// Where `baton install` puts it; `None` where the user has given a command.
@@ -97,6 +100,7 @@ impl AgentSpec {
             contexts: BTreeMap::new(),
             // Nothing is known of it: its model may be one of the whole process.
             one_session_per_process: true,
+            keeps_first_model: false,
             tested: false,
             installed_in: None,
         }

@@ -118,7 +118,7 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       assert.deepEqual([applied.transfer.kind, applied.transfer.messages], transfer);
       const answer = await goesOn(session, two, said);
       assert.equal(modelOf(answer), `${id} ${TWO.modelID}`);
-      return `${SWITCH_LIMITS[id] ? `restarted: ${SWITCH_LIMITS[id].why}` : "yes"}, ${applied.durationMs} ms`;
+      return `${SWITCH_LIMITS[id] ? `${SWITCH_LIMITS[id].how}: ${SWITCH_LIMITS[id].why}` : "yes"}, ${applied.durationMs} ms`;
     });
 
     check(id, "switch during a turn", async () => {

@@ -46,6 +46,8 @@ struct Builtin {
     one_vendor: bool,
     /// Whether it is known to keep the models of several sessions in one process apart.
     shared_process: bool,
+    /// See [`AgentSpec::keeps_first_model`].
+    keeps_first_model: bool,
     /// Whether `tests/agents` runs it.
     tested: bool,
 }
@@ -63,6 +65,7 @@ const PLAIN: Builtin = Builtin {
     credentials: &[],
     one_vendor: false,
     shared_process: false,
+    keeps_first_model: false,
     tested: false,
 };
 
@@ -151,6 +154,7 @@ impl Builtin {
             models: Vec::new(),
             contexts: BTreeMap::new(),
             one_session_per_process: !self.shared_process,
+            keeps_first_model: self.keeps_first_model,
             tested: self.tested,
             installed_in: None,
         }

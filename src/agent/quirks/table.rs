@@ -182,6 +182,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("cline", "3.0.65")], 0),
         login: "run `cline auth`",
         credentials: &["CLINE_API_KEY"],
+        // It confirms another model and goes on with the first; opened again, with its own default.
+        keeps_first_model: true,
         tested: true,
         ..PLAIN
     },

@@ -9,8 +9,8 @@ export const cline = {
   name: "Cline (cline 3.0.65)",
   packages: ["node", "cline"],
   models: [
-    { id: "claude-sonnet-4-6", wire: "claude-sonnet-4-6" },
-    { id: "claude-haiku-4-5", wire: "claude-haiku-4-5" },
+    { id: "anthropic/claude-sonnet-4-6", wire: "claude-sonnet-4-6" },
+    { id: "anthropic/claude-haiku-4-5", wire: "claude-haiku-4-5" },
   ],
   entry: ({ home, stub }) => {
     const folder = path.join(home, ".cline", "data", "settings");

@@ -4,15 +4,17 @@
 /** How a failure of the model's provider is told, where it is not an error of the answer with its message. */
 export const ERROR_LIMITS = {
   codex: { told: "text", why: "sends the provider's error as the agent's text and ends its turn as if it had answered" },
+  cline: { told: "silence", why: "ends its turn with nothing at all; Baton says that the model has probably failed" },
   copilot: { told: "text", why: "sends the provider's error as the agent's text and ends its turn as if it had answered" },
   goose: { told: "text", why: "sends the provider's error as the agent's text and ends its turn as if it had answered" },
   kimi: { told: "silence", why: "ends its turn with nothing at all; Baton says that the model has probably failed" },
   pi: { told: "silence", why: "ends its turn with nothing at all; Baton says that the model has probably failed" },
 };
 
-/** Agents whose model is given when they are started: another one means another process, which is given the conversation. */
+/** Agents that have to be given the conversation anew for another model. */
 export const SWITCH_LIMITS = {
-  copilot: { why: "its environment names its model" },
+  copilot: { how: "restarted", why: "its environment names its model" },
+  cline: { how: "in a new native session", why: "one that has answered goes on with its first model" },
 };
 
 /** Agents without a read-only mode: Baton refuses `plan` there, rather than let it write. */
