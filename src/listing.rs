@@ -10,6 +10,8 @@ use rand::RngExt;
 use serde::Serialize;
 
 use crate::agent::spec::{Found, Origin};
+use crate::agent::{installed, quirks};
+use crate::cli::install;
 use crate::config::BackendSettings;
 use crate::process_group::Ledger;
 use crate::registry::{Backend, Registry, Status, SwitchMethod};
@@ -56,6 +58,10 @@ pub struct Entry {
     pub found: Option<Found>,
     /// Whether Baton's own tests run it.
     pub tested: bool,
+    /// The version that `baton install` has installed.
+    pub installed: Option<String>,
+    /// The newest version, where it was asked for.
+    pub newest: Option<String>,
     /// How to install it.
     pub install: String,
     /// How to sign in to it.
@@ -155,6 +161,24 @@ pub async fn probe(settings: BackendSettings, scratch: &Path) -> io::Result<Vec<
     Ok(snapshot.backends.iter().map(|b| entry(b)).collect())
 }
 
+/// Asks the package registries for the newest versions of those agents that are there. Answers what could not be learnt.
+pub async fn check_updates(entries: &mut [Entry]) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let there = entries
+        .iter_mut()
+        .filter(|entry| entry.builtin && entry.found.is_some());
+    for entry in there {
+        let Some(packages) = quirks::packages(&entry.id) else {
+            continue;
+        };
+        match install::newest(&packages).await {
+            Ok(newest) => entry.newest = Some(newest),
+            Err(reason) => unknown.push(format!("{}: {reason}", entry.id)),
+        }
+    }
+    unknown
+}
+
 fn entry(backend: &Backend) -> Entry {
     let (status, reason) = match &backend.status {
         Status::Connected => (EntryStatus::Connected, None),
@@ -194,6 +218,12 @@ fn entry(backend: &Backend) -> Entry {
         resume: capabilities.is_some_and(|c| c.resume),
         found: backend.spec.find_program().ok().map(|(_, found)| found),
         tested: backend.spec.tested,
+        installed: backend
+            .spec
+            .installed_in
+            .as_deref()
+            .and_then(installed::version),
+        newest: None,
         install: backend.spec.install.clone(),
         login: backend.spec.login.clone(),
     }
@@ -229,10 +259,13 @@ pub fn table(entries: &[Entry]) -> String {
         // Writing to a String cannot fail.
         let _always_fits = writeln!(text, "{}", line.join("  ").trim_end());
     }
-    for entry in shown {
+    for entry in &shown {
         if let Some(reason) = &entry.reason {
             let _always_fits = write!(text, "\n{}: {reason}", entry.id);
         }
+    }
+    for entry in shown.iter().filter(|entry| entry.newest.is_some()) {
+        text.push_str(&update(entry));
     }
     if !missing.is_empty() {
         text.push_str("\nNot installed. To install one:");
@@ -268,6 +301,19 @@ fn row(entry: &Entry) -> [String; 8] {
         found(entry),
         entry.command.join(" "),
     ]
+}
+
+/// A line about the newest version.
+fn update(entry: &Entry) -> String {
+    let (id, newest) = (&entry.id, entry.newest.as_deref().unwrap_or(NOTHING));
+    let has = entry.installed.as_ref().or(entry.version.as_ref());
+    match has {
+        Some(has) if has == newest => format!("\n{id}: {has} is the newest version"),
+        _ => format!(
+            "\n{id}: the newest version is {newest}, yours is {}: baton install {id} --latest",
+            has.map_or(NOTHING, String::as_str)
+        ),
+    }
 }
 
 fn found(entry: &Entry) -> String {

@@ -10,6 +10,7 @@ use baton::app::App;
 use baton::cli::DataDirArgs;
 use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
+use baton::cli::install::{self, InstallArgs};
 use baton::config::{BackendArgs, BackendSettings, LogFormat, Places, ServeArgs, Settings};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
@@ -41,6 +42,8 @@ enum Command {
     Serve(ServeArgs),
     /// List the backends: which can run, with which models, and what to install for the others.
     Agents(AgentsArgs),
+    /// Install a built-in agent with npm or pip, into Baton's data directory.
+    Install(InstallArgs),
     /// Copy the database to a file, also while a server runs, and open the copy.
     Backup(BackupArgs),
     /// Look whether the database is whole; status 1 if it is not.
@@ -56,6 +59,10 @@ struct AgentsArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+
+    /// Ask npm and PyPI for newer versions of the agents that are there.
+    #[arg(long)]
+    check_updates: bool,
 
     #[command(flatten)]
     backends: BackendArgs,
@@ -100,6 +107,7 @@ async fn run(given: Given) -> ExitCode {
         }
         _ if given.flag.is_some() => fail(USAGE_STATUS, &"--password is a flag of baton serve"),
         Command::Agents(args) => agents(&args).await,
+        Command::Install(args) => install(&args).await,
         Command::Backup(args) => backup(&args),
         Command::Check(args) => check(&args),
         Command::Openapi => print(&baton::http::openapi::document()),
@@ -152,12 +160,32 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
     settings.learn_secrets();
     // What a program that does not start writes to its stderr often says why.
     log_to_stderr(LogFormat::Text, "baton::agent=warn");
-    match listing::probe(settings, scratch.path()).await {
-        Ok(entries) if args.json => match serde_json::to_string_pretty(&entries) {
+    let mut entries = match listing::probe(settings, scratch.path()).await {
+        Ok(entries) => entries,
+        Err(error) => return fail(1, &error),
+    };
+    if args.check_updates {
+        for unknown in listing::check_updates(&mut entries).await {
+            let _told = fail(1, &unknown);
+        }
+    }
+    match args.json {
+        true => match serde_json::to_string_pretty(&entries) {
             Ok(json) => print(&json),
             Err(error) => fail(1, &error),
         },
-        Ok(entries) => print(&listing::table(&entries)),
+        false => print(&listing::table(&entries)),
+    }
+}
+
+async fn install(args: &InstallArgs) -> ExitCode {
+    let data_dir =
+        match Places::of_this_process().and_then(|p| p.data_dir(args.data.data_dir.as_deref())) {
+            Ok(data_dir) => data_dir,
+            Err(error) => return fail(USAGE_STATUS, &error),
+        };
+    match install::run(&data_dir, &args.name, args.latest).await {
+        Ok(text) => print(&text),
         Err(error) => fail(1, &error),
     }
 }

@@ -47,6 +47,9 @@ pub struct AgentSpec {
     pub one_session_per_process: bool,
     /// What it starts and puts into a session of its own (`setsid`) is meant to outlive it.
     pub leaves_children: bool,
+    /// A native session goes on with the model of its first prompt, whatever is selected in it later: another model
+    /// needs another native session, and so does one that would be opened again.
+    pub keeps_first_model: bool,
     /// Whether Baton's own tests run it.
     pub tested: bool,
     /// Where `baton install` puts it; `None` where the user has given a command.
@@ -102,6 +105,7 @@ impl AgentSpec {
             // Nothing is known of it: its model may be one of the whole process.
             one_session_per_process: true,
             leaves_children: false,
+            keeps_first_model: false,
             tested: false,
             installed_in: None,
         }

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod install;
 
 use std::path::PathBuf;
 

@@ -70,8 +70,8 @@ class Run {
       // One home each: what an agent finds there is never another one's.
       const home = path.join(this.#home, id);
       mkdirSync(home);
-      const { command, env } = agent({ home, work: this.work, stub: this.stub });
-      return tomlTable(`agents.${id}`, { command, env: { ...env, [RUN_MARKER]: this.id } });
+      const { command, env, ...more } = agent({ home, work: this.work, stub: this.stub });
+      return tomlTable(`agents.${id}`, { command, ...more, env: { ...env, [RUN_MARKER]: this.id } });
     });
     writeFileSync(this.#configFile, entries.join("\n"));
   }
@@ -200,14 +200,14 @@ export function batonProgram() {
   return program;
 }
 
-/** A table of strings, lists of strings and one level of sub-tables; JSON's strings are TOML's, too. */
+/** A table of strings, booleans, lists of strings and one level of sub-tables; JSON's strings are TOML's, too. */
 export function tomlTable(name, fields) {
   const lines = Object.entries(fields).map(([key, value]) => `${key} = ${tomlValue(value)}`);
   return [`[${name}]`, ...lines, ""].join("\n");
 }
 
 function tomlValue(value) {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string" || typeof value === "boolean") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(tomlValue).join(", ")}]`;
   const fields = Object.entries(value).map(([key, field]) => `${key} = ${tomlValue(field)}`);
   return `{ ${fields.join(", ")} }`;

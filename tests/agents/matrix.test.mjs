@@ -1,5 +1,6 @@
 // The same checks with every agent, and with every ordered pair of agents: what the stub LLM was asked decides.
-// One Baton has all of them. What they were seen to do is written to RESULTS.md, unless agents were skipped.
+// One Baton has all of them. What they were seen to do is written to RESULTS.md, unless agents were skipped; also then
+// to the file that BATON_RESULTS names.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
@@ -8,13 +9,14 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startRun } from "./harness.mjs";
-import { AGENTS, SKIPPED } from "./lib/agents.mjs";
-import { count, ofSession, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
+import { AGENTS, SKIPPED, isPair } from "./lib/agents.mjs";
+import { count, isUnique, ofSession, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
 import { modelOf, textOf, toolParts } from "./lib/client.mjs";
-import { ERROR_LIMITS, PLAN_LIMITS, TOKEN_LIMITS } from "./lib/limits.mjs";
+import { ERROR_LIMITS, PLAN_LIMITS, SWITCH_LIMITS, TOKEN_LIMITS } from "./lib/limits.mjs";
 import { eventually } from "./lib/processes.mjs";
 import { Results, writeResults } from "./lib/results.mjs";
 import { Talk, selection } from "./lib/talk.mjs";
+import { commandOf } from "./stub/script.mjs";
 
 const START_TIMEOUT_MS = 120_000;
 const CHECK = { timeout: 150_000 };
@@ -58,7 +60,10 @@ function check(id, name, body) {
 async function noting(t, results, row, column, body) {
   try {
     results.note(row, column, "**failed**");
-    results.note(row, column, (await body(t)) ?? "yes");
+    const from = client.created.length;
+    const cell = (await body(t)) ?? "yes";
+    for (const session of client.created.slice(from)) await namesTheModelThatWasAsked(session);
+    results.note(row, column, cell);
   } catch (error) {
     t.diagnostic(run.log());
     throw error;
@@ -109,10 +114,11 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       const { session: shown, applied } = await talk.switchTo(session, TWO);
       assert.equal(shown.runtime.applied.modelID, TWO.modelID);
       assert.equal(applied.current.modelID, TWO.modelID);
-      assert.deepEqual([applied.transfer.kind, applied.transfer.messages], ["native", 0]);
+      const transfer = id in SWITCH_LIMITS ? ["transcript", 2] : ["native", 0];
+      assert.deepEqual([applied.transfer.kind, applied.transfer.messages], transfer);
       const answer = await goesOn(session, two, said);
       assert.equal(modelOf(answer), `${id} ${TWO.modelID}`);
-      return `yes, ${applied.durationMs} ms`;
+      return `${SWITCH_LIMITS[id] ? `${SWITCH_LIMITS[id].how}: ${SWITCH_LIMITS[id].why}` : "yes"}, ${applied.durationMs} ms`;
     });
 
     check(id, "switch during a turn", async () => {
@@ -166,7 +172,8 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       const aside = unique("aside");
       await client.prompt(session, `echo ${aside}`);
       const { applied } = await talk.switchTo(session, TWO);
-      assert.deepEqual([applied.transfer.kind, applied.transfer.messages], ["catch_up", 2]);
+      const transfer = id in SWITCH_LIMITS ? ["transcript", 4] : ["catch_up", 2];
+      assert.deepEqual([applied.transfer.kind, applied.transfer.messages], transfer);
       await goesOn(session, two, [...said, `echo ${aside}`]);
     });
 
@@ -185,6 +192,8 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       }
       assert.equal(patched.status, 200, JSON.stringify(patched.body));
       assert.equal(patched.body.runtime.applied.agent, "plan");
+      // Another session of the agent is in no mode for planning, and may share the process.
+      await toolCall(id, ONE);
       const file = path.join(run.work, `${unique("never")}.txt`);
       await talk.prompt(session, `TOOLWRITE ${file} planned`, {}, "reject");
       assert.equal(talk.requestWith(file).model, one);
@@ -259,7 +268,7 @@ for (const [id, agent] of Object.entries(AGENTS)) {
 
 describe("the conversation moves from each agent to each other", () => {
   for (const from of Object.keys(AGENTS)) {
-    for (const to of Object.keys(AGENTS).filter((id) => id !== from)) {
+    for (const to of Object.keys(AGENTS).filter((id) => isPair(from, id))) {
       test(`${from} to ${to}`, CHECK, (t) => noting(t, pairs, from, to, () => movesOver(from, to)));
     }
   }
@@ -268,6 +277,23 @@ describe("the conversation moves from each agent to each other", () => {
 test("nothing was asked that the stub does not have", () => {
   assert.deepEqual(stub.unexpected, []);
 });
+
+/** Each answer names the model that the stub was asked with for its prompt: it stands in the answer, and in the request. */
+async function namesTheModelThatWasAsked(session) {
+  const messages = await client.messages(session);
+  const prompts = new Map(messages.filter(({ info }) => info.role === "user").map((message) => [message.info.id, message]));
+  for (const answer of messages.filter(({ info }) => Object.hasOwn(AGENTS, info.providerID ?? ""))) {
+    const { providerID, modelID, parentID } = answer.info;
+    const { wire } = AGENTS[providerID].models.find(({ id }) => id === modelID);
+    const [, said] = /^\[([^\]\s]+)\]/.exec(textOf(answer)) ?? [];
+    if (said !== undefined) assert.equal(said, wire, `the answer names ${modelID}, and is by ${said}`);
+    const prompt = textOf(prompts.get(parentID));
+    if (!isUnique(prompt)) continue;
+    const asked = stub.turns().filter((request) => commandOf(request) === prompt);
+    assert.notEqual(asked.length, 0, `no model was asked "${prompt}"`);
+    assert.deepEqual([...new Set(asked.map(({ model }) => model))], [wire], `"${prompt}", which ${modelID} is said to have answered`);
+  }
+}
 
 async function movesOver(from, to) {
   const target = AGENTS[to].models[0];
@@ -328,13 +354,14 @@ async function firstToken(session) {
 function writeTables() {
   const programs = Object.entries(AGENTS).map(([id, agent]) => `- \`${id}\`: ${agent.name}`);
   // The file is of all agents; a run of some of them would leave it with less than is known.
-  if (SKIPPED.length > 0) return;
-  writeResults(RESULTS_FILE, [
+  const file = process.env.BATON_RESULTS ?? RESULTS_FILE;
+  if (SKIPPED.length > 0 && file === RESULTS_FILE) return;
+  writeResults(file, [
     { title: "Agents", text: programs.join("\n") },
     { title: "Each agent", table: checks.table("agent") },
     {
       title: "Each agent to each other",
-      text: "The size of the conversation, with a tool call and its result, that the agent of the row has held and the model of the column was given.",
+      text: "The size of the conversation, with a tool call and its result, that the agent of the row has held and the model of the column was given. The agents that came last move to and from two of the others, unless the run was told `--all-pairs`.",
       table: pairs.table("from \\ to", Object.keys(AGENTS), Object.keys(AGENTS)),
     },
     {

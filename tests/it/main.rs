@@ -28,6 +28,7 @@ mod history;
 mod hostile;
 mod hostile_git;
 mod http;
+mod install;
 mod kills;
 mod ladder;
 mod late;

@@ -11,8 +11,16 @@ use super::installed;
 use super::spec::{AgentSpec, Origin};
 use crate::environment::Environment;
 
+/// The protocol's own name of a mode for planning, which few agents use.
+const PROTOCOLS_PLAN_MODE: &str = "https://agentclientprotocol.com/protocol/session-modes#plan";
 /// Modes that mean "plan, change nothing" where nothing else is known about a backend.
-pub const COMMON_PLAN_MODES: &[&str] = &["plan", "read-only", "readonly", "architect"];
+pub const COMMON_PLAN_MODES: &[&str] = &[
+    "plan",
+    PROTOCOLS_PLAN_MODE,
+    "read-only",
+    "readonly",
+    "architect",
+];
 /// How a user signs in to an agent that Baton knows nothing about.
 pub const UNKNOWN_LOGIN: &str = "sign in with its own program, as its documentation says";
 
@@ -38,6 +46,8 @@ struct Builtin {
     one_vendor: bool,
     /// Whether it is known to keep the models of several sessions in one process apart.
     shared_process: bool,
+    /// See [`AgentSpec::keeps_first_model`].
+    keeps_first_model: bool,
     /// Whether `tests/agents` runs it.
     tested: bool,
 }
@@ -55,6 +65,7 @@ const PLAIN: Builtin = Builtin {
     credentials: &[],
     one_vendor: false,
     shared_process: false,
+    keeps_first_model: false,
     tested: false,
 };
 
@@ -144,6 +155,7 @@ impl Builtin {
             contexts: BTreeMap::new(),
             one_session_per_process: !self.shared_process,
             leaves_children: false,
+            keeps_first_model: self.keeps_first_model,
             tested: self.tested,
             installed_in: None,
         }

@@ -1,7 +1,7 @@
 //! The built-in agents, a row each. Their order is the order of preference for a session that names no model.
 
 use super::Packages::{Elsewhere, Npm, Pip};
-use super::{Builtin, PLAIN, Package};
+use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package};
 
 pub(super) const BUILTINS: &[Builtin] = &[
     Builtin {
@@ -126,6 +126,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@qwen-code/qwen-code", "0.24.4")], 22),
         login: "start `qwen` in a terminal and type /auth",
         credentials: &["DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"],
+        shared_process: true,
         tested: true,
         ..PLAIN
     },
@@ -136,6 +137,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@moonshot-ai/kimi-code", "2.1.0")], 23),
         login: "run `kimi login`",
         credentials: &["KIMI_API_KEY", "MOONSHOT_API_KEY"],
+        shared_process: true,
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -144,7 +147,9 @@ pub(super) const BUILTINS: &[Builtin] = &[
         command: &["copilot", "--acp"],
         packages: Npm(&[Package::new("@github/copilot-{platform}", "1.0.102")], 0),
         login: "run `copilot login`",
+        plan_modes: &[PROTOCOLS_PLAN_MODE],
         credentials: &["COPILOT_GITHUB_TOKEN", "COPILOT_PROVIDER_API_KEY"],
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -153,7 +158,11 @@ pub(super) const BUILTINS: &[Builtin] = &[
         command: &["vibe-acp"],
         packages: Pip(&[Package::new("mistral-vibe", "3.0.2")], 12),
         login: "run `vibe --setup`",
+        // Its modes only differ in what they ask about.
+        plan_modes: &[],
         credentials: &["MISTRAL_API_KEY"],
+        shared_process: true,
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -163,6 +172,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@kilocode/cli-{platform}", "7.7.9")], 0),
         login: "run `kilo auth login`",
         credentials: &["KILO_API_KEY"],
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -172,6 +182,9 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("cline", "3.0.65")], 0),
         login: "run `cline auth`",
         credentials: &["CLINE_API_KEY"],
+        // It confirms another model and goes on with the first; opened again, with its own default.
+        keeps_first_model: true,
+        tested: true,
         ..PLAIN
     },
     Builtin {

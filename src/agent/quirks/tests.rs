@@ -41,3 +41,14 @@ fn every_builtin_says_how_to_get_it_and_how_to_sign_in() {
         assert!(!spec.login.contains(&command), "{}", spec.login);
     }
 }
+
+#[test]
+fn the_readme_has_each_of_them_with_its_command_and_whether_it_is_tested() {
+    let readme = include_str!("../../../README.md");
+    for spec in all().iter().filter(|spec| spec.id != "mock") {
+        let row = format!("| `{}` | `{}` |", spec.id, spec.command.join(" "));
+        let line = readme.lines().find(|line| line.starts_with(&row));
+        let line = line.unwrap_or_else(|| panic!("no row {row}"));
+        assert_eq!(line.contains("not tested"), !spec.tested, "{line}");
+    }
+}

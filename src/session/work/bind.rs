@@ -260,13 +260,26 @@ impl Worker {
         selection: &Selection,
     ) -> Result<(), MessageError> {
         let provider = selection.provider_id.as_str();
-        let is_current =
-            |live: &Live| Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed();
-        if self.lives.get(provider).is_some_and(is_current) {
+        let keeps_first_model = self.keeps_first_model(provider);
+        let is_current = |live: &Live| {
+            let can_have_model = !keeps_first_model
+                || live.origin == Origin::New
+                || live.model == selection.model_id;
+            Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed() && can_have_model
+        };
+        if let Some(live) = self.lives.get_mut(provider).filter(|live| is_current(live)) {
+            if keeps_first_model {
+                // The one that it is about to be told, before its first prompt.
+                live.model.clone_from(&selection.model_id);
+            }
             return Ok(());
         }
         self.let_go_of(provider).await;
-        let live = match self.reopen(&agent, selection).await? {
+        let reopened = match keeps_first_model {
+            true => None,
+            false => self.reopen(&agent, selection).await?,
+        };
+        let live = match reopened {
             Some(live) => live,
             None => {
                 let live = self.open_new(agent, selection).await?;
@@ -276,6 +289,12 @@ impl Worker {
         };
         self.lives.insert(provider.to_owned(), live);
         Ok(())
+    }
+
+    fn keeps_first_model(&self, provider: &str) -> bool {
+        let snapshot = self.tools.office.registry.snapshot();
+        let backend = snapshot.backend(provider);
+        backend.is_some_and(|backend| backend.spec.keeps_first_model)
     }
 
     /// A process that does not answer is ended, unless another session is at work with it.

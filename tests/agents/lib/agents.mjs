@@ -1,12 +1,17 @@
 // The agents that are tested, in the order of the results. Each is data: see `Agent`.
 
 import { claude } from "./claude.mjs";
+import { cline } from "./cline.mjs";
 import { codex, codexZed } from "./codex.mjs";
+import { copilot } from "./copilot.mjs";
 import { gemini } from "./gemini.mjs";
 import { goose } from "./goose.mjs";
+import { kilo } from "./kilo.mjs";
+import { kimi } from "./kimi.mjs";
 import { opencode } from "./opencode.mjs";
 import { pi } from "./pi.mjs";
 import { qwen } from "./qwen.mjs";
+import { vibe } from "./vibe.mjs";
 
 /**
  * @typedef {object} Agent
@@ -24,7 +29,7 @@ import { qwen } from "./qwen.mjs";
  */
 
 /** @type {Object<string, Agent>} by the backend's id */
-const ALL = { opencode, claude, codex, "codex-zed": codexZed, pi, goose, gemini, qwen };
+const ALL = { opencode, claude, codex, "codex-zed": codexZed, pi, goose, gemini, qwen, kimi, copilot, vibe, kilo, cline };
 
 const skipped = (process.env.BATON_SKIP_AGENTS ?? "").split(",").filter(Boolean);
 for (const id of skipped) {
@@ -36,3 +41,15 @@ export const SKIPPED = skipped;
 
 /** @type {Object<string, Agent>} those that are not */
 export const AGENTS = Object.fromEntries(Object.entries(ALL).filter(([id]) => !skipped.includes(id)));
+
+/** Agents that move a conversation to and from these two only, unless all pairs are asked for: all of them would take
+ * longer than a run may, and each pair is the same handover. */
+const PAIRED_WITH = ["claude", "codex"];
+const LATER = ["kimi", "copilot", "vibe", "kilo", "cline"];
+
+/** Whether a conversation is moved from one agent to another. */
+export function isPair(from, to) {
+  if (from === to) return false;
+  const isFew = (id, other) => LATER.includes(id) && !PAIRED_WITH.includes(other);
+  return Boolean(process.env.BATON_ALL_PAIRS) || !(isFew(from, to) || isFew(to, from));
+}

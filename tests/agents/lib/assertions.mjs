@@ -10,6 +10,11 @@ export function unique(word) {
   return `${word}-${randomBytes(4).toString("hex")}`;
 }
 
+/** Whether a text has such a word in it. */
+export function isUnique(text) {
+  return /-[0-9a-f]{8}\b/.test(text);
+}
+
 /** The words of a request in the order in which the model reads them, tool calls and results included. */
 export function wordsOf(request) {
   const calls = ({ toolCalls }) => toolCalls.map((call) => `${call.name} ${JSON.stringify(call.arguments)}`);

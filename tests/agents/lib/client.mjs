@@ -11,6 +11,9 @@ const PROBE_TIMEOUT_MS = 45_000;
 /** @typedef {{status: number, headers: Headers, body: any}} Answer */
 
 export class Client {
+  /** The sessions that were made through this client, in their order. */
+  created = [];
+
   constructor(url, directory, password) {
     this.base = `${url}/opencode`;
     this.headers = {
@@ -59,7 +62,9 @@ export class Client {
 
   /** A new session's id. */
   async createSession() {
-    return (await this.ok("POST", "/session", {})).id;
+    const { id } = await this.ok("POST", "/session", {});
+    this.created.push(id);
+    return id;
   }
 
   getSession(id) {

@@ -29,3 +29,10 @@ export function homeOf(home) {
     XDG_CACHE_HOME: path.join(home, ".cache"),
   };
 }
+
+/** The path of a program that pip has installed for an agent. */
+export function pythonProgram(folder, program) {
+  const found = path.join(PACKAGES, folder, "venv", "bin", program);
+  if (!existsSync(found)) throw new Error(`${folder} is not installed (no ${found}): run tests/agents/install`);
+  return found;
+}

@@ -1,5 +1,4 @@
-// Qwen Code, on the stub's OpenAI chat completions. Baton has never heard of it: it knows nothing but the command
-// in the config file, and what the agent says about itself.
+// Qwen Code, on the stub's OpenAI chat completions.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -7,7 +6,7 @@ import { homeOf, installed, node } from "./packages.mjs";
 
 /** @type {import("./agents.mjs").Agent} */
 export const qwen = {
-  name: "Qwen Code (@qwen-code/qwen-code 0.24.4), from the config file alone",
+  name: "Qwen Code (@qwen-code/qwen-code 0.24.4)",
   packages: ["node", "qwen"],
   models: [
     { id: "moss(openai)", wire: "moss" },

@@ -55,10 +55,21 @@ const COMMANDS = {
     error: { status: Number(status) || 500, message: `[${request.model}] stub error ${status}` },
   }),
 };
-const COMMAND_LINE = new RegExp(`^\\s*(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
+// Some agents put the mode in front of what the user says.
+const COMMAND_LINE = new RegExp(`^\\s*(?:\\[\\[PLAN\\]\\] )?(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
+
+/** The command that a request is about; undefined when its prompt has none. */
+export function commandOf({ messages }) {
+  const [, command, rest] = lastCommand(currentTurn(messages).prompt) ?? [];
+  return command && `${command} ${rest}`.trim();
+}
+
+function lastCommand(prompt) {
+  return [...prompt.matchAll(COMMAND_LINE)].at(-1);
+}
 
 function obey(request, prompt) {
-  const last = [...prompt.matchAll(COMMAND_LINE)].at(-1);
+  const last = lastCommand(prompt);
   if (!last) return say(request, `heard: ${prompt.trim().slice(0, HEARD_MAX_CHARS)}`);
   const [, command, rest] = last;
   return COMMANDS[command](request, rest.trim());
@@ -84,6 +95,10 @@ const WRITE_TOOLS = [
   ["write", ({ name, content }) => ({ path: name, content })], // pi, goose
   ["Write", ({ name, content }) => ({ file_path: name, content })], // claude
   ["write_file", ({ name, content }) => ({ file_path: name, content })], // gemini
+  ["write_file", ({ name, content }) => ({ path: name, content })], // vibe
+  ["Write", ({ name, content }) => ({ path: name, content })], // kimi
+  ["create", ({ name, content }) => ({ path: name, file_text: content })], // copilot
+  ["editor", ({ name, content }) => ({ path: name, new_text: content })], // cline
   // codex has no tool that writes a file as a whole; its newer models write programs that call its tools.
   ["exec", ({ name, content }) => program(writing(name, content))],
   ["exec_command", ({ name, content }) => ({ cmd: writing(name, content) })],
