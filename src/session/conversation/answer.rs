@@ -191,13 +191,6 @@ impl Answering {
         self.told_model = Some(model.to_owned());
     }
 
-    /// The agent has changed its model: the answer is of that one, if none of it has come yet.
-    pub fn note_told_before(&mut self, model: &str) {
-        if !self.has_content {
-            self.note_told_model(model);
-        }
-    }
-
     /// The model that answers, as far as the agent has told.
     pub fn told_model(&self) -> Option<&str> {
         self.told_model.as_deref()

@@ -14,7 +14,6 @@ use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
 use super::traces::{Pending, Traces};
 use crate::agent::commands;
-use crate::agent::options::Kind;
 use crate::metrics;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
@@ -353,10 +352,6 @@ impl Worker {
             answer.lock().note_told_model(model);
         }
         if read_options(&mut live.options, update) {
-            // Before the first word: what comes is said by that model.
-            if let Some(choice) = live.options.get(Kind::Model) {
-                answer.lock().note_told_before(&choice.current);
-            }
             // What another native session has selected is not the session's selection.
             if is_prompt {
                 self.agent_has_switched(&selection.provider_id, &live.options)
