@@ -154,10 +154,14 @@ pub fn spawn(
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
     let environment = launch.environment.variables();
+    let ends = match launch.leaves_children {
+        true => Ends::Group,
+        false => Ends::Everything,
+    };
     let start = supervise::start(
         program.as_ref(),
         arguments.iter().map(Into::into),
-        Ends::Everything,
+        ends,
         &environment,
         cwd,
     )?;

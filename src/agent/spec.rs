@@ -45,6 +45,8 @@ pub struct AgentSpec {
     pub contexts: BTreeMap<String, u64>,
     /// Each session needs a process of its own: a native session would end the other ones, or change their model.
     pub one_session_per_process: bool,
+    /// What it starts and puts into a session of its own (`setsid`) is meant to outlive it.
+    pub leaves_children: bool,
     /// Whether Baton's own tests run it.
     pub tested: bool,
     /// Where `baton install` puts it; `None` where the user has given a command.
@@ -79,6 +81,8 @@ pub struct Launch {
     pub sign_in_advice: String,
     /// The process serves one model or one session only and ends when its last session leaves.
     pub ends_with_last_session: bool,
+    /// What has left its process group goes on when it ends.
+    pub leaves_children: bool,
 }
 
 impl AgentSpec {
@@ -97,6 +101,7 @@ impl AgentSpec {
             contexts: BTreeMap::new(),
             // Nothing is known of it: its model may be one of the whole process.
             one_session_per_process: true,
+            leaves_children: false,
             tested: false,
             installed_in: None,
         }
@@ -133,6 +138,7 @@ impl AgentSpec {
             sign_in_advice: self.sign_in_advice(),
             session: self.one_session_per_process.then(|| session.to_owned()),
             ends_with_last_session: self.per_model() || self.one_session_per_process,
+            leaves_children: self.leaves_children,
         }
     }
 

@@ -83,6 +83,8 @@ struct AgentTable {
     shared_process: Option<bool>,
     /// What `shared_process` was called before, turned around.
     one_session_per_process: Option<bool>,
+    /// Whether what it has put into sessions of their own outlives it.
+    leave_children: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -229,6 +231,7 @@ impl AgentTable {
         // A process that was started with its model has no other.
         let alone = alone.or(spec.per_model().then_some(false));
         spec.one_session_per_process = alone.unwrap_or(spec.one_session_per_process);
+        spec.leaves_children = self.leave_children.unwrap_or(spec.leaves_children);
         agent.enabled = self.enabled.unwrap_or(agent.enabled);
         Ok(())
     }

@@ -53,6 +53,8 @@ pub(super) struct LimitsTable {
     ask_bytes: Option<usize>,
     answer_bytes: Option<usize>,
     answer_parts: Option<usize>,
+    media_bytes: Option<usize>,
+    answer_media_bytes: Option<usize>,
     tool_call_bytes: Option<usize>,
     plan_entries: Option<usize>,
     plan_bytes: Option<usize>,
@@ -102,7 +104,7 @@ macro_rules! sizes {
 impl LimitsTable {
     fn sizes(&self) -> Result<Sizes, ConfigError> {
         Ok(sizes! {
-            self: title_bytes metadata_bytes metadata_depth permission_rules permission_bytes pattern_bytes name_bytes path_bytes prompt_parts text_bytes attachment_bytes stored_prompts stored_prompt_bytes sessions session_asks asks ask_bytes answer_bytes answer_parts tool_call_bytes plan_entries plan_bytes
+            self: title_bytes metadata_bytes metadata_depth permission_rules permission_bytes pattern_bytes name_bytes path_bytes prompt_parts text_bytes attachment_bytes stored_prompts stored_prompt_bytes sessions session_asks asks ask_bytes answer_bytes answer_parts media_bytes answer_media_bytes tool_call_bytes plan_entries plan_bytes
         })
     }
 

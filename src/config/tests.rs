@@ -165,7 +165,7 @@ fn a_file_that_was_asked_for_has_to_be_there() {
 fn a_changed_builtin_keeps_its_other_data_and_its_place() {
     let file = "[agents.opencode]\nname = \"OC\"\nenv = { A = \"1\", OPENCODE_ENABLE_QUESTION_TOOL = \"1\" }\n\
                 [agents.pi]\nenabled = false\n\
-                [agents.zed]\ncommand = [\"zed-agent\", \"--model={model}\"]\nmodels = [\"m\"]\nplan_modes = [\"p\"]\none_session_per_process = true\nlogin = \"run `zed login`\"\n";
+                [agents.zed]\ncommand = [\"zed-agent\", \"--model={model}\"]\nmodels = [\"m\"]\nplan_modes = [\"p\"]\none_session_per_process = true\nleave_children = true\nlogin = \"run `zed login`\"\n";
     let settings = loaded(file).expect("fine");
     let opencode = &settings.backends.agents[0];
     assert_eq!(
@@ -191,7 +191,8 @@ fn a_changed_builtin_keeps_its_other_data_and_its_place() {
     };
     assert_eq!((zed.id.as_str(), mock.id.as_str()), ("zed", "mock"));
     assert!(
-        zed.one_session_per_process
+        zed.leaves_children
+            && zed.one_session_per_process
             && zed.per_model()
             && zed.models == ["m"]
             && zed.plan_modes == ["p"]

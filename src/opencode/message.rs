@@ -217,7 +217,7 @@ pub enum Part {
     Text(TextPart),
     /// What the model thought before it spoke.
     Reasoning(ReasoningPart),
-    /// A file that came with a prompt.
+    /// A file that came with a prompt, or that an agent has shown.
     File(FilePart),
     /// A tool call.
     Tool(ToolPart),
@@ -326,7 +326,7 @@ pub struct ReasoningPart {
     pub time: PartTime,
 }
 
-/// A file that came with a prompt.
+/// A file that came with a prompt, or that an agent has shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FilePart {
     /// The part's id.
@@ -349,6 +349,22 @@ pub struct FilePart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<Object>)]
     pub source: Option<Map<String, Value>>,
+}
+
+/// A file that a tool has returned: a part of type `file`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Attachment {
+    /// The file.
+    File(FilePart),
+}
+
+impl Attachment {
+    /// The file.
+    pub fn file(&self) -> &FilePart {
+        let Self::File(file) = self;
+        file
+    }
 }
 
 /// A tool call of an answer.
@@ -413,6 +429,10 @@ pub enum ToolState {
         metadata: Map<String, Value>,
         /// When it ran.
         time: PartTime,
+        /// Pictures and other files that it has returned.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(nullable = false, required = false, value_type = Vec<FilePart>)]
+        attachments: Vec<Attachment>,
     },
     /// Failed.
     Error {

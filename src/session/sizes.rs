@@ -45,6 +45,10 @@ pub struct Sizes {
     pub answer_bytes: usize,
     /// Parts of an answer.
     pub answer_parts: usize,
+    /// One picture or other file of an agent.
+    pub media_bytes: usize,
+    /// All of them in an answer, with those of its tool calls.
+    pub answer_media_bytes: usize,
     /// One tool call: arguments, output and changes of files.
     pub tool_call_bytes: usize,
     /// Entries of a plan.
@@ -77,6 +81,8 @@ impl Default for Sizes {
             ask_bytes: MIB,
             answer_bytes: 32 * MIB,
             answer_parts: 20_000,
+            media_bytes: 8 * MIB,
+            answer_media_bytes: 32 * MIB,
             tool_call_bytes: 4 * MIB,
             plan_entries: 500,
             plan_bytes: 64 * KIB,

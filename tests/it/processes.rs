@@ -290,3 +290,62 @@ async fn a_permission_request_ends_with_its_session() {
     assert_eq!(pid_of(&server, &other).await, pid);
     server.stop().await;
 }
+
+/// A server whose agent has put a child into a session of its own, and the two processes.
+#[cfg(target_os = "linux")]
+async fn with_child_in_session(settings: &str) -> (Server, String, u32, u32) {
+    let arguments = ["--models", "x", "--fault", "leaves-child-in-session"];
+    let server = pair(&arguments, settings).await;
+    let session = talking(&server, "second", "x").await;
+    let pid = pid_of(&server, &session).await;
+    let child: u32 = server.say(&session, "child").await.parse().unwrap();
+    let running = server.processes();
+    assert!(
+        running.contains(&pid) && running.contains(&child),
+        "{running:?}"
+    );
+    (server, session, pid, child)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_has_left_the_agents_group_ends_with_it() {
+    // With the agent, which makes room for another one.
+    let (server, session, pid, child) = with_child_in_session("[limits]\nlive_agents = 1\n").await;
+    server.select(&session, "mock", "mock").await;
+    until_gone(&server, pid).await;
+    until_gone(&server, child).await;
+    server.stop().await;
+    // With a crash.
+    let (server, session, _, child) = with_child_in_session("").await;
+    server.prompt(&session, "crash", json!({})).await;
+    until_gone(&server, child).await;
+    server.stop().await;
+    // With the server: stop() finds that nothing is left.
+    let (server, ..) = with_child_in_session("").await;
+    server.stop().await;
+}
+
+/// Whether a process is the child that the mock agent leaves.
+#[cfg(target_os = "linux")]
+fn is_sleep(pid: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.trim() == "sleep")
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_meant_to_outlive_its_agent_does() {
+    let settings = "leave_children = true\n[limits]\nlive_agents = 1\n";
+    let (server, session, pid, child) = with_child_in_session(settings).await;
+    server.select(&session, "mock", "mock").await;
+    until_gone(&server, pid).await;
+    assert!(server.processes().contains(&child), "{child} is gone");
+    // That of the probe has been left, too.
+    for left in server.processes().into_iter().filter(|pid| is_sleep(*pid)) {
+        let process = nix::unistd::Pid::from_raw(i32::try_from(left).unwrap());
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL).expect("killed");
+        until_gone(&server, left).await;
+    }
+    server.stop().await;
+}

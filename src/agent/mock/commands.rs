@@ -16,6 +16,7 @@ Prompts that it understands (the last text block of a prompt; the blocks before 
   echo TEXT           TEXT, in a few pieces
   tool [FILE]         a thought, then appends a line to FILE in the session's directory
   bash CMD            a tool call that pretends to run CMD
+  image               a small picture, and a tool call that returns one
   read N              a tool call with N KB of output
   permission [CMD]    asks for permission to run CMD and says what the answer was
   question            asks the client for a colour
@@ -71,6 +72,7 @@ pub(super) enum Command {
     Bash(String),
     /// Kilobytes.
     Read(usize),
+    Image,
     Permission(String),
     Question,
     Plan,
@@ -142,6 +144,7 @@ impl Command {
                 None => other(),
             },
             ("slow", _) => ticks(argument).map_or_else(other, Self::Slow),
+            ("image", "") => Self::Image,
             ("permission", "") => Self::Permission("rm -rf build".to_owned()),
             ("permission", cmd) => Self::Permission(cmd.to_owned()),
             ("question", "") => Self::Question,
@@ -197,6 +200,7 @@ pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
         Command::Tool(file) => tools::edit(turn, file.as_deref()).await,
         Command::Bash(cmd) => tools::bash(turn, &cmd).await,
         Command::Read(kb) => tools::read(turn, kb).await,
+        Command::Image => tools::image(turn).await,
         Command::Permission(cmd) => tools::permission(turn, &cmd).await,
         Command::Question => tools::question(turn).await,
         Command::Plan => plan(turn).await,

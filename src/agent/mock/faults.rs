@@ -84,6 +84,8 @@ pub enum Fault {
     LeavesChild,
     /// The same with a process group of its own.
     LeavesDetachedChild,
+    /// The same with a session of its own (`setsid`).
+    LeavesChildInSession,
     /// From a prompt `slow` on nothing more is read from stdin.
     StopsReading,
     /// From a prompt `slow` on a line is read every two seconds.
@@ -151,9 +153,13 @@ pub(super) fn at_start(faults: &[Fault]) -> std::io::Result<Option<u32>> {
         }
     }
     let is_detached = faults.contains(&Fault::LeavesDetachedChild);
-    if is_detached || faults.contains(&Fault::LeavesChild) {
+    let in_session = faults.contains(&Fault::LeavesChildInSession);
+    if is_detached || in_session || faults.contains(&Fault::LeavesChild) {
         // With no pipe of ours open in the child, only its process group leads to it.
-        let mut command = Command::new("sleep");
+        let mut command = Command::new(if in_session { "setsid" } else { "sleep" });
+        if in_session {
+            command.arg("sleep");
+        }
         if is_detached {
             command.process_group(0);
         }

@@ -17,6 +17,9 @@ const MAX_EDIT_BYTES: u64 = 1024 * 1024;
 /// What `question` can be answered with: the value and what the client is to show for it.
 const COLORS: [(&str, &str); 2] = [("red", "Red"), ("blue", "Blue")];
 
+/// A picture of one point, as base64.
+const DOT_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
 /// A tool call that has been announced.
 struct Call {
     id: String,
@@ -168,6 +171,20 @@ pub(super) async fn read(turn: &mut Turn, kb: usize) {
     let raw = json!({"bytes": output.len()});
     call.complete(turn, json!([text(&output)]), raw).await;
     turn.say(&format!("read {kb} KB")).await;
+}
+
+/// `image`: a picture that a tool has returned, and one in the answer.
+pub(super) async fn image(turn: &mut Turn) {
+    let input = json!({"filePath": "dot.png"});
+    let call = Call::start(turn, "read", "Look at dot.png", &input, None).await;
+    call.progress(turn).await;
+    let image = json!({"type": "image", "mimeType": "image/png", "data": DOT_PNG});
+    let content = json!([text("a dot"), {"type": "content", "content": image.clone()}]);
+    call.complete(turn, content, Value::Null).await;
+    turn.say("This is it: ").await;
+    turn.update(json!({"sessionUpdate": "agent_message_chunk", "content": image}))
+        .await;
+    turn.say("a dot.").await;
 }
 
 /// `permission`: asks the client for one.

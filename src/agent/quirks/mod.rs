@@ -143,6 +143,7 @@ impl Builtin {
             models: Vec::new(),
             contexts: BTreeMap::new(),
             one_session_per_process: !self.shared_process,
+            leaves_children: false,
             tested: self.tested,
             installed_in: None,
         }

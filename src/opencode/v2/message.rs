@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::info::V2Tokens;
+use crate::opencode::message::FilePart;
 use crate::opencode::session::ModelRef;
 use crate::opencode::{MessageId, SessionId};
 
@@ -323,20 +324,39 @@ pub struct ToolContent {
 }
 
 /// A piece of what a tool has returned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ToolOutput {
-    /// `text`.
-    pub r#type: String,
-    /// The text.
-    pub text: String,
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ToolOutput {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture or another file.
+    File {
+        /// Its `data:` URL.
+        uri: String,
+        /// Its media type.
+        mime: String,
+        /// Its name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        name: Option<String>,
+    },
 }
 
 impl ToolOutput {
     /// Text that a tool has returned.
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            r#type: "text".to_owned(),
-            text: text.into(),
+        Self::Text { text: text.into() }
+    }
+
+    /// A file that a tool has returned.
+    pub fn file(file: &FilePart) -> Self {
+        Self::File {
+            uri: file.url.clone(),
+            mime: file.mime.clone(),
+            name: file.filename.clone(),
         }
     }
 }

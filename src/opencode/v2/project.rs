@@ -332,12 +332,20 @@ pub fn tool_state(state: &ToolState) -> V2ToolState {
             input,
             output,
             metadata,
+            attachments,
             ..
-        } => V2ToolState::Completed {
-            input,
-            structured: metadata,
-            content: vec![ToolOutput::text(output)],
-        },
+        } => {
+            let files = attachments
+                .iter()
+                .map(|attachment| ToolOutput::file(attachment.file()));
+            V2ToolState::Completed {
+                input,
+                structured: metadata,
+                content: std::iter::once(ToolOutput::text(output))
+                    .chain(files)
+                    .collect(),
+            }
+        }
         ToolState::Error {
             input,
             error,

@@ -71,6 +71,8 @@ pub struct Answering {
     unwritten: BTreeSet<usize>,
     message_unwritten: bool,
     bytes: usize,
+    /// The files among its parts and those of its tool calls.
+    media_bytes: usize,
     meter: Meter,
     /// The model's context, as the agent has told it last.
     pub context: ContextUse,
@@ -124,6 +126,7 @@ impl Answering {
             unwritten: BTreeSet::new(),
             message_unwritten: true,
             bytes: 0,
+            media_bytes: 0,
             meter: Meter::default(),
             context: ContextUse::default(),
             has_content: false,
@@ -411,6 +414,7 @@ fn leave_untold(part: &mut Part, now: u64) -> bool {
             start: open.start,
             end: Some(now),
         },
+        attachments: Vec::new(),
     };
     true
 }

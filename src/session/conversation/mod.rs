@@ -5,6 +5,7 @@ pub mod answer;
 pub mod cut;
 mod diff;
 pub mod handoff;
+pub mod media;
 pub mod prompt;
 pub mod tool;
 pub mod transcript;

@@ -1,14 +1,13 @@
 //! One tool call, merged from an agent's partial updates.
 
 mod bound;
+mod content;
 mod restored;
 
-use agent_client_protocol_schema::v1::{
-    ContentBlock, ToolCallContent, ToolCallStatus, ToolCallUpdateFields, ToolKind,
-};
+use agent_client_protocol_schema::v1::{ToolCallStatus, ToolCallUpdateFields, ToolKind};
 use serde_json::{Map, Value};
 
-use super::diff::file_diff;
+use super::media::{Media, Room};
 use crate::agent::quirks::told;
 use crate::opencode::message::{PartTime, ToolState};
 use crate::session::sizes::beginning;
@@ -41,6 +40,8 @@ pub struct ToolCall {
     file_diff: Option<Value>,
     files: Vec<String>,
     metadata: Map<String, Value>,
+    media: Vec<Media>,
+    media_room: Room,
     start: u64,
     end: Option<u64>,
 }
@@ -64,6 +65,8 @@ impl ToolCall {
             file_diff: None,
             files: Vec::new(),
             metadata: Map::new(),
+            media: Vec::new(),
+            media_room: Room::default(),
             start: now,
             end: None,
         }
@@ -99,8 +102,8 @@ impl ToolCall {
         for location in fields.locations.unwrap_or_default() {
             self.note_file(location.path.to_string_lossy().into_owned());
         }
-        if let Some(content) = fields.content {
-            self.read_content(&content, most);
+        if let Some(Value::Array(content)) = update.get("content") {
+            self.read_content(content, most);
         }
         if let Some(raw) = fields.raw_output {
             self.read_raw_output(&raw, most);
@@ -143,48 +146,6 @@ impl ToolCall {
         }
         if let Some(code) = update.pointer(told::TERMINAL_EXIT) {
             self.note_fact("exit", code);
-        }
-    }
-
-    fn read_content(&mut self, content: &[ToolCallContent], most: usize) {
-        let mut output = String::new();
-        self.diffs.clear();
-        self.diff_bytes = 0;
-        self.file_diff = None;
-        for item in content {
-            match item {
-                ToolCallContent::Content(content) => match &content.content {
-                    ContentBlock::Text(text) => push_line(&mut output, &text.text),
-                    ContentBlock::Image(image) => {
-                        push_line(&mut output, &format!("[image {}]", image.mime_type))
-                    }
-                    ContentBlock::ResourceLink(link) => {
-                        push_line(&mut output, &format!("[resource {}]", link.uri))
-                    }
-                    _ => push_line(&mut output, "[resource]"),
-                },
-                ToolCallContent::Diff(diff) => {
-                    let path = diff.path.to_string_lossy().into_owned();
-                    let old = diff.old_text.as_deref().unwrap_or_default();
-                    let bytes = path.len() + old.len() + diff.new_text.len();
-                    if bytes > self.room_for_output(most) {
-                        let remark = format!("[the change of {path}, {bytes} bytes, is left out]");
-                        push_line(&mut output, &remark);
-                        self.note_file(path);
-                        continue;
-                    }
-                    self.diff_bytes += bytes;
-                    if self.diffs.is_empty() {
-                        self.file_diff = file_diff(&path, old, &diff.new_text);
-                    }
-                    self.diffs.push(serde_json::json!({ "path": path, "oldText": diff.old_text, "newText": diff.new_text }));
-                    self.note_file(path);
-                }
-                _ => {}
-            }
-        }
-        if !output.is_empty() {
-            self.output = shortened(output, self.room_for_output(most));
         }
     }
 
@@ -292,6 +253,7 @@ impl ToolCall {
                 title,
                 metadata,
                 time,
+                attachments: Vec::new(),
             },
             ToolCallStatus::Failed => {
                 let error = if self.output.is_empty() {
@@ -299,6 +261,7 @@ impl ToolCall {
                 } else {
                     self.output.clone()
                 };
+                let error = self.with_named_media(error);
                 // Clients show the error below the output: it would stand there twice.
                 metadata.remove("output");
                 ToolState::Error {

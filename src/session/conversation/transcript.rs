@@ -1,24 +1,21 @@
 //! From stored messages to what a handoff renders, and from a prompt to ACP content blocks.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+mod files;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::PLAN_TOOL;
 use super::handoff::{self, Entry, Item, PlanLine, Speaker, ToolStatus};
 use crate::opencode::event::{Transfer, TransferKind};
 use crate::opencode::message::{
-    FilePart, Message, MessageError, MessageWithParts, Part, ToolPart, ToolState,
+    Message, MessageError, MessageWithParts, Part, ToolPart, ToolState,
 };
 use crate::store::{MessageRow, StoreError};
+use files::{Images, attachments_of, file_block, file_item};
 
 /// Stands above a summary.
 const SUMMARY_NOTE: &str =
     "this is a summary of everything that was said before; the messages themselves are left out";
-/// Pictures of the conversation that travel beside a handoff, at most.
-const IMAGES_MAX: usize = 8;
-/// A picture larger than this is named and counted, not sent; bytes of its base64.
-const IMAGE_MAX_BYTES: usize = 5 * 1024 * 1024;
 
 /// Says in the metadata of a text whose file it is.
 pub const OF_FILE: &str = "file";
@@ -103,10 +100,7 @@ pub fn hand_over(
     takes_images: bool,
 ) -> Handover {
     missed.sort_by_key(|m| (m.turn, m.seq));
-    let mut images = Images {
-        takes: takes_images,
-        blocks: Vec::new(),
-    };
+    let mut images = Images::of(missed.iter().map(|m| &m.message), takes_images);
     let entries: Vec<Entry> = missed
         .iter()
         .map(|m| entry(&m.message, &mut images))
@@ -114,7 +108,7 @@ pub fn hand_over(
     let Some(rendered) = handoff::render(&entries, kind, budget) else {
         return Handover::default();
     };
-    let mut blocks = images.blocks;
+    let mut blocks = images.into_blocks();
     blocks.push(text_block(&rendered.text));
     Handover {
         blocks,
@@ -157,22 +151,6 @@ pub fn is_for_models(message: &MessageWithParts) -> bool {
     !matches!(message.info, Message::User(_)) || !message.parts.iter().all(ignored)
 }
 
-struct Images {
-    takes: bool,
-    blocks: Vec<Value>,
-}
-
-impl Images {
-    /// Whether the picture travels beside the text.
-    fn attach(&mut self, mime: &str, data: &str) -> bool {
-        let fits = self.takes && self.blocks.len() < IMAGES_MAX && data.len() <= IMAGE_MAX_BYTES;
-        if fits {
-            self.blocks.push(image_block(mime, data));
-        }
-        fits
-    }
-}
-
 fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
     let (speaker, error) = match &message.info {
         Message::User(_) => (Speaker::User, None),
@@ -186,12 +164,20 @@ fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
         .then(|| Item::Note(SUMMARY_NOTE.to_owned()))
         .into_iter()
         .collect();
-    // Of a summary only the text counts, whatever else the model has done to get there.
-    let parts = message.parts.iter();
-    let parts = parts.filter(|part| !summary || matches!(part, Part::Text(_)));
-    items.extend(parts.filter_map(|part| item(part, images)));
+    let parts = handed_parts(message);
+    for part in parts {
+        items.extend(item(part, images));
+        items.extend(attachments_of(part).map(|file| file_item(file, images)));
+    }
     items.extend(error.map(|error| Item::Note(note(error))));
     Entry { speaker, items }
+}
+
+/// The parts that are handed over: of a summary only the text counts, whatever else the model has done to get there.
+fn handed_parts(message: &MessageWithParts) -> impl Iterator<Item = &Part> {
+    let summary = matches!(&message.info, Message::Assistant(m) if m.summary == Some(true));
+    let parts = message.parts.iter();
+    parts.filter(move |part| !summary || matches!(part, Part::Text(_)))
 }
 
 /// What the next model is told of an error. The words of another vendor's program are nothing to it.
@@ -320,57 +306,9 @@ fn with_exit(mut output: String, metadata: &Map<String, Value>) -> String {
     output
 }
 
-fn file_item(file: &FilePart, images: &mut Images) -> Item {
-    let name = file
-        .filename
-        .clone()
-        .unwrap_or_else(|| short_url(&file.url));
-    let data = base64_of(&file.url);
-    let attached =
-        file.mime.starts_with("image/") && data.is_some_and(|data| images.attach(&file.mime, data));
-    let bytes = data.map(|data| (data.len() / 4 * 3) as u64);
-    Item::File {
-        name,
-        mime: file.mime.clone(),
-        bytes,
-        attached,
-    }
-}
-
-fn short_url(url: &str) -> String {
-    if url.starts_with("data:") {
-        "unnamed".to_owned()
-    } else {
-        url.to_owned()
-    }
-}
-
-/// The base64 text of a `data:` URL.
-fn base64_of(url: &str) -> Option<&str> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    head.ends_with(";base64").then_some(data)
-}
-
-/// The text of a `data:` URL that is not a picture.
-fn text_of(url: &str) -> Option<String> {
-    if let Some(data) = base64_of(url) {
-        return String::from_utf8(STANDARD.decode(data).ok()?).ok();
-    }
-    let (_, data) = url.strip_prefix("data:")?.split_once(',')?;
-    Some(
-        percent_encoding::percent_decode_str(data)
-            .decode_utf8_lossy()
-            .into_owned(),
-    )
-}
-
 /// An ACP text block.
 pub fn text_block(text: &str) -> Value {
     json!({ "type": "text", "text": text })
-}
-
-fn image_block(mime: &str, data: &str) -> Value {
-    json!({ "type": "image", "mimeType": mime, "data": data })
 }
 
 /// The prompt itself as ACP content blocks: files first, so that the user's text comes last.
@@ -399,38 +337,11 @@ pub fn prompt_blocks(parts: &[Part], system: Option<&str>, takes_images: bool) -
     files
 }
 
-fn was_read(file: &FilePart, parts: &[Part]) -> bool {
+fn was_read(file: &crate::opencode::message::FilePart, parts: &[Part]) -> bool {
     parts.iter().any(|part| match part {
         Part::Text(text) => file_of(text.metadata.as_ref()) == Some(file.id.as_str()),
         _ => false,
     })
-}
-
-fn file_block(file: &FilePart, takes_images: bool) -> Value {
-    let name = file
-        .filename
-        .clone()
-        .unwrap_or_else(|| short_url(&file.url));
-    if file.mime.starts_with("image/") {
-        return match base64_of(&file.url) {
-            Some(data) if takes_images => image_block(&file.mime, data),
-            _ => text_block(&format!(
-                "[the user attached the picture {name} ({}), which cannot be shown here]",
-                file.mime
-            )),
-        };
-    }
-    match text_of(&file.url) {
-        // As text: one agent ignores embedded resources.
-        Some(text) => text_block(&format!("[the user attached {name}]\n{text}")),
-        None if file.url.starts_with("data:") => text_block(&format!(
-            "[the user attached {name} ({}), which is not text]",
-            file.mime
-        )),
-        None => {
-            json!({ "type": "resource_link", "uri": file.url, "name": name, "mimeType": file.mime })
-        }
-    }
 }
 
 #[cfg(test)]

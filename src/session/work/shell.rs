@@ -83,6 +83,7 @@ impl Call {
                     start: self.start,
                     end: Some(now_ms()),
                 },
+                attachments: Vec::new(),
             },
         )
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::super::media::{self, Content, Media, Room};
 use super::super::tool::ToolCall;
 use super::Answering;
 use crate::opencode::event::{EventPayload, FileEdited, PartDelta, Todo};
@@ -73,13 +74,9 @@ impl Answering {
         let Some(content) = update.get("content") else {
             return;
         };
-        let text = match content.get("type").and_then(Value::as_str) {
-            Some("text") => content
-                .get("text")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
-            Some(other) => format!("[{}]", beginning(other, AGENTS_ID_MAX_BYTES)),
+        let text = match media::read(content, self.media_room(0)) {
+            Some(Content::Text(text)) => text,
+            Some(Content::File(media)) => return self.add_file(&media, folded),
             None => return,
         };
         let Some(text) = self.within_room(text) else {
@@ -126,6 +123,27 @@ impl Answering {
             delta: text,
         }));
         self.unwritten.insert(at);
+    }
+
+    /// How large files may be, where some of them have their place already.
+    fn media_room(&self, has: usize) -> Room {
+        let taken = self.media_bytes.saturating_sub(has);
+        Room {
+            one: self.sizes.media_bytes,
+            all: self.sizes.answer_media_bytes.saturating_sub(taken),
+        }
+    }
+
+    fn add_file(&mut self, media: &Media, folded: &mut Folded) {
+        if self.is_cut_off || self.is_full(0) {
+            return;
+        }
+        self.media_bytes += media.bytes();
+        self.has_content = true;
+        self.close_open(&mut folded.events);
+        let file = media.part(&self.message.session_id, &self.message.id);
+        folded.events.push(self.add(Part::File(file)));
+        folded.complete = true;
     }
 
     fn new_text_part(&self, reasoning: bool) -> Part {
@@ -263,9 +281,12 @@ impl Answering {
         let (before, was_pending) = (call.bytes(), call.is_pending());
         let room = self.sizes.answer_bytes.saturating_sub(self.bytes);
         let most = self.sizes.tool_call_bytes.min(before + room);
+        let media_before = call.media_bytes();
+        call.allow_media(self.media_room(media_before));
         let finished = call.merge(update, now_ms(), most);
         folded.complete |= was_pending && !call.is_pending();
         self.bytes = (self.bytes + call.bytes()).saturating_sub(before);
+        self.media_bytes = (self.media_bytes + call.media_bytes()).saturating_sub(media_before);
         let part = Part::Tool(ToolPart {
             id: self
                 .parts
@@ -275,7 +296,7 @@ impl Answering {
             message_id: self.message.id.clone(),
             call_id: call_id.to_owned(),
             tool: call.tool().to_owned(),
-            state: call.state(),
+            state: call.state_in(&self.message.session_id, &self.message.id),
         });
         if at == self.parts.len() {
             folded.events.push(self.add(part));

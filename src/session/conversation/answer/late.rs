@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::super::media::{base64_of, decoded_bytes};
 use super::super::tool::ToolCall;
 use super::super::transcript::Stored;
 use super::fold::AGENTS_ID_MAX_BYTES;
@@ -52,6 +53,7 @@ impl Answering {
             unwritten: BTreeSet::new(),
             message_unwritten: false,
             bytes: 0,
+            media_bytes: 0,
             meter: Meter::default(),
             has_content: true,
             told_model: None,
@@ -77,8 +79,13 @@ impl Answering {
             Part::Tool(tool) => {
                 let call = ToolCall::restored(tool);
                 let bytes = call.bytes();
+                self.media_bytes += call.media_bytes();
                 self.tools.insert(tool.call_id.clone(), (at, call));
                 bytes
+            }
+            Part::File(file) => {
+                self.media_bytes += base64_of(&file.url).map_or(0, decoded_bytes);
+                0
             }
             _ => 0,
         }

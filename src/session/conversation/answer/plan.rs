@@ -71,6 +71,7 @@ impl Answering {
                     start,
                     end: Some(now_ms()),
                 },
+                attachments: Vec::new(),
             },
         })
     }

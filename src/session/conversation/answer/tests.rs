@@ -189,3 +189,86 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
         (&json!("touch a"), "")
     );
 }
+
+const PNG: &str = "iVBORw0KGgo=";
+
+fn image() -> Value {
+    json!({"type": "image", "mimeType": "image/png", "data": PNG})
+}
+
+#[test]
+fn a_picture_is_a_file_between_the_texts() {
+    let mut answer = answering();
+    answer.fold(&chunk("agent_message_chunk", "before"), "/project");
+    let shown = json!({"sessionUpdate": "agent_message_chunk", "content": image()});
+    let folded = answer.fold(&shown, "/project");
+    assert!(folded.complete);
+    answer.fold(&chunk("agent_message_chunk", "after"), "/project");
+    let kinds = answer.parts.iter().map(|part| match part {
+        Part::Text(text) => text.text.clone(),
+        Part::File(file) => file.url.clone(),
+        other => panic!("{other:?}"),
+    });
+    let kinds: Vec<_> = kinds.collect();
+    assert_eq!(
+        kinds,
+        ["before", &format!("data:image/png;base64,{PNG}"), "after"]
+    );
+}
+
+#[test]
+fn the_files_of_a_tool_call_keep_their_ids_and_have_room_together() {
+    let mut answer = answering().within(Sizes {
+        answer_media_bytes: 20,
+        ..Sizes::default()
+    });
+    let ends = |times: usize| {
+        let content = json!({"type": "content", "content": image()});
+        json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed",
+            "content": vec![content; times]})
+    };
+    let files = |answer: &Answering| match answer.parts.last() {
+        Some(Part::Tool(ToolPart {
+            state:
+                ToolState::Completed {
+                    attachments,
+                    output,
+                    ..
+                },
+            ..
+        })) => (attachments.clone(), output.clone()),
+        other => panic!("{other:?}"),
+    };
+    answer.fold(&ends(1), "/project");
+    let (first, _) = files(&answer);
+    assert!(
+        answer.fold(&ends(1), "/project").events.is_empty(),
+        "no news"
+    );
+    // Two of eight bytes each, and no third one; the place of the first is its own.
+    answer.fold(&ends(3), "/project");
+    let (three, output) = files(&answer);
+    assert_eq!(three.len(), 2);
+    assert_eq!(three[0], first[0]);
+    assert!(output.contains("limits.answer_media_bytes"), "{output}");
+    let json = serde_json::to_value(&three[0]).expect("JSON");
+    assert_eq!(
+        (&json["type"], &json["mime"]),
+        (&json!("file"), &json!("image/png"))
+    );
+}
+
+#[test]
+fn a_failed_call_names_its_files() {
+    let mut answer = answering();
+    let content = json!([{"type": "content", "content": image()}]);
+    answer.fold(&json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "failed", "content": content}), "/project");
+    let Some(Part::Tool(ToolPart {
+        state: ToolState::Error { error, .. },
+        ..
+    })) = answer.parts.last()
+    else {
+        panic!("{:?}", answer.parts)
+    };
+    assert!(error.contains("image.png (image/png, 8 bytes)"), "{error}");
+}

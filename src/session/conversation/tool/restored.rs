@@ -3,8 +3,9 @@
 use agent_client_protocol_schema::v1::{ToolCallStatus, ToolKind};
 use serde_json::{Map, Value};
 
+use super::super::media::Media;
 use super::{INTERRUPTED, ToolCall, UNTOLD};
-use crate::opencode::message::{PartTime, ToolPart, ToolState};
+use crate::opencode::message::{Attachment, PartTime, ToolPart, ToolState};
 
 /// What [`ToolCall::state`] makes of the rest of a call.
 const DERIVED: [&str; 4] = ["output", "diffs", "diff", "filediff"];
@@ -34,7 +35,10 @@ impl ToolCall {
                 title,
                 metadata,
                 time,
+                attachments,
             } => {
+                let files = attachments.iter().map(Attachment::file);
+                call.media = files.filter_map(Media::of_part).collect();
                 let status = status(output == UNTOLD, ToolCallStatus::Completed);
                 call.restore(input, status);
                 call.title = Some(title.clone()).filter(|title| !title.is_empty());
@@ -122,7 +126,7 @@ mod tests {
             message_id: MessageId::new(),
             call_id: "c".to_owned(),
             tool: call.tool().to_owned(),
-            state: call.state(),
+            state: call.state_in(&SessionId::new(), &MessageId::new()),
         }
     }
 
@@ -135,6 +139,8 @@ mod tests {
                 "_meta": {"terminal_output": {"data": "some"}}}),
             json!({"title": "edit", "kind": "edit", "status": "completed", "content": [diff]}),
             json!({"title": "bash", "status": "completed", "rawOutput": {"output": "x", "metadata": {"exit": 3}}}),
+            json!({"title": "read", "status": "completed", "content": [{"type": "content", "content":
+                {"type": "image", "mimeType": "image/png", "data": "iVBORw0KGgo="}}]}),
             json!({"title": "bash", "status": "failed", "rawOutput": "no such file"}),
         ] {
             let mut call = ToolCall::new(5);
@@ -142,6 +148,7 @@ mod tests {
             let restored = ToolCall::restored(&part(&call));
             // When a pending call was announced is stored nowhere.
             assert_eq!(restored.state(), call.state(), "{update}");
+            assert_eq!(restored.media, call.media, "{update}");
             assert_eq!(restored.has_ended(), call.has_ended(), "{update}");
             assert_eq!(restored.edited_files(), call.edited_files(), "{update}");
         }

@@ -30,6 +30,7 @@ fn updates_are_merged_and_the_first_title_names_the_tool() {
         title,
         metadata,
         time,
+        attachments: _,
     } = call.state()
     else {
         panic!("{:?}", call.state())

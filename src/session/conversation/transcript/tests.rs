@@ -1,4 +1,5 @@
 use super::*;
+use crate::opencode::message::FilePart;
 use crate::opencode::{MessageId, PartId, SessionId};
 
 fn file(mime: &str, url: &str) -> Part {
@@ -51,9 +52,9 @@ fn files_of_a_prompt_become_what_every_agent_understands() {
     assert_eq!(prompt_blocks(&parts, None, false)[0]["type"], "text");
 }
 
-#[test]
-fn a_picture_travels_only_to_an_agent_that_takes_it() {
-    let message = MessageWithParts {
+/// A prompt with these parts.
+pub(super) fn prompt_with(parts: Vec<Part>) -> MessageWithParts {
+    MessageWithParts {
         info: Message::User(crate::opencode::UserMessage {
             id: MessageId::new(),
             session_id: SessionId::new(),
@@ -67,8 +68,13 @@ fn a_picture_travels_only_to_an_agent_that_takes_it() {
             },
             system: None,
         }),
-        parts: vec![file("image/png", "data:image/png;base64,AAAA")],
-    };
+        parts,
+    }
+}
+
+#[test]
+fn a_picture_travels_only_to_an_agent_that_takes_it() {
+    let message = prompt_with(vec![file("image/png", "data:image/png;base64,AAAA")]);
     let stored = vec![Stored {
         turn: 1,
         seq: 1,
