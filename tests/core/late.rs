@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use baton::agent::scripted::{Reaction, Step};
 use baton::opencode::message::{Message, Part, ToolPart, ToolState};
-use baton::opencode::request::PermissionReply;
 use baton::opencode::{MessageId, SessionId};
 use baton::store::StoreError;
 use serde_json::{Value, json};
 
-use crate::support::{Setup, World, answer, settle, text, until, within};
+use crate::support::{Setup, World, answer, settle, text};
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn said(text: &str, id: Option<&str>) -> Step {
+pub fn said(text: &str, id: Option<&str>) -> Step {
     let content = json!({"type": "text", "text": text});
     let mut update = json!({"sessionUpdate": "agent_message_chunk", "content": content});
     if let Some(id) = id {
@@ -22,7 +21,7 @@ fn said(text: &str, id: Option<&str>) -> Step {
     Step::Update(update)
 }
 
-fn call(kind: &str, id: &str, status: &str, output: Option<&str>) -> Step {
+pub fn call(kind: &str, id: &str, status: &str, output: Option<&str>) -> Step {
     let mut update = json!({"sessionUpdate": kind, "toolCallId": id, "title": "bash", "kind": "execute",
         "status": status, "rawInput": {"command": "make"}});
     if let Some(output) = output {
@@ -31,12 +30,12 @@ fn call(kind: &str, id: &str, status: &str, output: Option<&str>) -> Step {
     Step::Update(update)
 }
 
-fn later(steps: impl IntoIterator<Item = Step>) -> Step {
+pub fn later(steps: impl IntoIterator<Item = Step>) -> Step {
     Step::Later(SOON, steps.into_iter().collect())
 }
 
 /// The texts of the answers, with their models.
-async fn answers(world: &World, id: &SessionId) -> Vec<(String, String)> {
+pub async fn answers(world: &World, id: &SessionId) -> Vec<(String, String)> {
     let messages = world.messages(id).await;
     let answers = messages.iter().filter_map(|message| match &message.info {
         Message::Assistant(answer) => Some((answer.model_id.clone(), text(&message.parts))),
@@ -45,7 +44,7 @@ async fn answers(world: &World, id: &SessionId) -> Vec<(String, String)> {
     answers.collect()
 }
 
-async fn tools(world: &World, id: &SessionId) -> Vec<ToolPart> {
+pub async fn tools(world: &World, id: &SessionId) -> Vec<ToolPart> {
     let messages = world.messages(id).await;
     let parts = messages.into_iter().flat_map(|message| message.parts);
     let tools = parts.filter_map(|part| match part {
@@ -55,12 +54,16 @@ async fn tools(world: &World, id: &SessionId) -> Vec<ToolPart> {
     tools.collect()
 }
 
-async fn ask(world: &World, id: &SessionId, steps: impl IntoIterator<Item = Step>) -> MessageId {
+pub async fn ask(
+    world: &World,
+    id: &SessionId,
+    steps: impl IntoIterator<Item = Step>,
+) -> MessageId {
     world.agent("one").answer_next(steps);
     world.ask(id, "go").await.message.id
 }
 
-fn pair(model: &str, text: &str) -> (String, String) {
+pub fn pair(model: &str, text: &str) -> (String, String) {
     (model.to_owned(), text.to_owned())
 }
 
@@ -250,116 +253,6 @@ async fn a_late_end_of_a_tool_call_changes_the_stored_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tool_call_between_turns_ends_with_its_process() {
-    let world = World::new().await;
-    let id = world.ready("one/x").await;
-    let begins = call("tool_call", "t", "in_progress", None);
-    let dies = Step::Later(Duration::from_secs(60), vec![Step::Die]);
-    ask(
-        &world,
-        &id,
-        [Step::Say("go on".into()), later([begins]), dies],
-    )
-    .await;
-    settle().await;
-    let running = tools(&world, &id).await.remove(0);
-    assert!(
-        matches!(running.state, ToolState::Running { .. }),
-        "{running:?}"
-    );
-    tokio::time::sleep(Duration::from_secs(70)).await;
-    let ended = tools(&world, &id).await.remove(0);
-    assert!(matches!(ended.state, ToolState::Error { .. }), "{ended:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tool_call_between_turns_ends_with_a_killed_server() {
-    let world = World::new().await;
-    let id = world.ready("one/x").await;
-    let begins = call("tool_call", "t", "in_progress", None);
-    ask(&world, &id, [Step::Say("go on".into()), later([begins])]).await;
-    settle().await;
-    let world = world.killed().await;
-    let messages = world.messages(&id).await;
-    let Message::Assistant(answer) = &messages[1].info else {
-        panic!("no answer")
-    };
-    assert_eq!(answer.error, None, "the answer itself had ended");
-    let ended = tools(&world, &id).await.remove(0);
-    assert!(matches!(ended.state, ToolState::Error { .. }), "{ended:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_permission_is_asked_between_turns() {
-    let world = World::new().await;
-    let id = world.ready("one/x").await;
-    ask(
-        &world,
-        &id,
-        [
-            Step::Say("I wait.".into()),
-            later([Step::Do("permission make all".into())]),
-        ],
-    )
-    .await;
-    settle().await;
-    let asked = world.sessions.permissions(None);
-    assert_eq!(asked.len(), 1, "{asked:?}");
-    let shown = serde_json::to_string(&asked[0]).expect("JSON");
-    assert!(shown.contains("make all"), "{shown}");
-    let running = tools(&world, &id).await.remove(0);
-    assert!(
-        matches!(running.state, ToolState::Running { .. }),
-        "{running:?}"
-    );
-    // A turn that comes and goes does not take it back.
-    assert_eq!(text(&world.ask(&id, "echo two").await.parts), "two");
-    assert_eq!(world.sessions.permissions(None).len(), 1);
-    let reply = world
-        .sessions
-        .reply_permission(&asked[0].id, PermissionReply::Once);
-    reply.await.expect("replied");
-    settle().await;
-    assert_eq!(
-        answers(&world, &id).await,
-        [
-            pair("x", "I wait."),
-            pair("x", "twopermission granted: once")
-        ],
-        "what has no id goes to the last answer"
-    );
-    let ended = tools(&world, &id).await.remove(0);
-    assert!(
-        matches!(ended.state, ToolState::Completed { .. }),
-        "{ended:?}"
-    );
-    assert!(world.sessions.permissions(None).is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_permission_between_turns_ends_with_the_session_or_the_process() {
-    for dies in [false, true] {
-        let world = World::new().await;
-        let id = world.ready("one/x").await;
-        let die = Step::Later(Duration::from_secs(60), vec![Step::Die]);
-        let asks = later([Step::Do("permission make".into())]);
-        ask(&world, &id, [Step::Say("I wait.".into()), asks, die]).await;
-        settle().await;
-        assert_eq!(world.sessions.permissions(None).len(), 1);
-        if dies {
-            tokio::time::sleep(Duration::from_secs(70)).await;
-        } else {
-            world.sessions.delete(&id).await.expect("deleted");
-            settle().await;
-            let replies = world.agent("one").asked_of("");
-            let last = replies.last().expect("an answer");
-            assert_eq!(last.params["outcome"]["outcome"], "cancelled", "{last:?}");
-        }
-        assert!(world.sessions.permissions(None).is_empty(), "dies: {dies}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_comes_after_an_abort_joins_the_aborted_answer() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
@@ -377,36 +270,6 @@ async fn what_comes_after_an_abort_joins_the_aborted_answer() {
     assert!(aborted.message.error.is_some());
     settle().await;
     assert_eq!(answers(&world, &id).await, [pair("x", "begun and AMBER")]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn late_text_is_taken_after_the_worker_has_left() {
-    let setup = Setup {
-        idle: Duration::from_secs(30),
-        ..Setup::default()
-    };
-    let world = World::with(setup).await;
-    let id = world.ready("one/x").await;
-    let slow = Step::Later(
-        Duration::from_secs(120),
-        vec![
-            Step::Say("AMBER".into()),
-            Step::Do("permission make".into()),
-        ],
-    );
-    ask(&world, &id, [Step::Say("I wait.".into()), slow]).await;
-    tokio::time::sleep(Duration::from_secs(130)).await;
-    until(async || answers(&world, &id).await == [pair("x", "I wait.AMBER")]).await;
-    assert_eq!(world.sessions.permissions(None).len(), 1);
-    // The next prompt finds its native session.
-    let asked = world.sessions.permissions(None);
-    let reply = world
-        .sessions
-        .reply_permission(&asked[0].id, PermissionReply::Reject);
-    reply.await.expect("replied");
-    let known = text(&world.ask(&id, "history").await.parts);
-    assert!(known.contains("user: go"), "{known}");
-    assert_eq!(world.agent("one").starts(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -528,19 +391,4 @@ async fn the_cost_of_late_work_is_its_answers() {
         (usage[0]["cost"].as_f64().expect("a cost") - total).abs() < 1e-9,
         "{usage}"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_session_is_deleted_while_its_agent_goes_on() {
-    let world = World::new().await;
-    let id = world.ready("one/x").await;
-    let more = [
-        Step::Say("AMBER".into()),
-        Step::Do("permission make".into()),
-    ];
-    ask(&world, &id, [Step::Say("I wait.".into()), later(more)]).await;
-    world.sessions.delete(&id).await.expect("deleted");
-    settle().await;
-    assert!(world.sessions.permissions(None).is_empty());
-    within(world.sessions.shut_down()).await;
 }

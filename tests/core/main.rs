@@ -6,6 +6,7 @@ mod evidence;
 mod group;
 mod last_write;
 mod late;
+mod late_asks;
 mod layers;
 mod many;
 mod pending;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::bind::{Live, Origin, unknown};
+use super::heard::is_of_answer;
 use super::told::mode_id;
 use crate::agent::client::{self, SwitchError};
-use crate::agent::connection::CallError;
+use crate::agent::connection::{CallError, Inbound};
 use crate::agent::options::Kind;
 use crate::agent::pool::Agent;
 use crate::agent::refusal::Refusal;
@@ -157,6 +158,15 @@ fn not_probed(provider: &str) -> MessageError {
     unknown(format!("Backend \"{provider}\" has not been probed."))
 }
 
+/// What is dealt with after a choice: what belongs to an answer, and what the agent asks. The rest is older than its reply.
+fn kept(message: Inbound) -> Option<Inbound> {
+    match &message {
+        Inbound::Update(update) if !is_of_answer(update) => None,
+        Inbound::Update(_) | Inbound::Request { .. } => Some(message),
+        _ => None,
+    }
+}
+
 /// Chooses on one native session.
 struct Chooser<'a> {
     tools: &'a super::Tools,
@@ -207,7 +217,10 @@ impl Chooser<'_> {
     async fn await_outstanding(&mut self) {
         let live = &mut *self.live;
         if let Some(call) = live.outstanding.as_mut() {
-            let _whatever = client::draining(&mut live.inbox, call, drop).await;
+            let _whatever = client::draining(&mut live.inbox, call, |message| {
+                live.kept.extend(kept(message));
+            })
+            .await;
             live.outstanding = None;
             live.options.forget_current();
         }
@@ -228,7 +241,10 @@ impl Chooser<'_> {
         );
         // What the agent announces meanwhile is older than its reply; but its commands come only once.
         let mut told = None;
-        let note = |message| client::note(&mut told, &message);
+        let note = |message| {
+            client::note(&mut told, &message);
+            live.kept.extend(kept(message));
+        };
         let chosen = client::draining(&mut live.inbox, choice, note).await;
         if let Some(commands) = told {
             let backend = &live.agent.launch.backend;

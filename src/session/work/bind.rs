@@ -14,7 +14,7 @@ use super::Worker;
 use super::handover::Rendered;
 use super::heard::Heard;
 use crate::agent::client::{Opened, Outstanding};
-use crate::agent::connection::{CallError, Inbox};
+use crate::agent::connection::{CallError, Inbound, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease, StartError, log_stderr};
 use crate::agent::refusal::Refusal;
@@ -69,6 +69,8 @@ pub(super) struct Live {
     /// What the agent says now is no answer: it only takes in what it has missed.
     pub(super) quiet: bool,
     pub(super) origin: Origin,
+    /// What came while something was chosen, and is dealt with afterwards.
+    pub(super) kept: Vec<Inbound>,
     /// Which answers it has given, and what it has said after them.
     pub(super) heard: Heard,
     /// Answers that had ended and have a tool call that goes on.
@@ -113,6 +115,7 @@ impl Live {
             model: model.to_owned(),
             quiet: false,
             origin,
+            kept: Vec::new(),
             heard: Heard::default(),
             open_late: BTreeSet::new(),
             rendered: None,

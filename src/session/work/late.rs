@@ -84,6 +84,18 @@ impl Worker {
         self.hear_no_more(live).await;
     }
 
+    /// Deals with what came while something was chosen.
+    pub(super) async fn hear_all_kept(&mut self) {
+        let kept = self.lives.iter().filter(|(_, live)| !live.kept.is_empty());
+        let kept: Vec<String> = kept.map(|(backend, _)| backend.clone()).collect();
+        for backend in kept {
+            if let Some(mut live) = self.lives.remove(&backend) {
+                self.hear_kept(&backend, &mut live).await;
+                self.lives.insert(backend, live);
+            }
+        }
+    }
+
     /// Stores what all live native sessions have said outside of turns.
     pub(super) async fn store_late(&mut self) {
         let due = self

@@ -192,7 +192,7 @@ impl Worker {
 
     /// Waits for work, and reads what agents say between turns.
     async fn idle(&mut self) -> Idle {
-        let stopping = &self.tools.office.stopping;
+        let stopping = self.tools.office.stopping.clone();
         if self.cell.committed().runtime().is_deleted() || stopping.is_cancelled() {
             return Idle::Leave;
         }
@@ -200,6 +200,7 @@ impl Worker {
         if self.lives.is_empty() && !self.cell.committed().has_work() {
             return Idle::Leave;
         }
+        self.hear_all_kept().await;
         let (epoch, leave_at) = (self.epoch, self.worked + self.tools.settings.idle);
         let mut watch = self.cell.watch();
         let due = self

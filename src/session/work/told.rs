@@ -68,6 +68,7 @@ impl Worker {
     /// What has come before a prompt is no part of its answer. False when the native session is lost.
     pub(super) async fn hear_out(&self, live: &mut Live, queued: &Queued) -> bool {
         let backend = live.agent.launch.backend.clone();
+        self.hear_kept(&backend, live).await;
         while let Some(message) = live.inbox.take_waiting() {
             // What another native session has selected is not the session's selection.
             if let Inbound::Update(update) = &message
@@ -83,6 +84,13 @@ impl Worker {
         }
         self.store_heard(live).await;
         true
+    }
+
+    /// Deals with what came while something was chosen.
+    pub(super) async fn hear_kept(&self, backend: &str, live: &mut Live) {
+        for message in std::mem::take(&mut live.kept) {
+            self.said_outside(backend, live, message).await;
+        }
     }
 
     /// Nothing more is heard of the live native session of a backend.

@@ -32,7 +32,7 @@ impl Images {
         takes: bool,
     ) -> Self {
         let sizes: Vec<usize> = messages
-            .flat_map(|message| handed_parts(message))
+            .flat_map(handed_parts)
             .flat_map(|part| own_file(part).into_iter().chain(attachments_of(part)))
             .filter_map(|file| Some(picture(file)?.len()))
             .collect();
