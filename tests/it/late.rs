@@ -17,7 +17,10 @@ async fn late_text_is_told_stored_and_handed_over() {
     assert_eq!(text_of(&answer), "later");
     let id = answer["info"]["id"].clone();
     let told = events
-        .until("message.part.updated", |p| p["part"]["text"] == "AMBER")
+        .until("message.part.updated", |p| {
+            let text = p["part"]["text"].as_str().unwrap_or_default();
+            p["part"]["messageID"] == id && text.ends_with("AMBER")
+        })
         .await;
     assert_eq!(told.properties["part"]["messageID"], id);
     let messages = server.messages(&session).await;
