@@ -161,7 +161,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         // Its modes only differ in what they ask about.
         plan_modes: &[],
         credentials: &["MISTRAL_API_KEY"],
-        shared_process: true,
+        // In a process that sessions share, it repeats pieces of the answer that follows a failure.
+        shared_process: false,
         tested: true,
         ..PLAIN
     },

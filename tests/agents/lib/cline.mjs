@@ -21,7 +21,8 @@ export const cline = {
       env: { ...homeOf(home), CLINE_API_KEY: "a stub needs no key", CLINE_PROVIDER: "anthropic" },
     };
   },
-  isProcess: ({ command }) => /\/cline --acp\b/.test(command),
+  // Not its supervisor, which ends what it leaves behind: a daemon that its sessions share.
+  isProcess: ({ command }) => /\/cline --acp\b/.test(command) && !command.includes(" supervise "),
 };
 
 function providers(stub) {
