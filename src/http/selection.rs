@@ -11,6 +11,10 @@ pub const MODEL_FIELDS: &[&str] = &["providerID", "modelID", "id", "variant"];
 /// The fields of a body that say what a session shall select.
 pub const SELECTION_FIELDS: &[&str] = &["providerID", "modelID", "model", "variant", "agent"];
 
+/// The two forms of a model disagree.
+const TWO_MODELS: &str =
+    "model says something else than providerID and modelID; send one of the two";
+
 /// The wish of a session's own body: `providerID` and `modelID`, or `model`, and `variant` and `agent`.
 ///
 /// # Errors
@@ -27,9 +31,7 @@ pub fn of_session(body: &Fields<'_>) -> Result<Wish, Problem> {
         None => (flat, outer_variant),
         Some((model, inner_variant)) => {
             if flat.is_some_and(|flat| flat != model) {
-                let message =
-                    "model says something else than providerID and modelID; send one of the two";
-                return Err(body.refuse("model", message));
+                return Err(body.refuse("model", TWO_MODELS));
             }
             (Some(model), agreed(body, outer_variant, inner_variant)?)
         }
@@ -41,19 +43,24 @@ pub fn of_session(body: &Fields<'_>) -> Result<Wish, Problem> {
     })
 }
 
-/// The wish of a message: `model` with `providerID` and `modelID`, and `variant` and `agent` beside it.
+/// The wish of a message: `model` with `providerID` and `modelID`, or these two beside the others as older clients send
+/// them, and `variant` and `agent`.
 /// A client that names a model and no variant means the model's default.
 ///
 /// # Errors
 /// When half a model is named, or when a type is wrong.
 pub fn of_message(body: &Fields<'_>) -> Result<Wish, Problem> {
+    let flat = model_of(body, body.string("modelID")?, "modelID")?;
     let model = match body.object("model", &["providerID", "modelID"])? {
-        None => None,
+        None => flat.clone(),
         Some(model) => Some(ModelWish {
             provider_id: model.required_string("providerID")?.to_owned(),
             model_id: model.required_string("modelID")?.to_owned(),
         }),
     };
+    if flat.is_some_and(|flat| Some(&flat) != model.as_ref()) {
+        return Err(body.refuse("model", TWO_MODELS));
+    }
     let variant = match variant_of(body)? {
         VariantWish::Keep if model.is_some() => VariantWish::Default,
         said => said,
@@ -317,8 +324,23 @@ mod tests {
                 json!({"variant": "low"}),
                 wish(None, VariantWish::Set("low".to_owned()), None),
             ),
+            (
+                json!({"providerID": "p", "modelID": "m"}),
+                wish(m, VariantWish::Default, None),
+            ),
+            (
+                json!({"providerID": "p", "modelID": "m", "model": model}),
+                wish(m, VariantWish::Default, None),
+            ),
         ] {
             assert_eq!(read(body.clone(), of_message), Ok(expected), "{body}");
+        }
+        for body in [
+            json!({"providerID": "p"}),
+            json!({"modelID": "m"}),
+            json!({"providerID": "p", "modelID": "other", "model": model}),
+        ] {
+            assert!(read(body.clone(), of_message).is_err(), "{body}");
         }
         let refused = read(json!({"model": {"providerID": "p", "id": "m"}}), of_message);
         assert_eq!(

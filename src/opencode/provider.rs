@@ -32,7 +32,9 @@ pub struct Provider {
 pub enum ProviderSource {
     /// In the config file.
     Config,
-    /// In Baton.
+    /// In Baton, and usable: its agent has its credentials itself.
+    Api,
+    /// In Baton, and not usable as it is.
     Custom,
 }
 

@@ -27,6 +27,8 @@ use crate::session::Prompt;
 pub(in crate::http) const FIELDS: &[&str] = &[
     "messageID",
     "model",
+    "providerID",
+    "modelID",
     "variant",
     "agent",
     "noReply",
@@ -57,6 +59,14 @@ pub struct PromptInput {
     pub message_id: Option<MessageId>,
     /// The model that shall answer this prompt and those that follow; left out, the session's.
     pub model: Option<PromptModel>,
+    /// The same as `model.providerID`, for clients that send the two without an object around them.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name")]
+    pub provider_id: Option<String>,
+    /// The same as `model.modelID`.
+    #[serde(rename = "modelID")]
+    #[schema(format = "bound:name")]
+    pub model_id: Option<String>,
     /// The reasoning effort; left out, the default of the named model, or the session's where none is named.
     #[schema(format = "bound:name", example = "high")]
     pub variant: Option<String>,

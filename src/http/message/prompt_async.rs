@@ -14,7 +14,8 @@ use crate::opencode::event::Source;
 
 /// Send a message without waiting
 ///
-/// The same as `session.prompt`, answered as soon as the prompt is stored. The answer comes as events.
+/// The same as `session.prompt`, answered as soon as the prompt is stored. The answer comes as events; a prompt that is
+/// refused is told as `session.error`, too.
 #[utoipa::path(
     post,
     path = "/session/{sessionID}/prompt_async",
@@ -41,9 +42,12 @@ pub async fn prompt_async(
     body: Body,
 ) -> Result<StatusCode, Problem> {
     let prompt = body.parse(FIELDS, parse)?;
-    state
-        .sessions
-        .prompt(&path.session, prompt, client.by(Source::Message))
-        .await?;
+    let caller = client.by(Source::Message);
+    let prompted = state.sessions.prompt(&path.session, prompt, caller).await;
+    if let Err(error) = &prompted {
+        // Its clients look at the stream, as OpenCode tells it there and nowhere else.
+        state.sessions.tell_refused(&path.session, error).await;
+    }
+    prompted?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ use crate::agent::spec::Origin;
 use crate::opencode::provider::{
     Modalities, Model, ModelApi, ModelCapabilities, ModelCost, ModelLimit, Provider, ProviderSource,
 };
-use crate::registry::{Backend, Catalogue, ModelInfo, Snapshot};
+use crate::registry::{Backend, Catalogue, ModelInfo, Snapshot, Status};
 
 /// What OpenCode has for a context whose size is not known: its clients show no percentage then.
 const UNKNOWN_CONTEXT_TOKENS: u64 = 0;
@@ -17,8 +17,8 @@ const UNKNOWN_OUTPUT_TOKENS: u64 = 32_000;
 /// The provider under which OpenCode's clients sell models of their own: one that costs nothing there is
 /// "free" to them. What the models of the agent of that name cost is not known.
 const OPENCODE_ZEN: &str = "opencode";
-/// A price that is not zero, and that no sum will ever show.
-const UNKNOWN_PRICE: f64 = f64::MIN_POSITIVE;
+/// A price that is not zero, which no sum of a session will show; in US dollars for a million tokens.
+const UNKNOWN_PRICE: f64 = 0.000_001;
 /// How a model is reached, where OpenCode names an npm package.
 const PROTOCOL: &str = "acp";
 
@@ -67,7 +67,9 @@ fn provider(backend: &Backend) -> Provider {
         id: spec.id.clone(),
         name: spec.name.clone(),
         source: match spec.origin {
-            Origin::Builtin => ProviderSource::Custom,
+            // Clients take this one for "nothing is configured".
+            Origin::Builtin if backend.status != Status::Connected => ProviderSource::Custom,
+            Origin::Builtin => ProviderSource::Api,
             Origin::Config => ProviderSource::Config,
         },
         env: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::attach;
-use crate::opencode::message::MessageWithParts;
+use crate::opencode::message::{MessageError, MessageWithParts};
 use crate::opencode::{MessageId, SessionId};
 use crate::session::cell::{Answer, Cell, Committed, Draft, Reverted, Waiters};
 use crate::session::conversation::transcript;
@@ -65,6 +65,22 @@ impl Sessions {
             turn,
             answer,
         })
+    }
+
+    /// Tells on the event stream that a prompt was refused, for clients that look nowhere else.
+    pub async fn tell_refused(&self, id: &SessionId, why: &Error) {
+        let Ok(cell) = self.loaded.find(id).await else {
+            return;
+        };
+        let message = why.to_string();
+        let told = cell.change(move |draft| {
+            draft.unless_deleted()?;
+            draft.tell_error(MessageError::UnknownError {
+                message: message.clone(),
+            });
+            Ok(())
+        });
+        let _deleted = told.await;
     }
 
     /// Changes a session by something that begins a turn: what is reverted is read first, and a message id

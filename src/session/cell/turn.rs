@@ -158,6 +158,11 @@ impl Draft {
         Ok(())
     }
 
+    /// Tells of an error that belongs to the session and to no answer.
+    pub fn tell_error(&mut self, error: MessageError) {
+        self.event(error_event(&self.id, error));
+    }
+
     /// Gives up a turn whose end the store does not take. Whoever waits for it is told that there is no
     /// answer.
     pub fn drop_turn(&mut self) {
