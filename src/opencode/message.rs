@@ -67,6 +67,32 @@ pub struct UserMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub system: Option<String>,
+    /// The form that the answer shall have; absent for text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub format: Option<OutputFormat>,
+}
+
+/// The form that an answer shall have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OutputFormat {
+    /// Text.
+    Text {},
+    /// One JSON value; it stands in the answer's `structured`.
+    JsonSchema {
+        /// The JSON Schema that it is valid against. References to other documents are not followed.
+        #[schema(value_type = std::collections::HashMap<String, serde_json::Value>)]
+        schema: serde_json::Map<String, serde_json::Value>,
+        /// How often the model may correct an answer that does not fit; 2 when left out, 10 at most.
+        #[serde(
+            rename = "retryCount",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        #[schema(nullable = false)]
+        retry_count: Option<u32>,
+    },
 }
 
 /// When an answer began and ended, in milliseconds since the Unix epoch.
@@ -126,6 +152,10 @@ pub struct AssistantMessage {
     pub cost: f64,
     /// Tokens spent on it.
     pub tokens: Tokens,
+    /// The JSON value, where the prompt asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub structured: Option<serde_json::Value>,
     /// The reasoning effort; absent for the model's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -169,6 +199,14 @@ pub enum MessageError {
         is_retryable: bool,
     },
     /// Anything else; the message says what.
+    /// The answer does not have the form that the prompt asked for.
+    StructuredOutputError {
+        /// What does not fit.
+        message: String,
+        /// How often the model has corrected it.
+        retries: u32,
+    },
+    /// Anything else.
     UnknownError {
         /// What happened and what to do.
         message: String,
@@ -183,6 +221,7 @@ impl MessageError {
             | Self::MessageAbortedError { message }
             | Self::ContentFilterError { message }
             | Self::APIError { message, .. }
+            | Self::StructuredOutputError { message, .. }
             | Self::UnknownError { message } => message,
             Self::MessageOutputLengthError {} => "the model's output limit was reached",
         }

@@ -1,6 +1,7 @@
 //! What callers ask of a session, in typed values.
 
 use crate::opencode::event::Source;
+use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::PartInput;
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Metadata, SessionId};
@@ -62,6 +63,8 @@ pub struct Prompt {
     pub no_reply: bool,
     /// An instruction for this prompt alone.
     pub system: Option<String>,
+    /// The form that its answer shall have; `None` for text.
+    pub format: Option<OutputFormat>,
     /// It is one of the backend's own slash commands.
     pub native_command: bool,
 }

@@ -2,10 +2,12 @@
 
 use baton::agent::scripted::{Reaction, Step};
 use baton::opencode::SessionId;
-use baton::opencode::message::MessageError;
+use baton::opencode::event::Source;
+use baton::opencode::message::{MessageError, OutputFormat};
+use baton::session::Prompt;
 use serde_json::json;
 
-use crate::support::{World, answer, settle, text, within};
+use crate::support::{World, answer, by, settle, text, text_prompt, within};
 
 fn fail(code: i64, message: &str) -> Step {
     Step::Fail {
@@ -166,6 +168,32 @@ async fn a_native_session_that_is_gone_is_replaced_by_one_that_knows_everything(
         assert_eq!(text(&world.ask(&id, "echo on").await.parts), "on");
         assert_eq!(script.asked_of("session/new").len(), 2);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_may_correct_an_answer_that_has_not_the_form() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let script = world.agent("one");
+    script.answer_next([Step::Say("I think it is 1".into())]);
+    script.answer_next([Step::Say("```json\n{\"a\": 1}\n```".into())]);
+    let schema = json!({"type": "object", "required": ["a"]});
+    let schema = schema.as_object().expect("an object").clone();
+    let prompt = Prompt {
+        format: Some(OutputFormat::JsonSchema {
+            schema,
+            retry_count: None,
+        }),
+        ..text_prompt("how much?")
+    };
+    let caller = by(Source::Message);
+    let admitted = world.sessions.prompt(&id, prompt, caller).await;
+    let answer = answer(admitted.expect("admitted").answer.expect("wanted")).await;
+    assert_eq!(answer.message.error, None);
+    assert_eq!(answer.message.structured, Some(json!({"a": 1})));
+    let prompts = script.prompts();
+    assert_eq!(prompts.len(), 2);
+    assert!(prompts[1].contains("it is not JSON"), "{prompts:?}");
 }
 
 #[tokio::test(start_paused = true)]

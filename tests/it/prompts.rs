@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, parts_of, text_of};
+use crate::harness::{Server, model, parts_of, text_of};
 
 /// A transparent pixel.
 const PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -135,5 +135,69 @@ async fn init_asks_the_model_that_it_names_for_a_guide() {
     let (status, _) = server.send(Method::POST, &path, Some(body)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(server.messages(&session).await.len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_has_the_form_that_the_prompt_asks_for() {
+    let server = Server::start().await;
+    let session = server.create().await;
+    let schema =
+        json!({"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"]});
+    let ask = async |text: &str, format: Value| {
+        let mut body = model("mock", "mock");
+        body["format"] = format;
+        server.prompt(&session, text, body).await
+    };
+    let format = json!({"type": "json_schema", "schema": schema});
+    let answer = ask("echo {\"a\": 1}", format.clone()).await;
+    assert_eq!(answer["info"]["structured"], json!({"a": 1}), "{answer}");
+    assert_eq!(answer["info"]["error"], Value::Null);
+    let messages = server.messages(&session).await;
+    assert_eq!(messages[0]["info"]["format"], format);
+
+    // The mock does not know how to correct itself.
+    let answer = ask(
+        "echo no idea",
+        json!({"type": "json_schema", "schema": schema, "retryCount": 1}),
+    )
+    .await;
+    let error = &answer["info"]["error"];
+    assert_eq!(error["name"], "StructuredOutputError", "{answer}");
+    assert_eq!(error["data"]["retries"], 1);
+    assert_eq!(answer["info"]["structured"], Value::Null);
+
+    let answer = ask("echo plain", json!({"type": "text"})).await;
+    assert_eq!(
+        (text_of(&answer).as_str(), &answer["info"]["structured"]),
+        ("plain", &Value::Null)
+    );
+
+    let path = format!("/opencode/session/{session}/message");
+    let before = server.messages(&session).await.len();
+    for (format, at) in [
+        (
+            json!({"type": "json_schema", "schema": {"type": 5}}),
+            "schema",
+        ),
+        (
+            json!({"type": "json_schema", "schema": {"$ref": "file:///etc/passwd"}}),
+            "schema",
+        ),
+        (json!({"type": "json_schema"}), "schema"),
+        (json!({"type": "yaml"}), "type"),
+        (
+            json!({"type": "json_schema", "schema": {}, "retryCount": -1}),
+            "retryCount",
+        ),
+        (json!("json"), "format"),
+    ] {
+        let body = json!({"parts": [{"type": "text", "text": "echo x"}], "format": format});
+        let refused = server.request(Method::POST, &path, Some(body), &[]).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{format}");
+        let refused = refused.text().await.unwrap();
+        assert!(refused.contains(at), "{format}: {refused}");
+    }
+    assert_eq!(server.messages(&session).await.len(), before);
     server.stop().await;
 }

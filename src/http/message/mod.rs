@@ -193,6 +193,7 @@ mod tests {
             cost: 0.0,
             tokens: Tokens::default(),
             variant: None,
+            structured: None,
             finish: None,
         };
         Answer {

@@ -17,13 +17,14 @@ use crate::http::responses::{
 use crate::http::selection;
 use crate::http::state::Shared;
 use crate::opencode::event::Source;
+use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::{
     AgentPartInput, FilePartInput, PartInput, SubtaskPartInput, TextPartInput,
 };
 use crate::opencode::{MessageId, MessageWithParts, PartId};
 use crate::session::Prompt;
 
-/// The fields of a prompt that Baton knows; `tools` and `format` are OpenCode's, and ignored.
+/// The fields of a prompt that Baton knows; `tools` is OpenCode's, and ignored.
 pub(in crate::http) const FIELDS: &[&str] = &[
     "messageID",
     "model",
@@ -79,6 +80,8 @@ pub struct PromptInput {
     /// An instruction for this prompt alone.
     #[schema(format = "bound:text")]
     pub system: Option<String>,
+    /// The form that the answer shall have; text when left out.
+    pub format: Option<OutputFormat>,
     /// Its parts.
     #[schema(min_items = 1)]
     pub parts: Vec<PartInput>,
@@ -143,8 +146,29 @@ pub(in crate::http) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
         parts: check_files(body, parts)?,
         no_reply: body.boolean("noReply")?.unwrap_or(false),
         system: body.text("system", Bound::Text)?.map(str::to_owned),
+        format: format_of(body)?,
         native_command: false,
     })
+}
+
+/// The form that the answer shall have.
+fn format_of(body: &Fields<'_>) -> Result<Option<OutputFormat>, Problem> {
+    let Some(format) = body.object("format", &["type", "schema", "retryCount"])? else {
+        return Ok(None);
+    };
+    match format.word("type", &[("text", false), ("json_schema", true)])? {
+        None => Err(format.missing("type")),
+        Some(false) => Ok(None),
+        Some(true) => {
+            let schema = format.data("schema")?;
+            let schema = schema.ok_or_else(|| format.missing("schema"))?;
+            let retry_count = format.unsigned("retryCount")?;
+            Ok(Some(OutputFormat::JsonSchema {
+                schema,
+                retry_count: retry_count.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            }))
+        }
+    }
 }
 
 /// The parts of a prompt, where there are any.

@@ -8,7 +8,9 @@ use super::attach;
 use crate::opencode::message::{MessageError, MessageWithParts};
 use crate::opencode::{MessageId, SessionId};
 use crate::session::cell::{Answer, Cell, Committed, Draft, Reverted, Waiters};
+use crate::session::conversation::structured::Form;
 use crate::session::conversation::transcript;
+use crate::session::work::structured;
 use crate::session::{Caller, Error, Prompt, Sessions};
 use crate::store::{MessageRange, Store, StoreError};
 
@@ -47,6 +49,15 @@ impl Sessions {
         if attach::mentions_files(&prompt.parts) {
             let place = self.projects.locate(&cell.directory).await;
             prompt.parts = attach::expand(&place, prompt.parts).await?;
+        }
+        if let Some(form) = Form::of(prompt.format.as_ref()) {
+            let checked = structured::aside(move || form.check()).await;
+            checked
+                .and_then(|checked| checked)
+                .map_err(|why| Error::Invalid {
+                    field: "[\"format\"][\"schema\"]".to_owned(),
+                    message: format!("The JSON Schema cannot be used: {why}"),
+                })?;
         }
         let chosen = cell.committed().state().selection.is_some();
         if !chosen || !prompt.wish.is_empty() {

@@ -134,6 +134,7 @@ fn message(
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: None,
+        format: None,
     });
     let part = Part::Text(TextPart {
         id: notice.part.clone(),

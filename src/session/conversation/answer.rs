@@ -111,6 +111,7 @@ impl Answering {
             summary: None,
             cost: 0.0,
             tokens: Tokens::default(),
+            structured: None,
             variant: selection.variant.clone(),
             finish: None,
         };
@@ -211,6 +212,22 @@ impl Answering {
     /// The text that grows at the moment.
     pub fn growing(&self) -> Option<&PartId> {
         self.open.as_ref().map(|(at, _)| self.parts[*at].id())
+    }
+
+    /// The text that was said last.
+    pub fn last_text(&self) -> String {
+        let texts = self.parts.iter().rev().find_map(|part| match part {
+            Part::Text(text) => Some(text.text.clone()),
+            _ => None,
+        });
+        texts.unwrap_or_default()
+    }
+
+    /// What comes next is another text, whatever the agent calls it.
+    pub fn begins_anew(&mut self) -> Vec<EventPayload> {
+        let mut events = Vec::new();
+        self.close_open(&mut events);
+        events
     }
 
     /// What is known of a tool call, when it was announced.

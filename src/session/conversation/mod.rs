@@ -7,6 +7,7 @@ mod diff;
 pub mod handoff;
 pub mod media;
 pub mod prompt;
+pub mod structured;
 pub mod tool;
 pub mod transcript;
 

@@ -25,6 +25,7 @@ pub fn user_message(id: MessageId, session: &SessionId, selection: &Selection) -
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: None,
+        format: None,
     }
 }
 
@@ -39,6 +40,7 @@ pub fn prompt_message(
     let parts = parts.map(|part| stored_part(part, session, &id)).collect();
     let mut message = user_message(id, session, selection);
     message.system.clone_from(&prompt.system);
+    message.format.clone_from(&prompt.format);
     MessageWithParts {
         info: Message::User(message),
         parts,

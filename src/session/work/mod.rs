@@ -28,6 +28,7 @@ mod outcome;
 mod parked;
 mod reopen;
 mod shell;
+pub mod structured;
 mod switch;
 mod told;
 mod traces;

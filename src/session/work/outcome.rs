@@ -95,6 +95,14 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The answer came, and is not what was asked for.
+    pub(super) fn fails_with(&mut self, error: MessageError) {
+        self.reason = "error";
+        self.error = Some(error);
+    }
+}
+
 /// What the end of an exchange means: reason, tokens and error of the answer.
 pub(super) async fn judge(
     outcome: &Outcome,

@@ -19,6 +19,7 @@ use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::answer::Answering;
+use crate::session::conversation::structured::Form;
 use crate::session::conversation::transcript;
 use crate::snapshot::Snapshot;
 
@@ -44,6 +45,8 @@ struct After {
     is_left: bool,
     /// The model that has answered, where that is another than the selected one.
     other_model: Option<String>,
+    /// The JSON value that was asked for.
+    structured: Option<Value>,
 }
 
 /// What an agent is given in a turn, as ACP content blocks.
@@ -54,6 +57,8 @@ struct Given {
     handover_bytes: usize,
     /// The prompt.
     prompt: Vec<Value>,
+    /// The form that the answer shall have.
+    form: Option<Form>,
 }
 
 impl Worker {
@@ -139,15 +144,22 @@ impl Worker {
             return Err(unknown("The agent's session is gone.".to_owned()));
         };
         let (handover, transfer) = self.handover(&mut live, selection, queued.turn).await?;
-        let system = match &prompt.info {
-            Message::User(user) => user.system.as_deref(),
-            Message::Assistant(_) => None,
+        let (system, format) = match &prompt.info {
+            Message::User(user) => (user.system.clone(), user.format.as_ref()),
+            Message::Assistant(_) => (None, None),
         };
+        let form = Form::of(format);
+        let instructions: Vec<_> = system
+            .into_iter()
+            .chain(form.as_ref().map(Form::instruction))
+            .collect();
+        let system = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
         let images = live.agent.info.capabilities.image;
         let given = Given {
             handover: handover.blocks,
             handover_bytes: usize::try_from(transfer.bytes).unwrap_or(usize::MAX),
-            prompt: transcript::prompt_blocks(&prompt.parts, system, images),
+            prompt: transcript::prompt_blocks(&prompt.parts, system.as_deref(), images),
+            form,
         };
         Ok((live, given, transfer))
     }
@@ -171,11 +183,21 @@ impl Worker {
             return;
         };
         let agent = Arc::clone(&live.agent);
-        let (mut live, outcome) = self.until_taken_in(queued, live, given, &answer).await;
+        let form = given.form.clone();
+        let (mut live, mut outcome) = self.until_taken_in(queued, live, given, &answer).await;
+        let structured = match live.as_mut() {
+            Some(live) => {
+                self.in_form(form, queued, live, &mut outcome, &answer)
+                    .await
+            }
+            None => None,
+        };
         self.cancel_asks().await;
         let provider = queued.target.selection.provider_id.clone();
         let agent = live.as_ref().map_or(agent, |live| Arc::clone(&live.agent));
-        let verdict = judge(&outcome, &agent, &provider, &answer).await;
+        let mut verdict = judge(&outcome, &agent, &provider, &answer).await;
+        let structured = structured
+            .and_then(|structured| structured.map_err(|error| verdict.fails_with(error)).ok());
         let is_taken_in = has_taken_in(&outcome, &answer);
         if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
             live.has_seen(queued.turn);
@@ -186,6 +208,7 @@ impl Worker {
         let selection = &queued.target.selection;
         let other_model = self.model_that_answered(&outcome, live.as_mut(), &answer, selection);
         let after = After {
+            structured,
             other_model,
             was_asked: matches!(outcome.ended, Ended::Replied(_)) || answer.lock().has_content(),
             binding: live.as_ref().map(Live::binding),
@@ -427,6 +450,7 @@ impl Worker {
     ) {
         // On a copy: nobody is to see an end that is not stored yet.
         let mut done = answer.lock().clone();
+        done.message.structured = after.structured.clone();
         if let Some(model) = after.other_model.clone() {
             done.was_given_by(model);
         }

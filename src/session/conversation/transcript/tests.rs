@@ -67,6 +67,7 @@ pub(super) fn prompt_with(parts: Vec<Part>) -> MessageWithParts {
                 variant: None,
             },
             system: None,
+            format: None,
         }),
         parts,
     }
@@ -119,6 +120,7 @@ fn stored(at: u64, kind: Kind) -> Stored {
                 variant: None,
             },
             system: None,
+            format: None,
             summary: None,
         }),
         _ => Message::Assistant(AssistantMessage {
@@ -144,6 +146,7 @@ fn stored(at: u64, kind: Kind) -> Stored {
             cost: 0.0,
             tokens: crate::opencode::session::Tokens::default(),
             variant: None,
+            structured: None,
             finish: None,
         }),
     };
