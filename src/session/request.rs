@@ -43,6 +43,8 @@ pub struct Update {
     pub metadata: Option<Metadata>,
     /// Permission rules, behind the old ones.
     pub permission: Vec<PermissionRule>,
+    /// Permission rules in place of all others: what a prompt says about tools.
+    pub tools: Vec<PermissionRule>,
     /// When it was archived, in milliseconds since the Unix epoch.
     pub archived: Option<u64>,
     /// The revision that the session has to have.
@@ -62,6 +64,8 @@ pub struct Prompt {
     pub no_reply: bool,
     /// An instruction for this prompt alone.
     pub system: Option<String>,
+    /// What it says about tools, as permission rules. They are the session's from then on, as in OpenCode.
+    pub tools: Vec<PermissionRule>,
     /// It is one of the backend's own slash commands.
     pub native_command: bool,
 }

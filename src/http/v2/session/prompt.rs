@@ -197,6 +197,7 @@ fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
         parts: check_files(&prompt, parts)?,
         no_reply: body.boolean("resume")? == Some(false),
         system: None,
+        tools: Vec::new(),
         native_command: false,
     })
 }
