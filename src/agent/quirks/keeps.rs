@@ -33,9 +33,16 @@ pub struct Arguments {
 
 impl Arguments {
     fn of(&self, permission: &str, need: Need) -> Option<&Vec<String>> {
-        let denied = self.deny.get(permission).filter(|_| need == Need::Denied);
-        // What is asked can be answered with no.
-        denied.or_else(|| self.ask.get(permission))
+        // A tool that has no name here goes with all others.
+        let name = match COMMON.contains(&permission) {
+            true => permission,
+            false => ANY_OTHER,
+        };
+        match need {
+            Need::Denied if self.deny.contains_key(name) => self.deny.get(name),
+            // What is asked can be answered with no.
+            Need::Denied | Need::Asked => self.ask.get(name),
+        }
     }
 }
 
@@ -87,7 +94,7 @@ impl Keeps {
             // What other tools there are, nobody knows beforehand: they can only be left out.
             Self::ClaudeOptions => match permission {
                 ANY_OTHER => need == Need::Denied,
-                name => claude_tools(name).next().is_some(),
+                name => !claude_tools(name).is_empty(),
             },
         }
     }
@@ -99,7 +106,7 @@ impl Keeps {
             Self::OpencodeConfig(_) => "all rules".to_owned(),
             Self::ClaudeOptions => {
                 format!(
-                    "rules about {}, and `deny` for all others",
+                    "rules about {} and tools of MCP servers (server_tool, server_*), and `deny` for all others",
                     COMMON.join(", ")
                 )
             }
@@ -243,16 +250,26 @@ fn unusual(name: &str) -> String {
     }
 }
 
-fn claude_tools(permission: &str) -> impl Iterator<Item = &'static str> {
-    let those = CLAUDE_TOOLS
-        .iter()
-        .filter(move |(name, _)| *name == permission);
-    those.flat_map(|(_, tools)| tools.iter().copied())
+/// What Claude Code calls the tools of a permission; empty where it has no name for them. OpenCode's `server_tool` is its
+/// `mcp__server__tool`, and where the server's name ends is not to be seen.
+fn claude_tools(permission: &str) -> Vec<String> {
+    if let Some((_, tools)) = CLAUDE_TOOLS.iter().find(|(name, _)| *name == permission) {
+        return tools.iter().map(|&tool| tool.to_owned()).collect();
+    }
+    // It has wildcards for all the tools of a server and no others.
+    let spelled = permission.strip_suffix("_*").unwrap_or(permission);
+    if spelled.contains(['*', '?']) {
+        return Vec::new();
+    }
+    let cuts = permission.match_indices('_');
+    let cuts = cuts.map(|(at, _)| permission.split_at(at));
+    let names = cuts.map(|(server, tool)| format!("mcp__{server}__{}", &tool[1..]));
+    names.filter(|name| !name.contains("*_")).collect()
 }
 
 fn claude_options(fence: &Fence) -> Value {
-    let denied: Vec<_> = fence.with(Need::Denied).flat_map(claude_tools).collect();
-    let asked: Vec<_> = fence.with(Need::Asked).flat_map(claude_tools).collect();
+    let those = |need| -> Vec<_> { fence.with(need).flat_map(claude_tools).collect() };
+    let (denied, asked) = (those(Need::Denied), those(Need::Asked));
     let mut options = json!({ "disallowedTools": denied });
     if !asked.is_empty() {
         // A rule that asks is stronger than one of the user's that allows.

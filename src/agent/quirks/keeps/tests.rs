@@ -99,3 +99,21 @@ fn claude_is_left_with_the_tools_that_are_open() {
             .contains(&json!("Bash"))
     );
 }
+
+#[test]
+fn claudes_names_for_the_tools_of_a_server() {
+    assert_eq!(claude_tools("github_*"), ["mcp__github__*"]);
+    assert_eq!(
+        claude_tools("my_files_read"),
+        ["mcp__my__files_read", "mcp__my_files__read"]
+    );
+    for nameless in ["*_delete", "gi?hub_*", "thing"] {
+        assert!(claude_tools(nameless).is_empty(), "{nameless}");
+    }
+    let tool = fence(&[("github_*", Need::Denied), ("task", Need::Denied)]);
+    assert!(Keeps::ClaudeOptions.unkept(&tool).is_empty());
+    assert_eq!(
+        claude_options(&tool)["disallowedTools"][0],
+        "mcp__github__*"
+    );
+}
