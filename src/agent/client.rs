@@ -144,16 +144,26 @@ pub async fn initialize(
     })
 }
 
-/// Opens a new native session.
+/// The parameters that open a native session.
+fn opening(cwd: &Path, meta: Option<&Value>) -> Value {
+    let mut params = json!({ "cwd": cwd, "mcpServers": [] });
+    if let Some(meta) = meta {
+        params["_meta"] = meta.clone();
+    }
+    params
+}
+
+/// Opens a new native session. `meta` goes with it, beside the protocol.
 ///
 /// # Errors
 /// The agent's own error, its end, the timeout, or a reply that names no session.
 pub async fn new_session(
     connection: &Connection,
     cwd: &Path,
+    meta: Option<&Value>,
     timeout: Duration,
 ) -> Result<Opened, CallError> {
-    let params = json!({ "cwd": cwd, "mcpServers": [] });
+    let params = opening(cwd, meta);
     let reply = connection.call("session/new", params, timeout).await?;
     let native_session = read_session_id(&reply)
         .map_err(|what| CallError::Malformed {
@@ -245,7 +255,7 @@ pub async fn lists_session(
     Ok(false)
 }
 
-/// Opens an earlier native session again.
+/// Opens an earlier native session again. `meta` goes with it, beside the protocol.
 ///
 /// # Errors
 /// The agent's own error (often: it does not know the session any more), its end, the timeout, or a reply that names
@@ -255,6 +265,7 @@ pub async fn reopen_session(
     how: Reopen,
     native_session: &str,
     cwd: &Path,
+    meta: Option<&Value>,
     timeout: Duration,
 ) -> Result<Opened, CallError> {
     let method = match how {
@@ -262,7 +273,8 @@ pub async fn reopen_session(
         Reopen::Load => "session/load",
     };
     let mut inbox = connection.attach(native_session);
-    let params = json!({ "sessionId": native_session, "cwd": cwd, "mcpServers": [] });
+    let mut params = opening(cwd, meta);
+    params["sessionId"] = json!(native_session);
     let mut replay = Replay::default();
     let call = connection.call(method, params, timeout);
     let result = draining(&mut inbox, call, |message| replay.note(&message)).await;

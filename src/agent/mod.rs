@@ -11,6 +11,7 @@ pub mod client;
 pub mod commands;
 pub mod connection;
 pub mod ending;
+pub mod fence;
 pub mod installed;
 pub mod mock;
 pub mod options;

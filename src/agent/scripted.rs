@@ -36,6 +36,8 @@ use std::time::Duration;
 
 use super::mock::{MockArgs, in_memory};
 use super::process::{AgentProcess, InMemory, Pipes, Starter};
+use super::quirks::keeps::Keeps;
+use super::quirks::mock_arguments;
 use super::spec::{AgentSpec, Launch};
 
 pub use super::mock::script::{Asked, Reaction, Script, Step};
@@ -63,6 +65,7 @@ impl ScriptedAgents {
         AgentSpec {
             // The mock keeps its sessions apart.
             one_session_per_process: false,
+            keeps: Keeps::Arguments(mock_arguments()),
             ..AgentSpec::from_config(id, command)
         }
     }

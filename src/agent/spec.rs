@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::fence::Fence;
 use super::installed;
+use super::quirks::keeps::Keeps;
 use super::quirks::{self, owned};
 use crate::environment::Environment;
 
@@ -50,6 +52,8 @@ pub struct AgentSpec {
     /// A native session goes on with the model of its first prompt, whatever is selected in it later: another model
     /// needs another native session, and so does one that would be opened again.
     pub keeps_first_model: bool,
+    /// How it is made to keep rules about its tools.
+    pub keeps: Keeps,
     /// Whether Baton's own tests run it.
     pub tested: bool,
     /// Where `baton install` puts it; `None` where the user has given a command.
@@ -106,6 +110,7 @@ impl AgentSpec {
             one_session_per_process: true,
             leaves_children: false,
             keeps_first_model: false,
+            keeps: Keeps::Nothing,
             tested: false,
             installed_in: None,
         }
@@ -120,6 +125,30 @@ impl AgentSpec {
     pub fn per_model(&self) -> bool {
         let texts = self.command.iter().chain(self.environment.set.values());
         texts.into_iter().any(|t| t.contains(MODEL_PLACEHOLDER))
+    }
+
+    /// What a process is started from that keeps to a fence. `modes` are those that its native sessions may be in.
+    ///
+    /// # Errors
+    /// A sentence: what the user has configured leaves no way to tell the agent.
+    pub fn launch_within(
+        &self,
+        fence: &Fence,
+        modes: &[String],
+        model: &str,
+        session: &str,
+    ) -> Result<Launch, String> {
+        let open = self.launch(model, session);
+        if fence.is_open() {
+            return Ok(open);
+        }
+        let mut launch = open.clone();
+        let (command, environment) = (&mut launch.command, &mut launch.environment);
+        self.keeps
+            .put_into_launch(fence, modes, command, environment)?;
+        // Sessions with the same rules share it; there may be many sets of rules.
+        launch.ends_with_last_session |= launch != open;
+        Ok(launch)
     }
 
     /// What a process for this model and this session is started from.

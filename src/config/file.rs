@@ -10,6 +10,8 @@ use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
 use super::models::ModelsTable;
 use super::{ConfigError, LogFormat};
+use crate::agent::fence::{ANY_OTHER, COMMON};
+use crate::agent::quirks::keeps::{Arguments, Keeps};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
 use crate::environment::{Environment, Inherit};
@@ -79,6 +81,10 @@ struct AgentTable {
     plan_modes: Option<Vec<String>>,
     /// How its user signs in, as words that follow "To sign in: ".
     login: Option<String>,
+    /// Arguments that take the tools of a permission away.
+    denies: Option<BTreeMap<String, Vec<String>>>,
+    /// Arguments with which it asks before each use of the tools of a permission.
+    asks: Option<BTreeMap<String, Vec<String>>>,
     /// Whether sessions share a process; the built-in backends do where they can.
     shared_process: Option<bool>,
     /// What `shared_process` was called before, turned around.
@@ -189,6 +195,23 @@ fn check_id(id: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// What is added to a command, by permission, if it is about permissions that agents have.
+fn check_permissions(
+    id: &str,
+    field: &str,
+    told: Option<&BTreeMap<String, Vec<String>>>,
+) -> Result<BTreeMap<String, Vec<String>>, ConfigError> {
+    let told = told.cloned().unwrap_or_default();
+    let known = |name: &str| COMMON.contains(&name) || name == ANY_OTHER;
+    match told.keys().find(|name| !known(name)) {
+        None => Ok(told),
+        Some(name) => Err(ConfigError(format!(
+            "[agents.{id}] {field}: \"{name}\" is no permission of tools; there are {} and \"{ANY_OTHER}\" for all others",
+            COMMON.join(", ")
+        ))),
+    }
+}
+
 fn new_command(id: &str, table: &AgentTable) -> Result<Vec<String>, ConfigError> {
     table.command.clone().ok_or_else(|| {
         ConfigError(format!(
@@ -217,6 +240,16 @@ impl AgentTable {
         }
         if let Some(plan_modes) = &self.plan_modes {
             spec.plan_modes.clone_from(plan_modes);
+        }
+        if self.denies.is_some() || self.asks.is_some() {
+            let told = |field, those: &Option<_>| check_permissions(id, field, those.as_ref());
+            spec.keeps = Keeps::Arguments(Arguments {
+                deny: told("denies", &self.denies)?,
+                ask: told("asks", &self.asks)?,
+            });
+        } else if self.command.is_some() && matches!(spec.keeps, Keeps::Arguments(_)) {
+            // Another program need not know the arguments.
+            spec.keeps = Keeps::Nothing;
         }
         // Under both names, so that neither is silently without effect.
         let set = self.env.iter().chain(&self.set);

@@ -270,6 +270,34 @@ impl<'a> Fields<'a> {
         Ok(Some(list.iter().enumerate().map(element).collect()))
     }
 
+    /// An object of switches by name, in its order; null counts as absent, also for one of them.
+    ///
+    /// # Errors
+    /// When it is no object of booleans, has more than `at_most` of them, or a name that is too long.
+    pub fn switches(
+        &self,
+        name: &str,
+        at_most: usize,
+        setting: &str,
+    ) -> Result<Vec<(&'a str, bool)>, Problem> {
+        let Some(fields) = self.object(name, &[])? else {
+            return Ok(Vec::new());
+        };
+        if fields.map.len() > at_most {
+            let message = too_large(at_most, "fields", fields.map.len(), setting);
+            return Err(self.refuse(name, &message));
+        }
+        let mut switches = Vec::new();
+        for key in fields.map.keys() {
+            if let Some(message) = Bound::Name.exceeded(&self.sizes, key) {
+                return Err(self.refuse(name, &message));
+            }
+            let on = fields.boolean(key)?;
+            switches.extend(on.map(|on| (key.as_str(), on)));
+        }
+        Ok(switches)
+    }
+
     /// An id; null counts as absent.
     ///
     /// # Errors

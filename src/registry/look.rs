@@ -33,7 +33,7 @@ pub async fn look(
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let asked = async {
         let info = client::initialize(&connection, timeouts.start).await?;
-        let opened = sign_in::new_session(&connection, cwd, sign_in_with, timeouts.session);
+        let opened = sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
         let mut catalogue = read(spec, info, &opened.options);
         if opened.options.providers.is_some() {

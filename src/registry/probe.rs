@@ -138,7 +138,8 @@ pub async fn efforts_of(
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let asked = async {
         client::initialize(&connection, timeouts.start).await?;
-        let opened = agent_sign_in::new_session(&connection, cwd, sign_in_with, timeouts.session);
+        let opened =
+            agent_sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
         let Some(first) = opened.options.model.as_ref().map(|m| m.current.clone()) else {
             return Ok(None);
@@ -183,7 +184,7 @@ async fn ask(
         .await
         .map_err(Failure::Call)?;
     let opened =
-        agent_sign_in::new_session(connection, scratch, sign_in_with, timeouts.session).await;
+        agent_sign_in::new_session(connection, scratch, None, sign_in_with, timeouts.session).await;
     let mut opened = match opened {
         Ok(opened) => opened,
         Err(CallError::Rpc(error)) if Refusal::of(&error) == Refusal::SignedOut => {

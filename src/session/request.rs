@@ -44,6 +44,8 @@ pub struct Update {
     pub metadata: Option<Metadata>,
     /// Permission rules, behind the old ones.
     pub permission: Vec<PermissionRule>,
+    /// Permission rules in place of all others: what a prompt says about tools.
+    pub tools: Vec<PermissionRule>,
     /// When it was archived, in milliseconds since the Unix epoch.
     pub archived: Option<u64>,
     /// The revision that the session has to have.
@@ -65,6 +67,8 @@ pub struct Prompt {
     pub system: Option<String>,
     /// The form that its answer shall have; `None` for text.
     pub format: Option<OutputFormat>,
+    /// What it says about tools, as permission rules. They are the session's from then on, as in OpenCode.
+    pub tools: Vec<PermissionRule>,
     /// It is one of the backend's own slash commands.
     pub native_command: bool,
 }

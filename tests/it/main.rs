@@ -14,6 +14,7 @@ mod compact;
 mod concurrency;
 mod connections;
 mod data_dir;
+mod denied;
 mod durability;
 mod edits;
 mod events;

@@ -90,6 +90,14 @@ pub struct MockArgs {
     )]
     pub commands: Vec<String>,
 
+    /// The tools to do without: what runs commands, what edits files, what reads.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    pub deny: Vec<ToolSort>,
+
+    /// The tools to ask about before each use.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    pub ask: Vec<ToolSort>,
+
     /// What to lack.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
     pub without: Vec<Without>,
@@ -117,6 +125,17 @@ pub struct MockArgs {
     /// Never answer requests of these methods.
     #[arg(long, value_name = "METHODS", value_delimiter = ',')]
     pub never_answer: Vec<String>,
+}
+
+/// The mock's tools, by what they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ToolSort {
+    /// They run commands.
+    Bash,
+    /// They edit files.
+    Edit,
+    /// They read.
+    Read,
 }
 
 /// Serves the protocol on stdin and stdout until stdin ends.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
+use super::ToolSort;
 use super::commands::filler;
 use super::faults::Without;
 use super::turn::Turn;
@@ -48,6 +49,79 @@ impl Call {
         }
         turn.update(update).await;
         Self { id }
+    }
+
+    /// Starts a call that the agent may do without asking, or may not at all: as it was told at its start. `None` where it
+    /// must not go on; then that is said.
+    async fn start_allowed(
+        turn: &mut Turn,
+        sort: ToolSort,
+        (kind, title): (&str, &str),
+        input: &Value,
+        path: Option<&Path>,
+    ) -> Option<Self> {
+        if turn.agent.args.deny.contains(&sort) {
+            turn.say(&format!("there is no tool for that: {title}"))
+                .await;
+            return None;
+        }
+        let call = Self::start(turn, kind, title, input, path).await;
+        if !turn.agent.args.ask.contains(&sort) {
+            return Some(call);
+        }
+        match call.is_granted(turn, kind, title, input).await {
+            Ok(_) => Some(call),
+            Err(why) => {
+                call.refuse(turn, &why).await;
+                None
+            }
+        }
+    }
+
+    /// Ends it without having done anything.
+    async fn refuse(&self, turn: &mut Turn, why: &str) {
+        let by = match why {
+            "rejected" => "rejected by the user",
+            why => why,
+        };
+        self.fail(turn, by).await;
+        turn.say(&format!("permission {why}")).await;
+    }
+
+    /// Asks the client whether it may go on: the option that was chosen, or why not.
+    async fn is_granted(
+        &self,
+        turn: &Turn,
+        kind: &str,
+        title: &str,
+        input: &Value,
+    ) -> Result<String, String> {
+        let params = json!({
+            "sessionId": turn.session_id,
+            "toolCall": {
+                "toolCallId": self.id,
+                "title": title,
+                "kind": kind,
+                "status": "pending",
+                "rawInput": input,
+            },
+            "options": [
+                {"optionId": "once", "name": "Allow once", "kind": "allow_once"},
+                {"optionId": "always", "name": "Allow always", "kind": "allow_always"},
+                {"optionId": "reject", "name": "Reject", "kind": "reject_once"},
+            ],
+        });
+        let answer = turn.agent.ask("session/request_permission", params).await;
+        let answer = answer.unwrap_or_default();
+        let field = |pointer| answer.pointer(pointer).and_then(Value::as_str);
+        match (field("/outcome/outcome"), field("/outcome/optionId")) {
+            (Some("selected"), Some(option @ ("once" | "always"))) => Ok(option.to_owned()),
+            (Some("selected"), Some("reject")) => Err("rejected".to_owned()),
+            (Some("selected"), option) => {
+                Err(format!("answered with an unknown option: {option:?}"))
+            }
+            _ => Err("cancelled".to_owned()),
+        }
     }
 
     async fn progress(&self, turn: &Turn) {
@@ -97,7 +171,10 @@ pub(super) async fn edit(turn: &mut Turn, file: Option<&str>) {
     let path = turn.cwd.join(file);
     let line = format!("edited by {}\n", turn.choice.model);
     let input = json!({"filePath": path, "content": line});
-    let call = Call::start(turn, "edit", &format!("Edit {file}"), &input, Some(&path)).await;
+    let title = format!("Edit {file}");
+    let what = ("edit", title.as_str());
+    let call = Call::start_allowed(turn, ToolSort::Edit, what, &input, Some(&path)).await;
+    let Some(call) = call else { return };
     if turn.choice.mode == "plan" {
         call.fail(turn, "plan mode is read-only").await;
         return turn.say("plan mode is read-only").await;
@@ -136,7 +213,9 @@ fn append(path: &Path, line: &str) -> io::Result<Option<String>> {
 
 /// `bash`: pretends to run a command.
 pub(super) async fn bash(turn: &mut Turn, cmd: &str) {
-    let call = Call::start(turn, "execute", cmd, &json!({"command": cmd}), None).await;
+    let input = json!({"command": cmd});
+    let call = Call::start_allowed(turn, ToolSort::Bash, ("execute", cmd), &input, None).await;
+    let Some(call) = call else { return };
     call.progress(turn).await;
     pretend(turn, &call, cmd).await;
     turn.say(&format!("ran {cmd}")).await;
@@ -165,7 +244,9 @@ async fn pretend(turn: &Turn, call: &Call, cmd: &str) {
 /// `read`: a tool call with a long output.
 pub(super) async fn read(turn: &mut Turn, kb: usize) {
     let input = json!({"kilobytes": kb});
-    let call = Call::start(turn, "read", &format!("Read {kb} KB"), &input, None).await;
+    let title = format!("Read {kb} KB");
+    let call = Call::start_allowed(turn, ToolSort::Read, ("read", &title), &input, None).await;
+    let Some(call) = call else { return };
     call.progress(turn).await;
     let output = filler(kb * 1_024);
     let raw = json!({"bytes": output.len()});
@@ -176,7 +257,9 @@ pub(super) async fn read(turn: &mut Turn, kb: usize) {
 /// `image`: a picture that a tool has returned, and one in the answer.
 pub(super) async fn image(turn: &mut Turn) {
     let input = json!({"filePath": "dot.png"});
-    let call = Call::start(turn, "read", "Look at dot.png", &input, None).await;
+    let what = ("read", "Look at dot.png");
+    let call = Call::start_allowed(turn, ToolSort::Read, what, &input, None).await;
+    let Some(call) = call else { return };
     call.progress(turn).await;
     let image = json!({"type": "image", "mimeType": "image/png", "data": DOT_PNG});
     let content = json!([text("a dot"), {"type": "content", "content": image.clone()}]);
@@ -191,44 +274,14 @@ pub(super) async fn image(turn: &mut Turn) {
 pub(super) async fn permission(turn: &mut Turn, cmd: &str) {
     let input = json!({"command": cmd});
     let call = Call::start(turn, "execute", cmd, &input, None).await;
-    let params = json!({
-        "sessionId": turn.session_id,
-        "toolCall": {
-            "toolCallId": call.id,
-            "title": cmd,
-            "kind": "execute",
-            "status": "pending",
-            "rawInput": input,
-        },
-        "options": [
-            {"optionId": "once", "name": "Allow once", "kind": "allow_once"},
-            {"optionId": "always", "name": "Allow always", "kind": "allow_always"},
-            {"optionId": "reject", "name": "Reject", "kind": "reject_once"},
-        ],
-    });
-    let answer = turn.agent.ask("session/request_permission", params).await;
-    let answer = answer.unwrap_or_default();
-    let field = |pointer| answer.pointer(pointer).and_then(Value::as_str);
-    match (field("/outcome/outcome"), field("/outcome/optionId")) {
-        (Some("selected"), Some(option @ ("once" | "always"))) => {
+    match call.is_granted(turn, "execute", cmd, &input).await {
+        Ok(option) => {
             call.progress(turn).await;
             pretend(turn, &call, cmd).await;
             turn.say(&format!("permission granted: {option}")).await;
         }
-        (Some("selected"), Some("reject")) => {
-            call.fail(turn, "rejected by the user").await;
-            turn.say("permission rejected").await;
-        }
-        (Some("selected"), option) => {
-            call.fail(turn, "answered with an unknown option").await;
-            turn.say(&format!(
-                "permission answered with an unknown option: {option:?}"
-            ))
-            .await;
-        }
-        _ => {
-            call.fail(turn, "cancelled").await;
-            turn.say("permission cancelled").await;
+        Err(why) => {
+            call.refuse(turn, &why).await;
         }
     }
 }

@@ -1,15 +1,18 @@
 //! What one agent does differently from the others, in one place and as data: [`table`] has a row for each built-in
 //! agent, [`told`] the places where agents put what the protocol has no field for. The rest of Baton knows no vendors.
 
+pub mod keeps;
 mod table;
 pub mod told;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::fence::{ANY_OTHER, COMMON};
 use super::installed;
 use super::spec::{AgentSpec, Origin};
 use crate::environment::Environment;
+use keeps::{Arguments, Keeps};
 
 /// The protocol's own name of a mode for planning, which few agents use.
 const PROTOCOLS_PLAN_MODE: &str = "https://agentclientprotocol.com/protocol/session-modes#plan";
@@ -48,6 +51,8 @@ struct Builtin {
     shared_process: bool,
     /// See [`AgentSpec::keeps_first_model`].
     keeps_first_model: bool,
+    /// How it is made to keep rules about its tools.
+    keeps: Keeps,
     /// Whether `tests/agents` runs it.
     tested: bool,
 }
@@ -66,6 +71,7 @@ const PLAIN: Builtin = Builtin {
     one_vendor: false,
     shared_process: false,
     keeps_first_model: false,
+    keeps: Keeps::Nothing,
     tested: false,
 };
 
@@ -156,6 +162,7 @@ impl Builtin {
             one_session_per_process: !self.shared_process,
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
+            keeps: self.keeps.clone(),
             tested: self.tested,
             installed_in: None,
         }
@@ -193,6 +200,7 @@ pub fn builtins(own_program: &str, mock_state: &Path, data_dir: &Path) -> Vec<Ag
     let mock_state = mock_state.to_string_lossy();
     let mock = AgentSpec {
         command: owned(&[own_program, "mock-agent", "--state-dir", &mock_state]),
+        keeps: Keeps::Arguments(mock_arguments()),
         ..MOCK.spec()
     };
     let programs = table::BUILTINS.iter().map(|builtin| AgentSpec {
@@ -200,6 +208,25 @@ pub fn builtins(own_program: &str, mock_state: &Path, data_dir: &Path) -> Vec<Ag
         ..builtin.spec()
     });
     programs.chain([mock]).collect()
+}
+
+/// How the mock agent keeps rules: it is told what to do without, and what to ask about. It has no other tools.
+pub fn mock_arguments() -> Arguments {
+    let told = |flag: &str| {
+        let has = |name: &str| ["bash", "edit", "read"].contains(&name);
+        let arguments = |name: &str| match has(name) {
+            true => owned(&[flag, name]),
+            false => Vec::new(),
+        };
+        let names = COMMON.iter().copied().chain([ANY_OTHER]);
+        names
+            .map(|name| (name.to_owned(), arguments(name)))
+            .collect()
+    };
+    Arguments {
+        deny: told("--deny"),
+        ask: told("--ask"),
+    }
 }
 
 /// Where the program of a built-in agent comes from.

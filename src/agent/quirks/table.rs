@@ -1,6 +1,7 @@
 //! The built-in agents, a row each. Their order is the order of preference for a session that names no model.
 
 use super::Packages::{Elsewhere, Npm, Pip};
+use super::keeps::Keeps;
 use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package};
 
 pub(super) const BUILTINS: &[Builtin] = &[
@@ -19,6 +20,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("opencode-{platform}", "1.18.33")], 0),
         login: "run `opencode auth login`",
         shared_process: true,
+        keeps: Keeps::OpencodeConfig("OPENCODE_CONFIG_CONTENT"),
         tested: true,
         ..PLAIN
     },
@@ -45,6 +47,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         ],
         one_vendor: true,
         shared_process: true,
+        keeps: Keeps::ClaudeOptions,
         tested: true,
         ..PLAIN
     },

@@ -32,7 +32,7 @@ fn pool() -> (Arc<ScriptedAgents>, Arc<Pool>) {
 async fn open(pool: &Arc<Pool>, flags: &[&str]) -> (Arc<Agent>, Opened) {
     let launch = ScriptedAgents::spec("one", flags).launch("", "ses");
     let agent = pool.get(&launch).await.expect("starts");
-    let opened = client::new_session(&agent.connection, Path::new("/"), MINUTE).await;
+    let opened = client::new_session(&agent.connection, Path::new("/"), None, MINUTE).await;
     (agent, opened.expect("opens"))
 }
 
@@ -206,8 +206,15 @@ async fn requests_can_be_held_up_refused_and_never_answered() {
             message: "gone".into(),
         },
     );
-    let resumed =
-        client::reopen_session(connection, Reopen::Resume, &session, Path::new("/"), MINUTE).await;
+    let resumed = client::reopen_session(
+        connection,
+        Reopen::Resume,
+        &session,
+        Path::new("/"),
+        None,
+        MINUTE,
+    )
+    .await;
     assert!(matches!(resumed, Err(CallError::Rpc(error)) if error.message == "gone"));
 }
 
@@ -223,7 +230,7 @@ async fn a_new_session_has_to_have_an_id() {
     for (reply, why) in replies {
         let script = agents.script("one");
         script.react_next("session/new", Reaction::Reply(reply.clone()));
-        let opened = client::new_session(&agent.connection, Path::new("/"), MINUTE).await;
+        let opened = client::new_session(&agent.connection, Path::new("/"), None, MINUTE).await;
         let Err(CallError::Malformed { method, what }) = opened else {
             panic!("{opened:?}");
         };

@@ -1,5 +1,7 @@
 //! `POST /session/{sessionID}/message`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -21,10 +23,11 @@ use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::{
     AgentPartInput, FilePartInput, PartInput, SubtaskPartInput, TextPartInput,
 };
+use crate::opencode::session::{PermissionAction, PermissionRule};
 use crate::opencode::{MessageId, MessageWithParts, PartId};
 use crate::session::Prompt;
 
-/// The fields of a prompt that Baton knows; `tools` is OpenCode's, and ignored.
+/// The fields of a prompt that Baton knows.
 pub(in crate::http) const FIELDS: &[&str] = &[
     "messageID",
     "model",
@@ -82,6 +85,9 @@ pub struct PromptInput {
     pub system: Option<String>,
     /// The form that the answer shall have; text when left out.
     pub format: Option<OutputFormat>,
+    /// Tools that may be used (true) or not (false), by name; `*` stands for all. They become the session's permission
+    /// rules, in place of those that it has. A backend that cannot keep them refuses the prompt.
+    pub tools: Option<BTreeMap<String, bool>>,
     /// Its parts.
     #[schema(min_items = 1)]
     pub parts: Vec<PartInput>,
@@ -147,6 +153,7 @@ pub(in crate::http) fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
         no_reply: body.boolean("noReply")?.unwrap_or(false),
         system: body.text("system", Bound::Text)?.map(str::to_owned),
         format: format_of(body)?,
+        tools: tools_of(body)?,
         native_command: false,
     })
 }
@@ -169,6 +176,31 @@ fn format_of(body: &Fields<'_>) -> Result<Option<OutputFormat>, Problem> {
             }))
         }
     }
+}
+
+/// What a prompt says about tools, as rules. Those that edit files are one permission, as in OpenCode's configuration, and
+/// a no to one of them is a no to all.
+fn tools_of(body: &Fields<'_>) -> Result<Vec<PermissionRule>, Problem> {
+    let most = body.sizes().permission_rules;
+    let tools = body.switches("tools", most, "limits.permission_rules")?;
+    let rule = |(tool, on): (&str, bool)| PermissionRule {
+        permission: match tool {
+            "write" | "patch" => "edit".to_owned(),
+            name => name.to_owned(),
+        },
+        pattern: "*".to_owned(),
+        action: match on {
+            true => PermissionAction::Allow,
+            false => PermissionAction::Deny,
+        },
+    };
+    let mut rules: Vec<_> = tools.into_iter().map(rule).collect();
+    let is_no =
+        |rule: &PermissionRule| rule.permission == "edit" && rule.action == PermissionAction::Deny;
+    if rules.iter().any(is_no) {
+        rules.retain(|rule| rule.permission != "edit" || is_no(rule));
+    }
+    Ok(rules)
 }
 
 /// The parts of a prompt, where there are any.

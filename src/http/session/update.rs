@@ -135,6 +135,7 @@ pub(in crate::http) fn parse(body: &Fields<'_>, if_match: IfMatch) -> Result<Upd
         title: body.text("title", Bound::Title)?.map(str::to_owned),
         metadata: body.metadata("metadata")?,
         permission: rules_of(body)?,
+        tools: Vec::new(),
         archived,
         if_match: if_match.0,
     })

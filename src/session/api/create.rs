@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::opencode::Session as SessionInfo;
+use crate::session::ask::fence;
 use crate::session::cell::select::bound_rules;
-use crate::session::cell::{Birth, Cell, Draft, SessionState, Stored};
+use crate::session::cell::{Birth, Cell, Draft, SessionState, Stored, can_keep};
 use crate::session::{Caller, Error, NewSession, Sessions};
 
 impl Sessions {
@@ -28,7 +29,13 @@ impl Sessions {
             true => None,
             false => {
                 let registry = self.office.registry.at(&new.directory);
-                Some(registry.resolve(None, &new.wish)?.selection)
+                let selection = registry.resolve(None, &new.wish)?.selection;
+                let fence = fence(&new.permission);
+                can_keep(&registry, &selection.provider_id, &fence).map_err(|message| {
+                    let field = "[\"permission\"]".to_owned();
+                    Error::Invalid { field, message }
+                })?;
+                Some(selection)
             }
         };
         let mut state = SessionState::new(Birth {

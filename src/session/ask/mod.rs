@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub use permission::{Always, Asking, WaitingPermission};
 pub use question::WaitingQuestion;
+pub use rules::fence;
 
 /// A request of an agent that waits for the user.
 #[derive(Debug)]

@@ -42,6 +42,8 @@ pub struct Asking<'a> {
     pub message_id: &'a str,
     /// The selection of the turn.
     pub selection: &'a Selection,
+    /// The rules that its turn began with; what these forbid is forbidden.
+    pub rules: Option<Arc<[PermissionRule]>>,
     /// The agent.
     pub connection: &'a Arc<Connection>,
     /// The id of its request.
@@ -61,6 +63,7 @@ pub struct WaitingPermission {
     pub agent: String,
     subject: Subject,
     place: Place,
+    rules: Option<Arc<[PermissionRule]>>,
     options: Vec<(String, PermissionOptionKind)>,
     rpc_id: Value,
     connection: Arc<Connection>,
@@ -111,6 +114,7 @@ impl WaitingPermission {
             agent: asking.selection.agent.clone(),
             subject,
             place,
+            rules: asking.rules,
             options: request
                 .options
                 .into_iter()
@@ -149,12 +153,18 @@ impl WaitingPermission {
                     && a.pattern == pattern
             })
         };
-        let law = Law {
-            rules,
-            remembered: &remembered,
-            place: &self.place,
+        let say = |rules| {
+            self.subject.decided(&Law {
+                rules,
+                remembered: &remembered,
+                place: &self.place,
+            })
         };
-        match self.subject.decided(&law) {
+        let at_first = self.rules.as_deref().map(say);
+        match at_first
+            .filter(|said| *said == Decision::Deny)
+            .unwrap_or_else(|| say(rules))
+        {
             Decision::Allow => Some(PermissionReply::Once),
             Decision::Deny => Some(PermissionReply::Reject),
             Decision::Ask => None,

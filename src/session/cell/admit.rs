@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::notice::Told;
 use super::runtime::{Queued, Waiters, Work};
 use super::state::SessionState;
-use super::{Draft, Reverted, Signs, Target};
+use super::{Draft, Reverted, Signs, Target, can_keep};
 use crate::opencode::event::{SessionStatus, SessionStatusEvent};
 use crate::opencode::message::{MessageWithParts, Part};
 use crate::opencode::{EventPayload, MessageId, Selection};
 use crate::registry::SelectError;
 use crate::session::Error;
+use crate::session::ask::fence;
 use crate::session::conversation::prompt::prompt_message;
 use crate::session::conversation::{message_event, part_event, put_message, put_part};
 use crate::session::request::{Caller, Prompt, Update};
@@ -74,6 +75,7 @@ impl Draft {
         }
         let update = Update {
             wish,
+            tools: prompt.tools.clone(),
             ..Update::default()
         };
         self.forget_reverted(reverted)?;
@@ -91,6 +93,12 @@ impl Draft {
             self.event_of_session();
         }
         let (message, selection) = message.ok_or(SelectError::NothingToSelect)?;
+        // The session may be older than what its backend is known to keep.
+        let fence = fence(&self.state().permission);
+        can_keep(&self.registry, &selection.provider_id, &fence).map_err(|message| {
+            let field = "[\"model\"]".to_owned();
+            Error::Invalid { field, message }
+        })?;
         let turn = self.put_prompt(&message);
         self.event_of_message(&message);
         if !prompt.no_reply {
@@ -201,6 +209,7 @@ impl Draft {
                 selection: admission.selection,
                 revision: self.state().kept.selection_revision,
             },
+            rules: self.state().permission.as_slice().into(),
             abort: CancellationToken::new(),
             signs: Signs::default(),
             waiters: admission.waiters,
@@ -217,6 +226,7 @@ impl Draft {
                     turn: queued.turn,
                     work: queued.work.clone(),
                     target: queued.target.clone(),
+                    rules: Arc::clone(&queued.rules),
                     abort: queued.abort.clone(),
                     signs: Signs::default(),
                     waiters: Arc::clone(&queued.waiters),

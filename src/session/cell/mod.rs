@@ -25,6 +25,7 @@ mod admit;
 pub mod commit;
 mod draft;
 mod history;
+mod kept;
 mod late;
 pub mod loaded;
 pub mod notice;
@@ -55,6 +56,7 @@ use commit::{Office, Waiting};
 
 pub use draft::Draft;
 pub use history::Reverted;
+pub use kept::can_keep;
 pub use late::Late;
 pub use outcome::Applied;
 pub use runtime::{Answer, Binding, LiveAnswer, Phase, Queued, Runtime, Waiters, Work};

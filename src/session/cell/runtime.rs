@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::signs::Signs;
 use super::state::Target;
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
-use crate::opencode::session::RuntimeTurn;
+use crate::opencode::session::{PermissionRule, RuntimeTurn};
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::Ask;
 use crate::session::conversation::answer::Answering;
@@ -99,6 +99,8 @@ pub struct Queued {
     pub work: Work,
     /// What it is answered by.
     pub target: Target,
+    /// The session's rules when it came. What they forbid stays forbidden in its turn, whatever is changed since.
+    pub rules: Arc<[PermissionRule]>,
     /// Stops it, also before its turn has come.
     pub abort: CancellationToken,
     /// When it began and was heard of last.

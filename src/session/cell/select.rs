@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::Draft;
+use super::kept::can_keep;
 use super::state::SessionState;
 use crate::metrics;
 use crate::opencode::event::{AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched};
@@ -13,6 +14,7 @@ use crate::opencode::history::ModelSwitch;
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
+use crate::session::ask::fence;
 use crate::session::conversation::to_json;
 use crate::session::request::{Caller, Update};
 use crate::session::{Error, Sizes};
@@ -70,12 +72,23 @@ pub fn plan(
     if update.metadata.is_some() {
         next.metadata.clone_from(&update.metadata);
     }
+    if !update.tools.is_empty() {
+        next.permission.clone_from(&update.tools);
+    }
     next.permission.extend(update.permission.iter().cloned());
     if update.archived.is_some() {
         next.time.archived = update.archived;
     }
     if next == *state {
         return Ok(None);
+    }
+    let is_other = switch.is_some() || next.permission != state.permission;
+    if let Some(selection) = next.selection.as_ref().filter(|_| is_other) {
+        let fence = fence(&next.permission);
+        can_keep(registry, &selection.provider_id, &fence).map_err(|message| {
+            let field = blamed(update).to_owned();
+            Error::Invalid { field, message }
+        })?;
     }
     let beside_title = switch.is_some()
         || next.metadata != state.metadata
@@ -137,7 +150,7 @@ impl Draft {
             true => Effective::NextTurn,
             false => Effective::Immediate,
         };
-        if !update.permission.is_empty() {
+        if !update.permission.is_empty() || !update.tools.is_empty() {
             bound_rules(&mut next.permission, &self.sizes)?;
         }
         beside(&mut next);
@@ -205,6 +218,15 @@ impl Draft {
             let revision = self.state().kept.selection_revision;
             self.put_switch(&open_switch(revision, self.now, None, selection, caller));
         }
+    }
+}
+
+/// What of a request leads to rules that cannot be kept.
+fn blamed(update: &Update) -> &'static str {
+    match () {
+        () if !update.tools.is_empty() => "[\"tools\"]",
+        () if !update.permission.is_empty() => "[\"permission\"]",
+        () => "[\"model\"]",
     }
 }
 

@@ -108,6 +108,7 @@ impl Worker {
             message_id: request.message.as_str(),
             selection: request.selection,
             connection,
+            rules: self.rules.clone().filter(|_| !request.is_late),
             rpc_id: id.clone(),
             waits_at: self.place_to_wait(),
         };

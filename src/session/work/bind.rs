@@ -15,13 +15,15 @@ use super::handover::Rendered;
 use super::heard::Heard;
 use crate::agent::client::{Opened, Outstanding};
 use crate::agent::connection::{CallError, Inbound, Inbox};
+use crate::agent::fence::Fence;
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease, StartError, log_stderr};
 use crate::agent::refusal::Refusal;
 use crate::agent::sign_in;
 use crate::opencode::message::MessageError;
 use crate::opencode::{MessageId, Selection};
-use crate::session::cell::{Binding, Target};
+use crate::session::ask::fence;
+use crate::session::cell::{Binding, Target, can_keep};
 
 /// Why there is no process.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub(super) struct Live {
     /// What the agent still says by itself at the beginning of its native session.
     greeting: Option<String>,
     pub(super) options: Options,
+    /// What it was opened with beside the protocol.
+    pub(super) meta: Option<Value>,
     pub(super) outstanding: Outstanding,
     pub(super) seen_turn: u64,
     /// What the native session has cost so far, as the agent counts it, where that is known.
@@ -109,6 +113,7 @@ impl Live {
             inbox,
             greeting,
             options,
+            meta: None,
             outstanding: None,
             seen_turn: known.seen_turn,
             cost: known.cost,
@@ -179,11 +184,51 @@ impl Worker {
         };
         let program = backend.spec.find_program();
         program.map_err(|reason| NotStarted::Failed(unknown(reason)))?;
+        let fence = self.fence();
+        let kept = can_keep(&snapshot, &selection.provider_id, &fence);
+        kept.map_err(|reason| NotStarted::Failed(unknown(reason)))?;
+        let modes = self.modes_of(&selection.provider_id);
+        let session = self.cell.id.to_string();
         let launch = backend
             .spec
-            .launch(&selection.model_id, &self.cell.id.to_string());
+            .launch_within(&fence, &modes, &selection.model_id, &session);
+        let launch = launch.map_err(|reason| {
+            let backend = &selection.provider_id;
+            let reason = format!(
+                "Backend \"{backend}\" cannot keep the session's permission rules: {reason}."
+            );
+            NotStarted::Failed(unknown(reason))
+        })?;
         let started = self.tools.pool.get(&launch).await;
         started.map_err(|error| not_started(&selection.provider_id, &error))
+    }
+
+    /// What the agent has to keep to in what it does next.
+    pub(super) fn fence(&self) -> Fence {
+        let now = fence(&self.cell.committed().state().permission);
+        match &self.rules {
+            Some(rules) => now.and(&fence(rules)),
+            None => now,
+        }
+    }
+
+    /// What goes with the opening of a native session of a backend.
+    pub(super) fn session_meta(&self, provider: &str) -> Option<Value> {
+        let snapshot = self.tools.office.registry.snapshot();
+        let backend = snapshot.backend(provider)?;
+        backend.spec.keeps.session_meta(&self.fence())
+    }
+
+    fn modes_of(&self, provider: &str) -> Vec<String> {
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
+        let modes = snapshot
+            .catalogue(provider)
+            .map(|catalogue| &catalogue.modes);
+        modes
+            .into_iter()
+            .flatten()
+            .map(|mode| mode.id.clone())
+            .collect()
     }
 
     /// Starts the backend of a target and makes it match the target: mode, model, variant. A process
@@ -242,12 +287,21 @@ impl Worker {
         let model = &selection.model_id;
         let provider = &selection.provider_id;
         let with = self.tools.office.registry.sign_in_with(provider);
-        let opened = sign_in::new_session(&agent.connection, cwd, with.as_deref(), timeout);
+        let meta = self.session_meta(provider);
+        let opened = sign_in::new_session(
+            &agent.connection,
+            cwd,
+            meta.as_ref(),
+            with.as_deref(),
+            timeout,
+        );
         match opened.await {
             Ok(opened) => {
                 let registry = &self.tools.office.registry;
                 registry.note_options(provider, &self.cell.directory, &opened.options);
-                Ok(Live::new(agent, opened, known, model, Origin::New))
+                let mut live = Live::new(agent, opened, known, model, Origin::New);
+                live.meta = meta;
+                Ok(live)
             }
             Err(error) => Err(self.give_up(provider, &agent, error).await),
         }
@@ -261,11 +315,15 @@ impl Worker {
     ) -> Result<(), MessageError> {
         let provider = selection.provider_id.as_str();
         let keeps_first_model = self.keeps_first_model(provider);
+        let meta = self.session_meta(provider);
         let is_current = |live: &Live| {
             let can_have_model = !keeps_first_model
                 || live.origin == Origin::New
                 || live.model == selection.model_id;
-            Arc::ptr_eq(&live.agent, &agent) && !agent.connection.is_closed() && can_have_model
+            Arc::ptr_eq(&live.agent, &agent)
+                && !agent.connection.is_closed()
+                && can_have_model
+                && live.meta == meta
         };
         if let Some(live) = self.lives.get_mut(provider).filter(|live| is_current(live)) {
             if keeps_first_model {

@@ -51,6 +51,7 @@ use super::error::Error;
 use super::settings::Settings;
 use crate::agent::pool::Pool;
 use crate::opencode::message::MessageError;
+use crate::opencode::session::PermissionRule;
 use crate::opencode::session::Tokens;
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
@@ -121,6 +122,8 @@ struct Worker {
     tools: Arc<Tools>,
     cell: Arc<Cell>,
     lives: HashMap<String, Live>,
+    /// The rules that the prompt of the turn in flight has come with.
+    rules: Option<Arc<[PermissionRule]>>,
     /// Backends whose agent has ended or hung while its native session was being reopened.
     not_reopened: HashSet<String>,
     /// How much of a conversation a model is given that has refused more, in bytes, by the model's label.
@@ -146,6 +149,7 @@ impl Worker {
             tools,
             cell,
             lives: HashMap::new(),
+            rules: None,
             not_reopened: HashSet::new(),
             fits: HashMap::new(),
             epoch: 0,
@@ -163,7 +167,11 @@ impl Worker {
                 self.store_late().await;
             }
             match task {
-                Some(Task::Turn(queued)) => self.turn(queued).await,
+                Some(Task::Turn(queued)) => {
+                    self.rules = Some(Arc::clone(&queued.rules));
+                    self.turn(queued).await;
+                    self.rules = None;
+                }
                 Some(Task::Switch(target)) => self.switch(target).await,
                 None => match self.idle().await {
                     Idle::LookAgain => {}

@@ -34,12 +34,15 @@ impl Worker {
             let timeout = self.tools.settings.timeouts.session;
             let cwd = Path::new(&*self.cell.directory);
             let native = &binding.native_session;
-            let opened = client::reopen_session(&agent.connection, how, native, cwd, timeout).await;
-            match opened {
+            let meta = self.session_meta(provider);
+            let opened =
+                client::reopen_session(&agent.connection, how, native, cwd, meta.as_ref(), timeout);
+            match opened.await {
                 Ok(opened) if self.is_the_same(how, &opened, binding, selection) => {
-                    return Ok(Some(
-                        self.reopened(agent, how, opened, binding, selection).await,
-                    ));
+                    let reopened = self.reopened(agent, how, opened, binding, selection);
+                    let mut live = reopened.await;
+                    live.meta = meta;
+                    return Ok(Some(live));
                 }
                 Ok(_) => {
                     tracing::info!(

@@ -198,6 +198,7 @@ fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
         no_reply: body.boolean("resume")? == Some(false),
         system: None,
         format: None,
+        tools: Vec::new(),
         native_command: false,
     })
 }

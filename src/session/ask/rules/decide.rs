@@ -4,6 +4,7 @@
 //! reading of the command does, an allow only when the command as a whole is what the rule says. The line is refused
 //! when one of its commands is, allowed when all of them are, and asked otherwise.
 
+use super::fence::concerns;
 use super::line::{Inner, Line, Part, program};
 use super::pattern::{ANY, could_match, literal_prefix, matches};
 use super::place::Place;
@@ -45,7 +46,7 @@ impl Law<'_> {
     ) -> impl DoubleEndedIterator<Item = &'r PermissionRule> {
         self.rules
             .iter()
-            .filter(move |rule| matches(&rule.permission, permission))
+            .filter(move |rule| concerns(rule, permission))
     }
 
     /// Decides about a command line.

@@ -7,6 +7,7 @@
 //! *Absent here:* agents, sessions, files. It is pure.
 
 mod decide;
+mod fence;
 #[cfg(test)]
 mod fuzz;
 mod line;
@@ -23,6 +24,7 @@ mod word;
 mod wrapper;
 
 pub use decide::{Decision, Law};
+pub use fence::fence;
 pub use line::Line;
 pub use place::Place;
 pub use told::always;

@@ -1,0 +1,117 @@
+// Rules that forbid tools hold with the real agents, whatever these would ask by themselves; an agent that has no way to
+// keep them refuses them, and so does a switch to it.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { startRun } from "./harness.mjs";
+import { AGENTS } from "./lib/agents.mjs";
+import { unique } from "./lib/assertions.mjs";
+import { textOf } from "./lib/client.mjs";
+
+const START_TIMEOUT_MS = 120_000;
+const SCENARIO = { timeout: 90_000 };
+/** Those that keep rules; the others refuse them. */
+const KEEPERS = ["opencode", "claude"];
+
+const rule = (permission, pattern, action) => ({ permission, pattern, action });
+const MOCK = { providerID: "mock", modelID: "mock" };
+
+for (const [id, agent] of Object.entries(AGENTS)) {
+  describe(`what is denied to ${id}`, () => {
+    let run, client;
+    const [first, second] = agent.models.map((model) => ({ providerID: id, modelID: model.id }));
+
+    before(
+      async () => {
+        run = await startRun({ agents: { [id]: agent.entry } });
+        client = run.client;
+        await client.connected(id);
+      },
+      { timeout: START_TIMEOUT_MS },
+    );
+    after(() => run?.end(), { timeout: START_TIMEOUT_MS });
+
+    function scenario(name, body) {
+      test(name, SCENARIO, async (t) => {
+        try {
+          await body(t);
+        } catch (error) {
+          t.diagnostic(run.log());
+          throw error;
+        }
+      });
+    }
+
+    async function sessionWith(permission) {
+      const { id: session } = await client.ok("POST", "/session", { permission });
+      client.created.push(session);
+      return session;
+    }
+
+    const isThere = (file) => existsSync(path.join(run.work, file));
+
+    /** Has the model call a tool that makes a file; whether it is there afterwards, and what was said. */
+    async function tries(session, tool, more) {
+      const file = `${unique("made").toLowerCase()}.txt`;
+      const text = tool === "bash" ? `TOOLBASH touch ${file}` : `TOOLWRITE ${path.join(run.work, file)} content`;
+      const answer = await client.prompt(session, text, more);
+      return { made: isThere(file), said: textOf(answer), answer };
+    }
+
+    if (!KEEPERS.includes(id)) {
+      scenario("a rule is refused, and so is a switch to it", async () => {
+        const body = { permission: [rule("bash", "*", "deny")], model: { providerID: id, id: first.modelID } };
+        const made = await client.call("POST", "/session", body);
+        assert.equal(made.status, 400, JSON.stringify(made.body));
+        assert.match(JSON.stringify(made.body), /cannot keep/);
+        const session = await sessionWith(body.permission);
+        await client.prompt(session, "echo hi", { model: MOCK });
+        const switched = await client.call("PATCH", `/session/${session}`, first);
+        assert.equal(switched.status, 400, JSON.stringify(switched.body));
+        assert.equal((await client.getSession(session)).model.providerID, "mock");
+      });
+      return;
+    }
+
+    scenario("a denied tool does not run, before and after a switch, and runs without the rule", async () => {
+      const session = await sessionWith([rule("bash", "*", "deny"), rule("edit", "*", "allow")]);
+      await client.prompt(session, "echo hi", { model: MOCK });
+      for (const model of [first, second]) {
+        const command = await tries(session, "bash", { model });
+        assert.equal(command.made, false, command.said);
+        assert.ok(!command.answer.info.error, JSON.stringify(command.answer.info.error));
+        const edit = await tries(session, "edit");
+        assert.equal(edit.made, true, edit.said);
+      }
+      await client.ok("PATCH", `/session/${session}`, { permission: [rule("*", "*", "allow")] });
+      const allowed = await tries(session, "bash");
+      assert.equal(allowed.made, true, allowed.said);
+      const forbidden = await tries(session, "edit", { tools: { write: false } });
+      assert.equal(forbidden.made, false, forbidden.said);
+      assert.match(textOf(await client.prompt(session, "HISTORY")), /history: \d+ messages/);
+    });
+
+    scenario("with everything denied, nothing runs", async () => {
+      const session = await sessionWith([rule("*", "*", "deny")]);
+      for (const tool of ["bash", "edit"]) {
+        const tried = await tries(session, tool, { model: first });
+        assert.equal(tried.made, false, tried.said);
+        assert.ok(!tried.answer.info.error, JSON.stringify(tried.answer.info.error));
+      }
+    });
+
+    scenario("a rule about some commands has it ask, and answers it", async () => {
+      const rules = [rule("*", "*", "allow"), rule("bash", "touch made*", "deny"), rule("edit", "*", "deny")];
+      const session = await sessionWith(rules);
+      const denied = await tries(session, "bash", { model: first });
+      assert.equal(denied.made, false, denied.said);
+      const other = `${unique("other")}.txt`;
+      await client.prompt(session, `TOOLBASH touch ${other}`);
+      assert.equal(isThere(other), true);
+      const edit = await tries(session, "edit");
+      assert.equal(edit.made, false, edit.said);
+    });
+  });
+}
