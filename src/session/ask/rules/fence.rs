@@ -28,16 +28,11 @@ pub fn fence(rules: &[PermissionRule]) -> Fence {
     {
         return fence;
     }
-    // One with wildcards that fits tools which are known is about these.
     let is_own = |name: &&str| {
-        let fits_known = || {
-            COMMON
-                .iter()
-                .chain(&OPENCODE_ONLY)
-                .any(|known| glob(name, known))
-        };
-        let has_wildcards = name.contains(['*', '?']);
-        !name.is_empty() && !EDITORS.contains(name) && !(has_wildcards && fits_known())
+        // One with wildcards that fits tools which are known is about these.
+        let all = || COMMON.iter().chain(&OPENCODE_ONLY);
+        let is_covered = name.contains(['*', '?']) && all().any(|known| glob(name, known));
+        !(name.is_empty() || is_covered || EDITORS.contains(name))
     };
     let named = rules.iter().map(|rule| rule.permission.as_str());
     for name in COMMON.into_iter().chain(named.filter(is_own)) {
