@@ -38,7 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the OpenCode API under http://HOST:PORT/opencode.
+    /// Serve the OpenCode API at http://HOST:PORT, and under /opencode there.
     Serve(ServeArgs),
     /// List the backends: which can run, with which models, and what to install for the others.
     Agents(AgentsArgs),

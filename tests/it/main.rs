@@ -52,6 +52,7 @@ mod reopen;
 mod revert;
 #[path = "../core/random/rng.rs"]
 mod rng;
+mod root;
 mod rules;
 mod scripted;
 mod second;
