@@ -24,6 +24,7 @@ mod fields;
 pub mod file;
 pub mod find;
 pub mod formatter;
+pub mod front;
 #[cfg(test)]
 mod fuzz;
 pub mod global;

@@ -19,8 +19,9 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, backend, command, config, cors, credential, docs, event, experimental, file, find,
-    formatter, global, guard, headers, instance, log, lsp, mcp, message, metrics, page, path,
-    permission, project, provider, pty, question, request_id, serve, session, skill, tui, v2, vcs,
+    formatter, front, global, guard, headers, instance, log, lsp, mcp, message, metrics, page,
+    path, permission, project, provider, pty, question, request_id, serve, session, skill, tui, v2,
+    vcs,
 };
 
 /// Where OpenCode's API is, beside the root. The document describes it here only.
@@ -278,6 +279,7 @@ pub fn router(state: Shared) -> Router {
         .layer(from_fn(request_id::follow))
         // Before anything can log the address.
         .layer(from_fn(auth::query::take_token))
+        .layer(from_fn_with_state(state.clone(), front::recognise))
         .with_state(state)
 }
 
