@@ -20,6 +20,7 @@ mod events;
 mod failures;
 mod files;
 mod fork;
+mod fronts;
 mod full_disk;
 mod guesses;
 mod handoff;
