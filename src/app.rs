@@ -29,6 +29,7 @@ use crate::opencode::now_ms;
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::regular;
+use crate::secret;
 use crate::session::{self, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
@@ -139,6 +140,7 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let stop = watch::Sender::new(false);
         let token = running::new_token();
+        secret::learn([token.clone()]);
         let run_file = RunFile::write(&settings.data_dir, reachable(address), &token)
             .map_err(|error| DataDirError::Unusable(data_dir.clone(), error))?;
         let state = Arc::new(AppState {

@@ -151,10 +151,15 @@ async fn serve(given: impl Iterator<Item = OsString>) -> Result<ExitCode, Failur
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::of)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::of)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::of)?;
-    let front = Front::open(&arguments, password, true).await?;
-    say(&format!("opencode server listening on {}", front.url))?;
+    // A client may give up before there is a server.
+    let serving = async {
+        let front = Front::open(&arguments, password, true).await?;
+        say(&format!("opencode server listening on {}", front.url))?;
+        front.serve().await;
+        Ok(())
+    };
     tokio::select! {
-        () = front.serve() => {}
+        served = serving => served?,
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         _ = hangup.recv() => {}

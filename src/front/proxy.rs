@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
 
@@ -113,11 +114,8 @@ impl Proxy {
         };
         let (stream, token) = self.connect().await?;
         let token = HeaderValue::from_str(&token).map_err(|error| gone(&error))?;
-        let names_directory = request.headers().contains_key(DIRECTORY_HEADER)
-            || request
-                .uri()
-                .query()
-                .is_some_and(|q| q.contains("directory"));
+        let has_directory = request.headers().contains_key(DIRECTORY_HEADER)
+            || request.uri().query().is_some_and(names_directory);
         let headers = request.headers_mut();
         clear(headers);
         for own in [AUTHORIZATION, MODEL, ORIGINS] {
@@ -125,7 +123,7 @@ impl Proxy {
         }
         headers.extend(self.says.clone());
         headers.insert(TOKEN, token);
-        if let Some(directory) = self.directory.clone().filter(|_| !names_directory) {
+        if let Some(directory) = self.directory.clone().filter(|_| !has_directory) {
             headers.insert(DIRECTORY_HEADER, directory);
         }
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -163,8 +161,37 @@ impl Proxy {
     }
 }
 
+/// Whether a query says where the request takes place.
+fn names_directory(query: &str) -> bool {
+    let names = query
+        .split('&')
+        .map(|pair| pair.split('=').next().unwrap_or(pair));
+    let mut names = names.map(|name| percent_decode_str(name).decode_utf8_lossy());
+    names.any(|name| name == "directory" || name == "location[directory]")
+}
+
 fn clear(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_named_by_its_parameter_only() {
+        for named in [
+            "directory=/x",
+            "a=1&directory=",
+            "location[directory]=/x",
+            "location%5Bdirectory%5D=/x",
+        ] {
+            assert!(names_directory(named), "{named}");
+        }
+        for other in ["", "search=directory", "directories=1", "a&b=directory=x"] {
+            assert!(!names_directory(other), "{other}");
+        }
     }
 }
