@@ -171,7 +171,12 @@ fn names_directory(query: &str) -> bool {
 }
 
 fn clear(headers: &mut HeaderMap) {
-    for name in HOP_BY_HOP {
+    // What a connection's own header names is about that connection, too.
+    let lists = headers.get_all(CONNECTION).iter();
+    let lists = lists.filter_map(|list| list.to_str().ok());
+    let named = lists.flat_map(|list| list.split(','));
+    let named: Vec<HeaderName> = named.filter_map(|name| name.trim().parse().ok()).collect();
+    for name in named.into_iter().chain(HOP_BY_HOP) {
         headers.remove(name);
     }
 }
@@ -179,6 +184,22 @@ fn clear(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_about_one_connection_stays_there() {
+        let header = |name: &'static str, value| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        };
+        let mut headers = HeaderMap::from_iter([
+            header("connection", "close, X-Hop"),
+            header("x-hop", "1"),
+            header("transfer-encoding", "chunked"),
+            header("etag", "\"1\""),
+        ]);
+        clear(&mut headers);
+        assert_eq!(headers, HeaderMap::from_iter([header("etag", "\"1\"")]));
+    }
 
     #[test]
     fn a_directory_is_named_by_its_parameter_only() {
