@@ -4,7 +4,7 @@ mod news;
 mod record;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use crate::agent::pool::Pool;
 use crate::config::Settings;
 use crate::event::Bus;
+use crate::front::running::{self, RunFile};
+use crate::http::auth::Password;
 use crate::http::auth::guesses::Guesses;
 use crate::http::body::Bodies;
 use crate::http::router::router;
@@ -27,6 +29,7 @@ use crate::opencode::now_ms;
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::regular;
+use crate::secret;
 use crate::session::{self, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
@@ -70,6 +73,8 @@ pub struct App {
     state: Arc<AppState>,
     connections: ConnectionLimits,
     signals: Signals,
+    /// Tells fronts of this server.
+    run_file: RunFile,
 }
 
 /// What has to be brought to an end in order.
@@ -134,6 +139,10 @@ impl App {
             .map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let stop = watch::Sender::new(false);
+        let token = running::new_token();
+        secret::learn([token.clone()]);
+        let run_file = RunFile::write(&settings.data_dir, reachable(address), &token)
+            .map_err(|error| DataDirError::Unusable(data_dir.clone(), error))?;
         let state = Arc::new(AppState {
             bodies: Bodies::new(settings.limits.bodies),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
@@ -143,7 +152,8 @@ impl App {
             registry: Arc::clone(&parts.registry),
             projects: Arc::clone(&parts.projects),
             bus,
-            settings: http_settings(&settings),
+            settings: http_settings(&settings, &token),
+            front_token: Password::new(&token),
             stopping: stop.subscribe(),
         });
         Ok(Self {
@@ -155,6 +165,7 @@ impl App {
             state,
             connections: settings.limits.connections,
             signals,
+            run_file,
         })
     }
 
@@ -194,6 +205,7 @@ impl App {
             _ = stopped.wait_for(|stop| *stop) => {}
         }
         tracing::info!("stopping");
+        drop(self.run_file);
         self.stop.send_replace(true);
         for task in background {
             task.abort();
@@ -221,11 +233,13 @@ impl App {
 }
 
 /// The part of all settings that matters to HTTP.
-fn http_settings(settings: &Settings) -> HttpSettings {
+fn http_settings(settings: &Settings, front_token: &str) -> HttpSettings {
     let config_file = settings.config_file.as_deref().and_then(Path::parent);
+    // A server that only fronts are to use lets nobody else in.
+    let closed = settings.for_fronts.then(|| Password::new(front_token));
     HttpSettings {
         host: settings.host.clone(),
-        password: settings.password.clone(),
+        password: settings.password.clone().or(closed),
         sizes: settings.limits.sizes,
         cors_origins: settings.cors_origins.clone(),
         directory: settings.directory.to_string_lossy().into_owned(),
@@ -340,6 +354,16 @@ fn url_host(host: &str, port: u16) -> String {
     } else {
         format!("{host}:{port}")
     }
+}
+
+/// The address under which a server can be reached from this machine.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    let host = match listening.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    SocketAddr::new(host, listening.port())
 }
 
 /// After a server that did not end in order. In the background: it reads the whole file.

@@ -108,6 +108,10 @@ pub struct ServeArgs {
     #[arg(long, env = "BATON_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
 
+    /// Serve the fronts of `baton opencode` only, and end when the last one has gone.
+    #[arg(long, hide = true)]
+    pub for_fronts: bool,
+
     /// What the variable BATON_PASSWORD held when Baton was started (see [`crate::private`]).
     #[arg(skip)]
     pub environment_password: Option<String>,
@@ -278,6 +282,8 @@ pub struct Settings {
     pub config_file: Option<PathBuf>,
     /// The password that clients have to send.
     pub password: Option<Password>,
+    /// Whether the server is there for fronts only, and ends with the last one.
+    pub for_fronts: bool,
     /// Web origins that may use the server, beside those on this machine.
     pub cors_origins: Vec<String>,
     /// How the log is written.
@@ -333,6 +339,7 @@ impl Settings {
             data_dir,
             config_file,
             password,
+            for_fronts: args.for_fronts,
             cors_origins: file.server.cors_origins.clone(),
             log_format: args
                 .log_format

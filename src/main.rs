@@ -1,5 +1,6 @@
 //! The `baton` command line.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -12,11 +13,13 @@ use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
 use baton::cli::install::{self, InstallArgs};
 use baton::config::{BackendArgs, BackendSettings, LogFormat, Places, ServeArgs, Settings};
+use baton::front;
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
 use baton::supervise;
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 /// See Cargo.toml for why.
@@ -38,8 +41,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the OpenCode API under http://HOST:PORT/opencode.
+    /// Serve the OpenCode API at http://HOST:PORT, and under /opencode there.
     Serve(ServeArgs),
+    /// Stand in for `opencode serve`, or run OpenCode's terminal UI on Baton.
+    #[command(disable_help_flag = true)]
+    Opencode {
+        /// As for OpenCode; `baton opencode --help` says more.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// List the backends: which can run, with which models, and what to install for the others.
     Agents(AgentsArgs),
     /// Install a built-in agent with npm or pip, into Baton's data directory.
@@ -80,6 +90,19 @@ fn main() -> ExitCode {
         // Not a word of its arguments is Baton's own.
         return supervise::run(arguments);
     }
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == front::detach::SUBCOMMAND)
+    {
+        return front::detach::run(arguments);
+    }
+    if let Some(arguments) = front::called(std::env::args_os()) {
+        return match Runtime::new() {
+            Ok(runtime) => end(runtime, |runtime| runtime.block_on(front::run(arguments))),
+            Err(error) => fail(1, &error),
+        };
+    }
     // Before anything else: this may start the program anew.
     let given = match private::take_passwords() {
         Ok(given) => given,
@@ -88,11 +111,15 @@ fn main() -> ExitCode {
     secret::learn_environment();
     secret::learn(given.flag.iter().chain(&given.environment).cloned());
     supervise::enable();
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };
-    let status = runtime.block_on(run(given));
+    end(runtime, |runtime| runtime.block_on(run(given)))
+}
+
+fn end(runtime: Runtime, work: impl FnOnce(&Runtime) -> ExitCode) -> ExitCode {
+    let status = work(&runtime);
     // Everything was brought to its end in order; what is left are threads in file systems that do not answer.
     runtime.shutdown_timeout(THREADS_END_WITHIN);
     status
@@ -106,6 +133,7 @@ async fn run(given: Given) -> ExitCode {
             serve(&args).await
         }
         _ if given.flag.is_some() => fail(USAGE_STATUS, &"--password is a flag of baton serve"),
+        Command::Opencode { arguments } => front::run(arguments).await,
         Command::Agents(args) => agents(&args).await,
         Command::Install(args) => install(&args).await,
         Command::Backup(args) => backup(&args),
@@ -130,12 +158,19 @@ async fn serve(args: &ServeArgs) -> ExitCode {
         tracing::warn!("{warning}");
     }
     settings.learn_secrets();
+    let (for_fronts, data_dir) = (settings.for_fronts, settings.data_dir.clone());
     let app = match App::build(settings).await {
         Ok(app) => app,
         Err(error) => return fail(1, &error),
     };
     // Whoever started us may wait for this line; when nobody reads it, we serve all the same.
     print(&format!("baton listening on {}", app.url()));
+    if for_fronts {
+        let stopper = app.stopper();
+        if let Err(error) = front::running::when_alone(&data_dir, move || stopper.stop()) {
+            return fail(1, &error);
+        }
+    }
     status(app.run_until_stopped().await)
 }
 

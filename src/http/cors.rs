@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::header::{ETAG, LINK, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use super::front::Front;
 use super::guard::host::is_local;
 use super::message::list::NEXT_CURSOR;
 use super::session::abort::{ABORTED, DROPPED};
@@ -39,10 +41,12 @@ pub fn is_allowed(origin: &str, configured: &[String]) -> bool {
 /// Echoes the origins that are allowed, answers preflights.
 pub fn layer(state: &Shared) -> CorsLayer {
     let configured = state.settings.cors_origins.clone();
-    let allowed = move |origin: &HeaderValue, _: &_| {
-        origin
-            .to_str()
-            .is_ok_and(|origin| is_allowed(origin, &configured))
+    let allowed = move |origin: &HeaderValue, request: &Parts| {
+        let front = request.extensions.get::<Front>();
+        origin.to_str().is_ok_and(|origin| {
+            is_allowed(origin, &configured)
+                || front.is_some_and(|front| is_allowed(origin, &front.origins))
+        })
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))

@@ -1,4 +1,4 @@
-//! The HTTP surface: OpenCode's API below `/opencode`, and a little at the root.
+//! The HTTP surface: OpenCode's API at the root and below `/opencode`, and a little beside it.
 //!
 //! [`router`] has the one list of routes; it feeds the router and the OpenAPI document. A
 //! handler reads its request into typed values ([`extract`], [`fields`]), calls one function of
@@ -24,6 +24,7 @@ mod fields;
 pub mod file;
 pub mod find;
 pub mod formatter;
+pub mod front;
 #[cfg(test)]
 mod fuzz;
 pub mod global;
@@ -36,6 +37,7 @@ pub mod mcp;
 pub mod message;
 pub mod metrics;
 pub mod openapi;
+pub mod page;
 pub mod path;
 pub mod permission;
 pub mod project;

@@ -46,7 +46,9 @@ pub struct GlobalEvent {
         title = "Baton",
         description = "Hands a live coding session from one model to another, over the OpenCode HTTP API and the Agent \
                        Client Protocol. `PATCH /opencode/session/{sessionID}` changes the model, the provider, the agent \
-                       or the reasoning effort of a session and keeps its conversation.",
+                       or the reasoning effort of a session and keeps its conversation. What is described under \
+                       `/opencode` answers at the root as well, `/session` like `/opencode/session`, for clients that \
+                       take no path in a server's address.",
     ),
     servers((url = "/", description = "The server that this document comes from.")),
     tags(

@@ -1,5 +1,6 @@
 //! `x-request-id`: one name for a request, in its answer, its error and its lines of the log.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -9,6 +10,7 @@ use axum::response::Response;
 use rand::RngExt;
 use tracing::Instrument;
 
+use super::router::name_of;
 use crate::{metrics, secret};
 
 /// The header.
@@ -96,9 +98,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let route = self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        let route = route.map_or(Cow::Borrowed(NO_ROUTE), name_of);
         let status = self.status.as_ref().map_or(GONE, |status| status.as_str());
-        metrics::request(self.method.as_str(), route, status, self.began.elapsed());
+        metrics::request(self.method.as_str(), &route, status, self.began.elapsed());
     }
 }
 

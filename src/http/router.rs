@@ -1,8 +1,10 @@
 //! The list of routes, and what is wrapped around them.
 
+use std::borrow::Cow;
+
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::http::{Extensions, HeaderMap, StatusCode, Uri, Version};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,12 +19,16 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, backend, command, config, cors, credential, docs, event, experimental, file, find,
-    formatter, global, guard, headers, instance, log, lsp, mcp, message, metrics, path, permission,
-    project, provider, pty, question, request_id, serve, session, skill, tui, v2, vcs,
+    formatter, front, global, guard, headers, instance, log, lsp, mcp, message, metrics, page,
+    path, permission, project, provider, pty, question, request_id, serve, session, skill, tui, v2,
+    vcs,
 };
 
-/// Every route below `/opencode`, once. With [`ROOT`], the router and the OpenAPI document are both made
-/// from it.
+/// Where OpenCode's API is, beside the root. The document describes it here only.
+pub const PREFIX: &str = "/opencode";
+
+/// Every route of OpenCode's API, once. It is served at the root and below [`PREFIX`]. With [`ROOT`], the router and
+/// the OpenAPI document are both made from it.
 const OPENCODE: &[&[Routes]] = &[
     SERVER,
     SESSIONS,
@@ -39,12 +45,13 @@ const OPENCODE: &[&[Routes]] = &[
     V2_SESSIONS,
 ];
 
-/// The routes at the root.
-const ROOT: &[Routes] = &[
+/// What is at the root only.
+const ROOT: &[Routes] = &[routes!(docs::openapi), routes!(metrics::metrics)];
+
+/// What the document shows at the root, too: a client that takes only a server's origin looks there.
+const ROOT_HEALTH: &[Routes] = &[
     routes!(global::health::root),
     routes!(global::health::root_api),
-    routes!(docs::openapi),
-    routes!(metrics::metrics),
 ];
 
 /// The server itself: its health and its events.
@@ -237,8 +244,8 @@ pub fn description() -> OpenApi {
         .fold(OpenApiRouter::default(), |router, list| {
             describe(router, list)
         });
-    let router = OpenApiRouter::default().nest("/opencode", opencode);
-    describe(router, ROOT).into_openapi()
+    let router = OpenApiRouter::default().nest(PREFIX, opencode);
+    describe(describe(router, ROOT_HEALTH), ROOT).into_openapi()
 }
 
 /// The whole server.
@@ -246,7 +253,9 @@ pub fn router(state: Shared) -> Router {
     let opencode = OPENCODE
         .iter()
         .fold(Router::new(), |router, list| route::serve(router, list));
-    let router = route::serve(Router::new().nest("/opencode", opencode), ROOT);
+    // OpenCode's clients differ in whether they keep the path of an address that they are given.
+    let router = Router::new().nest(PREFIX, opencode.clone()).merge(opencode);
+    let router = route::serve(router, ROOT);
     let compressible = DefaultPredicate::new().and(
         |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
             extensions.get::<Uncompressed>().is_none()
@@ -254,6 +263,7 @@ pub fn router(state: Shared) -> Router {
     );
     router
         .merge(docs::ui())
+        .merge(page::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         // From the inside out: the last one sees a request first.
@@ -269,13 +279,28 @@ pub fn router(state: Shared) -> Router {
         .layer(from_fn(request_id::follow))
         // Before anything can log the address.
         .layer(from_fn(auth::query::take_token))
+        .layer(from_fn_with_state(state.clone(), front::recognise))
         .with_state(state)
 }
 
 /// HTML here, which OpenCode itself sends, would end OpenCode's terminal UI.
-async fn no_route(request: Request) -> Response {
-    let message = format!("There is no {} here", request.uri().path());
+pub async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
+    let mut message = format!("There is no {} here", uri.path());
+    if page::prefers_html(&headers) {
+        message.push_str(". The page that says what there is: /");
+    }
     Problem::no_route(message).into_response()
+}
+
+/// The name of a route in the figures: the same one wherever OpenCode's API was asked.
+pub fn name_of(route: &str) -> Cow<'_, str> {
+    let has_one_place = route.starts_with(PREFIX)
+        || route.starts_with("/docs")
+        || ["/", "/openapi.json", "/metrics"].contains(&route);
+    match has_one_place {
+        true => Cow::Borrowed(route),
+        false => Cow::Owned(format!("{PREFIX}{route}")),
+    }
 }
 
 async fn wrong_method(request: Request) -> Response {
@@ -284,4 +309,19 @@ async fn wrong_method(request: Request) -> Response {
         request.method()
     );
     Problem::method_not_allowed(message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_has_one_name_at_both_places() {
+        for route in ["/session/{sessionID}", "/opencode/session/{sessionID}"] {
+            assert_eq!(name_of(route), "/opencode/session/{sessionID}");
+        }
+        for own in ["/", "/metrics", "/openapi.json", "/docs/{*rest}"] {
+            assert_eq!(name_of(own), own);
+        }
+    }
 }

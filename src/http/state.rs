@@ -36,6 +36,8 @@ pub struct AppState {
     pub guesses: Guesses,
     /// Commands for terminal UIs that poll.
     pub tui: TuiQueue,
+    /// By which requests of fronts are known.
+    pub front_token: Password,
     /// What was configured.
     pub settings: HttpSettings,
     /// Becomes true when the server stops: streams that have no end of their own end then.

@@ -26,6 +26,9 @@ pub use session::{Selection, Session};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The OpenCode whose API this is; clients ask for it with `opencode --version`.
+pub const VERSION: &str = "1.18.33";
+
 /// Milliseconds since the Unix epoch, the unit of every time on the wire.
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// The parts of the crate, from above to below; those in one line may use each other.
 const CRATE: [&[&str]; 6] = [
-    &["main", "lib", "app", "cli", "config", "listing", "private"],
+    &[
+        "main", "lib", "app", "cli", "config", "front", "listing", "private",
+    ],
     &["http"],
     &["session"],
     &[

@@ -257,7 +257,7 @@ async fn what_is_not_there_is_told_in_json() {
         ),
         (Method::GET, "/opencode/nope", StatusCode::NOT_FOUND),
         (Method::GET, "/opencode/api/nope", StatusCode::NOT_FOUND),
-        (Method::GET, "/session", StatusCode::NOT_FOUND),
+        (Method::GET, "/sessions", StatusCode::NOT_FOUND),
         (
             Method::GET,
             "/opencode/session/ses_missing",

@@ -21,6 +21,7 @@ mod events;
 mod failures;
 mod files;
 mod fork;
+mod fronts;
 mod full_disk;
 mod guesses;
 mod handoff;
@@ -53,6 +54,7 @@ mod reopen;
 mod revert;
 #[path = "../core/random/rng.rs"]
 mod rng;
+mod root;
 mod rules;
 mod scripted;
 mod second;

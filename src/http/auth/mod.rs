@@ -16,8 +16,12 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use tokio::sync::watch;
+
 use super::error::Problem;
+use super::front::Front;
 use super::state::Shared;
+use guesses::{Attempt, Guesses};
 use query::QueryToken;
 
 pub use password::{PASSWORD_MAX_BYTES, Password};
@@ -28,12 +32,12 @@ pub async fn require_password(
     request: Request,
     next: Next,
 ) -> Response {
-    // A browser sends a preflight without credentials; it reaches no handler.
-    let preflight = request.method() == Method::OPTIONS;
     let signed_in = match &state.settings.password {
-        Some(password) if !preflight => {
-            let credentials = Credentials::of(&request);
-            sign_in(&state, password, credentials, peer(&request)).await
+        Some(password) if request.extensions().get::<Front>().is_none() => {
+            let visitor = Visitor::of(&request);
+            visitor
+                .sign_in(password, &state.guesses, state.stopping.clone())
+                .await
         }
         _ => Ok(()),
     };
@@ -43,10 +47,25 @@ pub async fn require_password(
     }
 }
 
+/// Who has sent a request, as far as a password goes.
+#[derive(Debug)]
+pub struct Visitor {
+    peer: SocketAddr,
+    credentials: Option<Credentials>,
+    /// A browser sends a preflight without credentials; it reaches no handler.
+    is_preflight: bool,
+}
+
 /// What a request brings to sign in with.
 struct Credentials {
     header: Option<HeaderValue>,
     token: Option<QueryToken>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
 }
 
 impl Credentials {
@@ -63,19 +82,44 @@ impl Credentials {
     }
 }
 
+impl Visitor {
+    /// That of a request.
+    pub fn of(request: &Request) -> Self {
+        Self {
+            peer: peer(request),
+            credentials: Credentials::of(request),
+            is_preflight: request.method() == Method::OPTIONS,
+        }
+    }
+
+    /// Lets them in who have the password.
+    ///
+    /// # Errors
+    /// When they have not, or when too many of their attempts wait.
+    pub async fn sign_in(
+        self,
+        password: &Password,
+        guesses: &Guesses,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<(), Problem> {
+        if self.is_preflight {
+            return Ok(());
+        }
+        // Without any, nothing was tried: this is how a browser learns that a password is needed.
+        let credentials = self.credentials.ok_or_else(Problem::unauthorized)?;
+        sign_in(password, &credentials, guesses.begin(self.peer), stopping).await
+    }
+}
+
 async fn sign_in(
-    state: &Shared,
     password: &Password,
-    credentials: Option<Credentials>,
-    peer: SocketAddr,
+    credentials: &Credentials,
+    attempt: Option<Attempt<'_>>,
+    mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Problem> {
-    // Without any, nothing was tried: this is how a browser learns that a password is needed.
-    let credentials = credentials.ok_or_else(Problem::unauthorized)?;
-    let attempt = state.guesses.begin(peer);
     let attempt = attempt.ok_or_else(Problem::too_many_guesses)?;
     let right = credentials.carry(password);
     // A server that stops waits for nobody.
-    let mut stopping = state.stopping.clone();
     let outcome = async {
         match right {
             true => attempt.succeeded().await,

@@ -1,11 +1,12 @@
 //! `GET /config`.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::http::front::Front;
 use crate::http::provider::settled;
 use crate::http::state::Shared;
 
@@ -47,8 +48,14 @@ pub struct Config {
     tag = "config",
     responses((status = 200, description = "The configuration.", body = Config))
 )]
-pub async fn get(State(state): State<Shared>) -> Json<Config> {
-    Json(current(&state).await)
+pub async fn get(State(state): State<Shared>, front: Option<Extension<Front>>) -> Json<Config> {
+    let mut config = current(&state).await;
+    let snapshot = state.registry.snapshot();
+    let own = front.as_ref().and_then(|front| front.model_in(&snapshot));
+    if let Some(model) = own {
+        config.model = Some(format!("{}/{}", model.provider_id, model.model_id));
+    }
+    Json(config)
 }
 
 /// The configuration as it is now.

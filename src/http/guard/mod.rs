@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::Problem;
+use super::front::Front;
 use super::state::{HttpSettings, Shared};
 
 pub use host::is_loopback;
@@ -30,11 +31,29 @@ pub async fn refuse_strangers(
 
 fn check(settings: &HttpSettings, request: &Request) -> Result<(), Problem> {
     let host = host::of(request)?;
-    if settings.password.is_none() && !host::is_ours(host, &settings.host) {
-        return Err(Problem::forbidden(format!(
-            "Host \"{host}\" is not this server's. Without a password it answers only under localhost, 127.0.0.1 and \
-             the like."
-        )));
+    match request.extensions().get::<Front>() {
+        // It has looked at the name under which it was asked, and Baton's own is another one.
+        Some(front) => {
+            let configured = [settings.cors_origins.as_slice(), &front.origins].concat();
+            site::check(&configured, host, request)
+        }
+        None => {
+            is_asked_by_name(settings.password.is_some(), &settings.host, host)?;
+            site::check(&settings.cors_origins, host, request)
+        }
     }
-    site::check(&settings.cors_origins, host, request)
+}
+
+/// Refuses a foreign host name where no password keeps strangers out.
+///
+/// # Errors
+/// With what is possible.
+pub fn is_asked_by_name(has_password: bool, listening: &str, host: &str) -> Result<(), Problem> {
+    if has_password || host::is_ours(host, listening) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format!(
+        "Host \"{host}\" is not this server's. Without a password it answers only under localhost, 127.0.0.1 and the \
+         like."
+    )))
 }

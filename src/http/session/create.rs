@@ -1,5 +1,6 @@
 //! `POST /session`.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, Directory};
 use crate::http::fields::Fields;
+use crate::http::front::{self, Front};
 use crate::http::responses::{NotJson, NotThere, Stopping, TooLarge, Unselectable};
 use crate::http::selection;
 use crate::http::state::Shared;
@@ -78,6 +80,7 @@ pub async fn create(
     State(state): State<Shared>,
     directory: Directory,
     client: Client,
+    front: Option<Extension<Front>>,
     body: Body,
 ) -> Result<Response, Problem> {
     let new = match body.optional_fields(FIELDS)? {
@@ -89,7 +92,8 @@ pub async fn create(
         ..new
     };
     let caller = client.by(Source::Create);
-    let session = state.sessions.create(new, caller).await?;
+    let front = front.as_ref().map(|front| &front.0);
+    let session = front::create(&state, new, caller, front).await?;
     Ok(with_etag(&session))
 }
 

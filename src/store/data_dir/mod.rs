@@ -121,6 +121,12 @@ impl DataDir {
         })
     }
 
+    /// Whether a server uses this directory now.
+    pub fn is_claimed(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK_FILE));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Opens the store, and notes that a server was started on it. Blocks.
     ///
     /// # Errors

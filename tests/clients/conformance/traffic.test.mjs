@@ -43,6 +43,16 @@ test("answers that fit, and answers that do not", () => {
   }
 });
 
+test("the API at the root is checked like the one below /opencode", () => {
+  const atRoot = (exchange) => traffic.answer({ ...exchange, path: exchange.path.replace("/opencode", "") });
+  assert.deepEqual(atRoot(json("/session/ses_1/todo", [TODO])), []);
+  assert.match(atRoot(json("/session/ses_1/todo", [{ ...TODO, content: 5 }])).join("\n"), /OpenCode's document.*\n.*openapi\.json/);
+  assert.match(atRoot(json("/nonsense", {})).join("\n"), /no such route/);
+  for (const beside of ["/", "/docs/", "/metrics", "/openapi.json"]) {
+    assert.deepEqual(traffic.answer({ method: "GET", path: beside, status: 200, type: "text/html", text: "x" }), []);
+  }
+});
+
 test("the bytes of a file are no JSON", () => {
   const read = { ...json("/api/fs/read/a/b.txt", "what is in it"), type: "application/octet-stream" };
   assert.deepEqual(traffic.answer(read), []);

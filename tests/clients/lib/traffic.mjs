@@ -6,8 +6,8 @@ import { ADDED_ERRORS, ADDED_ROUTES, Shapes } from "../../agents/lib/shapes.mjs"
 
 export const PREFIX = "/opencode";
 const JSON_TYPE = "application/json";
-/** Answered at the root, too, where OpenCode's web UI looks for them. */
-const AT_ROOT = ["/global/health", "/api/health"];
+/** At the root, beside OpenCode's API. */
+const BESIDE = /^\/(docs(\/.*)?|metrics|openapi\.json)?$/;
 
 /**
  * One answer, complete.
@@ -28,7 +28,7 @@ export class Traffic {
   route(method, path) {
     const inner = innerPath(path);
     if (inner === null) return null;
-    const template = this.#opencode.template(method, inner) ?? this.#own(method, path)?.slice(PREFIX.length) ?? inner;
+    const template = this.#opencode.template(method, inner) ?? this.#own(method, PREFIX + inner)?.slice(PREFIX.length) ?? inner;
     return `${method} ${template}`;
   }
 
@@ -106,15 +106,16 @@ export class Traffic {
     return [...wrong, ...this.#opencode.event(event.payload)];
   }
 
+  /** The document has the API below the prefix only; it is the same at the root. */
   #own(method, path) {
-    return this.#baton.template(method, path);
+    return this.#baton.template(method, path) ?? (path.startsWith(`${PREFIX}/`) ? undefined : this.#baton.template(method, PREFIX + path));
   }
 }
 
-/** The path below `/opencode`; null for what is not OpenCode's API, such as `/docs`. */
+/** The path in OpenCode's API, which is at the root and below `/opencode`; null for what is not in it, such as `/docs`. */
 function innerPath(path) {
   if (path.startsWith(`${PREFIX}/`)) return path.slice(PREFIX.length);
-  return AT_ROOT.includes(path) ? path : null;
+  return BESIDE.test(path) ? null : path;
 }
 
 function bodyOf(type, text) {

@@ -2,6 +2,7 @@
 
 import pytest
 from baton_clients.backends import ALPHA, BACKENDS, MOCK, MOCK_FAST, unique
+from baton_clients.run import Runner
 
 
 def test_an_unknown_session_is_an_error(run):
@@ -18,6 +19,14 @@ def test_the_agent_that_is_named_works(run, baton, backend):
     assert baton.sessions()[0]["agent"] == "plan"
     if backend is not MOCK:
         assert "plan mode" in baton.last_turn()["messages"][-1]["text"].lower()
+
+
+@pytest.mark.parametrize("place", ["", "/opencode"])
+def test_it_works_at_the_address_that_baton_prints_and_below_it(baton, place):
+    word = unique("address")
+    url = baton.url.removesuffix("/opencode") + place
+    assert Runner(baton, url).answer("-m", MOCK_FAST.argument, "echo", word) == word
+    assert word in baton.sessions()[0]["title"]
 
 
 def test_an_unknown_agent_is_said_and_the_default_one_works(run):

@@ -1,7 +1,7 @@
 //! `POST /api/session`.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -10,6 +10,7 @@ use crate::http::bounds::Bound;
 use crate::http::directory::{Directory, named};
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client};
+use crate::http::front::{self, Front};
 use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
 use crate::http::selection;
 use crate::http::state::Shared;
@@ -57,6 +58,7 @@ pub async fn create(
     State(state): State<Shared>,
     here: Directory,
     client: Client,
+    front: Option<Extension<Front>>,
     body: Body,
 ) -> Result<Json<V2SessionAnswer>, Problem> {
     let fields = body.fields(&["id", "agent", "model", "location"])?;
@@ -85,6 +87,7 @@ pub async fn create(
         ..NewSession::default()
     };
     let caller = client.by(Source::Create);
-    let data = state.sessions.create(new, caller).await?.into();
+    let front = front.as_ref().map(|front| &front.0);
+    let data = front::create(&state, new, caller, front).await?.into();
     Ok(Json(V2SessionAnswer { data }))
 }

@@ -29,12 +29,13 @@ class Ran:
 class Runner:
     """Runs `opencode run` against a Baton, always with the same home, as one user does."""
 
-    def __init__(self, baton):
+    def __init__(self, baton, url=None):
         self._baton = baton
+        self._url = url or baton.url
         self._home = baton.new_home()
 
     def __call__(self, *arguments, **env):
-        program = [opencode_program(), "run", "--attach", self._baton.url, "--dir", str(self._baton.work)]
+        program = [opencode_program(), "run", "--attach", self._url, "--dir", str(self._baton.work)]
         ended = subprocess.run(
             [*program, *arguments], env={**environment(self._home), **env}, cwd=self._baton.work,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_TIMEOUT_S,
