@@ -194,6 +194,8 @@ mod tests {
             tokens: Tokens::default(),
             variant: None,
             finish: None,
+            overrides: None,
+            pinned_over: None,
         };
         Answer {
             message,

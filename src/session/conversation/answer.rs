@@ -113,6 +113,8 @@ impl Answering {
             tokens: Tokens::default(),
             variant: selection.variant.clone(),
             finish: None,
+            overrides: None,
+            pinned_over: None,
         };
         Self {
             message,

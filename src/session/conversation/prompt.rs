@@ -25,6 +25,8 @@ pub fn user_message(id: MessageId, session: &SessionId, selection: &Selection) -
         agent: selection.agent.clone(),
         model: selection.message_model(),
         system: None,
+        overrides: None,
+        pinned_over: None,
     }
 }
 

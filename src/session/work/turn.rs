@@ -10,6 +10,7 @@ use super::again::{Again, again, has_taken_in, was_too_long};
 use super::answered::{told_model, was_wished};
 use super::aside::Aside;
 use super::bind::{Live, unknown};
+use super::switch::told_when_slow;
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::told::read_options;
 use super::traces::{Pending, Traces};
@@ -108,11 +109,12 @@ impl Worker {
         queued: &Queued,
     ) -> Result<(Live, Given, Transfer), MessageError> {
         let stopping = self.tools.office.stopping.clone();
+        let (cell, selection) = (Arc::clone(&self.cell), &queued.target.selection);
         tokio::select! {
             biased;
             () = queued.abort.cancelled() => Err(Stop::User.error()),
             () = stopping.cancelled() => Err(Stop::ShutDown.error()),
-            prepared = self.prepare(queued) => prepared,
+            prepared = told_when_slow(&cell, selection, self.prepare(queued)) => prepared,
         }
     }
 
@@ -317,6 +319,9 @@ impl Worker {
                 let mut answering =
                     Answering::new(&id, parent, queued.turn, seq, selection, &directory)
                         .within(sizes);
+                let message = &mut answering.message;
+                message.overrides.clone_from(&queued.overrides);
+                message.pinned_over.clone_from(&queued.pinned_over);
                 let events = make(&mut answering);
                 (answering, events)
             })

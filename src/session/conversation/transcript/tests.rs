@@ -67,6 +67,8 @@ pub(super) fn prompt_with(parts: Vec<Part>) -> MessageWithParts {
                 variant: None,
             },
             system: None,
+            overrides: None,
+            pinned_over: None,
         }),
         parts,
     }
@@ -120,6 +122,8 @@ fn stored(at: u64, kind: Kind) -> Stored {
             },
             system: None,
             summary: None,
+            overrides: None,
+            pinned_over: None,
         }),
         _ => Message::Assistant(AssistantMessage {
             id: id.clone(),
@@ -145,6 +149,8 @@ fn stored(at: u64, kind: Kind) -> Stored {
             tokens: crate::opencode::session::Tokens::default(),
             variant: None,
             finish: None,
+            overrides: None,
+            pinned_over: None,
         }),
     };
     let parts = if kind == Kind::Wish {
