@@ -75,7 +75,11 @@ pub struct UserMessage {
     pub overrides: Option<Overrides>,
     /// The model that the prompt named and that does not answer it, because the session is pinned to another one; absent
     /// otherwise (Baton's addition).
-    #[serde(rename = "pinnedOver", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "pinnedOver",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false)]
     pub pinned_over: Option<MessageModel>,
 }
@@ -152,7 +156,11 @@ pub struct AssistantMessage {
     pub overrides: Option<Overrides>,
     /// The model that the prompt named and that does not answer it, because the session is pinned to another one; absent
     /// otherwise (Baton's addition).
-    #[serde(rename = "pinnedOver", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "pinnedOver",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false)]
     pub pinned_over: Option<MessageModel>,
 }

@@ -158,15 +158,47 @@ mod tests {
         let message = Source::Message;
         for (set, by_message, told) in [
             (by(patch, None, None), by(message, None, None), true),
-            (by(patch, None, Some("node")), by(message, None, Some("node")), true),
-            (by(patch, Some("x"), None), by(message, Some("x"), None), false),
-            (by(patch, Some("x"), None), by(message, Some("y"), None), true),
-            (by(message, None, Some("node")), by(message, None, Some("node")), false),
-            (by(message, None, Some("node")), by(message, None, Some("bun")), true),
+            (
+                by(patch, None, Some("node")),
+                by(message, None, Some("node")),
+                true,
+            ),
+            (
+                by(patch, Some("x"), None),
+                by(message, Some("x"), None),
+                false,
+            ),
+            (
+                by(patch, Some("x"), None),
+                by(message, Some("y"), None),
+                true,
+            ),
+            (
+                by(message, None, Some("node")),
+                by(message, None, Some("node")),
+                false,
+            ),
+            (
+                by(message, None, Some("node")),
+                by(message, None, Some("bun")),
+                true,
+            ),
             (by(message, None, None), by(message, None, None), false),
-            (by(Source::Create, None, None), by(message, None, None), false),
-            (by(Source::Revert, None, None), by(message, None, None), false),
-            (by(Source::Agent, None, None), by(Source::Init, None, None), true),
+            (
+                by(Source::Create, None, None),
+                by(message, None, None),
+                false,
+            ),
+            (
+                by(Source::Revert, None, None),
+                by(message, None, None),
+                false,
+            ),
+            (
+                by(Source::Agent, None, None),
+                by(Source::Init, None, None),
+                true,
+            ),
             (by(patch, None, None), by(patch, Some("y"), None), false),
         ] {
             let overrides = taken(&set, &by_message);

@@ -70,7 +70,10 @@ impl Draft {
         self.runtime.toasted_turn = turn;
         self.runtime.toasted = Some(current.clone());
         let change = self.change_in_words(previous, current);
-        self.toast(ToastVariant::Info, &format!("{change}, from the next prompt on"));
+        self.toast(
+            ToastVariant::Info,
+            &format!("{change}, from the next prompt on"),
+        );
     }
 
     fn change_in_words(&self, previous: Option<&Selection>, current: &Selection) -> String {

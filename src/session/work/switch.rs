@@ -204,7 +204,9 @@ pub(super) async fn told_when_slow<T>(
     let told = cell.change(move |draft| {
         draft.unless_deleted()?;
         let name = draft.name_of(&selection);
-        let message = format!("{name} is being started, which takes longer than a second. Prompts wait for it.");
+        let message = format!(
+            "{name} is being started, which takes longer than a second. Prompts wait for it."
+        );
         draft.toast(ToastVariant::Info, &message);
         Ok(())
     });
