@@ -353,14 +353,14 @@ async fn a_turn_that_hangs_can_be_seen_and_aborted() {
     let now = until(&server, "baton_silent_turns_total", |n| n >= 1.0).await;
     assert_eq!(figure(&now, "baton_silent_turns_total"), 1.0);
     assert!(figure(&now, "baton_turn_silence_seconds_max") >= 1.0);
-    let toast = events.until("tui.toast.show", |_| true).await.properties;
-    let said = toast["message"].as_str().unwrap();
-    assert!(said.contains("has said nothing for 1 s"), "{toast}");
     let turn = turn_of(&server, &session).await;
     let silent = events
         .until("session.silent", |p| p["sessionID"] == session)
         .await;
     assert_eq!(silent.properties["since"], turn["silentSince"], "{turn}");
+    let toast = events.until("tui.toast.show", |_| true).await.properties;
+    let said = toast["message"].as_str().unwrap();
+    assert!(said.contains("has said nothing for 1 s"), "{toast}");
     let started = turn["started"].as_u64().expect("when it began");
     assert!((began..=now_ms()).contains(&started), "{turn}");
     // It was given a second time to fall silent, and is told once.
