@@ -78,6 +78,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         sizes: baton::session::Sizes::default(),
         queue_prompts: 32,
         at_abort: AtAbort::Drop,
+        pin_patches: false,
         loaded_sessions: 1_000,
         idle: PoolLimits::default().idle,
         budget: handoff::Budget::default(),
@@ -122,10 +123,7 @@ fn in_process(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a scratch directory");
     let (sessions, pool) = runtime.block_on(sessions(folder.path()));
-    let caller = || Caller {
-        source: Source::Patch,
-        client: None,
-    };
+    let caller = || Caller::nobody(Source::Patch);
     let new = NewSession {
         directory: folder.path().to_string_lossy().into_owned(),
         ..NewSession::default()

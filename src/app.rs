@@ -297,6 +297,7 @@ impl Parts {
                 sizes: settings.limits.sizes,
                 queue_prompts: settings.limits.queue_prompts,
                 at_abort: settings.at_abort,
+                pin_patches: settings.pin_patches,
                 loaded_sessions: settings.limits.loaded_sessions,
                 idle: settings.limits.pool.idle,
                 budget: settings.limits.handoff,

@@ -298,6 +298,8 @@ pub struct Settings {
     pub snapshot: bool,
     /// What an abort does with the prompts that wait.
     pub at_abort: AtAbort,
+    /// Whether a PATCH that selects something and does not say whether it pins does.
+    pub pin_patches: bool,
     /// Whether agents are asked what they offer in a directory that a list is asked for.
     pub ask_in_directories: bool,
     /// The backends.
@@ -353,6 +355,7 @@ impl Settings {
             durability: file.durability.unwrap_or_default(),
             snapshot: file.snapshot.unwrap_or(true),
             at_abort: file.sessions.abort_queue.unwrap_or_default(),
+            pin_patches: file.sessions.pin_patches.unwrap_or(false),
             ask_in_directories: file.sessions.ask_in_directories.unwrap_or(true),
             backends,
             shell_environment: file.shell_environment()?,

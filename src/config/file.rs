@@ -62,6 +62,8 @@ pub(super) struct ServerTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SessionsTable {
     pub abort_queue: Option<AtAbort>,
+    /// Whether a PATCH that selects something pins it where it does not say; it does not if left out.
+    pub pin_patches: Option<bool>,
     /// Whether agents are asked what they offer in a directory that a list is asked for; they are if left out.
     pub ask_in_directories: Option<bool>,
 }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
-use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -246,9 +246,18 @@ impl Params {
     /// # Errors
     /// When it is something else.
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        self.choice(name).map(Option::unwrap_or_default)
+    }
+
+    /// The same, where leaving it out is something else than `false`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn choice(&self, name: &str) -> Result<Option<bool>, Problem> {
         match self.raw(name) {
-            None | Some("false" | "0") => Ok(false),
-            Some("true" | "1") => Ok(true),
+            None => Ok(None),
+            Some("false" | "0") => Ok(Some(false)),
+            Some("true" | "1") => Ok(Some(true)),
             Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
         }
     }
@@ -297,16 +306,22 @@ pub(super) fn text_parameter(
         .build()
 }
 
-/// The `x-client-id` of a request.
+/// Who a request is from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Client(pub Option<String>);
+pub struct Client {
+    /// Its `x-client-id`.
+    id: Option<String>,
+    /// Its `user-agent`, the beginning of it.
+    program: Option<String>,
+}
 
 impl Client {
     /// The client as the caller of an operation.
     pub fn by(self, source: Source) -> Caller {
         Caller {
             source,
-            client: self.0,
+            client: self.id,
+            program: self.program,
         }
     }
 }
@@ -335,7 +350,14 @@ impl FromRequestParts<Shared> for Client {
                 format!("Expected at most {CLIENT_MAX_BYTES} bytes\n  at [\"{CLIENT_HEADER}\"]"),
             ));
         }
-        Ok(Self(text.filter(|t| !t.is_empty()).map(str::to_owned)))
+        // It only helps to tell clients apart: one that cannot be read is none.
+        let program = parts.headers.get(USER_AGENT);
+        let program = program.and_then(|p| p.to_str().ok());
+        let program = program.map(|p| p.chars().take(CLIENT_MAX_BYTES).collect());
+        Ok(Self {
+            id: text.filter(|t| !t.is_empty()).map(str::to_owned),
+            program: program.filter(|p: &String| !p.is_empty()),
+        })
     }
 }
 

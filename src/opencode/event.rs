@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::history::Overrides;
 use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
 use super::project::Project;
@@ -286,6 +287,12 @@ pub struct ModelChanged {
     /// The variant was dropped because the new model does not have it.
     #[serde(rename = "variantReset")]
     pub variant_reset: bool,
+    /// Whether messages cannot select another model until the next PATCH.
+    pub pinned: bool,
+    /// What a message took back of somebody else's; absent when nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub overrides: Option<Overrides>,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
 }

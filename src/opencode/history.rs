@@ -39,7 +39,21 @@ pub struct ModelUsage {
     pub context: ContextUse,
 }
 
-/// One change of a session's selection.
+/// What a message has taken back: what somebody else had selected since its client's last message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SwitchOverrides)]
+pub struct Overrides {
+    /// By which way it was selected.
+    #[schema(example = "patch")]
+    pub source: Source,
+    /// By whom: the `x-client-id` of that request, else its `user-agent`, else null.
+    #[schema(required, example = "ci-script")]
+    pub client: Option<String>,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// One change of a session's selection, or of whether it is pinned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelSwitch {
     /// The revision that it made.
@@ -67,6 +81,14 @@ pub struct ModelSwitch {
     /// Why it could not be applied, or null.
     #[schema(required)]
     pub failure: Option<MessageError>,
+    /// What it took back of somebody else's; absent when it took back nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub overrides: Option<Overrides>,
+    /// Whether the selection was pinned by it, or stayed so: messages do not select another model until the next PATCH.
+    /// An entry whose `previous` and `current` are the same has only pinned or unpinned it.
+    #[serde(default)]
+    pub pinned: bool,
 }
 
 /// The models of a session: now, so far, and how they changed.
@@ -77,6 +99,9 @@ pub struct ModelHistory {
     /// What is selected; null before the first choice.
     #[schema(required)]
     pub selected: Option<Selection>,
+    /// Whether messages cannot select another model until the next PATCH.
+    #[serde(default)]
+    pub pinned: bool,
     /// What the running agent has confirmed; null when none was started.
     #[schema(required)]
     pub applied: Option<Selection>,

@@ -182,6 +182,15 @@ impl MessageId {
             _ => fresh,
         }
     }
+
+    /// A new id that sorts before `other` where that is an id with a time in it, and is later than all others otherwise.
+    pub fn before(other: &Self) -> Self {
+        let digits = other.0.get(4..16).unwrap_or_default();
+        match u64::from_str_radix(digits, 16) {
+            Ok(time) if time > 0 => Self(render(Self::PREFIX, time - 1)),
+            _ => Self::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::history::Overrides;
 use super::id::{MessageId, PartId, SessionId};
 use super::session::{FileDiff, MessageModel, Tokens};
 
@@ -71,6 +72,20 @@ pub struct UserMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub format: Option<OutputFormat>,
+    /// What the prompt's own model, variant or agent took back of what somebody else had selected; absent when it took
+    /// back nothing (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub overrides: Option<Overrides>,
+    /// The model that the prompt named and that does not answer it, because the session is pinned to another one; absent
+    /// otherwise (Baton's addition).
+    #[serde(
+        rename = "pinnedOver",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    pub pinned_over: Option<MessageModel>,
 }
 
 /// The form that an answer shall have.
@@ -164,6 +179,20 @@ pub struct AssistantMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub finish: Option<String>,
+    /// What the prompt's own model, variant or agent took back of what somebody else had selected; absent when it took
+    /// back nothing (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub overrides: Option<Overrides>,
+    /// The model that the prompt named and that does not answer it, because the session is pinned to another one; absent
+    /// otherwise (Baton's addition).
+    #[serde(
+        rename = "pinnedOver",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    pub pinned_over: Option<MessageModel>,
 }
 
 /// Why an answer failed. The names are OpenCode's.

@@ -374,6 +374,9 @@ pub struct Session {
     pub revert: Option<Revert>,
     /// Counts the committed changes of what clients can set; it is the `ETag` (Baton's addition).
     pub revision: u64,
+    /// Whether the selected model is pinned: messages do not select another one until the next PATCH (Baton's addition).
+    #[serde(default)]
+    pub pinned: bool,
     /// How the running agent stands to the selection (Baton's addition).
     pub runtime: SessionRuntime,
 }

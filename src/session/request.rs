@@ -1,5 +1,7 @@
 //! What callers ask of a session, in typed values.
 
+use serde::{Deserialize, Serialize};
+
 use crate::opencode::event::Source;
 use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::PartInput;
@@ -14,6 +16,51 @@ pub struct Caller {
     pub source: Source,
     /// The `x-client-id` of the request.
     pub client: Option<String>,
+    /// Its `user-agent`, the beginning of it.
+    pub program: Option<String>,
+}
+
+impl Caller {
+    /// Baton, or an agent.
+    pub fn nobody(source: Source) -> Self {
+        Self {
+            source,
+            client: None,
+            program: None,
+        }
+    }
+
+    /// As whom it is known.
+    pub fn who(&self) -> Who {
+        match (&self.client, &self.program) {
+            (Some(client), _) => Who::Client(client.clone()),
+            (None, Some(program)) => Who::Program(program.clone()),
+            (None, None) => Who::Unknown,
+        }
+    }
+}
+
+/// As whom a client is known. Only what it calls itself with `x-client-id` is sure to be one client: programs of the same
+/// kind have the same `user-agent`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// By its `x-client-id`.
+    Client(String),
+    /// By its `user-agent`.
+    Program(String),
+    /// It has told neither.
+    Unknown,
+}
+
+impl Who {
+    /// Its name, where it has one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Client(name) | Self::Program(name) => Some(name),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// A session to be made.
@@ -48,6 +95,8 @@ pub struct Update {
     pub tools: Vec<PermissionRule>,
     /// When it was archived, in milliseconds since the Unix epoch.
     pub archived: Option<u64>,
+    /// Whether messages are kept from selecting another model from now on; left out, a change of the selection ends it.
+    pub pin: Option<bool>,
     /// The revision that the session has to have.
     pub if_match: Option<u64>,
 }

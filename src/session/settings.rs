@@ -30,6 +30,8 @@ pub struct Settings {
     pub queue_prompts: usize,
     /// What an abort does with the prompts that wait, where it does not say so itself.
     pub at_abort: AtAbort,
+    /// Whether a PATCH that selects something and does not say whether it pins does.
+    pub pin_patches: bool,
     /// Sessions that are kept in memory although they are not at work.
     pub loaded_sessions: usize,
     /// A session that has had nothing to do for this long lets go of its agents.

@@ -77,6 +77,9 @@ async fn the_model_that_answered_is_the_one_on_the_message() {
     let second = world.ask(&id, "echo two").await;
     assert_eq!(second.message.error, None);
     assert_eq!(second.message.model_id, "p");
+    let toasts = world.events().into_iter();
+    let mut toasts = toasts.filter(|event| event["type"] == "tui.toast.show");
+    assert!(toasts.any(|t| t["properties"]["variant"] == "warning"));
     let told = world.told(&id, "session.model_mismatch");
     assert_eq!(told.len(), 1, "{told:?}");
     let told = &told[0]["properties"];

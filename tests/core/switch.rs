@@ -256,3 +256,45 @@ async fn a_session_for_whose_agent_there_is_no_room_waits_for_its_prompt() {
     assert_eq!(text(&world.ask(&id, "model").await.parts), "a");
     assert!(world.switches(&id).await[0].transfer.is_some());
 }
+
+/// What UIs were shown.
+fn shown(world: &World) -> Vec<String> {
+    let toasts = world.events().into_iter();
+    let toasts = toasts.filter(|event| event["type"] == "tui.toast.show");
+    let said = toasts.map(|toast| {
+        toast["properties"]["message"]
+            .as_str()
+            .expect("a message")
+            .to_owned()
+    });
+    said.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_that_patches_in_a_loop_fills_no_screen() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    for round in 0..50 {
+        let model = ["one/y", "one/z"][round % 2];
+        let _revision = select(&world, &id, model).await;
+    }
+    let revision = world.info(&id).await.revision;
+    world.applied(&id, revision).await;
+    settle().await;
+    assert_eq!(shown(&world).len(), 1, "{:?}", shown(&world));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_takes_longer_than_a_second_is_shown() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let two = world.agent("two");
+    two.react_next("session/new", Reaction::Never);
+    let selected = Instant::now();
+    select(&world, &id, "two/b").await;
+    until(async || !shown(&world).is_empty()).await;
+    let took = selected.elapsed();
+    let (least, most) = (Duration::from_secs(1), Duration::from_millis(1_300));
+    assert!(least <= took && took <= most, "{took:?}");
+    assert!(shown(&world)[0].contains("longer than a second"));
+}

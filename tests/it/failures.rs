@@ -67,7 +67,9 @@ async fn a_switch_that_is_never_answered_fails_and_can_be_tried_again() {
         let back = events.until("session.model_changed", |_| true).await;
         assert_eq!(back.properties["source"], "revert");
         assert_eq!(server.say(&session, "model").await, "mock-fast");
-        assert_eq!(notices(&server, &session).await, Vec::<String>::new());
+        let lines = notices(&server, &session).await;
+        let told = |l: &String| l.starts_with("Baton: Switch to ") && l.contains(method);
+        assert!(lines.len() == 1 && lines.iter().all(told), "{lines:?}");
         // A prompt for it fails in the same way.
         let answer = server
             .prompt(&session, "echo two", model("second", "y"))

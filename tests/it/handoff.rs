@@ -208,6 +208,10 @@ async fn what_is_too_large_is_left_out_and_said_so() {
     );
     assert!(transfer["elided"].as_u64() > Some(0), "{transfer}");
     assert!(transfer["bytes"].as_u64() <= Some(20_000), "{transfer}");
+    let lines = crate::notice::notices(&server, &session).await;
+    let told = lines[0].contains("\nBaton: ")
+        && lines[0].contains(" is not given all of this conversation: ");
+    assert!(told && lines.len() == 1, "{lines:?}");
     let history = server.say(&session, "history").await;
     assert!(
         history.contains(" bytes of the result left out]\n"),

@@ -358,6 +358,9 @@ async fn a_turn_that_hangs_can_be_seen_and_aborted() {
         .until("session.silent", |p| p["sessionID"] == session)
         .await;
     assert_eq!(silent.properties["since"], turn["silentSince"], "{turn}");
+    let toast = events.until("tui.toast.show", |_| true).await.properties;
+    let said = toast["message"].as_str().unwrap();
+    assert!(said.contains("has said nothing for 1 s"), "{toast}");
     let started = turn["started"].as_u64().expect("when it began");
     assert!((began..=now_ms()).contains(&started), "{turn}");
     // It was given a second time to fall silent, and is told once.

@@ -129,7 +129,12 @@ async fn a_switch_that_fails_is_taken_back() {
     );
 
     // A prompt for it fails, whether it brings the model or waits for it; the old model never gets it.
-    let before = server.messages(&session).await.len();
+    let said = |all: Vec<Value>| {
+        all.iter()
+            .filter(|m| m["parts"][0]["ignored"] != true)
+            .count()
+    };
+    let before = said(server.messages(&session).await);
     let own = server
         .prompt(&session, "echo lost", model("second", "y"))
         .await;
@@ -145,10 +150,8 @@ async fn a_switch_that_fails_is_taken_back() {
         assert_eq!(info["error"]["name"], "UnknownError", "{answer}");
         assert_eq!(text_of(&answer), "");
     }
-    let messages = server.messages(&session).await;
     // Beside them stand the lines that tell of going back.
-    let said = messages.iter().filter(|m| m["parts"][0]["ignored"] != true);
-    assert_eq!(said.count(), before + 4);
+    assert_eq!(said(server.messages(&session).await), before + 4);
     let history = server.say(&session, "history").await;
     assert!(
         history.starts_with("model: mock-strong (medium)\n"),

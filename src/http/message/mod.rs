@@ -195,6 +195,8 @@ mod tests {
             variant: None,
             structured: None,
             finish: None,
+            overrides: None,
+            pinned_over: None,
         };
         Answer {
             message,

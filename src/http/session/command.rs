@@ -84,8 +84,8 @@ pub async fn command(
     body: Body,
 ) -> Result<Response, Problem> {
     let call = body.parse(FIELDS, parse)?;
-    let client = client.by(Source::Command).client;
-    let admitted = state.sessions.command(&path.session, call, client).await?;
+    let caller = client.by(Source::Command);
+    let admitted = state.sessions.command(&path.session, call, caller).await?;
     match admitted.answer {
         Some(answer) => when_answered(&state, &path.session, ahead, answer, with_parts).await,
         None => Ok(Json(admitted.message).into_response()),

@@ -28,6 +28,7 @@ pub(in crate::http) const FIELDS: &[&str] = &[
     "model",
     "variant",
     "agent",
+    "pin",
     "title",
     "metadata",
     "permission",
@@ -54,6 +55,13 @@ pub struct SessionUpdateInput {
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
     #[schema(format = "bound:name", example = "plan")]
     pub agent: Option<String>,
+    /// `true` pins what is selected: messages do not select another model until the next PATCH that selects something, or
+    /// one with `false`. A message that names another model is answered by the pinned one, and its answer says so. Agents
+    /// that messages name are still selected. For handing over a session that somebody has open in a UI, which sends its own
+    /// model with every message. Left out, a PATCH that selects something pins it only with `pin_patches = true` in the
+    /// config's `[sessions]`.
+    #[schema(example = true)]
+    pub pin: Option<bool>,
     /// The title; null changes nothing.
     #[schema(format = "bound:title")]
     pub title: Option<String>,
@@ -89,6 +97,7 @@ pub struct SessionTimeUpdate {
     params(
         SessionPath,
         ("wait" = Option<bool>, Query, description = "Answer only when the agent has confirmed the selection, or has failed to."),
+        ("pin" = Option<bool>, Query, description = "The same as `pin` in the body."),
         IfMatch,
         Client,
     ),
@@ -96,7 +105,7 @@ pub struct SessionTimeUpdate {
         // `application/merge-patch+json` is the same; generators would make a second body of it.
         content = SessionUpdateInput,
         description = "What to change, as `application/json` or `application/merge-patch+json`.",
-        example = json!({"providerID": "claude", "modelID": "opus", "variant": "high", "agent": "plan"}),
+        example = json!({"providerID": "claude", "modelID": "opus", "variant": "high", "agent": "plan", "pin": true}),
     ),
     responses(
         (status = 200, description = "The session as it is now.", body = Session,
@@ -113,7 +122,15 @@ pub async fn update(
     body: Body<true>,
 ) -> Result<Response, Problem> {
     let wait = params.flag("wait")?;
-    let update = parse(&body.fields(FIELDS)?, if_match)?;
+    let fields = body.fields(FIELDS)?;
+    let mut update = parse(&fields, if_match)?;
+    if let Some(pin) = params.choice("pin")? {
+        if update.pin.is_some_and(|said| said != pin) {
+            let message = "pin says something else than ?pin; send one of the two";
+            return Err(fields.refuse("pin", message));
+        }
+        update.pin = Some(pin);
+    }
     let selects = !update.wish.is_empty();
     let caller = client.by(Source::Patch);
     let mut session = state.sessions.update(&path.session, update, caller).await?;
@@ -137,6 +154,7 @@ pub(in crate::http) fn parse(body: &Fields<'_>, if_match: IfMatch) -> Result<Upd
         permission: rules_of(body)?,
         tools: Vec::new(),
         archived,
+        pin: body.boolean("pin")?,
         if_match: if_match.0,
     })
 }

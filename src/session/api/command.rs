@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::agent::commands::AgentCommand;
 use crate::command::{Command, Piece, Templates, expand, mentioned_paths};
 use crate::files::{self, Work};
-use crate::opencode::event::{CommandExecuted, EventPayload, Source};
+use crate::opencode::event::{CommandExecuted, EventPayload};
 use crate::opencode::prompt::{FilePartInput, PartInput, TextPartInput};
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::{ModelWish, Snapshot, VariantWish, Wish, alike};
@@ -74,7 +74,7 @@ impl Sessions {
         self: &Arc<Self>,
         id: &SessionId,
         call: CommandCall,
-        client: Option<String>,
+        caller: Caller,
     ) -> Result<Admitted, Error> {
         let cell = self.loaded.find(id).await?;
         let templates = self.templates(&cell.directory).await;
@@ -102,10 +102,6 @@ impl Sessions {
             parts,
             native_command: native,
             ..Prompt::default()
-        };
-        let caller = Caller {
-            source: Source::Command,
-            client,
         };
         let mut admitted = self.prompt(id, prompt, caller).await?;
         admitted.answer = admitted

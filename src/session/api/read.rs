@@ -59,6 +59,7 @@ impl Sessions {
         Ok(ModelHistory {
             revision: state.revision,
             selected: state.selection.clone(),
+            pinned: state.pinned,
             applied: committed.runtime().applied.clone(),
             usage,
             switches,

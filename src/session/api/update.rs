@@ -13,9 +13,13 @@ impl Sessions {
     pub async fn update(
         self: &Arc<Self>,
         id: &SessionId,
-        update: Update,
+        mut update: Update,
         caller: Caller,
     ) -> Result<SessionInfo, Error> {
+        if !update.wish.is_empty() {
+            let always = self.tools.settings.pin_patches;
+            update.pin = update.pin.or(Some(always));
+        }
         let cell = self.loaded.find(id).await?;
         if !update.wish.is_empty() {
             self.prepare(&cell.directory, Some(&cell), &update.wish)

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::notice::Told;
+use super::notice::{self, TakenBack, Told};
 use super::runtime::{Queued, Waiters, Work};
 use super::state::SessionState;
 use super::{Draft, Reverted, Signs, Target, can_keep};
 use crate::opencode::event::{SessionStatus, SessionStatusEvent};
-use crate::opencode::message::{MessageWithParts, Part};
+use crate::opencode::history::Overrides;
+use crate::opencode::message::{Message, MessageWithParts, Part};
+use crate::opencode::session::MessageModel;
 use crate::opencode::{EventPayload, MessageId, Selection};
 use crate::registry::SelectError;
 use crate::session::Error;
@@ -32,6 +34,10 @@ struct Admission {
     turn: u64,
     /// What is to be done.
     work: Work,
+    /// What its own wish has taken back.
+    overrides: Option<Overrides>,
+    /// What it wished for in vain.
+    pinned_over: Option<MessageModel>,
     /// What it is answered by.
     selection: Selection,
     /// Who waits for the answer.
@@ -69,7 +75,7 @@ impl Draft {
             true => self.check_stored(prompt)?,
             false => self.check_queue(queue_prompts)?,
         }
-        let mut wish = prompt.wish.clone();
+        let (mut wish, pinned_over) = self.hold_to_pinned(prompt)?;
         if self.state().selection.is_none() && wish.model.is_none() && wish.agent.is_none() {
             wish.model = Some(self.registry.default_selection()?);
         }
@@ -81,24 +87,48 @@ impl Draft {
         self.forget_reverted(reverted)?;
         let mut message = None;
         let session = self.id.clone();
-        let changed = self.select(&update, caller, |next| {
+        let (before, told) = (
+            self.state().selection.clone(),
+            self.state().kept.told.clone(),
+        );
+        let selected = self.select(&update, caller, |next| {
             if let Some(selection) = next.selection.clone() {
                 let stored = prompt_message(prompt, &session, &selection);
                 next.note_prompt(&stored, &selection);
                 next.kept.stored.note(prompt);
-                message = Some((Arc::new(stored), selection));
+                next.kept.set_by.hear(&caller.who());
+                message = Some((stored, selection));
             }
         })?;
-        if !changed {
+        if !selected.is_changed {
             self.event_of_session();
         }
-        let (message, selection) = message.ok_or(SelectError::NothingToSelect)?;
+        let (mut message, selection) = message.ok_or(SelectError::NothingToSelect)?;
         // The session may be older than what its backend is known to keep.
         let fence = fence(&self.state().permission);
         can_keep(&self.registry, &selection.provider_id, &fence).map_err(|message| {
             let field = "[\"model\"]".to_owned();
             Error::Invalid { field, message }
         })?;
+        let overrides = selected.overrides;
+        if let Message::User(user) = &mut message.info {
+            user.overrides.clone_from(&overrides);
+            user.pinned_over.clone_from(&pinned_over);
+        }
+        if let (Some(overrides), Some(before)) = (&overrides, &before) {
+            let taken = TakenBack {
+                overrides,
+                before,
+                now: &selection,
+                prompt: message.info.id(),
+            };
+            notice::tell_taken_back(self, told, &taken);
+            self.toast_taken_back(&taken);
+        }
+        if let Some(named) = &pinned_over {
+            self.toast_pinned(named, &selection);
+        }
+        let message = Arc::new(message);
         let turn = self.put_prompt(&message);
         self.event_of_message(&message);
         if !prompt.no_reply {
@@ -109,6 +139,8 @@ impl Draft {
                     true => Work::Command,
                     false => Work::Prompt,
                 },
+                overrides,
+                pinned_over,
                 selection,
                 waiters: Arc::clone(waiters),
             });
@@ -158,6 +190,8 @@ impl Draft {
             message: Arc::clone(message),
             turn,
             work,
+            overrides: None,
+            pinned_over: None,
             selection,
             waiters: Arc::clone(waiters),
         });
@@ -205,6 +239,8 @@ impl Draft {
                 .then_some(admission.message),
             turn: admission.turn,
             work: admission.work,
+            overrides: admission.overrides,
+            pinned_over: admission.pinned_over,
             target: Target {
                 selection: admission.selection,
                 revision: self.state().kept.selection_revision,
@@ -225,6 +261,8 @@ impl Draft {
                     message: None,
                     turn: queued.turn,
                     work: queued.work.clone(),
+                    overrides: queued.overrides.clone(),
+                    pinned_over: queued.pinned_over.clone(),
                     target: queued.target.clone(),
                     rules: Arc::clone(&queued.rules),
                     abort: queued.abort.clone(),

@@ -30,11 +30,14 @@ mod late;
 pub mod loaded;
 pub mod notice;
 mod outcome;
+mod pin;
 mod requests;
 pub mod runtime;
 pub mod select;
+pub mod set_by;
 mod signs;
 pub mod state;
+mod toast;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -308,6 +311,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
         permission: (!state.permission.is_empty()).then(|| state.permission.clone()),
         revert: state.revert.clone(),
         revision: state.revision,
+        pinned: state.pinned,
         runtime: SessionRuntime {
             status,
             applied: runtime.applied.clone(),

@@ -7,23 +7,32 @@
 //! say something to the user that no model is given.
 //!
 //! It is written when the agent has confirmed the switch and no turn is in flight, so it is never
-//! followed by a "thinking" that is not meant for it, and a failed switch leaves none. A reverted session
-//! gets none: it would stand among what the next prompt removes. Between two prompts
-//! there is at most one: a further switch rewrites it, and going back removes it.
+//! followed by a "thinking" that is not meant for it. A reverted session gets none: it would stand among what the next
+//! prompt removes. Between two prompts there is at most one: a further switch rewrites it, and going back removes it. It
+//! also says that a switch has failed, and that a handover left something out.
+//!
+//! A prompt whose own model takes back what somebody else has selected gets such a line above it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Draft;
-use crate::opencode::event::{EventPayload, MessageRemoved};
+use crate::opencode::event::{EventPayload, MessageRemoved, Source};
+use crate::opencode::history::Overrides;
 use crate::opencode::message::{Message, MessageWithParts, Part, TextPart, UserMessage, UserTime};
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
 use crate::registry::Snapshot;
 use crate::session::conversation::{put_message, put_part};
+use crate::session::sizes::beginning;
 use crate::store::{Change, MessageKey};
 
 /// Where a notice's part has its selections for programs, within `metadata`.
 const METADATA_KEY: &str = "modelSwitch";
+
+/// Begins what is more than a change: where a client shows the line as the user's own words, it still says whose they are.
+const VOICE: &str = "Baton: ";
+/// Of a client's name so much is shown, in bytes.
+const CLIENT_SHOWN_BYTES: usize = 60;
 
 /// What the user messages of a session say about its selection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +41,18 @@ pub struct Told {
     prompt: Selection,
     /// What was told since.
     notice: Option<Notice>,
+    /// What there is to tell beside the selection.
+    #[serde(default)]
+    remarks: Remarks,
+}
+
+/// What a notice says beside the selection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Remarks {
+    /// A switch that has failed.
+    failed: Option<String>,
+    /// A handover that left something out.
+    elided: Option<String>,
 }
 
 /// A notice that no prompt has followed yet.
@@ -42,6 +63,19 @@ struct Notice {
     created: u64,
     message: MessageId,
     part: PartId,
+    #[serde(default)]
+    remarks: Remarks,
+}
+
+/// A prompt that takes back what somebody else has selected.
+pub(super) struct TakenBack<'a> {
+    pub overrides: &'a Overrides,
+    /// What was selected.
+    pub before: &'a Selection,
+    /// What the prompt selects.
+    pub now: &'a Selection,
+    /// The prompt.
+    pub prompt: &'a MessageId,
 }
 
 impl Told {
@@ -50,11 +84,18 @@ impl Told {
         Self {
             prompt: selection,
             notice: None,
+            remarks: Remarks::default(),
         }
     }
 
     fn latest(&self) -> &Selection {
         self.notice.as_ref().map_or(&self.prompt, |n| &n.selection)
+    }
+
+    /// Whether the transcript says all of this already.
+    fn says(&self, selection: &Selection) -> bool {
+        let said = self.notice.as_ref().map(|n| &n.remarks);
+        self.latest() == selection && *said.unwrap_or(&Remarks::default()) == self.remarks
     }
 }
 
@@ -66,13 +107,22 @@ pub(super) fn tell(draft: &mut Draft) {
         return;
     };
     let runtime = draft.runtime();
-    let confirmed = runtime.applied.as_ref() == Some(&selection);
     let quiet = !runtime.is_busy() && !runtime.is_restoring() && state.revert.is_none();
-    if !confirmed || !quiet || *told.latest() == selection {
+    // After a failed switch the line has to name what clients go on with.
+    let is_known = runtime.applied.as_ref() == Some(&selection) || told.remarks.failed.is_some();
+    let selection = match is_known {
+        true => selection,
+        false => told.latest().clone(),
+    };
+    if !quiet || told.says(&selection) {
         return;
     }
-    let Told { prompt, notice } = told;
-    let notice = if prompt == selection {
+    let Told {
+        prompt,
+        notice,
+        remarks,
+    } = told;
+    let notice = if prompt == selection && remarks == Remarks::default() {
         if let Some(notice) = notice {
             remove(draft, notice);
         }
@@ -84,12 +134,83 @@ pub(super) fn tell(draft: &mut Draft) {
             created: now_ms(),
             message: MessageId::new(),
             part: PartId::new(),
+            remarks: Remarks::default(),
         });
         notice.selection = selection;
-        write(draft, &prompt, &notice);
+        notice.remarks.clone_from(&remarks);
+        let text = notice.text(&prompt, &draft.registry);
+        write(draft, &prompt, &notice, text);
         Some(notice)
     };
-    draft.state_mut().kept.told = Some(Told { prompt, notice });
+    draft.state_mut().kept.told = Some(Told {
+        prompt,
+        notice,
+        remarks,
+    });
+}
+
+/// Notes that a switch has failed, for the line that tells of it. One that succeeds after it makes it void.
+pub(super) fn remark_failed(draft: &mut Draft, text: Option<String>) {
+    if let Some(told) = &draft.state().kept.told
+        && told.remarks.failed != text
+        && let Some(told) = &mut draft.state_mut().kept.told
+    {
+        told.remarks.failed = text.map(|text| format!("{VOICE}{text}"));
+    }
+}
+
+/// Notes that a handover left something out.
+pub(super) fn remark_elided(draft: &mut Draft, text: &str) {
+    if draft.state().kept.told.is_some()
+        && let Some(told) = &mut draft.state_mut().kept.told
+    {
+        told.remarks.elided = Some(format!("{VOICE}{text}"));
+    }
+}
+
+/// Tells above a prompt that it takes something back: in the line that has told of it, or in one of its own.
+pub(super) fn tell_taken_back(draft: &mut Draft, told: Option<Told>, taken: &TakenBack<'_>) {
+    let said = told.and_then(|told| Some((told.prompt, told.notice?)));
+    let mut lines = Vec::new();
+    let (previous, notice) = match said {
+        Some((prompt, notice)) => {
+            lines.push(notice.text(&prompt, &draft.registry));
+            (prompt, notice)
+        }
+        None => {
+            let notice = Notice {
+                selection: taken.now.clone(),
+                seq: draft.next_place_of_notice(),
+                created: now_ms(),
+                message: MessageId::before(taken.prompt),
+                part: PartId::new(),
+                remarks: Remarks::default(),
+            };
+            (taken.before.clone(), notice)
+        }
+    };
+    lines.push(changes(taken.before, taken.now, &draft.registry));
+    lines.push(format!(
+        "{VOICE}the next message names this itself. It takes back what {} has selected.",
+        setter(taken.overrides)
+    ));
+    write(draft, &previous, &notice, lines.join("\n"));
+}
+
+/// Who has selected something, in words.
+pub(super) fn setter(overrides: &Overrides) -> String {
+    let way = match overrides.source {
+        Source::Create => "whoever made the session",
+        Source::Patch => "a PATCH",
+        Source::Message => "another message",
+        Source::Init => "an /init",
+        Source::Command => "a command",
+        Source::Fork | Source::Agent | Source::Revert => "the agent itself",
+    };
+    match &overrides.client {
+        Some(client) => format!("{way} (by {})", beginning(client, CLIENT_SHOWN_BYTES)),
+        None => way.to_owned(),
+    }
 }
 
 fn remove(draft: &mut Draft, notice: Notice) {
@@ -103,8 +224,8 @@ fn remove(draft: &mut Draft, notice: Notice) {
     }));
 }
 
-fn write(draft: &mut Draft, previous: &Selection, notice: &Notice) {
-    let message = message(&draft.id, previous, notice, &draft.registry);
+fn write(draft: &mut Draft, previous: &Selection, notice: &Notice, text: String) {
+    let message = message(&draft.id, previous, notice, text);
     let key = MessageKey {
         seq: notice.seq,
         turn: notice.seq,
@@ -121,7 +242,7 @@ fn message(
     session: &SessionId,
     previous: &Selection,
     notice: &Notice,
-    registry: &Snapshot,
+    text: String,
 ) -> MessageWithParts {
     let selection = &notice.selection;
     let info = Message::User(UserMessage {
@@ -135,12 +256,14 @@ fn message(
         model: selection.message_model(),
         system: None,
         format: None,
+        overrides: None,
+        pinned_over: None,
     });
     let part = Part::Text(TextPart {
         id: notice.part.clone(),
         session_id: session.clone(),
         message_id: notice.message.clone(),
-        text: text(previous, selection, registry),
+        text,
         synthetic: None,
         ignored: Some(true),
         time: None,
@@ -157,8 +280,19 @@ fn metadata(previous: &Selection, current: &Selection) -> Map<String, Value> {
     Map::from_iter([(METADATA_KEY.to_owned(), switch)])
 }
 
-/// The line for people: only what has changed.
-fn text(previous: &Selection, current: &Selection, registry: &Snapshot) -> String {
+impl Notice {
+    /// The lines for people.
+    fn text(&self, prompt: &Selection, registry: &Snapshot) -> String {
+        let Remarks { failed, elided } = &self.remarks;
+        let changes = changes(prompt, &self.selection, registry);
+        let changes = (!changes.is_empty()).then_some(changes);
+        let lines = changes.iter().chain(failed).chain(elided);
+        lines.cloned().collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What has changed, for people: only that.
+pub(super) fn changes(previous: &Selection, current: &Selection, registry: &Snapshot) -> String {
     let name = |selection| model_name(selection, registry);
     let mut changed = Vec::new();
     if previous.model_ref() != current.model_ref() {
@@ -171,7 +305,7 @@ fn text(previous: &Selection, current: &Selection, registry: &Snapshot) -> Strin
 }
 
 /// A model as clients' pickers name it, with its backend; its ids where the registry has lost it.
-fn model_name(selection: &Selection, registry: &Snapshot) -> String {
+pub(super) fn model_name(selection: &Selection, registry: &Snapshot) -> String {
     let backend = registry.backend(&selection.provider_id);
     let model = registry
         .catalogue(&selection.provider_id)
@@ -205,12 +339,12 @@ mod tests {
         let high = selection("gone", "a/b", Some("high"), "build");
         let plan = selection("gone", "a/b", Some("high"), "plan");
         assert_eq!(
-            text(&gone, &high, &registry),
+            changes(&gone, &high, &registry),
             "Model: a/b (gone) → a/b, high (gone)"
         );
-        assert_eq!(text(&high, &plan, &registry), "Agent: build → plan");
+        assert_eq!(changes(&high, &plan, &registry), "Agent: build → plan");
         assert_eq!(
-            text(&gone, &plan, &registry),
+            changes(&gone, &plan, &registry),
             "Model: a/b (gone) → a/b, high (gone)\nAgent: build → plan"
         );
     }

@@ -8,7 +8,7 @@ use super::{Draft, Target, notice};
 use crate::metrics;
 use crate::opencode::Selection;
 use crate::opencode::event::{
-    EventPayload, ModelApplied, ModelFailed, ModelMismatch, Source, Transfer,
+    EventPayload, ModelApplied, ModelFailed, ModelMismatch, Source, ToastVariant, Transfer,
 };
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::{AssistantMessage, MessageError};
@@ -16,6 +16,10 @@ use crate::opencode::session::MessageModel;
 use crate::registry::{ModelWish, VariantWish, Wish};
 use crate::session::Error;
 use crate::session::request::{Caller, Update};
+use crate::session::sizes::beginning;
+
+/// Of the reason of a failed switch so much is told, in bytes.
+const REASON_BYTES: usize = 300;
 
 /// A selection that the agent has confirmed.
 #[derive(Debug, Clone)]
@@ -46,7 +50,8 @@ impl Draft {
         self.end_switching();
         self.runtime.applied = Some(target.selection.clone());
         self.runtime.store_fails = false;
-        if self.state().kept.last_applied.as_ref() != Some(&target.selection) {
+        let before = self.state().kept.last_applied.clone();
+        if before.as_ref() != Some(&target.selection) {
             self.state_mut().kept.last_applied = Some(target.selection.clone());
         }
         self.close_entry(target.revision, entry.as_ref(), |entry| {
@@ -64,9 +69,29 @@ impl Draft {
                 duration_ms: *duration_ms,
                 time: self.now,
             }));
+            self.toast_switched(target, entry.as_ref(), before.as_ref());
+            if entry.as_ref().is_some_and(|e| e.source != Source::Revert) {
+                notice::remark_failed(self, None);
+            }
         }
+        self.tell_elided(target, transfer);
         notice::tell(self);
         Ok(())
+    }
+
+    /// Tells that a handover leaves something out; once of what is told at a switch and then goes with a prompt.
+    fn tell_elided(&mut self, target: &Target, transfer: &Transfer) {
+        if transfer.elided == 0 || self.runtime.elided.as_ref() == Some(transfer) {
+            return;
+        }
+        self.runtime.elided = Some(*transfer);
+        let text = format!(
+            "{} is not given all of this conversation: {} of its messages, tool outputs and files were left out or \
+             shortened for size.",
+            self.name_of(&target.selection),
+            transfer.elided
+        );
+        notice::remark_elided(self, &text);
     }
 
     /// Tells that a selection could not be applied, and goes back to the last one that could.
@@ -91,7 +116,8 @@ impl Draft {
             entry.duration_ms = Some(duration_ms);
             entry.failure = Some(error.clone());
         });
-        if self.runtime.settle(target.revision, Some(error.clone())) {
+        let is_news = self.runtime.settle(target.revision, Some(error.clone()));
+        if is_news {
             let took = Duration::from_millis(duration_ms);
             self.then(move || metrics::switch_failed(took));
             self.event(EventPayload::ModelFailed(ModelFailed {
@@ -104,7 +130,32 @@ impl Draft {
             }));
         }
         self.go_back(target);
+        if is_news {
+            let text = self.failure_in_words(target, error);
+            self.toast(ToastVariant::Error, &text);
+            notice::remark_failed(self, Some(text));
+        }
+        notice::tell(self);
         Ok(())
+    }
+
+    /// What a user is told of a switch that has failed, once the session has gone back.
+    fn failure_in_words(&self, target: &Target, error: &MessageError) -> String {
+        let failed = self.name_of(&target.selection);
+        let reason = beginning(error.message().trim(), REASON_BYTES).trim_end_matches('.');
+        let next = match &self.state().selection {
+            Some(selection) if *selection != target.selection => {
+                let still = match self.state().kept.last_applied.as_ref() == Some(selection) {
+                    true => "Still on",
+                    false => "Going on with",
+                };
+                let name = self.name_of(selection);
+                format!("{still} {name}; your prompt was not sent to another model.")
+            }
+            _ => "It stays selected: the next prompt tries it again. Your prompt was not sent to another model."
+                .to_owned(),
+        };
+        format!("Switch to {failed} failed: {reason}. {next}")
     }
 
     /// Tells that another model has answered than the one that was selected.
@@ -124,6 +175,12 @@ impl Draft {
             },
             time: self.now,
         }));
+        let message = format!(
+            "{} was selected, but {} has answered, as the agent tells.",
+            self.name_of(wished),
+            answer.model_id
+        );
+        self.toast(ToastVariant::Warning, &message);
     }
 
     /// The selection is not applied now. With `left`, it waits for the next prompt to try again: there was
@@ -176,16 +233,17 @@ impl Draft {
     pub fn select_for(&mut self, wish: Wish, source: Source) -> bool {
         let update = Update {
             wish,
+            // What was pinned could not be had.
+            pin: (source == Source::Revert).then_some(false),
             ..Update::default()
         };
-        let caller = Caller {
-            source,
-            client: None,
-        };
-        self.select(&update, &caller, |_| {})
-            .unwrap_or_else(|error| {
+        let selected = self.select(&update, &Caller::nobody(source), |_| {});
+        match selected {
+            Ok(selected) => selected.is_changed,
+            Err(error) => {
                 tracing::warn!(session = %self.id, "the selection stays as it is: {error}");
                 false
-            })
+            }
+        }
     }
 }

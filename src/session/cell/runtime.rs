@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::signs::Signs;
 use super::state::Target;
+use crate::opencode::event::Transfer;
+use crate::opencode::history::Overrides;
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
-use crate::opencode::session::{PermissionRule, RuntimeTurn};
+use crate::opencode::session::{MessageModel, PermissionRule, RuntimeTurn};
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::Ask;
 use crate::session::conversation::answer::Answering;
@@ -97,6 +99,10 @@ pub struct Queued {
     pub turn: u64,
     /// What is to be done.
     pub work: Work,
+    /// What its own wish has taken back.
+    pub overrides: Option<Overrides>,
+    /// What it wished for in vain.
+    pub pinned_over: Option<MessageModel>,
     /// What it is answered by.
     pub target: Target,
     /// The session's rules when it came. What they forbid stays forbidden in its turn, whatever is changed since.
@@ -210,6 +216,12 @@ pub struct Runtime {
     pub closed_revision: u64,
     /// How the last switches ended, by revision.
     pub outcomes: Arc<VecDeque<(u64, Option<MessageError>)>>,
+    /// What a notification has told to be next, while it is not applied.
+    pub toasted: Option<Selection>,
+    /// The turn in which one did.
+    pub toasted_turn: Option<u64>,
+    /// The last handover of which it was told that it left something out.
+    pub elided: Option<Transfer>,
     /// The last switch that failed.
     pub failed: Option<Arc<Failed>>,
     /// The worker cannot go on because the store does not take what it has.

@@ -9,8 +9,10 @@ use super::Draft;
 use super::kept::can_keep;
 use super::state::SessionState;
 use crate::metrics;
-use crate::opencode::event::{AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched};
-use crate::opencode::history::ModelSwitch;
+use crate::opencode::event::{
+    AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched, Source,
+};
+use crate::opencode::history::{ModelSwitch, Overrides};
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
@@ -79,6 +81,12 @@ pub fn plan(
     if update.archived.is_some() {
         next.time.archived = update.archived;
     }
+    if let Some(pin) = update.pin {
+        if pin && next.selection.is_none() {
+            return Err(nothing_to_pin());
+        }
+        next.pinned = pin;
+    }
     if next == *state {
         return Ok(None);
     }
@@ -93,6 +101,7 @@ pub fn plan(
     let beside_title = switch.is_some()
         || next.metadata != state.metadata
         || next.permission != state.permission
+        || next.pinned != state.pinned
         || next.time != state.time;
     if beside_title {
         // Like OpenCode: a new title alone does not move a session to the top of the list.
@@ -103,6 +112,14 @@ pub fn plan(
         next.kept.selection_revision = next.revision;
     }
     Ok(Some(Planned { next, switch }))
+}
+
+fn nothing_to_pin() -> Error {
+    Error::Invalid {
+        field: "[\"pin\"]".to_owned(),
+        message: "The session has selected nothing yet that could be pinned. Send providerID and modelID with it."
+            .to_owned(),
+    }
 }
 
 fn plan_selection(
@@ -125,9 +142,18 @@ fn plan_selection(
     }))
 }
 
+/// What came of an update.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// There is a new revision.
+    pub is_changed: bool,
+    /// What a message has taken back of somebody else's.
+    pub overrides: Option<Overrides>,
+}
+
 impl Draft {
     /// Changes the selection, and what else is in the update, all or nothing. `beside` changes what makes
-    /// no revision. True when there is a new revision.
+    /// no revision.
     ///
     /// # Errors
     /// A stale `If-Match`, or a selection that is not available.
@@ -136,7 +162,7 @@ impl Draft {
         update: &Update,
         caller: &Caller,
         beside: impl FnOnce(&mut SessionState),
-    ) -> Result<bool, Error> {
+    ) -> Result<Selected, Error> {
         let planned = plan(self.state(), update, &self.registry, self.now)?;
         let Some(Planned { mut next, switch }) = planned else {
             let mut next = self.state().clone();
@@ -144,7 +170,7 @@ impl Draft {
             if next != *self.state() {
                 self.set_state(next);
             }
-            return Ok(false);
+            return Ok(Selected::default());
         };
         let effective = match self.runtime.is_busy() {
             true => Effective::NextTurn,
@@ -153,17 +179,44 @@ impl Draft {
         if !update.permission.is_empty() || !update.tools.is_empty() {
             bound_rules(&mut next.permission, &self.sizes)?;
         }
+        let (mut overrides, pins) = (None, next.pinned != self.state().pinned);
+        if let Some(Switch {
+            previous, current, ..
+        }) = &switch
+        {
+            let by = &mut next.kept.set_by;
+            overrides = by.taken_back(previous.as_ref(), current, caller);
+            by.note(previous.as_ref(), current, caller, self.now);
+        }
         beside(&mut next);
         if switch.is_some() && self.would_be_passed_over() {
             self.then(metrics::switch_superseded);
         }
         self.set_state(next);
         if let Some(switch) = switch {
-            self.note_switch(&switch, caller, effective);
+            self.note_switch(&switch, caller, effective, overrides.clone());
         } else {
+            if pins {
+                self.put_pin(caller);
+            }
             self.event_of_session();
         }
-        Ok(true)
+        Ok(Selected {
+            is_changed: true,
+            overrides,
+        })
+    }
+
+    /// Writes into the audit trail that the selection was pinned or unpinned. Nothing about it is open.
+    fn put_pin(&mut self, caller: &Caller) {
+        let state = self.state();
+        if let Some(selection) = state.selection.clone() {
+            let before = Some(selection.clone());
+            let mut entry = open_switch(state.revision, self.now, before, selection, caller);
+            entry.duration_ms = Some(0);
+            entry.pinned = state.pinned;
+            self.put_switch(&entry);
+        }
     }
 
     /// Whether the current selection, once it is replaced, will never be applied: it is not yet, and no prompt carries it.
@@ -175,16 +228,24 @@ impl Draft {
         super::unsettled(self.state(), runtime) && prompts.all(|p| p.target.revision != revision)
     }
 
-    fn note_switch(&mut self, switch: &Switch, caller: &Caller, effective: Effective) {
+    fn note_switch(
+        &mut self,
+        switch: &Switch,
+        caller: &Caller,
+        effective: Effective,
+        overrides: Option<Overrides>,
+    ) {
         let revision = self.state().revision;
         let (previous, current) = (switch.previous.clone(), switch.current.clone());
-        let entry = open_switch(
+        let mut entry = open_switch(
             revision,
             self.now,
             previous.clone(),
             current.clone(),
             caller,
         );
+        entry.overrides.clone_from(&overrides);
+        entry.pinned = self.state().pinned;
         self.put_switch(&entry);
         self.event(EventPayload::ModelChanged(ModelChanged {
             session_id: self.id.clone(),
@@ -195,11 +256,16 @@ impl Draft {
             client: caller.client.clone(),
             effective,
             variant_reset: switch.variant_reset,
+            pinned: self.state().pinned,
+            overrides,
             time: self.now,
         }));
         self.event_of_session();
         for event in opencode2_events(&self.id, switch, self.now) {
             self.event(event);
+        }
+        if caller.source == Source::Patch {
+            self.toast_next_turn(switch.previous.as_ref(), &switch.current);
         }
     }
 
@@ -216,6 +282,9 @@ impl Draft {
     pub fn put_first_switch(&mut self, caller: &Caller) {
         if let Some(selection) = self.state().selection.clone() {
             let revision = self.state().kept.selection_revision;
+            let now = self.now;
+            let set_by = &mut self.state_mut().kept.set_by;
+            set_by.note(None, &selection, caller, now);
             self.put_switch(&open_switch(revision, self.now, None, selection, caller));
         }
     }
@@ -286,6 +355,8 @@ fn open_switch(
         transfer: None,
         duration_ms: None,
         failure: None,
+        overrides: None,
+        pinned: false,
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::late::LatePart;
 use super::notice::Told;
+use super::set_by::SetBy;
 use crate::opencode::event::Todo;
 use crate::opencode::history::{ContextUse, ModelUsage};
 use crate::opencode::message::AssistantMessage;
@@ -38,6 +39,9 @@ pub struct SessionState {
     /// What the user wants to talk to; `None` until the first prompt or choice. This is what the runtime
     /// works towards, too: the two cannot differ.
     pub selection: Option<Selection>,
+    /// Whether messages are kept from selecting another model.
+    #[serde(default)]
+    pub pinned: bool,
     /// Free data of the client.
     pub metadata: Option<Metadata>,
     /// Permission rules.
@@ -75,6 +79,9 @@ pub struct Kept {
     pub selection_revision: u64,
     /// The last selection that an agent has confirmed: where a failed switch goes back to.
     pub last_applied: Option<Selection>,
+    /// Who has set what is selected.
+    #[serde(default)]
+    pub set_by: SetBy,
     /// What the user messages say is selected; `None` before the first one.
     #[serde(default)]
     pub told: Option<Told>,
@@ -156,6 +163,7 @@ impl SessionState {
             },
             title: birth.title.unwrap_or_else(|| default_title(now)),
             selection: None,
+            pinned: false,
             metadata: birth.metadata,
             permission: birth.permission,
             time: SessionTime {

@@ -114,6 +114,8 @@ impl Answering {
             structured: None,
             variant: selection.variant.clone(),
             finish: None,
+            overrides: None,
+            pinned_over: None,
         };
         Self {
             message,

@@ -26,6 +26,8 @@ pub fn user_message(id: MessageId, session: &SessionId, selection: &Selection) -
         model: selection.message_model(),
         system: None,
         format: None,
+        overrides: None,
+        pinned_over: None,
     }
 }
 

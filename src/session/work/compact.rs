@@ -188,10 +188,7 @@ fn no_summary(answer: &LiveAnswer, provider: &str) -> Option<MessageError> {
 }
 
 fn go_on(draft: &mut Draft, queue_prompts: usize) {
-    let caller = Caller {
-        source: Source::Message,
-        client: None,
-    };
+    let caller = Caller::nobody(Source::Message);
     // Nobody waits for the answer.
     let (waiters, _) = Waiters::one();
     let (prompt, reverted) = (continue_prompt(), Reverted::default());

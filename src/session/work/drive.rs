@@ -13,7 +13,7 @@ use super::outcome::{Ended, Outcome, Stop};
 use super::told::next_said;
 use crate::agent::connection::Inbound;
 use crate::metrics;
-use crate::opencode::event::{EventPayload, SessionSilent};
+use crate::opencode::event::{EventPayload, SessionSilent, ToastVariant};
 use crate::session::cell::{LiveAnswer, Queued};
 
 /// Streamed text is written to the store at least this often.
@@ -176,9 +176,15 @@ impl Worker {
                 since.saturating_add(u64::try_from(end.as_millis()).unwrap_or(u64::MAX))
             }),
         };
+        let selection = queued.target.selection.clone();
         let told = self.cell.change(move |draft| {
             draft.unless_deleted()?;
             draft.event(EventPayload::SessionSilent(silent.clone()));
+            let name = draft.name_of(&selection);
+            let message = format!(
+                "{name} has said nothing for {silent_s} s. It may still be at work; abort the turn to go on without it."
+            );
+            draft.toast(ToastVariant::Warning, &message);
             Ok(())
         });
         let _nothing_to_store = told.await;

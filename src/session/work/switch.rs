@@ -1,5 +1,6 @@
 //! Bringing the agent after the selection while no prompt waits, and telling what came of a switch.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,16 +8,20 @@ use tokio::time::Instant;
 
 use super::bind::NotStarted;
 use super::{Worker, elapsed_ms};
-use crate::opencode::event::Transfer;
+use crate::opencode::Selection;
+use crate::opencode::event::{ToastVariant, Transfer};
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageError;
-use crate::session::cell::{Applied, Committed, Target};
+use crate::session::cell::{Applied, Cell, Committed, Target};
 
 /// A switch that has to start a process waits this long for the user to change their mind again.
 const SETTLE_COLD: Duration = Duration::from_millis(150);
 /// A switch on a live native session waits this long, so that an agent does not follow every step of a
 /// picker that is flicked through, or of a script that patches in a loop.
 const SETTLE_WARM: Duration = Duration::from_millis(3);
+
+/// A start that takes longer is told of.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// How a warm start ended.
 pub(super) enum Warmed {
@@ -42,7 +47,7 @@ impl Worker {
                 // It looks before it waits. What is passed over is given up wherever it stands.
                 _ = watch.wait_for(|committed| is_passed_over(committed, &target)) => None,
                 () = stopping.cancelled() => None,
-                warmed = self.warm(&target) => Some(warmed),
+                warmed = told_when_slow(&cell, &target.selection, self.warm(&target)) => Some(warmed),
             };
             match warmed {
                 Some(Warmed::Ready(transfer)) => {
@@ -181,6 +186,33 @@ impl Worker {
         let stored = store.switch(&self.cell.id, revision).await;
         serde_json::from_str(&stored.ok()??).ok()
     }
+}
+
+/// Does what a selection needs before it can answer, and tells when that takes long.
+pub(super) async fn told_when_slow<T>(
+    cell: &Arc<Cell>,
+    selection: &Selection,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        () = tokio::time::sleep(SLOW) => {}
+    }
+    let selection = selection.clone();
+    let told = cell.change(move |draft| {
+        draft.unless_deleted()?;
+        let name = draft.name_of(&selection);
+        let message = format!(
+            "{name} is being started, which takes longer than a second. Prompts wait for it."
+        );
+        draft.toast(ToastVariant::Info, &message);
+        Ok(())
+    });
+    // Nobody waits for it, and the work is not held up.
+    let (_nothing_to_store, done) = tokio::join!(told, work);
+    done
 }
 
 /// Whether something else comes before a switch now.

@@ -11,6 +11,7 @@ use super::answered::{told_model, was_wished};
 use super::aside::Aside;
 use super::bind::{Live, unknown};
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
+use super::switch::told_when_slow;
 use super::told::read_options;
 use super::traces::{Pending, Traces};
 use crate::agent::commands;
@@ -113,11 +114,12 @@ impl Worker {
         queued: &Queued,
     ) -> Result<(Live, Given, Transfer), MessageError> {
         let stopping = self.tools.office.stopping.clone();
+        let (cell, selection) = (Arc::clone(&self.cell), &queued.target.selection);
         tokio::select! {
             biased;
             () = queued.abort.cancelled() => Err(Stop::User.error()),
             () = stopping.cancelled() => Err(Stop::ShutDown.error()),
-            prepared = self.prepare(queued) => prepared,
+            prepared = told_when_slow(&cell, selection, self.prepare(queued)) => prepared,
         }
     }
 
@@ -340,6 +342,9 @@ impl Worker {
                 let mut answering =
                     Answering::new(&id, parent, queued.turn, seq, selection, &directory)
                         .within(sizes);
+                let message = &mut answering.message;
+                message.overrides.clone_from(&queued.overrides);
+                message.pinned_over.clone_from(&queued.pinned_over);
                 let events = make(&mut answering);
                 (answering, events)
             })

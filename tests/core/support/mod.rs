@@ -137,6 +137,7 @@ impl World {
                 sizes: setup.sizes,
                 queue_prompts: setup.queue_prompts,
                 at_abort: AtAbort::Drop,
+                pin_patches: false,
                 loaded_sessions: setup.loaded_sessions,
                 idle: setup.idle,
                 budget: handoff::Budget::default(),
@@ -312,10 +313,7 @@ impl World {
 }
 
 pub fn by(source: Source) -> Caller {
-    Caller {
-        source,
-        client: None,
-    }
+    Caller::nobody(source)
 }
 
 /// `provider/model`; empty for no wish.

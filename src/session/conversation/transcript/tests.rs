@@ -68,6 +68,8 @@ pub(super) fn prompt_with(parts: Vec<Part>) -> MessageWithParts {
             },
             system: None,
             format: None,
+            overrides: None,
+            pinned_over: None,
         }),
         parts,
     }
@@ -122,6 +124,8 @@ fn stored(at: u64, kind: Kind) -> Stored {
             system: None,
             format: None,
             summary: None,
+            overrides: None,
+            pinned_over: None,
         }),
         _ => Message::Assistant(AssistantMessage {
             id: id.clone(),
@@ -148,6 +152,8 @@ fn stored(at: u64, kind: Kind) -> Stored {
             variant: None,
             structured: None,
             finish: None,
+            overrides: None,
+            pinned_over: None,
         }),
     };
     let parts = if kind == Kind::Wish {
