@@ -163,7 +163,11 @@ async fn rules_act_on_what_a_tool_does_whatever_it_is_called() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("agent.py");
     std::fs::write(&program, AGENT).unwrap();
-    let config = format!("[agents.odd]\nname = \"Odd\"\ncommand = [\"python3\", {program:?}]\n");
+    // It asks before everything, which Baton has to be told.
+    let config = format!(
+        "[agents.odd]\nname = \"Odd\"\ncommand = [\"python3\", {program:?}]\n\
+         asks = {{ bash = [], edit = [], webfetch = [] }}\n"
+    );
     let server = Server::start_with(Options {
         config,
         arguments: vec!["--agents".into(), "odd".into()],
