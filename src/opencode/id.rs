@@ -198,6 +198,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_sorts_before_another() {
+        for other in [
+            "msg_202251794001T5xuqPOlqRuPz6",
+            "msg_0000000000010",
+            "msg_ffffffffffffzz",
+        ] {
+            let other = MessageId::parse(other).expect("an id");
+            assert!(MessageId::before(&other) < other, "{other}");
+        }
+        let odd = MessageId::parse("msg_mine").expect("an id");
+        assert!(MessageId::parse(MessageId::before(&odd).as_str()).is_ok());
+    }
+
+    #[test]
     fn ids_ascend_and_session_ids_descend() {
         let messages: Vec<_> = (0..5000).map(|_| MessageId::new()).collect();
         assert!(messages.is_sorted());

@@ -50,6 +50,7 @@ impl Draft {
         self.end_switching();
         self.runtime.applied = Some(target.selection.clone());
         self.runtime.store_fails = false;
+        self.runtime.slow = None;
         let before = self.state().kept.last_applied.clone();
         if before.as_ref() != Some(&target.selection) {
             self.state_mut().kept.last_applied = Some(target.selection.clone());

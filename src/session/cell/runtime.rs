@@ -220,6 +220,8 @@ pub struct Runtime {
     pub toasted: Option<Selection>,
     /// The turn in which one did.
     pub toasted_turn: Option<u64>,
+    /// The revision of which one has told that its agent takes long, until it is applied.
+    pub slow: Option<u64>,
     /// The last handover of which it was told that it left something out.
     pub elided: Option<Transfer>,
     /// The last switch that failed.

@@ -42,6 +42,20 @@ impl Draft {
         model_name(selection, &self.registry)
     }
 
+    /// What a selection needs before it can answer takes long. A prompt that passes over the switch goes on with the same
+    /// start, which is told once.
+    pub fn toast_slow(&mut self, target: &Target) {
+        if self.runtime.slow == Some(target.revision) {
+            return;
+        }
+        self.runtime.slow = Some(target.revision);
+        let name = self.name_of(&target.selection);
+        let message = format!(
+            "{name} is being started, which takes longer than a second. Prompts wait for it."
+        );
+        self.toast(ToastVariant::Info, &message);
+    }
+
     /// A PATCH has changed the selection, and the agent has confirmed it. `before` was applied before.
     pub(super) fn toast_switched(
         &mut self,

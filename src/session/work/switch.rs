@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use super::bind::NotStarted;
 use super::{Worker, elapsed_ms};
-use crate::opencode::Selection;
-use crate::opencode::event::{ToastVariant, Transfer};
+use crate::opencode::event::Transfer;
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageError;
 use crate::session::cell::{Applied, Cell, Committed, Target};
@@ -47,7 +46,7 @@ impl Worker {
                 // It looks before it waits. What is passed over is given up wherever it stands.
                 _ = watch.wait_for(|committed| is_passed_over(committed, &target)) => None,
                 () = stopping.cancelled() => None,
-                warmed = told_when_slow(&cell, &target.selection, self.warm(&target)) => Some(warmed),
+                warmed = told_when_slow(&cell, &target, self.warm(&target)) => Some(warmed),
             };
             match warmed {
                 Some(Warmed::Ready(transfer)) => {
@@ -191,7 +190,7 @@ impl Worker {
 /// Does what a selection needs before it can answer, and tells when that takes long.
 pub(super) async fn told_when_slow<T>(
     cell: &Arc<Cell>,
-    selection: &Selection,
+    target: &Target,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = pin!(work);
@@ -200,14 +199,10 @@ pub(super) async fn told_when_slow<T>(
         done = &mut work => return done,
         () = tokio::time::sleep(SLOW) => {}
     }
-    let selection = selection.clone();
+    let target = target.clone();
     let told = cell.change(move |draft| {
         draft.unless_deleted()?;
-        let name = draft.name_of(&selection);
-        let message = format!(
-            "{name} is being started, which takes longer than a second. Prompts wait for it."
-        );
-        draft.toast(ToastVariant::Info, &message);
+        draft.toast_slow(&target);
         Ok(())
     });
     // Nobody waits for it, and the work is not held up.

@@ -114,12 +114,12 @@ impl Worker {
         queued: &Queued,
     ) -> Result<(Live, Given, Transfer), MessageError> {
         let stopping = self.tools.office.stopping.clone();
-        let (cell, selection) = (Arc::clone(&self.cell), &queued.target.selection);
+        let cell = Arc::clone(&self.cell);
         tokio::select! {
             biased;
             () = queued.abort.cancelled() => Err(Stop::User.error()),
             () = stopping.cancelled() => Err(Stop::ShutDown.error()),
-            prepared = told_when_slow(&cell, selection, self.prepare(queued)) => prepared,
+            prepared = told_when_slow(&cell, &queued.target, self.prepare(queued)) => prepared,
         }
     }
 
