@@ -11,10 +11,6 @@ use super::session::{FileDiff, MessageModel, Tokens};
 /// A message: what the user said, or what a model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "role", rename_all = "lowercase")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "about as many of one as of the other, and a box would show in every match"
-)]
 pub enum Message {
     /// A prompt.
     User(UserMessage),
