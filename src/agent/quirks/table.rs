@@ -176,6 +176,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         packages: Npm(&[Package::new("@kilocode/cli-{platform}", "7.7.9")], 0),
         login: "run `kilo auth login`",
         credentials: &["KILO_API_KEY"],
+        shared_process: true,
         tested: true,
         ..PLAIN
     },
