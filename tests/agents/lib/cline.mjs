@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { homeOf, installed, node } from "./packages.mjs";
+import { homeOf, installed } from "./packages.mjs";
 
 /** @type {import("./agents.mjs").Agent} */
 export const cline = {
@@ -17,7 +17,7 @@ export const cline = {
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, "providers.json"), JSON.stringify(providers(stub)));
     return {
-      command: [node(), installed("cline", "cline/bin/cline"), "--acp"],
+      command: [installed("cline", "@cline/cli-linux-x64/bin/cline"), "--acp"],
       env: { ...homeOf(home), CLINE_API_KEY: "a stub needs no key", CLINE_PROVIDER: "anthropic" },
     };
   },
