@@ -7,6 +7,11 @@ import { installed } from "./packages.mjs";
 /** What stands in Baton's shapes and not in OpenCode's, and why. */
 export const ADDED = {
   "Session.revision": "the ETag of compare-and-set: two pickers on one session must not overwrite each other unseen",
+  "Session.pinned": "a model that others hand a session over to stays, whatever an open UI sends with its messages",
+  "UserMessage.overrides": "what a message's own model takes back of what somebody else has selected is told, not silent",
+  "UserMessage.pinnedOver": "the model that a message names and that does not answer it, in a session that is pinned",
+  "AssistantMessage.overrides": "the same, on the answer",
+  "AssistantMessage.pinnedOver": "the same, on the answer",
   "Session.runtime": "tells what the agent has confirmed; OpenCode has no agent process that could lag behind",
 };
 

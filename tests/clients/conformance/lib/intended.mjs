@@ -41,6 +41,21 @@ export const INTENDED = [
     why: "a number, as OpenCode's document and its clients' types have it; the real server sends a text here",
     on: BOTH,
   },
+  {
+    what: /( has (\[\])?|has \.info)\.pinned: boolean$/,
+    why: "a session can be pinned to the model that somebody has handed it over to",
+    on: BOTH,
+  },
+  {
+    what: /^(revert, and go on from there|a slash command): (story has "(user message|text)" after "(assistant message ends|user message)"|GET \/session\/\{sessionID\}\/message 200 has \[user\]\.parts\[text\]\.ignored: boolean)$/,
+    why: "a line in the conversation tells that a message's own model takes back what was selected by another request",
+    on: BOTH,
+  },
+  {
+    what: /^what clients ask at their start: GET \/provider\/auth 200 has \.opencode: list$/,
+    why: "the ways to sign in that an agent tells of",
+    on: BOTH,
+  },
   // An answer is what an agent makes of one prompt, over ACP.
   {
     what: /story lacks "(step-finish|assistant message ends|assistant message|step-start)" after "(tool \w+ completed|step-finish|assistant message ends|assistant message)"$/,
