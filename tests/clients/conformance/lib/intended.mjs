@@ -42,11 +42,6 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /( has (\[\])?|has \.info)\.pinned: boolean$/,
-    why: "a session can be pinned to the model that somebody has handed it over to",
-    on: BOTH,
-  },
-  {
     what: /^(revert, and go on from there|a slash command): (story has "(user message|text)" after "(assistant message ends|user message)"|GET \/session\/\{sessionID\}\/message 200 has \[user\]\.parts\[text\]\.ignored: boolean)$/,
     why: "a line in the conversation tells that a message's own model takes back what was selected by another request",
     on: BOTH,
