@@ -19,7 +19,9 @@ def test_one_conversation_goes_from_mock_to_opencode_to_claude(tui, baton):
 
     tui.pick_model(FABLE)
     tui.send(f"SAY {lime}")
-    screen = tui.answered(f"claude-fable-5-1 {lime}", FABLE)
+    tui.answered(f"claude-fable-5-1 {lime}", FABLE)
+    # A notification covers a corner for some seconds.
+    screen = tui.wait_gone("is being started")
     asked = baton.last_turn()
     assert asked["model"] == "claude-fable-5-1"
     told = words_of(asked)
