@@ -335,7 +335,7 @@ async function toolCall(id, model) {
   const diffs = (tool.state.metadata?.diffs ?? []).map(({ newText }) => newText);
   const result = [tool.state.output.trim().split("\n")[0], ...diffs].filter(Boolean);
   assert.notEqual(result.length, 0, `the tool call has no result: ${JSON.stringify(tool)}`);
-  return { session, prompt, answer: textOf(answered), tool, result, content };
+  return { session, prompt, answer: firstText(answered), tool, result, content };
 }
 
 /** Milliseconds from sending a prompt to the first piece of its answer. */
@@ -370,4 +370,9 @@ function writeTables() {
       table: figures.table("agent"),
     },
   ]);
+}
+
+/** The first text of an answer, which may have several: each begins a line of its own in what is handed over. */
+function firstText(answer) {
+  return answer.parts.find(({ type }) => type === "text").text;
 }

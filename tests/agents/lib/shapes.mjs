@@ -202,12 +202,13 @@ function fits(template, path) {
   return template.length === path.length && template.every((segment, at) => isVariable(segment) || segment === path[at]);
 }
 
-/** The value as it would be without Baton's additions to a session. */
+/** The value as it would be without Baton's additions to a session or a message. */
 export function withoutAdded(value) {
   if (Array.isArray(value)) return value.map(withoutAdded);
   if (value === null || typeof value !== "object") return value;
   const isSession = typeof value.id === "string" && value.id.startsWith("ses") && "slug" in value;
-  const kept = Object.entries(value).filter(([key]) => !(isSession && ADDED_FIELDS.includes(key)));
+  const isMessage = typeof value.id === "string" && value.id.startsWith("msg") && "role" in value;
+  const kept = Object.entries(value).filter(([key]) => !((isSession || isMessage) && ADDED_FIELDS.includes(key)));
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutAdded(inner)]));
 }
 

@@ -36,6 +36,9 @@ SAID = [
     (r"^Expected provider/model, got", r"/command$", "an id alone is taken where a backend has such a model"),
     (r"\n  at \[\"path\"\]$", FILES, "what is at a path: a folder, a file, text, nothing"),
     (r"^The pattern is no regular expression", r"/find$", "the syntax of regular expressions"),
+    (r"has no such way to sign in", r"/oauth/(authorize|callback)$|/authenticate$", "which ways there are is told by the agent"),
+    (r"^The JSON Schema cannot be used", MODELS, "what is a JSON Schema"),
+    (r"cannot keep", EVERYWHERE, "rules that a backend cannot keep"),
     (r"^There is no integration", r"/api/integration/\{integrationID\}$", "there is none, whatever its id"),
 ]
 
