@@ -135,11 +135,18 @@ impl Follower {
     }
 }
 
+/// What OpenCode 2 has no event for.
+const NOT_OF_THE_SECOND: &str = "server.instance.disposed";
+
 /// An event of the first version in OpenCode 2's shape.
 fn first_version(event: &str) -> Option<V2Event> {
     let mut event: Value = serde_json::from_str(event).ok()?;
     let id = EventId::parse(event["id"].as_str()?).ok()?;
-    let kind = event["type"].as_str()?.to_owned();
+    let kind = event["type"].as_str()?;
+    if kind == NOT_OF_THE_SECOND {
+        return None;
+    }
+    let kind = kind.to_owned();
     Some(V2Event {
         id,
         r#type: kind,
