@@ -197,6 +197,39 @@ async fn a_model_may_correct_an_answer_that_has_not_the_form() {
     let prompts = script.prompts();
     assert_eq!(prompts.len(), 2);
     assert!(prompts[1].contains("it is not JSON"), "{prompts:?}");
+    // Both answers count, and once: a token of the mock's is four characters, and what it has cost is a total.
+    let tokens = answer.message.tokens;
+    assert_eq!(tokens.output, 15 / 4 + 20 / 4);
+    assert_eq!(tokens.total, Some(tokens.input + tokens.output));
+    let next = world.ask(&id, "echo x").await;
+    assert!(next.message.cost < 0.000_05, "{}", next.message.cost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_has_refused_is_not_asked_for_another_form() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let script = world.agent("one");
+    script.answer_next([Step::Say("no".into()), Step::Stop("refusal".into())]);
+    let schema = serde_json::Map::new();
+    let prompt = Prompt {
+        format: Some(OutputFormat::JsonSchema {
+            schema,
+            retry_count: None,
+        }),
+        ..text_prompt("how much?")
+    };
+    let admitted = world
+        .sessions
+        .prompt(&id, prompt, by(Source::Message))
+        .await;
+    let answer = answer(admitted.expect("admitted").answer.expect("wanted")).await;
+    let error = answer.message.error;
+    assert!(
+        matches!(error, Some(MessageError::ContentFilterError { .. })),
+        "{error:?}"
+    );
+    assert_eq!(script.prompts().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

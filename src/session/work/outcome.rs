@@ -60,6 +60,8 @@ pub(super) struct Outcome {
     pub(super) asked: bool,
     /// The agent had ended before it could take in the prompt, as far as anybody can tell.
     pub(super) dead_on_arrival: bool,
+    /// The tokens of what the agent was asked before in the same turn.
+    pub(super) spent_before: Tokens,
 }
 
 impl Outcome {
@@ -69,8 +71,40 @@ impl Outcome {
             stop: None,
             asked: false,
             dead_on_arrival: false,
+            spent_before: Tokens::default(),
         }
     }
+
+    /// Whether the model has said what it had to say.
+    pub(super) fn has_ended_well(&self) -> bool {
+        let Ended::Replied(Ok(reply)) = &self.ended else {
+            return false;
+        };
+        self.stop.is_none() && stop_reason(reply) == END_TURN
+    }
+
+    /// The tokens of the turn so far.
+    pub(super) fn tokens(&self) -> Tokens {
+        let before = self.spent_before;
+        let Ended::Replied(Ok(reply)) = &self.ended else {
+            return before;
+        };
+        let mut tokens = tokens_of(reply);
+        if before != Tokens::default() {
+            tokens.add(&before);
+            tokens.total = tokens.total.zip(before.total).map(|(a, b)| a + b);
+        }
+        tokens
+    }
+}
+
+/// How a turn ends that has neither failed nor been broken off.
+const END_TURN: &str = "end_turn";
+
+/// Why a turn has ended, as its reply says.
+fn stop_reason(reply: &Value) -> &str {
+    let reason = reply.get("stopReason").and_then(Value::as_str);
+    reason.unwrap_or(END_TURN)
 }
 
 /// What the end of an exchange means for the answer.
@@ -130,11 +164,10 @@ pub(super) async fn judge(
     };
     let verdict = |reason, error| Verdict {
         reason,
-        tokens: tokens_of(reply),
+        tokens: outcome.tokens(),
         error,
     };
-    let stop_reason = reply.get("stopReason").and_then(Value::as_str);
-    match stop_reason.unwrap_or("end_turn") {
+    match stop_reason(reply) {
         // Nobody has asked it to.
         "cancelled" => {
             let said = last_text(answer);

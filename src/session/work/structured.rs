@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Worker;
 use super::bind::Live;
-use super::outcome::{Ended, Outcome};
+use super::outcome::Outcome;
 use crate::lanes::{LaneError, Lanes};
 use crate::opencode::message::MessageError;
 use crate::session::cell::{LiveAnswer, Queued};
@@ -42,7 +42,7 @@ pub async fn aside<T: Send + 'static>(
 
 impl Worker {
     /// Reads the answer as the form that was asked for, and has the model correct it. `None` when none was asked for, or when
-    /// the turn has ended in another way.
+    /// the turn has not ended well: then it is told why.
     pub(super) async fn in_form(
         &mut self,
         form: Option<Form>,
@@ -54,8 +54,7 @@ impl Worker {
         let form = form?;
         let mut retries = 0;
         loop {
-            let answered = matches!(outcome.ended, Ended::Replied(Ok(_))) && outcome.stop.is_none();
-            if !answered || !answer.lock().has_content() {
+            if !outcome.has_ended_well() || !answer.lock().has_content() {
                 return None;
             }
             let (form_of, text) = (form.clone(), answer.lock().last_text());
@@ -77,7 +76,10 @@ impl Worker {
             let events = answer.lock().begins_anew();
             self.cell.tell_growth(&events);
             let blocks = vec![transcript::text_block(&correction(&why))];
+            let spent = outcome.tokens();
             *outcome = self.give(queued, live, blocks, answer).await;
+            outcome.spent_before = spent;
+            live.cost = answer.lock().cost_total();
         }
     }
 }
