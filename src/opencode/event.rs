@@ -1,14 +1,19 @@
 //! Events, as `/event` sends them: `{"id", "type", "properties"}`.
 
+mod own;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::history::Overrides;
 use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
 use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
-use super::session::{FileDiff, MessageModel, ModelRef, Selection, Session};
+use super::session::{FileDiff, ModelRef, Session};
+pub use own::{
+    Effective, ModelApplied, ModelChanged, ModelFailed, ModelMismatch, SessionSilent, Source,
+    Transfer, TransferKind,
+};
 
 /// Everything that an event can say; `type` names it and `properties` carries it.
 ///
@@ -228,196 +233,6 @@ pub struct SessionErrorEvent {
     pub session_id: SessionId,
     /// What.
     pub error: MessageError,
-}
-
-/// Who changed a selection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = SwitchSource)]
-pub enum Source {
-    /// The session was made with it.
-    Create,
-    /// A PATCH of the session, or OpenCode 2's model and agent routes.
-    Patch,
-    /// A message's own model, agent or variant.
-    Message,
-    /// `POST …/init`.
-    Init,
-    /// A slash command.
-    Command,
-    /// A fork.
-    Fork,
-    /// The agent itself.
-    Agent,
-    /// Baton: the selection could not be applied.
-    Revert,
-}
-
-/// When a changed selection takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = SwitchTiming)]
-pub enum Effective {
-    /// The session is idle: its agent is being prepared now.
-    Immediate,
-    /// A turn is in flight and keeps its model; the next one has the new model.
-    NextTurn,
-}
-
-/// A session's selection has changed.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelChanged {
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-    /// The session's revision after the change.
-    pub revision: u64,
-    /// The selection before; null for a session's first.
-    #[schema(required)]
-    pub previous: Option<Selection>,
-    /// The selection now.
-    pub current: Selection,
-    /// Who changed it.
-    pub source: Source,
-    /// The `x-client-id` of the request, or null.
-    #[schema(required)]
-    pub client: Option<String>,
-    /// When it takes effect.
-    pub effective: Effective,
-    /// The variant was dropped because the new model does not have it.
-    #[serde(rename = "variantReset")]
-    pub variant_reset: bool,
-    /// Whether messages cannot select another model until the next PATCH.
-    pub pinned: bool,
-    /// What a message took back of somebody else's; absent when nothing was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub overrides: Option<Overrides>,
-    /// When, in milliseconds since the Unix epoch.
-    pub time: u64,
-}
-
-/// How the conversation reaches the agent that goes on with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferKind {
-    /// There is no conversation yet.
-    None,
-    /// The agent's own live session has all of it.
-    Native,
-    /// The agent's own session was resumed and has all of it.
-    Resume,
-    /// The agent's own session was loaded and has all of it.
-    Load,
-    /// The agent's own session goes on; what it missed goes with the next prompt.
-    CatchUp,
-    /// A new session of the agent; the whole conversation goes with the next prompt.
-    Transcript,
-}
-
-impl TransferKind {
-    /// Its word, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Native => "native",
-            Self::Resume => "resume",
-            Self::Load => "load",
-            Self::CatchUp => "catch_up",
-            Self::Transcript => "transcript",
-        }
-    }
-}
-
-/// What goes to the agent beside the next prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Transfer {
-    /// How.
-    pub kind: TransferKind,
-    /// Messages handed over as text.
-    pub messages: u64,
-    /// Bytes of that text.
-    pub bytes: u64,
-    /// Messages, tool outputs and files that were left out or shortened for size.
-    pub elided: u64,
-}
-
-/// The agent has confirmed a selection.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelApplied {
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-    /// The revision of the change that was applied.
-    pub revision: u64,
-    /// The selection that is applied.
-    pub current: Selection,
-    /// What goes to the agent beside the next prompt.
-    pub transfer: Transfer,
-    /// How long it took.
-    #[serde(rename = "durationMs")]
-    pub duration_ms: u64,
-    /// When, in milliseconds since the Unix epoch.
-    pub time: u64,
-}
-
-/// A selection could not be applied.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelFailed {
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-    /// The revision of the change that failed.
-    pub revision: u64,
-    /// The selection that failed.
-    pub current: Selection,
-    /// Why, and what to do.
-    pub error: MessageError,
-    /// How long it took.
-    #[serde(rename = "durationMs")]
-    pub duration_ms: u64,
-    /// When, in milliseconds since the Unix epoch.
-    pub time: u64,
-}
-
-/// An agent has told that another of its models has answered than the one that was selected. The message names the one that
-/// has answered.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelMismatch {
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-    /// The answer.
-    #[serde(rename = "messageID")]
-    pub message_id: MessageId,
-    /// What was selected; it stays selected, and is set again before the next prompt.
-    pub wished: Selection,
-    /// The model that has answered.
-    pub answered: MessageModel,
-    /// When, in milliseconds since the Unix epoch.
-    pub time: u64,
-}
-
-/// The agent of a turn has said nothing for `timeouts.silent_s`, and is not waiting for the user.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct SessionSilent {
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-    /// The prompt that it works on.
-    #[serde(rename = "messageID")]
-    pub message_id: MessageId,
-    /// Since when, in milliseconds since the Unix epoch.
-    pub since: u64,
-    /// What the tool call does that has begun last and has not ended; absent when there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub tool: Option<String>,
-    /// When the turn is ended if nothing comes, in milliseconds since the Unix epoch; absent when `timeouts.silent_end_s` is not
-    /// set.
-    #[serde(default, rename = "endsAt", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub ends_at: Option<u64>,
 }
 
 /// OpenCode 2: the model was changed.
