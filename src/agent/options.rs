@@ -135,6 +135,8 @@ pub struct Options {
     pub providers: Option<Choice>,
     /// Models that the user says the agent has although it does not list them.
     pub unlisted: Vec<String>,
+    /// Only one provider can be had: the models go without it.
+    one_provider: bool,
 }
 
 impl Options {
@@ -166,6 +168,24 @@ impl Options {
             Kind::Model => self.model.as_ref(),
             Kind::Variant => self.variant.as_ref(),
             Kind::Provider => self.providers.as_ref(),
+        }
+    }
+
+    /// Leaves the provider out of the models, since there is no choice of one.
+    pub fn leave_out_provider(&mut self) {
+        self.one_provider = true;
+        let Some(providers) = self.providers.take() else {
+            return;
+        };
+        let Some(models) = &mut self.model else {
+            return;
+        };
+        let prefix = format!("{}/", providers.current);
+        let ids = models.values.iter_mut().map(|value| &mut value.id);
+        for id in ids.chain([&mut models.current]) {
+            if let Some(rest) = id.strip_prefix(&prefix) {
+                *id = rest.to_owned();
+            }
         }
     }
 
@@ -226,6 +246,7 @@ impl Options {
         };
         let model = model_option(&options);
         let providers = model.and_then(|model| provider_option(&options, model));
+        let providers = providers.filter(|_| !self.one_provider);
         self.providers = providers.and_then(choice_of).map(Choice::with_current);
         let model = model.and_then(choice_of).or_else(|| by_id("model"));
         let model = match &self.providers {

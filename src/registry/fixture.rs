@@ -34,6 +34,7 @@ fn backend(id: &str, status: Status, models: Vec<ModelInfo>, modes: &[&str]) -> 
         plan_mode: modes.iter().find(|m| m.id == "plan").map(|m| m.id.clone()),
         modes,
         switch: SwitchMethod::ConfigOption,
+        one_provider: false,
         commands: Vec::new(),
     };
     let spec = AgentSpec::from_config(id, vec!["true".into()]);

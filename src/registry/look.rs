@@ -1,5 +1,6 @@
 //! Asks a backend what it offers in a directory, and what models it has below each of its providers.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,4 +106,25 @@ pub(super) async fn read_providers(
     if let Err(error) = choose_once(connection, opened, Kind::Model, &first, timeout).await {
         tracing::debug!("{first} was not selected again: {error}");
     }
+    leave_out_the_only_one(opened, catalogue);
+}
+
+/// An agent may list providers that cannot be had: the name of the only one that can says nothing.
+fn leave_out_the_only_one(opened: &mut Opened, catalogue: &mut Catalogue) {
+    let providers: HashSet<_> = {
+        let listed = catalogue.models.iter().filter(|m| !m.is_configured);
+        listed.map(|m| opened.options.provider_of(&m.id)).collect()
+    };
+    let [Some(only)] = Vec::from_iter(providers)[..] else {
+        return;
+    };
+    let prefix = format!("{only}/");
+    let ids = catalogue.models.iter_mut().map(|model| &mut model.id);
+    for id in ids.chain([&mut catalogue.default_model]) {
+        if let Some(rest) = id.strip_prefix(&prefix) {
+            *id = rest.to_owned();
+        }
+    }
+    catalogue.one_provider = true;
+    opened.options.leave_out_provider();
 }

@@ -91,6 +91,9 @@ pub struct Catalogue {
     pub plan_mode: Option<String>,
     /// How it changes its model.
     pub switch: SwitchMethod,
+    /// It has a choice of providers of which only one can be had: its models go without it.
+    #[serde(default)]
+    pub one_provider: bool,
     /// Its slash commands, as it tells them in an empty directory.
     #[serde(default)]
     pub commands: Vec<AgentCommand>,

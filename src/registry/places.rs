@@ -234,7 +234,10 @@ impl Registry {
         let Some(known) = backend.catalogue.as_ref() else {
             return;
         };
-        let mut here = probe::read(&backend.spec, known.info.clone(), options);
+        let mut here = Catalogue {
+            one_provider: known.one_provider,
+            ..probe::read(&backend.spec, known.info.clone(), options)
+        };
         if options.model.is_none() {
             here.models.clone_from(&known.models);
         }

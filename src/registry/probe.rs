@@ -274,6 +274,7 @@ pub(super) fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Cata
         default_mode: options.mode.as_ref().map(|c| c.current.clone()),
         plan_mode: spec.plan_modes.iter().find(offers).cloned(),
         switch,
+        one_provider: false,
     }
 }
 

@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Log, Options, Server};
+use crate::scripted::kill_agent;
 
 /// A server with one agent, and what stands below `[agents.one]`.
 async fn server_with(flags: &[&str], more: &str) -> Server {
@@ -211,6 +212,24 @@ async fn models_below_providers_are_named_with_them_and_all_reachable() {
             .contains("west/west-only"),
         "{refused}"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_only_provider_that_can_be_had_is_not_named() {
+    let server = server_with(&["--fault", "provider-then-model,one-provider"], "").await;
+    assert_eq!(ids(&models(&server, "").await), ["common", "east-only"]);
+    let session = server.create().await;
+    for id in ["common", "east-only", "common", "east-only"] {
+        let (status, answer) = try_select(&server, &session, id).await;
+        assert_eq!(status, StatusCode::OK, "{id}: {answer}");
+        // The agent names its provider as well.
+        assert_eq!(server.say(&session, "model").await, format!("east/{id}"));
+        kill_agent(&server, &session).await;
+        assert_eq!(server.say(&session, "model").await, format!("east/{id}"));
+    }
+    let (status, _) = try_select(&server, &session, "west-only").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
     server.stop().await;
 }
 

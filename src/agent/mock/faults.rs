@@ -121,6 +121,8 @@ pub enum Fault {
     IgnoresCancel,
     /// Models are chosen by two options of the category `model`: first the provider (east, west), then its model.
     ProviderThenModel,
+    /// With `provider-then-model`: another provider is accepted and not selected.
+    OneProvider,
     /// A greeting comes with the first prompt of each new session, as if it were part of the answer.
     Greets,
 }

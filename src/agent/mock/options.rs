@@ -153,7 +153,8 @@ impl Agent {
         match option {
             "provider" if choice.provider.is_some() => {
                 check("provider", value, PROVIDERS.into_iter())?;
-                if choice.provider.as_deref() != Some(value) {
+                let stays = self.has(Fault::OneProvider);
+                if !stays && choice.provider.as_deref() != Some(value) {
                     choice.provider = Some(value.to_owned());
                     choice.model = models_of(value).swap_remove(0);
                 }

@@ -296,14 +296,23 @@ impl Worker {
             timeout,
         );
         match opened.await {
-            Ok(opened) => {
+            Ok(mut opened) => {
                 let registry = &self.tools.office.registry;
+                self.read_models_as_listed(provider, &mut opened.options);
                 registry.note_options(provider, &self.cell.directory, &opened.options);
                 let mut live = Live::new(agent, opened, known, model, Origin::New);
                 live.meta = meta;
                 Ok(live)
             }
             Err(error) => Err(self.give_up(provider, &agent, error).await),
+        }
+    }
+
+    /// A native session's models are named as the catalogue names them.
+    pub(super) fn read_models_as_listed(&self, provider: &str, options: &mut Options) {
+        let snapshot = self.tools.office.registry.at(&self.cell.directory);
+        if snapshot.catalogue(provider).is_some_and(|c| c.one_provider) {
+            options.leave_out_provider();
         }
     }
 

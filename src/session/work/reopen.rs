@@ -124,6 +124,7 @@ impl Worker {
     ) -> Live {
         let provider = &selection.provider_id;
         self.not_reopened.remove(provider);
+        self.read_models_as_listed(provider, &mut opened.options);
         if let Some(commands) = opened.commands.take() {
             self.note_commands(provider, commands).await;
         }

@@ -436,6 +436,7 @@ fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
         default_mode: Some("build".to_owned()),
         plan_mode: Some("plan".to_owned()),
         switch: SwitchMethod::ConfigOption,
+        one_provider: false,
         commands: Vec::new(),
     };
     // A worker looks for the program before it asks for its agent, so it is one that exists.
