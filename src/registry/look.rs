@@ -1,6 +1,5 @@
 //! Asks a backend what it offers in a directory, and what models it has below each of its providers.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use super::probe::{choose_once, note_efforts, read, read_commands, start};
 use super::{Catalogue, ModelInfo};
 use crate::agent::Timeouts;
-use crate::agent::client::{self, Opened};
+use crate::agent::client::{self, Opened, SwitchError};
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::Kind;
 use crate::agent::process::Starter;
@@ -75,6 +74,8 @@ pub(super) async fn read_providers(
         return;
     };
     let first = catalogue.default_model.clone();
+    // A refusal may end with a sign-in, so the names keep the provider then.
+    let (mut ignored, mut others_exist) = (false, false);
     let others = providers
         .ids()
         .into_iter()
@@ -83,8 +84,13 @@ pub(super) async fn read_providers(
         let chosen = choose_once(connection, opened, Kind::Provider, &provider, timeout).await;
         if let Err(error) = chosen {
             tracing::debug!("the models of {provider} are not known: {error}");
+            match error {
+                SwitchError::Ignored { .. } => ignored = true,
+                _ => others_exist = true,
+            }
             continue;
         }
+        others_exist = true;
         let shown = opened
             .options
             .model
@@ -106,18 +112,13 @@ pub(super) async fn read_providers(
     if let Err(error) = choose_once(connection, opened, Kind::Model, &first, timeout).await {
         tracing::debug!("{first} was not selected again: {error}");
     }
-    leave_out_the_only_one(opened, catalogue);
+    if ignored && !others_exist {
+        leave_out_provider(&providers.current, opened, catalogue);
+    }
 }
 
-/// An agent may list providers that cannot be had: the name of the only one that can says nothing.
-fn leave_out_the_only_one(opened: &mut Opened, catalogue: &mut Catalogue) {
-    let providers: HashSet<_> = {
-        let listed = catalogue.models.iter().filter(|m| !m.is_configured);
-        listed.map(|m| opened.options.provider_of(&m.id)).collect()
-    };
-    let [Some(only)] = Vec::from_iter(providers)[..] else {
-        return;
-    };
+/// An agent may accept each of its providers and stay with one: that one's name says nothing.
+fn leave_out_provider(only: &str, opened: &mut Opened, catalogue: &mut Catalogue) {
     let prefix = format!("{only}/");
     let ids = catalogue.models.iter_mut().map(|model| &mut model.id);
     for id in ids.chain([&mut catalogue.default_model]) {
