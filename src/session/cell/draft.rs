@@ -76,7 +76,19 @@ impl Draft {
         }
     }
 
-    /// Applies a job; one that fails, or panics, leaves the draft as it was.
+    /// Applies a job. The draft of one that fails, or panics, is of no more use.
+    pub(super) fn apply(
+        &mut self,
+        job: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let applied = std::panic::catch_unwind(AssertUnwindSafe(|| job(self)));
+        applied.unwrap_or_else(|_| {
+            let message = format!("a change of session {} has panicked", self.id);
+            Err(Error::Internal(message))
+        })
+    }
+
+    /// The same for a draft that others are applied to: one that fails leaves it as it was.
     pub(super) fn attempt(
         &mut self,
         job: impl FnOnce(&mut Self) -> Result<(), Error>,
@@ -84,11 +96,7 @@ impl Draft {
         let (state, runtime) = (Arc::clone(&self.state), self.runtime.clone());
         let (state_changed, is_deleted) = (self.state_changed, self.is_deleted);
         let lengths = (self.changes.len(), self.events.len(), self.effects.len());
-        let applied = std::panic::catch_unwind(AssertUnwindSafe(|| job(self)));
-        let result = applied.unwrap_or_else(|_| {
-            let message = format!("a change of session {} has panicked", self.id);
-            Err(Error::Internal(message))
-        });
+        let result = self.apply(job);
         if result.is_err() {
             (self.state, self.runtime) = (state, runtime);
             (self.state_changed, self.is_deleted) = (state_changed, is_deleted);

@@ -83,8 +83,11 @@ impl Checkpoints {
         {
             tracing::debug!("the store's log could not begin anew: {error}");
         }
-        self.shared.lock().written = true;
-        self.shared.changed.notify_one();
+        // Only the first since the last look: the thread is not woken in its pause by each commit.
+        let known = std::mem::replace(&mut self.shared.lock().written, true);
+        if !known {
+            self.shared.changed.notify_one();
+        }
     }
 }
 
