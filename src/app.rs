@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::agent::pool::Pool;
 use crate::config::Settings;
 use crate::event::Bus;
+use crate::files;
 use crate::front::running::{self, RunFile};
 use crate::http::auth::Password;
 use crate::http::auth::guesses::Guesses;
@@ -125,6 +126,7 @@ impl App {
         vcs::clear(&settings.data_dir);
         end_recorded(store.as_ref()).await.map_err(failed)?;
 
+        files::limit(settings.limits.files);
         let bus = Arc::new(Bus::new(settings.limits.ring));
         let parts = Parts::open(&settings, store, Arc::clone(&bus), data)
             .await

@@ -24,6 +24,7 @@ use crate::agent::spec::AgentSpec;
 use crate::command::Sources;
 use crate::environment::Environment;
 use crate::event::RingLimits;
+use crate::files::FileLimits;
 use crate::http::auth::Password;
 use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
@@ -206,6 +207,8 @@ pub struct Limits {
     pub connections: ConnectionLimits,
     /// What others send.
     pub sizes: Sizes,
+    /// What is read of files.
+    pub files: FileLimits,
     /// Event streams at once.
     pub event_streams: usize,
     /// Prompts that may wait for one session.

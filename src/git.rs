@@ -88,7 +88,7 @@ pub enum GitError {
     /// There is no `git` on `PATH`.
     #[error("git is not installed")]
     NotInstalled,
-    /// It could not be started or spoken with; also when the directory is not there.
+    /// It could not be started or spoken with.
     #[error("git cannot be run: {0}")]
     Io(#[from] io::Error),
     /// A file that git would read is none that can be read.
@@ -293,13 +293,16 @@ impl Git {
             .iter()
             .filter_map(|name| Some((name, std::env::var_os(name)?)));
         command.env_clear().envs(own);
+        // git itself goes into the directory: one that hangs would hold up who starts it.
         command
+            .arg("-C")
+            .arg(&self.directory)
             .arg("--no-pager")
             .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
             .args(&self.globals)
             .arg(&self.command)
             .args(&self.arguments)
-            .current_dir(&self.directory)
+            .current_dir("/")
             .env("LC_ALL", "C")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_TERMINAL_PROMPT", "0")
@@ -311,12 +314,9 @@ impl Git {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        command.spawn().map_err(|error| {
-            // A directory that is not there makes the same error as a program that is not.
-            if error.kind() == io::ErrorKind::NotFound && self.directory.is_dir() {
-                return GitError::NotInstalled;
-            }
-            GitError::Io(error)
+        command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => GitError::NotInstalled,
+            _ => GitError::Io(error),
         })
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,16 @@ pub enum LaneError {
     /// The call has panicked.
     #[error("it failed in a way that was not foreseen")]
     Panicked,
+}
+
+impl LaneError {
+    /// The same as an error of the system: what may be better later is `TimedOut`.
+    pub fn kind(self) -> io::ErrorKind {
+        match self {
+            Self::Busy | Self::TimedOut => io::ErrorKind::TimedOut,
+            Self::Panicked => io::ErrorKind::Other,
+        }
+    }
 }
 
 /// Lanes of one kind of work.

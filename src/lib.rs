@@ -15,6 +15,7 @@ pub mod git;
 pub mod http;
 pub mod lanes;
 pub mod listing;
+pub mod looks;
 pub mod metrics;
 pub mod opencode;
 pub mod private;

@@ -167,7 +167,7 @@ pub fn spawn(
     )?;
     let mut child = Command::new(&start.program)
         .args(&start.arguments)
-        .current_dir(cwd)
+        .current_dir(&start.directory)
         .env_clear()
         .envs(environment)
         .stdin(Stdio::piped())

@@ -10,6 +10,7 @@ use super::{
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
 use crate::event::RingLimits;
+use crate::files::FileLimits;
 use crate::http::body::BodyLimits;
 use crate::http::serve::ConnectionLimits;
 use crate::session::Sizes;
@@ -58,6 +59,9 @@ pub(super) struct LimitsTable {
     tool_call_bytes: Option<usize>,
     plan_entries: Option<usize>,
     plan_bytes: Option<usize>,
+    file_bytes: Option<u64>,
+    ignore_bytes: Option<u64>,
+    search_files: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +75,7 @@ pub(super) struct TimeoutsTable {
     silent_s: Option<u64>,
     silent_end_s: Option<u64>,
     shell_s: Option<u64>,
+    search_s: Option<u64>,
     body_s: Option<u64>,
     header_s: Option<u64>,
     unread_s: Option<u64>,
@@ -115,7 +120,10 @@ impl LimitsTable {
         let pool = PoolLimits::default();
         let handoff = Budget::default();
         let shell = ShellLimits::default();
+        let files = FileLimits::default();
         let limit =
+            |key: &str, given, default| at_least_one(&format!("limits.{key}"), given, default);
+        let bytes =
             |key: &str, given, default| at_least_one(&format!("limits.{key}"), given, default);
         let idle_s = at_least_one(
             "limits.agent_idle_s",
@@ -140,6 +148,12 @@ impl LimitsTable {
                 stalled: timeouts.seconds("unread_s", timeouts.unread_s, connections.stalled)?,
             },
             sizes: self.sizes()?,
+            files: FileLimits {
+                file_bytes: bytes("file_bytes", self.file_bytes, files.file_bytes)?,
+                ignore_bytes: bytes("ignore_bytes", self.ignore_bytes, files.ignore_bytes)?,
+                search_files: limit("search_files", self.search_files, files.search_files)?,
+                search: timeouts.seconds("search_s", timeouts.search_s, files.search)?,
+            },
             event_streams: limit("event_streams", self.event_streams, DEFAULT_EVENT_STREAMS)?,
             queue_prompts: limit("queue_prompts", self.queue_prompts, DEFAULT_QUEUE_PROMPTS)?,
             loaded_sessions: limit(

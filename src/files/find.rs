@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
+use super::limits::limits;
 use super::open::path_text;
 use super::rules::Whose;
 use super::walk::{Kind, Walk};
 use super::{Deadline, Root};
 use crate::opencode::file::{FileKind, FileSystemEntry};
 
-/// Names that are looked at.
-const NAMES_MAX: usize = 200_000;
 /// The part of a query that counts, in characters.
 const QUERY_CHARS: usize = 256;
 
@@ -45,7 +44,7 @@ pub(super) fn files<'a>(
 ) -> impl Iterator<Item = PathBuf> + 'a {
     Walk::new(root, Path::new(""), Whose::GitAndSearch, deadline)
         .filter_map(|(path, kind)| (kind == Kind::File).then_some(path))
-        .take(NAMES_MAX)
+        .take(limits().search_files)
 }
 
 /// The files and links below a folder of a worktree that git does not ignore, relative to the root, until time is

@@ -8,6 +8,7 @@
 mod find;
 #[cfg(test)]
 mod fuzz;
+mod limits;
 mod open;
 mod rules;
 mod search;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use crate::lanes::{LaneError, Lanes};
 
 pub use find::{Names, Wanted, find, not_ignored};
+pub use limits::{FileLimits, limit};
 pub use open::{FileBytes, Root};
 pub use search::search;
 
@@ -34,8 +36,6 @@ const ALL_THREADS: usize = 192;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How much longer than its time a call is waited for: it looks at the clock only now and then.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long a call may take once it runs. A search that takes longer gives what it has found until then.
-const TIME: Duration = Duration::from_secs(10);
 
 /// What is waited for in a directory. A file is read at once although searches go through thousands of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ pub enum FileError {
     #[error("{0} is not a directory")]
     NotADirectory(String),
     /// It is larger than may be read.
-    #[error("{path} is larger than {max_bytes} bytes")]
+    #[error("{path} is larger than {max_bytes} bytes (limits.file_bytes)")]
     TooLarge {
         /// Which.
         path: String,
@@ -121,7 +121,7 @@ impl Deadline {
     fn far() -> Self {
         Self {
             gone: Arc::default(),
-            until: Instant::now() + TIME,
+            until: Instant::now() + limits::limits().search,
         }
     }
 }
@@ -163,8 +163,9 @@ pub async fn block<T: Send + 'static>(
     let gone = Gone(Arc::default());
     let flag = Arc::clone(&gone.0);
     let lane = (directory.to_owned(), work);
-    let called = LANES.block(&lane, PATIENCE, TIME + GRACE, move || {
-        let until = Instant::now() + TIME;
+    let time = limits::limits().search;
+    let called = LANES.block(&lane, PATIENCE, time + GRACE, move || {
+        let until = Instant::now() + time;
         call(&Deadline { gone: flag, until })
     });
     let (directory, _) = &lane;

@@ -7,13 +7,12 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 
 use super::FileError;
+use super::limits::limits;
 use super::rules::{Rules, Whose};
 use crate::opencode::file::{FileKind, FileNode};
 use crate::project::without_dots;
 use crate::regular::{self, Refused};
 
-/// The largest file that is read as a whole, in bytes.
-const FILE_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Entries of one folder that are listed.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -122,7 +121,7 @@ impl Root {
     pub fn read(&self, asked: &str) -> Result<FileBytes, FileError> {
         let path = self.resolve(asked)?;
         let file = self.open_file(&path, asked)?;
-        let bytes = regular::read_open(file, FILE_MAX_BYTES);
+        let bytes = regular::read_open(file, limits().file_bytes);
         let bytes = bytes.map_err(|refused| of_refused(asked, refused))?;
         Ok(FileBytes { path, bytes })
     }

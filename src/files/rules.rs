@@ -9,18 +9,17 @@ use std::rc::Rc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use super::limits::limits;
 use crate::git::exclude_file;
 use crate::project::worktree_root;
 use crate::regular::{self, Links};
 
-/// Of one file of rules, this much is read, in bytes.
-const FILE_MAX_BYTES: u64 = 64 * 1024;
-/// Of one file of rules, these many lines count.
-const LINES_MAX: usize = 2_000;
+/// Of one file of rules a line counts for each of so many bytes that may be read.
+const BYTES_A_LINE: u64 = 32;
 /// A longer line is no rule, in bytes: no path is that long.
 const LINE_MAX_BYTES: usize = 1_024;
-/// What one walk reads of all its files of rules, in bytes. Further ones exclude nothing.
-const BUDGET_BYTES: usize = 512 * 1024;
+/// What one walk reads of all its files of rules, as so many of the largest. Further ones exclude nothing.
+const BUDGET_FILES: u64 = 8;
 /// Folders above a directory whose rules count.
 const ANCESTORS_MAX: usize = 64;
 /// The user's own configuration of git, read for the name of his file of rules, in bytes.
@@ -61,6 +60,14 @@ impl Has {
     }
 }
 
+fn budget_bytes() -> usize {
+    usize::try_from(limits().ignore_bytes.saturating_mul(BUDGET_FILES)).unwrap_or(usize::MAX)
+}
+
+fn lines_max() -> usize {
+    usize::try_from(limits().ignore_bytes.div_ceil(BYTES_A_LINE)).unwrap_or(usize::MAX)
+}
+
 /// The rules that hold in one folder.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
@@ -84,7 +91,7 @@ struct Level {
 impl Rules {
     /// The rules that stand above a folder.
     pub(super) fn above(folder: &Path, whose: Whose) -> Self {
-        let budget = Rc::new(Cell::new(BUDGET_BYTES));
+        let budget = Rc::new(Cell::new(budget_bytes()));
         let root = worktree_root(folder);
         let mut rules = Self {
             nearest: None,
@@ -150,7 +157,7 @@ impl Rules {
     /// The rules of a file; `None` where it has none, or is none.
     fn file(&self, folder: &Path, file: &Path, links: Links) -> Option<Gitignore> {
         let left = self.budget.get();
-        let max_bytes = FILE_MAX_BYTES.min(left as u64);
+        let max_bytes = limits().ignore_bytes.min(left as u64);
         let bytes = match regular::beginning(file, links, max_bytes) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -162,11 +169,13 @@ impl Rules {
         let whole = bytes.len() < usize::try_from(max_bytes).unwrap_or(usize::MAX);
         let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
         if !whole {
+            let file = file.display();
+            tracing::debug!("of {file} only {max_bytes} bytes count (limits.ignore_bytes)");
             // It may have been cut off in the middle.
             lines.pop();
         }
         let mut builder = GitignoreBuilder::new(folder);
-        for line in lines.into_iter().take(LINES_MAX) {
+        for line in lines.into_iter().take(lines_max()) {
             if line.len() <= LINE_MAX_BYTES
                 && let Ok(line) = std::str::from_utf8(line)
             {
@@ -272,19 +281,19 @@ mod tests {
             Rules::above(root, Whose::Git(None)).of(root)
         };
         let ignored = |rules: &Rules, name: &str| rules.ignore(&root.join(name), false);
-        let many: String = (0..=LINES_MAX).map(|n| format!("f{n}\n")).collect();
+        let many: String = (0..=lines_max()).map(|n| format!("f{n}\n")).collect();
         let rules = rules_with(many);
-        assert!(ignored(&rules, "f0") && ignored(&rules, &format!("f{}", LINES_MAX - 1)));
-        assert!(!ignored(&rules, &format!("f{LINES_MAX}")));
+        assert!(ignored(&rules, "f0") && ignored(&rules, &format!("f{}", lines_max() - 1)));
+        assert!(!ignored(&rules, &format!("f{}", lines_max())));
         let rules = rules_with(format!("first\n{}\nlast\n", "x".repeat(LINE_MAX_BYTES + 1)));
         assert!(ignored(&rules, "first") && ignored(&rules, "last"));
         // A rule that is cut off in the middle is none: the last byte that is read is the star.
         let mut text = format!("first\n{}\n", "#".repeat(1000)).repeat(60);
         text.push_str(
-            &"#".repeat(usize::try_from(FILE_MAX_BYTES).expect("small") - text.len() - 2),
+            &"#".repeat(usize::try_from(limits().ignore_bytes).expect("small") - text.len() - 2),
         );
         let rules = rules_with(format!("{text}\n*abc\n"));
         assert!(ignored(&rules, "first") && !ignored(&rules, "other"));
-        assert_eq!(rules.budget.get(), BUDGET_BYTES - 64 * 1024);
+        assert_eq!(rules.budget.get(), budget_bytes() - 64 * 1024);
     }
 }

@@ -50,7 +50,10 @@ pub(super) async fn check_around(directory: &Path) -> Result<(), GitError> {
     let name = directory.to_owned();
     let around = name.clone();
     let checked = LANES.block(&name, TIME, TIME, move || check(&around));
-    checked.await.map_err(io::Error::other)?
+    checked.await.map_err(|error| {
+        let message = format!("{} cannot be read now: {error}", name.display());
+        io::Error::new(error.kind(), message)
+    })?
 }
 
 fn check(directory: &Path) -> Result<(), GitError> {

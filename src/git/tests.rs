@@ -31,7 +31,7 @@ async fn it_prints_reads_and_fails() {
         "{failed}"
     );
     let nowhere = Git::new("/does/not/exist", "status").run().await;
-    assert!(matches!(nowhere, Err(GitError::Io(_))));
+    assert!(matches!(nowhere, Err(GitError::Failed { .. })));
 }
 
 #[tokio::test]

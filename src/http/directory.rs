@@ -1,7 +1,5 @@
 //! Where a request takes place: `?directory=`, `location[directory]`, or the header `x-opencode-directory`.
 
-use std::io;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -14,6 +12,7 @@ use super::bounds::{Bound, too_large};
 use super::error::{BadKind, Problem};
 use super::extract::{Params, header_text, text_parameter};
 use super::state::Shared;
+use crate::looks;
 use crate::project::{Place, canonical};
 use crate::session::Sizes;
 
@@ -127,14 +126,13 @@ async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<S
     }
     let base = state.settings.directory.clone();
     let shown = given.clone();
-    let task = tokio::task::spawn_blocking(move || match given {
+    let directory = given.clone().unwrap_or_else(|| base.clone());
+    let looked = looks::at(directory, move || match given {
         Some(given) => canonical(&base, &given),
         None => canonical("/", &base),
     });
-    let result = task
-        .await
-        .unwrap_or_else(|panic| Err(io::Error::other(panic)));
-    result.map_err(|error| {
+    let looked = looked.await.map_err(|error| Problem::not_now(&error))?;
+    looked.map_err(|error| {
         let got = Value::from(shown);
         Problem::bad(
             BadKind::Query,
@@ -156,9 +154,10 @@ fn not_utf8() -> Problem {
 }
 
 async fn existing(directory: String, query: &str) -> Result<String, Problem> {
-    match tokio::fs::metadata(&directory).await {
-        Ok(metadata) if metadata.is_dir() => Ok(directory),
-        _ => {
+    match looks::is_directory(&directory).await {
+        Err(error) => Err(Problem::not_now(&error)),
+        Ok(true) => Ok(directory),
+        Ok(false) => {
             let got = Value::from(directory);
             Err(Problem::bad(
                 BadKind::Query,

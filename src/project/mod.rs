@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
 use crate::lanes::Lanes;
+use crate::looks;
 use crate::opencode::now_ms;
 use crate::opencode::project::{
     GLOBAL_PROJECT, Project, ProjectCommands, ProjectDirectory, ProjectIcon, ProjectTime,
@@ -106,12 +107,16 @@ impl Projects {
     /// Where a directory is. It has to be in its one spelling (see [`canonical`]); it need not exist.
     pub async fn locate(&self, directory: &str) -> Place {
         let path = PathBuf::from(directory);
-        let found = tokio::task::spawn_blocking(move || {
+        let found = looks::at(directory, move || {
             let root = worktree_root(&path)?;
             let metadata = root.join(".git").symlink_metadata().ok()?;
             Some((root, (metadata.dev(), metadata.ino())))
         });
-        let Ok(Some((root, identity))) = found.await else {
+        let found = found.await.unwrap_or_else(|error| {
+            tracing::warn!("the repository of a directory is not known: {error}");
+            None
+        });
+        let Some((root, identity)) = found else {
             return Place::outside_of_git(directory);
         };
         let Some(worktree) = root.to_str().map(str::to_owned) else {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::efforts::keep_known;
 use super::{Backend, Catalogue, ModelInfo, Registry, Snapshot, look, probe};
 use crate::agent::options::Options;
+use crate::looks;
 
 /// Directories that are remembered. What is dropped is asked anew.
 const PLACES_MAX: usize = 64;
@@ -298,8 +299,7 @@ impl Registry {
 }
 
 async fn is_folder(directory: &str) -> bool {
-    let metadata = tokio::fs::metadata(directory).await;
-    metadata.is_ok_and(|metadata| metadata.is_dir())
+    looks::is_directory(directory).await.unwrap_or(false)
 }
 
 #[cfg(test)]

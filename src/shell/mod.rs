@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout_at};
 
 use crate::environment::Environment;
+use crate::looks;
 use crate::process_group::{Ledger, signal_group, start_time_s};
 use crate::supervise::{self, Ends, Leash};
 
@@ -124,6 +125,9 @@ impl Shell {
         output: &Output,
         stop: impl Future<Output = ()>,
     ) -> io::Result<Ended> {
+        if !looks::is_directory(directory).await? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let mut running = self.start(command, directory)?;
         let deadline = Instant::now() + self.limits.timeout;
         let ended = tokio::select! {
@@ -152,7 +156,7 @@ impl Shell {
         let mut shell = Command::new(&start.program);
         shell
             .args(&start.arguments)
-            .current_dir(directory)
+            .current_dir(&start.directory)
             .env_clear()
             .envs(environment)
             .stdin(Stdio::null())

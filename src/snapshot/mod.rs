@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
+use crate::looks;
 use crate::project::worktree_root;
 
 pub use repository::{Repository, Snapshot, Step};
@@ -76,7 +77,7 @@ impl Snapshots {
     /// When Baton's git directory cannot be made.
     pub async fn open(&self, directory: &str) -> Result<Option<Repository>, SnapshotError> {
         let directory = Path::new(directory);
-        if !self.enabled || !tokio::fs::try_exists(directory).await.unwrap_or(false) {
+        if !self.enabled || !looks::is_directory(directory).await? {
             return Ok(None);
         }
         let Some((root, exclude)) = locate(directory).await else {
@@ -138,8 +139,8 @@ async fn locate(directory: &Path) -> Option<(PathBuf, PathBuf)> {
     let root = PathBuf::from(lines.next().filter(|root| !root.is_empty())?);
     let exclude = directory.join(lines.next()?);
     // A repository may name a working tree anywhere (`core.worktree`); it has none but the one it lies in.
-    let inside = tokio::fs::canonicalize(directory).await.ok()?;
-    let around = tokio::task::spawn_blocking(move || worktree_root(&inside)).await;
+    let inside = looks::resolved(directory).await.ok()?;
+    let around = looks::at(directory, move || worktree_root(&inside)).await;
     if around.ok()?.as_ref() != Some(&root) {
         tracing::debug!(directory = %directory.display(), "its worktree is elsewhere");
         return None;

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::SnapshotError;
 use crate::git::Git;
+use crate::looks;
 use crate::opencode::now_ms;
 use crate::regular::{self, Links};
 
@@ -132,7 +133,7 @@ impl Repository {
         Ok(Self {
             store,
             // The root is free of symbolic links, and paths are compared with it.
-            directory: tokio::fs::canonicalize(directory).await?,
+            directory: looks::resolved(directory).await?,
             ready,
             _in_use: in_use,
         })
@@ -165,12 +166,13 @@ impl Repository {
         ]);
         let listed = list.timeout(LIST_TIMEOUT).run().await?;
         let root = self.store.root.clone();
-        let chosen = tokio::task::spawn_blocking(move || choose(&root, &listed)).await;
+        let choose = move || choose(&root, &listed);
+        let chosen = looks::within(LIST_TIMEOUT, &self.store.root, choose).await;
         let Chosen {
             gone,
             input,
             left_out,
-        } = chosen.map_err(io::Error::other)??;
+        } = chosen??;
         if !gone.is_empty() {
             // A name may be a folder now; git would stumble over it if it were asked to look.
             let remove = self
@@ -207,8 +209,7 @@ impl Repository {
             };
             rules.find(special)
         };
-        let found = tokio::task::spawn_blocking(check).await;
-        match found.map_err(io::Error::other)? {
+        match looks::at(&self.directory, check).await? {
             Some(path) => Err(SnapshotError::Rules(path.display().to_string())),
             None => Ok(()),
         }
@@ -408,7 +409,7 @@ async fn user_excludes(directory: &Path) -> Option<String> {
     let path = directory.join(&file);
     // The repository may have named it, and git would wait for a pipe.
     let read = move || regular::read(&path, Links::Follow, EXCLUDE_MAX_BYTES).is_ok();
-    let readable = tokio::task::spawn_blocking(read).await.unwrap_or(false);
+    let readable = looks::at(directory, read).await.unwrap_or(false);
     readable.then_some(file)
 }
 
@@ -422,9 +423,8 @@ async fn take_over_rules(
 ) -> Result<(), SnapshotError> {
     let exclude = exclude.to_owned();
     let read = move || regular::read(&exclude, Links::Follow, EXCLUDE_MAX_BYTES);
-    let read = tokio::task::spawn_blocking(read).await;
     // What is no file of rules excludes nothing.
-    let mut rules = read.map_err(io::Error::other)?.unwrap_or_default();
+    let mut rules = looks::at(root, read).await?.unwrap_or_default();
     let data_dir = tokio::fs::canonicalize(data_dir).await;
     if let Ok(below) = data_dir
         .as_deref()

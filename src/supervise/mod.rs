@@ -106,6 +106,9 @@ pub struct Start {
     pub program: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Where it is started. The supervisor itself goes to the program's directory: one that hangs would hold up
+    /// who starts it, and everybody who wants to start something else.
+    pub directory: PathBuf,
     leash: Leash,
     _inherited: Option<(PipeReader, MutexGuard<'static, ()>)>,
 }
@@ -132,6 +135,7 @@ pub fn start(
         return Ok(Start {
             program: program.to_owned(),
             arguments: arguments.into_iter().collect(),
+            directory: directory.to_owned(),
             leash: Leash(None),
             _inherited: None,
         });
@@ -142,15 +146,17 @@ pub fn start(
     // Only the reading end is inherited; the writing end is closed in everything that Baton starts.
     rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
     let own = [
-        SUBCOMMAND.to_owned(),
-        reader.as_raw_fd().to_string(),
-        ends.word().to_owned(),
-        END_OF_FLAGS.to_owned(),
+        SUBCOMMAND.into(),
+        reader.as_raw_fd().to_string().into(),
+        ends.word().into(),
+        directory.into(),
+        END_OF_FLAGS.into(),
     ];
-    let own = own.into_iter().map(OsString::from);
+    let own = own.into_iter();
     Ok(Start {
         program: supervisor.clone().into(),
         arguments: own.chain([program.to_owned()]).chain(arguments).collect(),
+        directory: "/".into(),
         leash: Leash(Some(writer)),
         _inherited: Some((reader, starting)),
     })

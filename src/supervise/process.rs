@@ -70,11 +70,12 @@ fn read(mut arguments: impl Iterator<Item = OsString>) -> io::Result<(Command, F
     let fd = next()?.into_string().map_err(|_| wrong())?;
     let fd = fd.parse::<i32>().map_err(|_| wrong())?;
     let ends = Ends::read(&next()?).ok_or_else(wrong)?;
+    let directory = next()?;
     if next()? != END_OF_FLAGS {
         return Err(wrong());
     }
     let mut command = Command::new(next()?);
-    command.args(arguments);
+    command.args(arguments).current_dir(directory);
     // Opened anew it is closed in what is started from here.
     let leash = File::open(format!("/proc/self/fd/{fd}"))?;
     nix::unistd::close(fd)?;

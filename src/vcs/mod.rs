@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError, Work};
 use crate::git::{Git, GitError};
+use crate::looks;
 use crate::opencode::file::{FileChange, VcsFileDiff, VcsFileStatus, VcsInfo};
 use crate::project::Place;
 
@@ -117,8 +118,7 @@ pub async fn diff(
     context: Option<usize>,
 ) -> Result<Vec<VcsFileDiff>, GitError> {
     // In a directory that does not exist nothing differs, and git could not be started there.
-    let exists = tokio::fs::try_exists(&place.directory).await;
-    if !place.git || !exists.unwrap_or(false) {
+    if !place.git || !looks::is_directory(&place.directory).await? {
         return Ok(Vec::new());
     }
     let Some(commit) = commit_of(place, base).await? else {
@@ -260,8 +260,13 @@ async fn untracked(place: &Place, view: &View) -> Result<Vec<VcsFileDiff>, GitEr
         };
         Ok(untracked.take(UNTRACKED_MAX).map(read).collect())
     });
-    read.await
-        .map_err(|error| GitError::Io(std::io::Error::other(error)))
+    read.await.map_err(|error| {
+        let kind = match &error {
+            FileError::Lane { error, .. } => error.kind(),
+            _ => std::io::ErrorKind::Other,
+        };
+        GitError::Io(std::io::Error::new(kind, error))
+    })
 }
 
 /// The file that `core.excludesFile` names; git's default counts without being asked for.

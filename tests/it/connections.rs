@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::harness::{Options, Server, model};
@@ -172,4 +172,45 @@ async fn json_that_becomes_large_is_refused_before_it_is_read() {
         assert!(text.contains(expected), "{text}");
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn open_files_are_raised_to_the_systems_hard_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Fewer than the server itself needs for its connections.
+    let line = r#"ulimit -S -n 64 && ulimit -H -n 3000 && exec "$0" serve --port 0 --agents mock --data-dir "$1""#;
+    let mut server = tokio::process::Command::new("sh")
+        .args(["-c", line, env!("CARGO_BIN_EXE_baton")])
+        .arg(folder.path())
+        .env("HOME", folder.path())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("started");
+    let stdout = server.stdout.take().expect("stdout");
+    let mut lines = BufReader::new(stdout).lines();
+    let ready = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+    let ready = ready.expect("in time").expect("stdout").expect("a line");
+    let address = ready.strip_prefix("baton listening on http://");
+    let address = address.expect("an address");
+    let pid = server.id().expect("it runs");
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let files: Vec<_> = files.expect("files").split_whitespace().collect();
+    assert_eq!(files[3..5], ["3000", "3000"], "{files:?}");
+    // It makes use of them.
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        held.push(TcpStream::connect(address).await.expect("connected"));
+    }
+    let mut last = TcpStream::connect(address).await.expect("connected");
+    let get = "GET /global/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    last.write_all(get.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    let read = tokio::time::timeout(PATIENCE, last.read_to_string(&mut answer)).await;
+    read.expect("in time").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.kill().await.expect("killed");
 }

@@ -25,6 +25,7 @@ mod fronts;
 mod full_disk;
 mod guesses;
 mod handoff;
+mod hanging;
 mod harness;
 mod history;
 mod hostile;

@@ -392,3 +392,52 @@ async fn bounds_are_settings_and_counts_have_their_status() {
     server.create().await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_read_of_files_is_bounded_by_settings() {
+    let config = "[limits]\nfile_bytes = 1000\nignore_bytes = 64\nsearch_files = 3\n";
+    let server = Server::start_with(Options {
+        arguments: vec!["--agents".into(), "mock".into()],
+        config: config.to_owned(),
+    })
+    .await;
+    let write = |name: &str, text: &str| {
+        std::fs::write(server.work().join(name), text).expect("a file");
+    };
+    let found = async |query: &str| {
+        let path = format!("/opencode/find/file?type=file&query={query}");
+        let found = server.get(&path).await;
+        found.as_array().map_or(0, Vec::len)
+    };
+    write("b", &long(1000));
+    write("c", &long(1001));
+    let read = async |name: &str| {
+        let path = format!("/opencode/file/content?path={name}");
+        server.send(Method::GET, &path, None).await
+    };
+    assert_eq!(read("b").await.0, StatusCode::OK);
+    for path in ["file/content?path=c", "api/fs/read/c"] {
+        let path = format!("/opencode/{path}");
+        let (status, error) = server.send(Method::GET, &path, None).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {error}");
+        assert!(error.to_string().contains("limits.file_bytes"), "{error}");
+    }
+    // A mention says the same to whom it is for.
+    let session = server.create().await;
+    let url = format!("file://{}/c", server.work().display());
+    let file = json!({"type": "file", "mime": "text/plain", "filename": "c", "url": url});
+    let body = json!({"parts": [file, {"type": "text", "text": "hello"}]});
+    let path = format!("/opencode/session/{session}/message");
+    server.ok(Method::POST, &path, Some(body)).await;
+    let messages = server.get(&path).await.to_string();
+    assert!(messages.contains("limits.file_bytes"), "{messages}");
+
+    // Of two rules the second one is behind what is read.
+    write(".ignore", &format!("b\n{}\nc\n", "#".repeat(64)));
+    assert_eq!((found("b").await, found("c").await), (0, 1));
+    for name in ["d", "e", "f"] {
+        write(name, "x");
+    }
+    assert_eq!(found("").await, 3);
+    server.stop().await;
+}

@@ -124,6 +124,8 @@ impl From<GitError> for Problem {
             | GitError::TooLarge { .. } => Self::bad(BadKind::Query, error.to_string()),
             // Such as a file system that does not answer.
             GitError::TimedOut { .. } => Self::not_now(&error),
+            // The files that it is about do not answer.
+            GitError::Io(ref io) if io.kind() == io::ErrorKind::TimedOut => Self::not_now(&error),
             GitError::Io(_) => Self::unforeseen(&error),
         }
     }

@@ -86,11 +86,7 @@ impl Draft {
             .filter(|a| !known.contains(a))
             .collect();
         if !new.is_empty() {
-            let always = &mut self.state_mut().kept.always;
-            always.extend(new);
-            // What is forgotten is asked again.
-            let surplus = always.len().saturating_sub(ALWAYS_MAX);
-            always.drain(..surplus);
+            remember(&mut self.state_mut().kept.always, new);
         }
         let others: Vec<_> = self.permissions().collect();
         for other in others {
@@ -210,4 +206,40 @@ fn rejected(waiting: &WaitingQuestion) -> EventPayload {
         session_id: waiting.request.session_id.clone(),
         request_id: waiting.request.id.clone(),
     })
+}
+
+/// What is forgotten is asked again.
+fn remember(known: &mut Vec<Always>, new: Vec<Always>) {
+    known.extend(new);
+    let surplus = known.len().saturating_sub(ALWAYS_MAX);
+    known.drain(..surplus);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_given_for_good_are_bounded_and_the_oldest_are_forgotten() {
+        let given = |number: usize| Always {
+            backend: "one".to_owned(),
+            agent: "build".to_owned(),
+            permission: "bash".to_owned(),
+            pattern: format!("make {number}"),
+        };
+        let mut known = Vec::new();
+        for number in 0..ALWAYS_MAX {
+            remember(&mut known, vec![given(number)]);
+        }
+        assert_eq!((known.len(), &known[0]), (ALWAYS_MAX, &given(0)));
+        remember(
+            &mut known,
+            (ALWAYS_MAX..ALWAYS_MAX + 3).map(given).collect(),
+        );
+        assert_eq!((known.len(), &known[0]), (ALWAYS_MAX, &given(3)));
+        assert_eq!(known.last(), Some(&given(ALWAYS_MAX + 2)));
+        // More at once than there is place for.
+        remember(&mut known, (0..ALWAYS_MAX * 2).map(given).collect());
+        assert_eq!((known.len(), &known[0]), (ALWAYS_MAX, &given(ALWAYS_MAX)));
+    }
 }

@@ -158,6 +158,22 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("torsocks", "", ""),
     wrapper("xvfb-run", "", "a"),
     wrapper("dbus-run-session", "", ""),
+    wrapper("fakeroot", "lsib", "u"),
+    wrapper("choom", "n", ""),
+    wrapper("cpulimit", "lLpPe", "bcfimqrvz"),
+    wrapper("catchsegv", "", ""),
+    wrapper("eatmydata", "", ""),
+    wrapper("tsocks", "", ""),
+    wrapper("chronic", "", "ve"),
+    wrapper("ifne", "", "n"),
+    wrapper("linux32", "", "RBv3"),
+    wrapper("linux64", "", "RBv3"),
+    wrapper("i386", "", "RBv3"),
+    wrapper("x86_64", "", "RBv3"),
+    Wrapper {
+        skip: 1,
+        ..wrapper("logsave", "", "asv")
+    },
 ];
 
 /// Programs that run another one in a way that is not read here: it may begin at each of their words.
@@ -249,6 +265,15 @@ pub(super) const OPAQUE: &[&str] = &[
     "source",
     ".",
     "coproc",
+    "sg",
+    "newgrp",
+    "run-parts",
+    "xdotool",
+    "xterm",
+    "gnome-terminal",
+    "konsole",
+    "ed",
+    "red",
 ];
 
 /// Programs with a subcommand that runs another program.

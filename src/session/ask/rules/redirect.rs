@@ -27,7 +27,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn assigned(&mut self, name: &str, value: Option<String>) {
-        if !variable::is_harmless(name) {
+        if !variable::is_harmless(name) || value.as_deref().is_some_and(variable::holds_code) {
             self.doubt();
         }
         match value {

@@ -55,6 +55,16 @@ const RISKS: &[Risk] = &[
     },
     risk(&["rg"], "", &["pre", "hostname-bin", "search-zip"]),
     risk(&["ag", "ack"], "", &["pager"]),
+    risk(
+        &["fzf", "sk"],
+        "",
+        &["preview", "bind", "with-shell", "execute"],
+    ),
+    risk(
+        &["nc", "netcat", "nc.traditional"],
+        "ec",
+        &["exec", "sh-exec", "lua-exec"],
+    ),
     risk(&["sort"], "o", &["compress-program", "output"]),
     risk(&["split"], "", &["filter"]),
     risk(&["zip"], "T", &["unzip-command"]),

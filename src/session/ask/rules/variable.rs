@@ -1,5 +1,8 @@
 //! Variables that can be set in front of a command without changing what runs.
 
+use super::line::program;
+use super::word::Word;
+
 /// Variables that say how something is shown or how much of it.
 const HARMLESS: [&str; 28] = [
     "CI",
@@ -44,6 +47,26 @@ pub(super) fn is_harmless(name: &str) -> bool {
         && !name.contains("path")
         && name != "argv";
     own || HARMLESS.contains(&name) || name.starts_with("LC_")
+}
+
+/// Builtins that take the name of a variable, and count out what stands in its brackets: in `read 'a[$(COMMAND)]'`
+/// the command is run.
+const COUNT_OUT: [&str; 15] = [
+    "let", "read", "printf", "test", "[", "declare", "typeset", "local", "export", "readonly",
+    "unset", "getopts", "wait", "integer", "float",
+];
+
+/// Whether a value runs something when it is counted out, as `$((name))` does with what stands in the variable.
+pub(super) fn holds_code(value: &str) -> bool {
+    value.contains("$(") || value.contains('`')
+}
+
+/// Whether a command is a builtin that runs what stands in brackets in its arguments.
+pub(super) fn runs_index(words: &[Word]) -> bool {
+    COUNT_OUT.contains(&program(words))
+        && words[1..]
+            .iter()
+            .any(|word| word.text.contains('[') && holds_code(&word.text))
 }
 
 #[cfg(test)]

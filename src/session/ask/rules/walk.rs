@@ -12,6 +12,7 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
 use super::line::{Line, MAX_PARTS, Part};
 use super::pattern::{ANY, ONE};
+use super::variable;
 use super::word::Word;
 
 /// How deep a tree is followed.
@@ -416,6 +417,9 @@ impl<'a> Walk<'a> {
         }
         if MOVES.contains(&words[0].text.as_str()) {
             self.line.moves = true;
+        }
+        if variable::runs_index(&words) {
+            self.doubt();
         }
         let scripts = self.scripts;
         let part = Part::new(words, source, &mut self.line, scripts);

@@ -38,6 +38,7 @@ pub(super) fn is_wrapper(name: &str) -> bool {
     is_shell(name)
         || matches!(name, "find" | "gfind" | "eval" | "trap")
         || OPAQUE.contains(&name)
+        || is_loader(name)
         || WRAPPERS.iter().any(|wrapper| wrapper.name == name)
 }
 
@@ -102,9 +103,25 @@ fn is_line(text: &str) -> bool {
     text.contains([' ', ';', '|', '&', '\n'])
 }
 
+/// Whether a word may stand for what the program is given to read, where another one would be the name of a file.
+fn is_input(word: &Word) -> bool {
+    let text = word.text.as_str();
+    !word.literal
+        || matches!(text, "-" | "-f-")
+        || text.starts_with("/dev/")
+        || text.starts_with("/proc/")
+}
+
+/// Whether a program is the one that loads others (`/lib64/ld-linux-x86-64.so.2`).
+fn is_loader(name: &str) -> bool {
+    (name.starts_with("ld-") || name.starts_with("ld.") || name.starts_with("ld64."))
+        && name.contains(".so")
+}
+
 fn opaque(name: &str, words: &[Word]) -> Seen {
     let subcommand = words.get(1).map_or("", |word| word.text.as_str());
     let runs = OPAQUE.contains(&name)
+        || is_loader(name)
         || (is_runner(name, subcommand) && (name != "git" || risky::is_risky(words)));
     if !runs {
         return nothing();
@@ -114,7 +131,7 @@ fn opaque(name: &str, words: &[Word]) -> Seen {
     seen.sure = matches!(
         name,
         "make" | "npx" | "source" | "." | "open" | "xdg-open" | "uvx" | "pipx" | "bunx" | "pnpx"
-    );
+    ) && !words[1..].iter().any(is_input);
     seen
 }
 
