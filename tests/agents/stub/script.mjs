@@ -10,7 +10,7 @@
 //   TOOLBASH command         the same with the agent's shell
 //   TOOLASK question         the same with the agent's tool that asks its user
 //   ERROR status …           fails with that HTTP status
-//   TOOLONG …                fails as a prompt does that is longer than the model's context
+//   TOOLONG text             fails once, as a prompt does that is longer than the model's context; then answers the text
 //
 // Anything else is answered with what was heard. Every answer begins with the model's name in brackets, so
 // that a transcript shows who really said what.
@@ -67,10 +67,14 @@ const COMMANDS = {
     const status = Number.parseInt(rest) || 500;
     return { error: { status, message: `[${request.model}] stub error ${status}` } };
   },
-  TOOLONG: () => ({
-    error: { status: 400, code: "context_length_exceeded", message: "prompt is too long: 210000 tokens > 200000 maximum" },
-  }),
+  TOOLONG: (request, text) => {
+    if (TOLD_TOO_LONG.has(text)) return say(request, text);
+    TOLD_TOO_LONG.add(text);
+    const message = "prompt is too long: 210000 tokens > 200000 maximum";
+    return { error: { status: 400, code: "context_length_exceeded", message } };
+  },
 };
+const TOLD_TOO_LONG = new Set();
 // Some agents put the mode in front of what the user says.
 const COMMAND_LINE = new RegExp(`^\\s*(?:\\[\\[PLAN\\]\\] )?(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
 
@@ -183,12 +187,15 @@ function withoutReminders(text) {
   return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "");
 }
 
+/** How goose, Claude Code, Qwen Code and OpenCode ask for what they go on with when their context is full. */
+const SUMMARY = /summarize the conversation history provided in the system prompt|create a detailed summary of the|^First, reason in your|new anchored summary from the/;
+
 function auxiliaryKind({ system, tools, isForm, messages }) {
   if (isForm) return "form";
   const asked = messages.at(-1)?.text ?? "";
   if (/^\[SUGGESTION MODE/.test(asked)) return "suggestion";
   if (/^You are performing a CONTEXT CHECKPOINT COMPACTION/.test(asked)) return "summary";
-  if (/Please summarize the conversation history provided in the system prompt/.test(asked)) return "summary";
+  if (SUMMARY.test(asked)) return "summary";
   if (/^Your task is to generate a very short title/.test(asked)) return "title";
   if (tools.length > 0) return null;
   if (/title generator|naming a coding session|generate a (short |concise )?title/i.test(system)) return "title";
