@@ -208,7 +208,7 @@ async fn a_prompt_that_is_too_long_by_itself_takes_nothing_from_the_conversation
     world
         .agent("two")
         .answer_next([fail(-32603, "prompt is too long")]);
-    let long = format!("echo {}", "long ".repeat(20_000));
+    let long = format!("echo {}", "long ".repeat(4_000));
     let refused = world.ask(&id, &long).await;
     assert!(refused.message.error.is_some());
     assert_eq!(

@@ -110,6 +110,21 @@ fn tried_next(
 }
 
 impl Worker {
+    /// Notes what the native session has cost now, in money and tokens.
+    pub(super) fn meter(&self, live: &mut Live, outcome: &mut Outcome, answer: &LiveAnswer) {
+        live.cost = answer.lock().cost_total();
+        let backend = &live.agent.launch.backend;
+        let snapshot = self.tools.office.registry.snapshot();
+        let counts_all = snapshot
+            .backend(backend)
+            .is_some_and(|backend| backend.spec.counts_all_tokens);
+        let Some(told) = outcome.told_tokens().filter(|_| counts_all) else {
+            return;
+        };
+        // The first count of a native session that is older says nothing about this answer.
+        outcome.counted_before = live.tokens.replace(told).unwrap_or(told);
+    }
+
     /// What the end of an exchange shows about the backend: whether its user is signed in, and how much fits.
     pub(super) async fn learn(
         &mut self,

@@ -119,6 +119,7 @@ impl Worker {
                 Err(_) => outcome.stop = self.stop_of(queued),
             }
         }
+        self.meter(&mut live, &mut outcome, answer);
         self.cancel_asks().await;
         let selection = &queued.target.selection;
         // What it has not got in front of it cannot be less.

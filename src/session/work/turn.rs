@@ -263,7 +263,7 @@ impl Worker {
             answer.lock().is_metered_from(live.cost);
             let size = given.size();
             let mut outcome = self.hand(queued, &mut live, given, answer).await;
-            live.cost = answer.lock().cost_total();
+            self.meter(&mut live, &mut outcome, answer);
             self.settle_heard(&mut live, queued, &outcome, answer).await;
             self.learn(&outcome, selection, (&live, size), answer).await;
             let again = again(&outcome, &live, size, answer, &tried)
