@@ -45,7 +45,7 @@ export const KINDS = {
   copilot: { sessions: [".copilot/session-state"], launched: (entry) => entry },
   vibe: { sessions: [".vibe/logs"], launched: withEnv({ VIBE_ACTIVE_MODEL: "{model}" }) },
   kilo: { sessions: [".local/share/kilo"], launched: withEnv({ KILO_CONFIG_CONTENT: '{"model":"{model}"}' }), costs: true },
-  cline: { sessions: [".cline/data"], launched: withArgs("-m", "{model}") },
+  cline: { sessions: [".cline/data/sessions", ".cline/data/tasks", ".cline/data/db"], launched: withArgs("-m", "{model}") },
 };
 
 /** The kind's name, which has limits. */

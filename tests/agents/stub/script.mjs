@@ -131,6 +131,7 @@ const SHELL_TOOLS = [
   ["exec", ({ command }) => program(command)], // codex
   ["exec_command", ({ command }) => ({ cmd: command })], // codex
   ["shell", ({ command }) => ({ command })], // goose
+  ["run_commands", ({ command }) => ({ commands: [command] })], // cline
 ];
 const ASK_TOOLS = [
   [
