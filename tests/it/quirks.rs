@@ -116,7 +116,7 @@ async fn an_agent_that_keeps_its_first_model_gets_a_new_native_session_for_anoth
         assert_eq!((answered, said.as_str()), (json!(name), name));
         let (answered, known) = asked("history", None).await;
         assert_eq!(answered, json!(name));
-        assert_eq!(known.matches("echo AMBER").count(), 1, "{known}");
+        assert!(known.contains("echo AMBER"), "{known}");
     }
     // Opened again, it would answer with the first model: so it is not.
     kill(&server.processes());
