@@ -52,6 +52,8 @@ pub struct AgentSpec {
     /// A native session goes on with the model of its first prompt, whatever is selected in it later: another model
     /// needs another native session, and so does one that would be opened again.
     pub keeps_first_model: bool,
+    /// The tokens in its reply to a prompt are those of the native session so far, and not of the turn.
+    pub counts_all_tokens: bool,
     /// How it is made to keep rules about its tools.
     pub keeps: Keeps,
     /// Whether Baton's own tests run it.
@@ -110,6 +112,7 @@ impl AgentSpec {
             one_session_per_process: true,
             leaves_children: false,
             keeps_first_model: false,
+            counts_all_tokens: false,
             keeps: Keeps::Nothing,
             tested: false,
             installed_in: None,

@@ -107,6 +107,26 @@ pub struct CacheTokens {
 }
 
 impl Tokens {
+    /// What has come to an earlier count; a smaller one begins anew.
+    pub fn since(&self, earlier: &Tokens) -> Tokens {
+        let difference = || {
+            Some(Tokens {
+                total: match (self.total, earlier.total) {
+                    (Some(total), Some(earlier)) => Some(total.checked_sub(earlier)?),
+                    (total, _) => total,
+                },
+                input: self.input.checked_sub(earlier.input)?,
+                output: self.output.checked_sub(earlier.output)?,
+                reasoning: self.reasoning.checked_sub(earlier.reasoning)?,
+                cache: CacheTokens {
+                    read: self.cache.read.checked_sub(earlier.cache.read)?,
+                    write: self.cache.write.checked_sub(earlier.cache.write)?,
+                },
+            })
+        };
+        difference().unwrap_or(*self)
+    }
+
     /// Adds what one more answer has spent; a session has no `total`.
     pub fn add(&mut self, other: &Tokens) {
         self.input += other.input;

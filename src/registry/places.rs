@@ -23,7 +23,10 @@ const LOOKS_AT_ONCE: usize = 4;
 /// What is known of a backend in a directory.
 #[derive(Debug, Clone)]
 struct Seen {
+    /// What was there then is known.
     at: Instant,
+    /// When the answer came: an agent may take long to start.
+    until: Instant,
     /// It was asked; a native session tells no commands and no efforts.
     is_asked: bool,
     /// What it offers there; `None` for what it offers everywhere.
@@ -163,11 +166,11 @@ impl Registry {
     }
 
     /// Whether a backend was asked about a directory, within a time if one is given.
-    fn has_looked(&self, directory: &str, id: &str, within: Option<Duration>) -> bool {
+    pub(super) fn has_looked(&self, directory: &str, id: &str, within: Option<Duration>) -> bool {
         let snapshot = self.snapshot.borrow();
         let seen = snapshot.places.seen(directory, id);
         seen.is_some_and(|seen| {
-            seen.is_asked && within.is_none_or(|within| seen.at.elapsed() < within)
+            seen.is_asked && within.is_none_or(|within| seen.until.elapsed() < within)
         })
     }
 
@@ -291,6 +294,7 @@ impl Registry {
         let catalogue = here.filter(differs).map(Arc::new);
         let seen = Seen {
             at,
+            until: Instant::now(),
             is_asked,
             catalogue,
         };
@@ -310,6 +314,7 @@ mod tests {
     fn seen(catalogue: Option<Catalogue>) -> Seen {
         Seen {
             at: Instant::now(),
+            until: Instant::now(),
             is_asked: true,
             catalogue: catalogue.map(Arc::new),
         }

@@ -37,9 +37,10 @@ impl Registry {
     }
 
     /// Makes sure that what is known about a backend is good enough to judge this wish: waits for a
-    /// first probe, and probes again when the backend could not run or lacks the model.
+    /// first probe, and asks again when the backend could not run or lacks the model.
     ///
-    /// Where that does not help, it may be something that only the directory has: then the backend is asked there.
+    /// It is asked in the directory, where it tells what it has there and what it has everywhere: agents start slowly, and
+    /// one start is enough.
     pub async fn prepare(
         self: &Arc<Self>,
         directory: Option<&str>,
@@ -55,21 +56,37 @@ impl Registry {
             })
         };
         let now = || directory.map_or_else(|| self.snapshot(), |directory| self.at(directory));
-        if self.snapshot().backend(provider).is_none() || is_known(&now()) {
+        let snapshot = self.snapshot();
+        let Some(backend) = snapshot.backend(provider) else {
+            return;
+        };
+        if is_known(&now()) {
             return;
         }
-        self.probe(provider.to_owned(), Some(PROBE_AGAIN_AFTER))
-            .await;
-        if let Some(directory) = directory
-            && !is_known(&now())
-        {
-            self.look(
-                provider.to_owned(),
-                directory.to_owned(),
-                Some(PROBE_AGAIN_AFTER),
-            )
-            .await;
+        if backend.usable().is_none() {
+            self.probe(provider.to_owned(), Some(PROBE_AGAIN_AFTER))
+                .await;
         }
+        let has_looked = match directory.filter(|_| !is_known(&now())) {
+            Some(directory) => self.look_again(provider, directory).await,
+            None => false,
+        };
+        let (registry, provider) = (Arc::clone(self), provider.to_owned());
+        let probe = async move { registry.probe(provider, Some(PROBE_AGAIN_AFTER)).await };
+        match (has_looked, is_known(&now())) {
+            // What is new may be so for everybody.
+            (true, true) => drop(tokio::spawn(probe)),
+            (true, false) => {}
+            (false, _) => probe.await,
+        }
+    }
+
+    /// Asks a backend what it offers in a directory, unless that was done just now. Whether it was asked.
+    async fn look_again(self: &Arc<Self>, provider: &str, directory: &str) -> bool {
+        let again_after = Some(PROBE_AGAIN_AFTER);
+        self.look(provider.to_owned(), directory.to_owned(), again_after)
+            .await;
+        self.has_looked(directory, provider, again_after)
     }
 
     /// Probes one backend, unless that was done within `unless_within`. Runs to its end also when

@@ -68,7 +68,7 @@ class Run {
   writeConfig() {
     const entries = Object.entries(this.#agents).map(([id, agent]) => {
       // One home each: what an agent finds there is never another one's.
-      const home = path.join(this.#home, id);
+      const home = this.homeOf(id);
       mkdirSync(home);
       const { command, env, ...more } = agent({ home, work: this.work, stub: this.stub });
       return tomlTable(`agents.${id}`, { command, ...more, env: { ...env, [RUN_MARKER]: this.id } });
@@ -155,6 +155,11 @@ class Run {
     process.off("exit", this.#lastResort);
     await this.stub?.close();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** The home of an agent: what it stores lies there. */
+  homeOf(id) {
+    return path.join(this.#home, id);
   }
 
   /** The end of the server's log, for the message of a failed test. */

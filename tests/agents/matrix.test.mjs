@@ -7,16 +7,15 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { startRun } from "./harness.mjs";
 import { AGENTS, SKIPPED, isPair } from "./lib/agents.mjs";
-import { count, isUnique, ofSession, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
+import { count, ofSession, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
 import { modelOf, textOf, toolParts } from "./lib/client.mjs";
 import { ERROR_LIMITS, PLAN_LIMITS, SWITCH_LIMITS, TOKEN_LIMITS } from "./lib/limits.mjs";
 import { eventually } from "./lib/processes.mjs";
-import { Results, writeResults } from "./lib/results.mjs";
+import { RESULTS_FILE, Results, writeResults } from "./lib/results.mjs";
 import { Talk, selection } from "./lib/talk.mjs";
-import { commandOf } from "./stub/script.mjs";
+import { namesTheModelThatWasAsked } from "./lib/truth.mjs";
 
 const START_TIMEOUT_MS = 120_000;
 const CHECK = { timeout: 150_000 };
@@ -24,7 +23,6 @@ const CHECK = { timeout: 150_000 };
 const HEAD_START_MS = 5_000;
 const APPLIED_TIMEOUT_MS = 60_000;
 const IDLE_TIMEOUT_MS = 5_000;
-const RESULTS_FILE = fileURLToPath(new URL("RESULTS.md", import.meta.url));
 
 const MOCK = { providerID: "mock", modelID: "mock" };
 
@@ -62,7 +60,7 @@ async function noting(t, results, row, column, body) {
     results.note(row, column, "**failed**");
     const from = client.created.length;
     const cell = (await body(t)) ?? "yes";
-    for (const session of client.created.slice(from)) await namesTheModelThatWasAsked(session);
+    for (const session of client.created.slice(from)) await namesTheModelThatWasAsked(run, AGENTS, session);
     results.note(row, column, cell);
   } catch (error) {
     t.diagnostic(run.log());
@@ -124,7 +122,8 @@ for (const [id, agent] of Object.entries(AGENTS)) {
     check(id, "switch during a turn", async () => {
       const { session, said } = await begun();
       const from = events.position();
-      const running = client.begin(session, "SLOW 2");
+      const slow = `SLOW 2 ${unique("slow")}`;
+      const running = client.begin(session, slow);
       await events.until(streamedText(session, "tick-3"), undefined, { from });
       const patched = await client.ok("PATCH", `/session/${session}`, TWO);
       assert.equal(patched.runtime.pending.modelID, TWO.modelID);
@@ -133,7 +132,7 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       const whole = textOf(answer);
       assert.match(whole, /tick-1 .* tick-20 done$/);
       assert.ok(whole.startsWith(`[${one}] tick-1 `), whole);
-      const next = await goesOn(session, two, [...said, "SLOW 2", whole]);
+      const next = await goesOn(session, two, [...said, slow, whole]);
       assert.equal(modelOf(next), `${id} ${TWO.modelID}`);
     });
 
@@ -152,7 +151,8 @@ for (const [id, agent] of Object.entries(AGENTS)) {
     check(id, "two sessions at once", async () => {
       const { session, said } = await begun();
       const from = events.position();
-      const running = client.begin(session, "SLOW 2");
+      const slow = `SLOW 2 ${unique("slow")}`;
+      const running = client.begin(session, slow);
       await events.until(streamedText(session, "tick-3"), undefined, { from });
       const other = await client.createSession();
       const word = unique("other");
@@ -218,7 +218,7 @@ for (const [id, agent] of Object.entries(AGENTS)) {
 
     check(id, "model's error", async () => {
       const { session } = await begun();
-      const failed = await client.prompt(session, "ERROR 400");
+      const failed = await client.prompt(session, `ERROR 400 ${unique("error")}`);
       assert.equal(modelOf(failed), `${id} ${ONE.modelID}`);
       const limit = ERROR_LIMITS[id];
       const message = `[${one}] stub error 400`;
@@ -278,23 +278,6 @@ test("nothing was asked that the stub does not have", () => {
   assert.deepEqual(stub.unexpected, []);
 });
 
-/** Each answer names the model that the stub was asked with for its prompt: it stands in the answer, and in the request. */
-async function namesTheModelThatWasAsked(session) {
-  const messages = await client.messages(session);
-  const prompts = new Map(messages.filter(({ info }) => info.role === "user").map((message) => [message.info.id, message]));
-  for (const answer of messages.filter(({ info }) => Object.hasOwn(AGENTS, info.providerID ?? ""))) {
-    const { providerID, modelID, parentID } = answer.info;
-    const { wire } = AGENTS[providerID].models.find(({ id }) => id === modelID);
-    const [, said] = /^\[([^\]\s]+)\]/.exec(textOf(answer)) ?? [];
-    if (said !== undefined) assert.equal(said, wire, `the answer names ${modelID}, and is by ${said}`);
-    const prompt = textOf(prompts.get(parentID));
-    if (!isUnique(prompt)) continue;
-    const asked = stub.turns().filter((request) => commandOf(request) === prompt);
-    assert.notEqual(asked.length, 0, `no model was asked "${prompt}"`);
-    assert.deepEqual([...new Set(asked.map(({ model }) => model))], [wire], `"${prompt}", which ${modelID} is said to have answered`);
-  }
-}
-
 async function movesOver(from, to) {
   const target = AGENTS[to].models[0];
   const { session, prompt, answer, tool, result, content } = await toolCall(from, selection(from, AGENTS[from].models[0]));
@@ -353,10 +336,8 @@ async function firstToken(session) {
 
 function writeTables() {
   const programs = Object.entries(AGENTS).map(([id, agent]) => `- \`${id}\`: ${agent.name}`);
-  // The file is of all agents; a run of some of them would leave it with less than is known.
-  const file = process.env.BATON_RESULTS ?? RESULTS_FILE;
-  if (SKIPPED.length > 0 && file === RESULTS_FILE) return;
-  writeResults(file, [
+  if (SKIPPED.length > 0 && !process.env.BATON_RESULTS) return;
+  writeResults(RESULTS_FILE, [
     { title: "Agents", text: programs.join("\n") },
     { title: "Each agent", table: checks.table("agent") },
     {

@@ -133,6 +133,27 @@ test("ERROR fails with the status asked for", TIMEOUT, async () => {
   }
 });
 
+test("TOOLONG fails once, and then answers", TIMEOUT, async () => {
+  const response = await post({ messages: [user("TOOLONG once")], stream: true });
+  assert.equal(response.status, 400);
+  const { error } = await response.json();
+  assert.equal(error.code, "context_length_exceeded");
+  assert.match(error.message, /too long: \d+ tokens > \d+ maximum/);
+  assert.equal(await answerTo("TOOLONG once"), "[alpha] once");
+});
+
+test("HALF has an emoji in two pieces, and one half", TIMEOUT, async () => {
+  const { text } = await streamed([user("HALF word")]);
+  assert.equal(text, "[alpha] word \u{1f600} cut:\ud83d word end");
+});
+
+test("a summary keeps the marks, and what was told as used is recorded", TIMEOUT, async () => {
+  const asked = "mark-0123abcd and more. Please create a detailed summary of the conversation so far.";
+  assert.equal(await answerTo(asked), "[alpha] summary mark-0123abcd");
+  const { auxiliary, tokens } = stub.requests.at(-1);
+  assert.deepEqual([auxiliary, tokens > 0], ["summary", true]);
+});
+
 test("SLOW streams in pieces, and a client that hangs up is recorded", TIMEOUT, async () => {
   const answer = await streamed([user("SLOW 0.3")]);
   assert.equal(answer.text, "[alpha] tick-1 tick-2 tick-3 done");

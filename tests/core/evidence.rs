@@ -32,6 +32,17 @@ async fn told_amber(world: &World) -> SessionId {
     id
 }
 
+/// The same after long answers.
+async fn told_amber_after(world: &World, answers: usize) -> SessionId {
+    let id = world.ready("one/x").await;
+    for _ in 0..answers {
+        world.ask(&id, "big 30").await;
+    }
+    world.ask(&id, "echo the newest is AMBER").await;
+    world.select(&id, "two/a").await.expect("selected");
+    id
+}
+
 async fn history(world: &World, id: &SessionId) -> String {
     let answer = world.ask(id, "history").await;
     assert_eq!(answer.message.error, None);
@@ -136,21 +147,77 @@ async fn an_agent_that_has_begun_knows_what_it_was_given() {
 #[tokio::test(start_paused = true)]
 async fn what_was_too_long_is_handed_over_shorter() {
     let world = World::new().await;
-    let id = world.ready("one/x").await;
-    for _ in 0..8 {
-        world.ask(&id, "big 30").await;
-    }
-    world.ask(&id, "echo the newest is AMBER").await;
-    world.select(&id, "two/a").await.expect("selected");
+    let id = told_amber_after(&world, 8).await;
     let said = "prompt is too long: 90000 tokens > 20000 maximum";
     world.agent("two").answer_next([fail(-32603, said)]);
-    let refused = world.ask(&id, "echo first").await;
-    assert!(refused.message.error.is_some());
-    world.ask(&id, "echo second").await;
+    let answer = world.ask(&id, "echo first").await;
+    assert_eq!(answer.message.error, None, "it is given again at once");
+    assert_eq!(text(&answer.parts), "first");
     let prompts = world.agent("two").prompts();
+    assert_eq!(prompts.len(), 2);
     let (long, short) = (prompts[0].len(), prompts[1].len());
     assert!(short * 2 <= long + 1000, "{short} of {long}");
     assert!(prompts[1].contains("AMBER"));
+    assert_eq!(world.agent("two").asked_of("session/new").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_long_again_is_refused_and_handed_over_shorter_with_the_next_prompt() {
+    let world = World::new().await;
+    let id = told_amber_after(&world, 8).await;
+    let too_long = || fail(-32603, "prompt is too long");
+    world.agent("two").answer_next([too_long()]);
+    world.agent("two").answer_next([too_long()]);
+    let refused = world.ask(&id, "echo first").await;
+    assert!(refused.message.error.is_some());
+    let known = history(&world, &id).await;
+    assert!(known.contains("AMBER"), "{known}");
+    let sizes: Vec<_> = world
+        .agent("two")
+        .prompts()
+        .iter()
+        .map(String::len)
+        .collect();
+    assert_eq!(
+        sizes.len(),
+        3,
+        "once, and then with the next prompt: {sizes:?}"
+    );
+    assert!(sizes[2] * 4 <= sizes[0] + 2000, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_native_session_that_is_full_is_left_for_one_that_is_given_the_conversation() {
+    let world = World::new().await;
+    let id = told_amber(&world).await;
+    world.ask(&id, "echo second").await;
+    let too_long = "prompt is too long: 30000 tokens > 20000 maximum";
+    world.agent("two").answer_next([fail(-32603, too_long)]);
+    let known = history(&world, &id).await;
+    // All of it: what did not fit was more than what is handed over.
+    for text in ["AMBER", "second"] {
+        assert!(known.contains(text), "{known}");
+    }
+    assert_eq!(world.agent("two").asked_of("session/new").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_is_too_long_by_itself_takes_nothing_from_the_conversation() {
+    let world = World::new().await;
+    let id = told_amber(&world).await;
+    world
+        .agent("two")
+        .answer_next([fail(-32603, "prompt is too long")]);
+    let long = format!("echo {}", "long ".repeat(4_000));
+    let refused = world.ask(&id, &long).await;
+    assert!(refused.message.error.is_some());
+    assert_eq!(
+        world.agent("two").prompts().len(),
+        1,
+        "no use in giving it again"
+    );
+    let known = history(&world, &id).await;
+    assert!(known.contains("the secret is AMBER"), "{known}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,6 +238,36 @@ async fn a_native_session_that_is_gone_is_replaced_by_one_that_knows_everything(
         assert_eq!(text(&world.ask(&id, "echo on").await.parts), "on");
         assert_eq!(script.asked_of("session/new").len(), 2);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_native_session_that_has_become_silent_is_opened_again() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    world.ask(&id, "echo the secret is AMBER").await;
+    let script = world.agent("one");
+    for method in ["session/resume", "session/load", "session/list"] {
+        script.react_next(method, refuse(-32602, "no such session"));
+    }
+    script.answer_next([Step::Silence]);
+    let known = history(&world, &id).await;
+    assert_eq!(known.matches("echo the secret").count(), 1, "{known}");
+    assert_eq!(script.asked_of("session/new").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_has_nothing_to_say_is_asked_twice_and_not_more() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    world.ask(&id, "echo the secret is AMBER").await;
+    let script = world.agent("one");
+    for _ in 0..2 {
+        script.answer_next([Step::Silence]);
+    }
+    let silent = world.ask(&id, "echo first").await;
+    assert!(silent.message.error.is_some());
+    assert_eq!(script.prompts().len(), 3);
+    assert!(history(&world, &id).await.contains("AMBER"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,20 @@ pub async fn server_with(arguments: &[&str], settings: &str) -> Server {
     .await
 }
 
+/// A server whose built-in backend, of which a quirk is known, is a mock agent with that fault.
+async fn server_with_known(id: &str, fault: &str) -> Server {
+    let baton = env!("CARGO_BIN_EXE_baton");
+    let folder = tempfile::tempdir().expect("state directory");
+    let state = folder.keep();
+    let state = ["--state-dir", state.to_str().expect("a path")];
+    let command = [&[baton, "mock-agent"], &state[..], &["--fault", fault]].concat();
+    Server::start_with(Options {
+        config: format!("[agents.{id}]\ncommand = {command:?}\n"),
+        arguments: vec!["--agents".into(), id.into()],
+    })
+    .await
+}
+
 fn kill(pids: &[u32]) {
     for pid in pids {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
@@ -82,6 +96,50 @@ async fn sessions_that_would_close_each_other_have_a_process_each() {
         history.contains("echo one") && !history.contains("echo two"),
         "{history}"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_keeps_its_first_model_gets_a_new_native_session_for_another() {
+    let server = server_with_known("cline", "keeps-first-model").await;
+    let session = server.create().await;
+    let asked = async |text: &str, name: Option<&str>| {
+        let chosen = name.map_or(json!({}), |name| model("cline", name));
+        let answer = server.prompt(&session, text, chosen).await;
+        assert_eq!(answer["info"]["error"], json!(null), "{answer}");
+        (answer["info"]["modelID"].clone(), text_of(&answer))
+    };
+    asked("echo AMBER", Some("mock")).await;
+    for name in ["mock-fast", "mock"] {
+        // Chosen before its first prompt, in a native session of its own, which knows what was before.
+        let (answered, said) = asked("model", Some(name)).await;
+        assert_eq!((answered, said.as_str()), (json!(name), name));
+        let (answered, known) = asked("history", None).await;
+        assert_eq!(answered, json!(name));
+        assert!(known.contains("echo AMBER"), "{known}");
+    }
+    // Opened again, it would answer with the first model: so it is not.
+    kill(&server.processes());
+    let (answered, said) = asked("model", Some("mock-fast")).await;
+    assert_eq!((answered, said.as_str()), (json!("mock-fast"), "mock-fast"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_of_all_turns_are_booked_once() {
+    let server = server_with_known("vibe", "counts-all-tokens").await;
+    let session = server.create().await;
+    let mut booked = Vec::new();
+    for turn in 0..4 {
+        if turn == 2 {
+            kill(&server.processes());
+        }
+        let text = format!("echo {}", "four".repeat(100));
+        let answer = server.prompt(&session, &text, model("vibe", "mock")).await;
+        assert_eq!(answer["info"]["error"], json!(null), "{answer}");
+        booked.push(answer["info"]["tokens"]["output"].as_u64());
+    }
+    assert_eq!(booked, [Some(100); 4]);
     server.stop().await;
 }
 

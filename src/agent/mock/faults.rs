@@ -59,6 +59,10 @@ pub enum Fault {
     /// A model switch is answered without an error and the reply shows the new model, but the
     /// model of the launch goes on answering.
     IgnoresModel,
+    /// A session goes on with the model of its first answer, whatever is selected in it, or when it is opened again.
+    KeepsFirstModel,
+    /// The tokens in the reply to a prompt are those of all turns of the session.
+    CountsAllTokens,
     /// The reply to a prompt names the model that has really answered, in `_meta`.
     TellsModel,
     /// `initialize` is answered after `--delay-ms`.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Agent;
 use super::faults::{Fault, Without};
-use super::session::{Choice, Project};
+use super::session::{Choice, Project, Session};
 use super::wire::RpcError;
 
 /// The modes, the first one being the default: id and name.
@@ -58,14 +58,21 @@ impl Agent {
     }
 
     /// The choice that a turn works with, which a faulty agent makes other than it says.
-    pub(super) fn effective_choice(&self, choice: &Choice) -> Choice {
+    pub(super) fn effective_choice(&self, session: &Session) -> Choice {
+        let choice = &session.choice;
         if self.has(Fault::IgnoresModel) {
             return Choice {
                 mode: choice.mode.clone(),
                 ..self.default_choice(None)
             };
         }
-        choice.clone()
+        let first = session
+            .first_model()
+            .filter(|_| self.has(Fault::KeepsFirstModel));
+        Choice {
+            model: first.unwrap_or(&choice.model).to_owned(),
+            ..choice.clone()
+        }
     }
 
     /// Whether models, efforts and modes are config options.

@@ -135,6 +135,14 @@ impl Session {
         }
     }
 
+    /// The model of its first answer.
+    pub(super) fn first_model(&self) -> Option<&str> {
+        self.history.iter().find_map(|entry| match &entry.speaker {
+            Speaker::Assistant { model } => Some(model.as_str()),
+            Speaker::User => None,
+        })
+    }
+
     /// Asks the running turn, if there is one, to stop.
     pub(super) fn cancel(&self) {
         if let Some(turn) = &self.turn {

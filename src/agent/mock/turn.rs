@@ -14,7 +14,7 @@ use super::faults::{Fault, Without};
 use super::methods::{GREETING, busy, is_signed_in, save, string};
 use super::options;
 use super::script::{self, Step};
-use super::session::{Choice, Entry};
+use super::session::{Choice, Entry, Speaker};
 use super::wire::{RpcError, session_update};
 
 /// Characters that count as one token.
@@ -105,7 +105,7 @@ fn begin(
         agent: Arc::clone(agent),
         session_id: id.to_owned(),
         cwd: session.cwd.clone(),
-        choice: agent.effective_choice(&session.choice),
+        choice: agent.effective_choice(session),
         command_at: session.history.len() + last_text.unwrap_or(blocks.len()),
         given_chars: blocks.iter().map(|(_, text)| text.chars().count()).sum(),
         answer: String::new(),
@@ -246,8 +246,11 @@ impl Turn {
             "cost": {"amount": amount, "currency": "USD"},
         }))
         .await;
-        let input = self.given_chars / CHARS_PER_TOKEN;
-        let output = self.answer.chars().count() / CHARS_PER_TOKEN;
+        let (given, said) = match self.agent.has(Fault::CountsAllTokens) {
+            true => self.all_chars(),
+            false => (self.given_chars, self.answer.chars().count()),
+        };
+        let (input, output) = (given / CHARS_PER_TOKEN, said / CHARS_PER_TOKEN);
         json!({
             "stopReason": stop_reason,
             "usage": {
@@ -255,6 +258,20 @@ impl Turn {
                 "inputTokens": input,
                 "outputTokens": output,
             },
+        })
+    }
+
+    /// The characters that the session was given and has said, in all of its turns.
+    fn all_chars(&self) -> (usize, usize) {
+        let sessions = self.agent.sessions();
+        let session = sessions.get(&self.session_id);
+        let entries = session.iter().flat_map(|session| &session.history);
+        entries.fold((0, 0), |(given, said), entry| {
+            let chars = entry.text.chars().count();
+            match entry.speaker {
+                Speaker::User => (given + chars, said),
+                Speaker::Assistant { .. } => (given, said + chars),
+            }
         })
     }
 

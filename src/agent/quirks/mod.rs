@@ -51,6 +51,8 @@ struct Builtin {
     shared_process: bool,
     /// See [`AgentSpec::keeps_first_model`].
     keeps_first_model: bool,
+    /// See [`AgentSpec::counts_all_tokens`].
+    counts_all_tokens: bool,
     /// How it is made to keep rules about its tools.
     keeps: Keeps,
     /// Whether `tests/agents` runs it.
@@ -71,6 +73,7 @@ const PLAIN: Builtin = Builtin {
     one_vendor: false,
     shared_process: false,
     keeps_first_model: false,
+    counts_all_tokens: false,
     keeps: Keeps::Nothing,
     tested: false,
 };
@@ -162,6 +165,7 @@ impl Builtin {
             one_session_per_process: !self.shared_process,
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
+            counts_all_tokens: self.counts_all_tokens,
             keeps: self.keeps.clone(),
             tested: self.tested,
             installed_in: None,

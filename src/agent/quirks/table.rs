@@ -166,6 +166,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         credentials: &["MISTRAL_API_KEY"],
         // In a process that sessions share, it repeats pieces of the answer that follows a failure.
         shared_process: false,
+        counts_all_tokens: true,
         tested: true,
         ..PLAIN
     },

@@ -12,7 +12,7 @@ use super::state::Target;
 use crate::opencode::event::Transfer;
 use crate::opencode::history::Overrides;
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
-use crate::opencode::session::{MessageModel, PermissionRule, RuntimeTurn};
+use crate::opencode::session::{MessageModel, PermissionRule, RuntimeTurn, Tokens};
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::Ask;
 use crate::session::conversation::answer::Answering;
@@ -31,6 +31,9 @@ pub struct Binding {
     /// it has told nothing yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+    /// The tokens that its agent had counted for all of it, where it tells no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
     /// The model that it was used with last. `None` in what an older Baton has written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

@@ -18,8 +18,28 @@ pub(super) enum Again {
     NextProcess,
     /// The native session is opened again, or a new one takes its place, and is given the prompt.
     Reopened,
+    /// The same after a turn without a word, which may be the model's: once.
+    ReopenedAfterSilence,
     /// A new native session is given the whole conversation and the prompt.
     New,
+    /// The same, with less of the conversation.
+    Shorter,
+}
+
+/// How much an agent was given, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Size {
+    /// What it had missed.
+    pub handover: usize,
+    /// The prompt.
+    pub prompt: usize,
+}
+
+impl Size {
+    /// A prompt that is longer than what was before it is what does not fit, and handing over less would help nothing.
+    fn can_be_less(self) -> bool {
+        self.handover > self.prompt
+    }
 }
 
 /// Whether the agent has shown that it has taken in what it was given: by saying or doing something, or by asking. The
@@ -35,17 +55,35 @@ pub(super) fn was_too_long(outcome: &Outcome) -> bool {
 }
 
 /// What is tried before a prompt that was not taken in counts as refused.
-pub(super) fn again(outcome: &Outcome, live: &Live, answer: &LiveAnswer) -> Option<Again> {
+pub(super) fn again(
+    outcome: &Outcome,
+    live: &Live,
+    given: Size,
+    answer: &LiveAnswer,
+    tried: &[Again],
+) -> Option<Again> {
+    tried_next(outcome, live, given, answer, tried).filter(|again| !tried.contains(again))
+}
+
+fn tried_next(
+    outcome: &Outcome,
+    live: &Live,
+    given: Size,
+    answer: &LiveAnswer,
+    tried: &[Again],
+) -> Option<Again> {
     if outcome.dead_on_arrival {
         return Some(Again::NextProcess);
     }
     if outcome.stop.is_some() || outcome.asked || answer.lock().has_content() {
         return None;
     }
-    let is_reopened = matches!(live.origin, Origin::Resumed | Origin::Loaded);
     match &outcome.ended {
         Ended::Replied(Err(error)) => match (Refusal::of(error), live.origin) {
-            (Refusal::SignedOut | Refusal::TooLong(_) | Refusal::Provider, _) => None,
+            (Refusal::SignedOut | Refusal::Provider, _) => None,
+            // It is full of what was said in it, tools' results included; a transcript is shorter.
+            (Refusal::TooLong(_), _) if live.seen_turn > 0 => Some(Again::New),
+            (Refusal::TooLong(_), _) => given.can_be_less().then_some(Again::Shorter),
             (_, Origin::New) => None,
             (_, Origin::Used) => Some(Again::Reopened),
             (Refusal::SessionGone, _) => Some(Again::New),
@@ -53,22 +91,46 @@ pub(super) fn again(outcome: &Outcome, live: &Live, answer: &LiveAnswer) -> Opti
             (Refusal::Other, Origin::Loaded) => None,
             (Refusal::Other, Origin::Resumed) => Some(Again::New),
         },
-        // What was opened again refuses its first prompt, or has nothing to say to it.
         Ended::Replied(Ok(reply)) => {
             let reason = reply.get("stopReason").and_then(Value::as_str);
-            (is_reopened && reason != Some("cancelled")).then_some(Again::New)
+            match live.origin {
+                // Silent twice, it is its model that has failed.
+                _ if tried.contains(&Again::ReopenedAfterSilence) => None,
+                // What was opened again refuses its first prompt, or has nothing to say to it.
+                Origin::Resumed | Origin::Loaded => {
+                    (reason != Some("cancelled")).then_some(Again::New)
+                }
+                // Some agents end so when they have lost it.
+                Origin::Used => (reason == Some("end_turn")).then_some(Again::ReopenedAfterSilence),
+                Origin::New => None,
+            }
         }
         Ended::AgentGone | Ended::CancelIgnored | Ended::Flooded => None,
     }
 }
 
 impl Worker {
+    /// Notes what the native session has cost now, in money and tokens.
+    pub(super) fn meter(&self, live: &mut Live, outcome: &mut Outcome, answer: &LiveAnswer) {
+        live.cost = answer.lock().cost_total();
+        let backend = &live.agent.launch.backend;
+        let snapshot = self.tools.office.registry.snapshot();
+        let counts_all = snapshot
+            .backend(backend)
+            .is_some_and(|backend| backend.spec.counts_all_tokens);
+        let Some(told) = outcome.told_tokens().filter(|_| counts_all) else {
+            return;
+        };
+        // The first count of a native session that is older says nothing about this answer.
+        outcome.counted_before = live.tokens.replace(told).unwrap_or(told);
+    }
+
     /// What the end of an exchange shows about the backend: whether its user is signed in, and how much fits.
     pub(super) async fn learn(
         &mut self,
         outcome: &Outcome,
         selection: &Selection,
-        handed_bytes: usize,
+        (live, given): (&Live, Size),
         answer: &LiveAnswer,
     ) {
         let provider = &selection.provider_id;
@@ -82,12 +144,19 @@ impl Worker {
             }
             _ => {}
         }
-        self.learn_size(outcome, selection, handed_bytes).await;
+        // What is in a native session beside what it was just given, is not known.
+        let handover = (live.seen_turn == 0 && given.can_be_less()).then_some(given.handover);
+        self.learn_size(outcome, selection, handover).await;
     }
 
-    /// A prompt that does not fit: the next one is handed over with less of what was before. What the error says of the
-    /// model's context is kept with the model.
-    async fn learn_size(&mut self, outcome: &Outcome, selection: &Selection, handed_bytes: usize) {
+    /// A prompt that does not fit: less of what was before is handed over next, where that was the most of it. What the
+    /// error says of the model's context is kept with the model.
+    async fn learn_size(
+        &mut self,
+        outcome: &Outcome,
+        selection: &Selection,
+        handover: Option<usize>,
+    ) {
         let Ended::Replied(Err(error)) = &outcome.ended else {
             return;
         };
@@ -99,8 +168,8 @@ impl Worker {
             let (provider, model) = (&selection.provider_id, &selection.model_id);
             registry.note_context(provider, model, tokens).await;
         }
-        if handed_bytes > 0 {
-            self.fits.insert(selection.label(), handed_bytes / 2);
+        if let Some(bytes) = handover {
+            self.fits.insert(selection.label(), bytes / 2);
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::agent::pool::{Agent, Lease, StartError, log_stderr};
 use crate::agent::refusal::Refusal;
 use crate::agent::sign_in;
 use crate::opencode::message::MessageError;
+use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::fence;
 use crate::session::cell::{Binding, Target, can_keep};
@@ -68,6 +69,8 @@ pub(super) struct Live {
     pub(super) seen_turn: u64,
     /// What the native session has cost so far, as the agent counts it, where that is known.
     pub(super) cost: Option<f64>,
+    /// The same of its tokens, where the agent counts those of all turns.
+    pub(super) tokens: Option<Tokens>,
     /// The model that it works with, or has worked with last.
     pub(super) model: String,
     /// What the agent says now is no answer: it only takes in what it has missed.
@@ -117,6 +120,7 @@ impl Live {
             outstanding: None,
             seen_turn: known.seen_turn,
             cost: known.cost,
+            tokens: known.tokens,
             model: model.to_owned(),
             quiet: false,
             origin,
@@ -156,6 +160,7 @@ impl Live {
             native_session: self.native_session.clone(),
             seen_turn: self.seen_turn,
             cost: self.cost,
+            tokens: self.tokens,
             model: Some(self.model.clone()),
         }
     }
@@ -282,6 +287,7 @@ impl Worker {
         // It has cost nothing yet.
         let known = Binding {
             cost: Some(0.0),
+            tokens: Some(Tokens::default()),
             ..Binding::default()
         };
         let model = &selection.model_id;

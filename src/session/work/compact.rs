@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Worker;
+use super::again::Size;
 use super::bind::{Live, unknown};
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use crate::opencode::event::{EventPayload, SessionCompacted, Source};
@@ -118,9 +119,12 @@ impl Worker {
                 Err(_) => outcome.stop = self.stop_of(queued),
             }
         }
+        self.meter(&mut live, &mut outcome, answer);
         self.cancel_asks().await;
         let selection = &queued.target.selection;
-        self.learn(&outcome, selection, 0, answer).await;
+        // What it has not got in front of it cannot be less.
+        self.learn(&outcome, selection, (&live, Size::default()), answer)
+            .await;
         let provider = &selection.provider_id;
         let mut verdict = judge(&outcome, &live.agent, provider, answer).await;
         if verdict.error.is_none() {

@@ -60,6 +60,8 @@ pub(super) struct Outcome {
     pub(super) asked: bool,
     /// The agent had ended before it could take in the prompt, as far as anybody can tell.
     pub(super) dead_on_arrival: bool,
+    /// What the agent had counted before, where it counts the tokens of all turns.
+    pub(super) counted_before: Tokens,
     /// The tokens of what the agent was asked before in the same turn.
     pub(super) spent_before: Tokens,
 }
@@ -71,6 +73,7 @@ impl Outcome {
             stop: None,
             asked: false,
             dead_on_arrival: false,
+            counted_before: Tokens::default(),
             spent_before: Tokens::default(),
         }
     }
@@ -83,13 +86,21 @@ impl Outcome {
         self.stop.is_none() && stop_reason(reply) == END_TURN
     }
 
+    /// The tokens as the agent has told them.
+    pub(super) fn told_tokens(&self) -> Option<Tokens> {
+        let Ended::Replied(Ok(reply)) = &self.ended else {
+            return None;
+        };
+        Some(tokens_of(reply)).filter(|tokens| *tokens != Tokens::default())
+    }
+
     /// The tokens of the turn so far.
     pub(super) fn tokens(&self) -> Tokens {
         let before = self.spent_before;
         let Ended::Replied(Ok(reply)) = &self.ended else {
             return before;
         };
-        let mut tokens = tokens_of(reply);
+        let mut tokens = tokens_of(reply).since(&self.counted_before);
         if before != Tokens::default() {
             tokens.add(&before);
             tokens.total = tokens.total.zip(before.total).map(|(a, b)| a + b);

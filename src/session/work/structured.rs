@@ -79,7 +79,7 @@ impl Worker {
             let spent = outcome.tokens();
             *outcome = self.give(queued, live, blocks, answer).await;
             outcome.spent_before = spent;
-            live.cost = answer.lock().cost_total();
+            self.meter(live, outcome, answer);
         }
     }
 }

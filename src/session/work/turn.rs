@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Worker;
-use super::again::{Again, again, has_taken_in, was_too_long};
+use super::again::{Again, Size, again, has_taken_in, was_too_long};
 use super::answered::{told_model, was_wished};
 use super::aside::Aside;
 use super::bind::{Live, unknown};
@@ -60,6 +60,16 @@ struct Given {
     prompt: Vec<Value>,
     /// The form that the answer shall have.
     form: Option<Form>,
+}
+
+impl Given {
+    fn size(&self) -> Size {
+        let prompt = self.prompt.iter().map(|block| block.to_string().len());
+        Size {
+            handover: self.handover_bytes,
+            prompt: prompt.sum(),
+        }
+    }
 }
 
 impl Worker {
@@ -251,12 +261,13 @@ impl Worker {
         let mut tried = Vec::new();
         loop {
             answer.lock().is_metered_from(live.cost);
-            let handed_bytes = given.handover_bytes;
+            let size = given.size();
             let mut outcome = self.hand(queued, &mut live, given, answer).await;
-            live.cost = answer.lock().cost_total();
+            self.meter(&mut live, &mut outcome, answer);
             self.settle_heard(&mut live, queued, &outcome, answer).await;
-            self.learn(&outcome, selection, handed_bytes, answer).await;
-            let again = again(&outcome, &live, answer).filter(|again| !tried.contains(again));
+            self.learn(&outcome, selection, (&live, size), answer).await;
+            let again = again(&outcome, &live, size, answer, &tried)
+                .filter(|again| queued.work.is_prompt() || *again != Again::ReopenedAfterSilence);
             let Some(again) = again else {
                 return (Some(live), outcome);
             };
@@ -267,7 +278,7 @@ impl Worker {
             );
             // The next one may be the same native session, opened again.
             drop(live);
-            if again == Again::New {
+            if matches!(again, Again::New | Again::Shorter) {
                 self.forget_native(&selection.provider_id).await;
             }
             match self.prepare_unless_stopped(queued).await {

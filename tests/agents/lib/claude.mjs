@@ -18,6 +18,7 @@ export const claude = {
       ANTHROPIC_BASE_URL: `${stub.url}/claude`,
       ANTHROPIC_API_KEY: "a stub needs no key",
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+      CLAUDE_CODE_MAX_RETRIES: "1",
       CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION: "false",
       DISABLE_TELEMETRY: "1",
       DISABLE_AUTOUPDATER: "1",

@@ -47,6 +47,8 @@ name = "stub"
 base_url = "${base_url}"
 wire_api = "responses"
 env_key = "OPENAI_API_KEY"
+request_max_retries = 1
+stream_max_retries = 1
 
 [analytics]
 enabled = false

@@ -29,8 +29,10 @@ export const kilo = {
 
 function configuration(stub) {
   const limit = { context: 200_000, output: 8_000 };
+  // Dollars for a million tokens.
+  const cost = { input: 2, output: 2 };
   const options = { baseURL: `${stub.url}/kilo/v1`, apiKey: "a stub needs no key" };
-  const models = { larch: { name: "Larch", limit }, maple: { name: "Maple", limit } };
+  const models = { larch: { name: "Larch", limit, cost }, maple: { name: "Maple", limit, cost } };
   return {
     autoupdate: false,
     share: "disabled",

@@ -40,6 +40,8 @@ export function opencodeAgent({ home, stub }) {
 
 function configuration(stub) {
   const limit = { context: 200_000, output: 8_000 };
+  // Dollars for a million tokens.
+  const cost = { input: 2, output: 2 };
   const variants = Object.fromEntries(["low", "medium", "high"].map((effort) => [effort, { reasoningEffort: effort }]));
   return {
     $schema: "https://opencode.ai/config.json",
@@ -51,10 +53,10 @@ function configuration(stub) {
     permission: { edit: "allow", bash: "ask" },
     provider: {
       stub: provider(stub, "stub", {
-        alpha: { name: "Alpha", limit },
-        beta: { name: "Beta", limit, reasoning: true, variants },
+        alpha: { name: "Alpha", limit, cost },
+        beta: { name: "Beta", limit, cost, reasoning: true, variants },
       }),
-      stub2: provider(stub, "stub2", { gamma: { name: "Gamma", limit } }),
+      stub2: provider(stub, "stub2", { gamma: { name: "Gamma", limit, cost } }),
     },
   };
 }

@@ -32,12 +32,15 @@ export const pi = {
   isProcess: ({ command }) => command.includes("/pi-acp/dist/index.js"),
 };
 
+/** Its adapter has no option for the model of the launch. */
+const MODEL = '${PI_LAUNCHED_MODEL:+--model "$PI_LAUNCHED_MODEL"}';
+
 /** A folder with the programs that the adapter takes from the PATH. */
 function programs(home) {
   const folder = path.join(home, "bin");
   mkdirSync(folder);
   const write = (name, line) => writeFileSync(path.join(folder, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
-  write("pi", `exec '${node()}' '${installed("pi", "@earendil-works/pi-coding-agent/dist/bundle/cli.js")}' "$@"`);
+  write("pi", `exec '${node()}' '${installed("pi", "@earendil-works/pi-coding-agent/dist/bundle/cli.js")}' ${MODEL} "$@"`);
   // With each session it asks npm for a newer pi, whatever the settings say.
   write("npm", "exit 1");
   return folder;

@@ -1,7 +1,12 @@
 // The table of a run: what each agent was seen to do, as Markdown for people and for the README.
 
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
+/** The file of the results; a run of some agents would leave it with less than is known, and writes another one. */
+export const RESULTS_FILE = process.env.BATON_RESULTS ?? fileURLToPath(new URL("../RESULTS.md", import.meta.url));
+
+const HEAD = "# Results of tests/agents\n\nWritten by the last run of `tests/agents/run`.";
 const MISSING = "–";
 
 export class Results {
@@ -24,8 +29,15 @@ export class Results {
   }
 }
 
-/** Writes the file that the README quotes. */
+/**
+ * Writes sections into the file that the README quotes; what stands there under other titles stays, as several test files
+ * write it.
+ */
 export function writeResults(file, sections) {
-  const text = sections.map(({ title, text, table }) => [`## ${title}`, text, table].filter(Boolean).join("\n\n"));
-  writeFileSync(file, `# Results of tests/agents\n\nWritten by the last run of \`tests/agents/run\`.\n\n${text.join("\n\n")}\n`);
+  const [head, ...kept] = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split(/\n\n(?=## )/) : [];
+  const written = new Map(kept.map((section) => [/^## (.*)/.exec(section)[1], section]));
+  for (const { title, text, table } of sections) {
+    written.set(title, [`## ${title}`, text, table].filter(Boolean).join("\n\n"));
+  }
+  writeFileSync(file, `${[head ?? HEAD, ...written.values()].join("\n\n")}\n`);
 }

@@ -35,6 +35,7 @@ alias = "${name}"
 enable_telemetry = false
 enable_update_checks = false
 enable_auto_update = false
+api_retry_max_elapsed_time = 1.0
 
 [[providers]]
 name = "stub"

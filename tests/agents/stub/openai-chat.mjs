@@ -39,9 +39,9 @@ export async function send(res, request, reply) {
   else sendWhole(res, request, reply);
 }
 
-export function sendError(res, { status, message }) {
+export function sendError(res, { status, message, code = null }) {
   const type = status < 500 ? "invalid_request_error" : "server_error";
-  sendJson(res, status, { error: { message, type, param: null, code: null } });
+  sendJson(res, status, { error: { message, type, param: null, code } });
 }
 
 function parseMessage({ role, content, tool_calls, tool_call_id }) {

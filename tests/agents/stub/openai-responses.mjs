@@ -62,9 +62,9 @@ export async function send(res, request, reply) {
   res.end();
 }
 
-export function sendError(res, { status, message }) {
+export function sendError(res, { status, message, code = null }) {
   const type = status < 500 ? "invalid_request_error" : "server_error";
-  sendJson(res, status, { error: { message, type, param: null, code: null } });
+  sendJson(res, status, { error: { message, type, param: null, code } });
 }
 
 /** How an item looks before its deltas have come. */

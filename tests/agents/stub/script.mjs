@@ -4,17 +4,22 @@
 //   SAY text                 answers the text
 //   REASON text              thinks first, then answers the text
 //   HISTORY                  answers how many messages it was given
-//   SLOW seconds             streams for that long
+//   SLOW seconds …           streams for that long; what follows makes the prompt another one
+//   HALF text                answers the text with an emoji in two pieces, and one that has lost its other half
 //   TOOLWRITE name content   calls the agent's tool that writes a file, then says what the tool returned
 //   TOOLBASH command         the same with the agent's shell
 //   TOOLASK question         the same with the agent's tool that asks its user
-//   ERROR status             fails with that HTTP status
+//   ERROR status …           fails with that HTTP status
+//   TOOLONG text             fails once, as a prompt does that is longer than the model's context; then answers the text
 //
 // Anything else is answered with what was heard. Every answer begins with the model's name in brackets, so
 // that a transcript shows who really said what.
 
 const HEARD_MAX_CHARS = 80;
 const TOOL_RESULT_MAX_CHARS = 400;
+/** An emoji, as JavaScript cuts it. */
+const HALF = "\ud83d";
+const OTHER_HALF = "\ude00";
 const SLOW_TICK_MS = 100;
 const SLOW_MAX_SECONDS = 120;
 
@@ -22,7 +27,7 @@ const SLOW_MAX_SECONDS = 120;
  * The answer to one request.
  * @typedef {object} Reply
  * @property {"title" | "summary" | "form" | "suggestion"} [auxiliary]
- * @property {{status: number, message: string}} [error]
+ * @property {{status: number, message: string, code?: string}} [error]
  * @property {string} [reasoning]
  * @property {string[]} [text] pieces to stream
  * @property {number} [pause_ms] between two pieces
@@ -32,29 +37,44 @@ const SLOW_MAX_SECONDS = 120;
 /** @returns {Reply} */
 export function decide(request) {
   const auxiliary = auxiliaryKind(request);
-  if (auxiliary) return { auxiliary, text: [`[${request.model}] ${auxiliary}`] };
+  if (auxiliary) return { auxiliary, text: [`[${request.model}] ${auxiliary}${auxiliary === "summary" ? marksOf(request) : ""}`] };
   const { prompt, toolResults } = currentTurn(request.messages);
   if (toolResults.length > 0) {
-    return say(request, `tool said: ${toolResults.at(-1).slice(0, TOOL_RESULT_MAX_CHARS)}`);
+    return say(request, `tool said: ${toolResults.at(-1).slice(0, TOOL_RESULT_MAX_CHARS).toWellFormed()}`);
   }
   return obey(request, prompt);
+}
+
+/** What a good summary would not leave out. */
+function marksOf({ system, messages }) {
+  const words = [system, ...messages.map(({ text }) => text)].join("\n").match(/\bmark-[0-9a-f]{8}\b/g);
+  return ["", ...new Set(words)].join(" ");
 }
 
 const COMMANDS = {
   SAY: (request, text) => say(request, text),
   REASON: (request, text) => ({ ...say(request, text), reasoning: `[${request.model}] thinking about: ${text}` }),
   HISTORY: (request) => say(request, `history: ${request.messages.length} messages`),
-  SLOW: (request, seconds) => slow(request, Number(seconds) || 1),
+  SLOW: (request, rest) => slow(request, Number.parseFloat(rest) || 1),
+  HALF: (request, text) => ({ text: [`[${request.model}] ${text} ${HALF}`, `${OTHER_HALF} cut:${HALF}`, ` ${text} end`] }),
   TOOLWRITE: (request, rest) => {
     const [, name, content] = /^(\S*)\s*(.*)$/.exec(rest);
     return callTool(request, WRITE_TOOLS, { name, content });
   },
   TOOLBASH: (request, command) => callTool(request, SHELL_TOOLS, { command }),
   TOOLASK: (request, question) => callTool(request, ASK_TOOLS, { question }),
-  ERROR: (request, status) => ({
-    error: { status: Number(status) || 500, message: `[${request.model}] stub error ${status}` },
-  }),
+  ERROR: (request, rest) => {
+    const status = Number.parseInt(rest) || 500;
+    return { error: { status, message: `[${request.model}] stub error ${status}` } };
+  },
+  TOOLONG: (request, text) => {
+    if (TOLD_TOO_LONG.has(text)) return say(request, text);
+    TOLD_TOO_LONG.add(text);
+    const message = "prompt is too long: 210000 tokens > 200000 maximum";
+    return { error: { status: 400, code: "context_length_exceeded", message } };
+  },
 };
+const TOLD_TOO_LONG = new Set();
 // Some agents put the mode in front of what the user says.
 const COMMAND_LINE = new RegExp(`^\\s*(?:\\[\\[PLAN\\]\\] )?(${Object.keys(COMMANDS).join("|")})\\b[ \\t]*(.*)$`, "gm");
 
@@ -111,6 +131,7 @@ const SHELL_TOOLS = [
   ["exec", ({ command }) => program(command)], // codex
   ["exec_command", ({ command }) => ({ cmd: command })], // codex
   ["shell", ({ command }) => ({ command })], // goose
+  ["run_commands", ({ command }) => ({ commands: [command] })], // cline
 ];
 const ASK_TOOLS = [
   [
@@ -167,11 +188,15 @@ function withoutReminders(text) {
   return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "");
 }
 
+/** How goose, Claude Code, Qwen Code and OpenCode ask for what they go on with when their context is full. */
+const SUMMARY = /summarize the conversation history provided in the system prompt|create a detailed summary of the|^First, reason in your|new anchored summary from the/;
+
 function auxiliaryKind({ system, tools, isForm, messages }) {
   if (isForm) return "form";
   const asked = messages.at(-1)?.text ?? "";
   if (/^\[SUGGESTION MODE/.test(asked)) return "suggestion";
   if (/^You are performing a CONTEXT CHECKPOINT COMPACTION/.test(asked)) return "summary";
+  if (SUMMARY.test(asked)) return "summary";
   if (/^Your task is to generate a very short title/.test(asked)) return "title";
   if (tools.length > 0) return null;
   if (/title generator|naming a coding session|generate a (short |concise )?title/i.test(system)) return "title";

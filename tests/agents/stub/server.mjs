@@ -4,7 +4,7 @@
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
 import { decide } from "./script.mjs";
-import { sendJson } from "./stream.mjs";
+import { sendJson, tokensOf } from "./stream.mjs";
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_WAIT_MS = 15_000;
@@ -36,6 +36,7 @@ const DESCRIBED_REQUESTS = 10;
  * @property {"title" | "summary" | "form" | "suggestion" | null} auxiliary not null when the agent asks on its own account (a title
  *   for the session, a summary): tests of the conversation skip those
  * @property {object} body the body as sent
+ * @property {number} tokens what the answer says it has taken, in and out
  * @property {"running" | "finished" | "aborted"} state `aborted`: the client hung up before the end
  */
 
@@ -87,6 +88,7 @@ export async function serveStub({ port, adapters }) {
       state: "running",
     };
     const reply = decide(request);
+    request.tokens = tokensOf(conversationOf(body)) + tokensOf(reply);
     request.auxiliary = reply.auxiliary ?? null;
     requests.push(request);
     res.once("close", () => {
@@ -138,6 +140,11 @@ export async function serveStub({ port, adapters }) {
     waitFor,
     close,
   };
+}
+
+/** The part of a body that is counted, whichever API it is of. */
+function conversationOf({ messages, input, contents }) {
+  return messages ?? input ?? contents;
 }
 
 async function readJson(req) {
