@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Worker;
-use super::bind::{Live, Origin};
+use super::live::{Live, Origin};
 use super::outcome::{Ended, Outcome};
 use crate::agent::connection::CallError;
 use crate::agent::refusal::Refusal;

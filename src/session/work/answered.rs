@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Worker;
-use super::bind::Live;
+use super::live::Live;
 use super::outcome::{Ended, Outcome};
 use crate::agent::options::Kind;
 use crate::agent::quirks::told;

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::Worker;
-use super::bind::{Live, Origin, unknown};
+use super::bind::unknown;
 use super::heard::is_of_answer;
+use super::live::{Live, Origin};
 use super::told::mode_id;
 use crate::agent::client::{self, SwitchError};
 use crate::agent::connection::{CallError, Inbound};

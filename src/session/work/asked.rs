@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Worker;
-use super::bind::Live;
+use super::live::Live;
 use crate::agent::connection::Connection;
 use crate::opencode::request::PermissionReply;
 use crate::opencode::{MessageId, Selection};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Worker;
 use super::asked::{Request, about_announced};
-use super::bind::Live;
+use super::live::Live;
 use crate::opencode::message::Message;
 use crate::opencode::{MessageId, Selection};
 use crate::session::conversation::answer::Answering;

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::Worker;
 use super::again::Size;
-use super::bind::{Live, unknown};
+use super::bind::unknown;
+use super::live::Live;
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use crate::opencode::event::{EventPayload, SessionCompacted, Source};
 use crate::opencode::message::{MessageError, Part};

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::Worker;
 use super::aside::Aside;
-use super::bind::Live;
+use super::live::Live;
 use super::outcome::{Ended, Outcome, Stop};
 use super::told::next_said;
 use crate::agent::connection::Inbound;

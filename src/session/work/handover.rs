@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Worker;
-use super::bind::{Live, Origin, unknown};
+use super::bind::unknown;
 use super::late::missed_parts;
+use super::live::{Live, Origin};
 use crate::opencode::Selection;
 use crate::opencode::event::{Transfer, TransferKind};
 use crate::opencode::message::MessageError;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Worker;
-use super::bind::Live;
 use super::heard::{Heard, Said, id_of_text, is_of_answer};
+use super::live::Live;
 use super::outcome::{Ended, Outcome};
 use crate::opencode::{MessageId, PartId};
 use crate::session::Error;

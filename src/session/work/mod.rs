@@ -24,9 +24,11 @@ mod drive;
 mod handover;
 mod heard;
 mod late;
+mod live;
 mod outcome;
 mod parked;
 mod reopen;
+mod said;
 mod shell;
 pub mod structured;
 mod switch;
@@ -58,7 +60,7 @@ use crate::snapshot::Snapshots;
 use crate::store::StoreError;
 
 use aside::Aside;
-use bind::Live;
+use live::Live;
 use told::next_said;
 
 pub use told::Told;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::bind::Live;
+use super::live::Live;
 use super::{Tools, Worker};
 use crate::agent::connection::Inbound;
 use crate::opencode::SessionId;

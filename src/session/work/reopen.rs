@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Worker;
-use super::bind::{Live, Origin, call_error};
+use super::bind::call_error;
+use super::live::{Live, Origin};
 use crate::agent::client::{self, Opened, Reopen};
 use crate::agent::connection::CallError;
 use crate::agent::options::Kind;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Worker;
-use super::bind::Live;
+use super::live::Live;
 use super::outcome::Outcome;
 use crate::lanes::{LaneError, Lanes};
 use crate::opencode::message::MessageError;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Worker;
-use super::bind::Live;
+use super::live::Live;
 use crate::agent::commands::{self, AgentCommand};
 use crate::agent::connection::Inbound;
 use crate::agent::options::{Kind, Options};

@@ -7,15 +7,12 @@ use tokio::time::Instant;
 
 use super::Worker;
 use super::again::{Again, Size, again, has_taken_in, was_too_long};
-use super::answered::{told_model, was_wished};
-use super::aside::Aside;
-use super::bind::{Live, unknown};
+use super::answered::was_wished;
+use super::bind::unknown;
+use super::live::Live;
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::switch::told_when_slow;
-use super::told::read_options;
 use super::traces::{Pending, Traces};
-use crate::agent::commands;
-use crate::metrics;
 use crate::opencode::event::Transfer;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
@@ -28,12 +25,6 @@ use crate::snapshot::Snapshot;
 const TAKE_NOTE: &str = "\
 Take note of the above and do nothing about it yet: run no tools, change nothing. The user's next message \
 comes right after this one. Answer with the word \"noted\".";
-
-/// Whether an update is about the answer itself, and not about a helper of its model.
-fn tells_of_answer(update: &Value) -> bool {
-    let kind = update.get("sessionUpdate").and_then(Value::as_str);
-    matches!(kind, Some("agent_message_chunk" | "usage_update"))
-}
 
 /// What the end of a turn leaves behind beside its answer.
 #[derive(Debug, Default)]
@@ -371,87 +362,6 @@ impl Worker {
                 let _nothing_to_store = dropped.await;
                 None
             }
-        }
-    }
-
-    /// Deals with an update that came in a turn.
-    pub(super) async fn said(
-        &mut self,
-        live: &mut Live,
-        queued: &Queued,
-        update: &Value,
-        answer: &LiveAnswer,
-    ) {
-        let is_prompt = queued.work.is_prompt();
-        let selection = &queued.target.selection;
-        if let Some(commands) = commands::read(update) {
-            return self.note_commands(&selection.provider_id, commands).await;
-        }
-        if let Some(model) = told_model(update).filter(|_| tells_of_answer(update)) {
-            answer.lock().note_told_model(model);
-        }
-        if read_options(&mut live.options, update) {
-            // What another native session has selected is not the session's selection.
-            if is_prompt {
-                self.agent_has_switched(&selection.provider_id, &live.options)
-                    .await;
-            }
-            return;
-        }
-        if live.quiet || live.is_greeting(update) {
-            return;
-        }
-        if is_prompt && let Some(earlier) = live.heard.belongs_to_earlier(update).cloned() {
-            return live.heard.keep(earlier, update.clone());
-        }
-        let (folded, is_first, part) = {
-            let mut answer = answer.lock();
-            let had_content = answer.has_content();
-            let folded = answer.fold(update, &self.cell.directory);
-            let part = answer.growing().cloned();
-            (folded, !had_content && answer.has_content(), part)
-        };
-        live.heard.note(answer.id(), update, part.as_ref());
-        if is_first {
-            metrics::first_token(queued.signs.since_prompt());
-        }
-        if folded.complete {
-            self.store_growth(answer).await;
-        }
-        self.cell.tell_growth(&folded.events);
-        let (todos, title) = (folded.todos, folded.title);
-        if is_prompt {
-            // Stored with the next flush: an agent may send one plan after the other.
-            self.aside.add(Aside { todos, title });
-        }
-        if let Some(tokens) = folded.context_tokens {
-            let registry = &self.tools.office.registry;
-            registry
-                .note_context(&selection.provider_id, &selection.model_id, tokens)
-                .await;
-        }
-    }
-
-    /// Writes what an answer has grown by. What the store does not take now goes with the next time.
-    pub(super) async fn store_growth(&self, answer: &LiveAnswer) {
-        let unwritten = {
-            let mut answering = answer.lock();
-            if !answering.is_unwritten() {
-                return;
-            }
-            answering.take_unwritten()
-        };
-        let changes = unwritten.changes.clone();
-        let written = self.cell.change(move |draft| {
-            draft.unless_deleted()?;
-            changes
-                .iter()
-                .for_each(|change| draft.write(change.clone()));
-            Ok(())
-        });
-        if let Err(error) = written.await {
-            tracing::debug!(session = %self.cell.id, "an answer's growth is not stored yet: {error}");
-            answer.lock().put_back(unwritten);
         }
     }
 

@@ -1,0 +1,151 @@
+//! A live native session.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::handover::Rendered;
+use super::heard::Heard;
+use crate::agent::client::{Opened, Outstanding};
+use crate::agent::connection::{Inbound, Inbox};
+use crate::agent::options::Options;
+use crate::agent::pool::{Agent, Lease};
+use crate::opencode::MessageId;
+use crate::opencode::session::Tokens;
+use crate::session::cell::Binding;
+
+/// How a live native session came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    New,
+    Resumed,
+    Loaded,
+    /// It has answered a prompt of this worker.
+    Used,
+}
+
+/// A live native session.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) agent: Arc<Agent>,
+    _lease: Lease,
+    pub(super) native_session: String,
+    pub(super) inbox: Inbox,
+    /// What the agent still says by itself at the beginning of its native session.
+    greeting: Option<String>,
+    pub(super) options: Options,
+    /// What it was opened with beside the protocol.
+    pub(super) meta: Option<Value>,
+    pub(super) outstanding: Outstanding,
+    pub(super) seen_turn: u64,
+    /// What the native session has cost so far, as the agent counts it, where that is known.
+    pub(super) cost: Option<f64>,
+    /// The same of its tokens, where the agent counts those of all turns.
+    pub(super) tokens: Option<Tokens>,
+    /// The model that it works with, or has worked with last.
+    pub(super) model: String,
+    /// What the agent says now is no answer: it only takes in what it has missed.
+    pub(super) quiet: bool,
+    pub(super) origin: Origin,
+    /// What came while something was chosen, and is dealt with afterwards.
+    pub(super) kept: Vec<Inbound>,
+    /// Which answers it has given, and what it has said after them.
+    pub(super) heard: Heard,
+    /// Answers that had ended and have a tool call that goes on.
+    pub(super) open_late: BTreeSet<MessageId>,
+    /// The handover that was foreseen at the switch.
+    pub(super) rendered: Option<Rendered>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let connection = &self.agent.connection;
+        connection.let_go(&self.native_session, &self.inbox);
+    }
+}
+
+impl Live {
+    pub(super) fn new(
+        agent: Arc<Agent>,
+        opened: Opened,
+        known: Binding,
+        model: &str,
+        origin: Origin,
+    ) -> Self {
+        let Opened {
+            native_session,
+            options,
+            inbox,
+            greeting,
+            commands: _,
+            replayed: _,
+        } = opened;
+        Self {
+            _lease: agent.lease(),
+            agent,
+            native_session,
+            inbox,
+            greeting,
+            options,
+            meta: None,
+            outstanding: None,
+            seen_turn: known.seen_turn,
+            cost: known.cost,
+            tokens: known.tokens,
+            model: model.to_owned(),
+            quiet: false,
+            origin,
+            kept: Vec::new(),
+            heard: Heard::default(),
+            open_late: BTreeSet::new(),
+            rendered: None,
+        }
+    }
+
+    /// Lets go of what is needed for prompts only.
+    pub(super) fn shed(&mut self) {
+        self.options = Options::default();
+        self.rendered = None;
+        self.greeting = None;
+    }
+
+    /// Whether an update is the agent's greeting, which comes once.
+    pub(super) fn is_greeting(&mut self, update: &Value) -> bool {
+        let text = update.pointer("/content/text").and_then(Value::as_str);
+        let greets = text.is_some() && text == self.greeting.as_deref();
+        if greets {
+            self.greeting = None;
+        }
+        greets
+    }
+
+    /// Notes that the agent has taken in everything up to this turn.
+    pub(super) fn has_seen(&mut self, turn: u64) {
+        self.seen_turn = turn;
+        self.origin = Origin::Used;
+    }
+
+    /// What is kept of it.
+    pub(super) fn binding(&self) -> Binding {
+        Binding {
+            native_session: self.native_session.clone(),
+            seen_turn: self.seen_turn,
+            cost: self.cost,
+            tokens: self.tokens,
+            model: Some(self.model.clone()),
+        }
+    }
+
+    /// Tells the agent that it is needed no more.
+    pub(super) async fn close(self, timeout: Duration) {
+        if !self.agent.info.capabilities.close {
+            return;
+        }
+        let params = json!({ "sessionId": self.native_session });
+        // An agent that cannot keeps the native session until its process is evicted.
+        let connection = Arc::clone(&self.agent.connection);
+        let _kept = connection.call("session/close", params, timeout).await;
+    }
+}
