@@ -2,6 +2,7 @@
 // one of these commands decides.
 //
 //   SAY text                 answers the text
+//   JSON value               answers the value and nothing else
 //   REASON text              thinks first, then answers the text
 //   HISTORY                  answers how many messages it was given
 //   SLOW seconds             streams for that long
@@ -10,7 +11,7 @@
 //   TOOLASK question         the same with the agent's tool that asks its user
 //   ERROR status             fails with that HTTP status
 //
-// Anything else is answered with what was heard. Every answer begins with the model's name in brackets, so
+// Anything else is answered with what was heard. Every answer but JSON begins with the model's name in brackets, so
 // that a transcript shows who really said what.
 
 const HEARD_MAX_CHARS = 80;
@@ -42,6 +43,7 @@ export function decide(request) {
 
 const COMMANDS = {
   SAY: (request, text) => say(request, text),
+  JSON: (request, value) => ({ text: [value] }),
   REASON: (request, text) => ({ ...say(request, text), reasoning: `[${request.model}] thinking about: ${text}` }),
   HISTORY: (request) => say(request, `history: ${request.messages.length} messages`),
   SLOW: (request, seconds) => slow(request, Number(seconds) || 1),
