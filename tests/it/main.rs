@@ -34,6 +34,7 @@ mod install;
 mod kills;
 mod ladder;
 mod late;
+mod leftovers;
 mod malformed;
 mod media;
 mod messages;

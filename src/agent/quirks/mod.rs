@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::fence::{ANY_OTHER, COMMON};
 use super::installed;
-use super::spec::{AgentSpec, Origin};
+use super::spec::{AgentSpec, Origin, Removal};
 use crate::environment::Environment;
 use keeps::{Arguments, Keeps};
 
@@ -53,6 +53,8 @@ struct Builtin {
     keeps_first_model: bool,
     /// How it is made to keep rules about its tools.
     keeps: Keeps,
+    /// See [`AgentSpec::removal`].
+    removal: Option<Removal>,
     /// Whether `tests/agents` runs it.
     tested: bool,
 }
@@ -72,6 +74,7 @@ const PLAIN: Builtin = Builtin {
     shared_process: false,
     keeps_first_model: false,
     keeps: Keeps::Nothing,
+    removal: None,
     tested: false,
 };
 
@@ -163,6 +166,7 @@ impl Builtin {
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
             keeps: self.keeps.clone(),
+            removal: self.removal,
             tested: self.tested,
             installed_in: None,
         }
