@@ -12,7 +12,7 @@ use super::probe::Means;
 use crate::agent::spec::{AgentSpec, Launch};
 
 /// How long one removal may take.
-const REMOVAL_AT_MOST: Duration = Duration::from_secs(20);
+const REMOVAL_AT_MOST: Duration = Duration::from_secs(60);
 /// How long a server that stops waits for what is being removed; the rest stays where it is.
 const AT_STOP_AT_MOST: Duration = Duration::from_secs(3);
 /// Removals that may wait, so that deleting many sessions at once takes no memory without end.

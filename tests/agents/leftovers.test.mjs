@@ -12,8 +12,9 @@ import { startRun } from "./harness.mjs";
 import { AGENTS } from "./lib/agents.mjs";
 import { eventually } from "./lib/processes.mjs";
 
-const SCENARIO = { timeout: 180_000 };
-const REMOVED_TIMEOUT_MS = 30_000;
+const SCENARIO = { timeout: 300_000 };
+// Each is a start of its program, one after the other.
+const REMOVED_TIMEOUT_MS = 90_000;
 const LIST_TIMEOUT_MS = 30_000;
 
 for (const id of ["opencode", "kilo"]) {
