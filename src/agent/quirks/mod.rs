@@ -51,8 +51,10 @@ struct Builtin {
     shared_process: bool,
     /// See [`AgentSpec::keeps_first_model`].
     keeps_first_model: bool,
-    /// How it is made to keep rules about its tools.
+    /// How it is made to keep rules about its tools, unless by `denies`.
     keeps: Keeps,
+    /// The arguments that take the tools of a permission away, where that is all that it can keep.
+    denies: &'static [(&'static str, &'static [&'static str])],
     /// See [`AgentSpec::removal`].
     removal: Option<Removal>,
     /// Whether `tests/agents` runs it.
@@ -74,6 +76,7 @@ const PLAIN: Builtin = Builtin {
     shared_process: false,
     keeps_first_model: false,
     keeps: Keeps::Nothing,
+    denies: &[],
     removal: None,
     tested: false,
 };
@@ -165,11 +168,24 @@ impl Builtin {
             one_session_per_process: !self.shared_process,
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
-            keeps: self.keeps.clone(),
+            keeps: self.keeps(),
             removal: self.removal,
             tested: self.tested,
             installed_in: None,
         }
+    }
+
+    fn keeps(&self) -> Keeps {
+        if self.denies.is_empty() {
+            return self.keeps.clone();
+        }
+        let denies = self.denies.iter();
+        let deny =
+            denies.map(|(permission, arguments)| ((*permission).to_owned(), owned(arguments)));
+        Keeps::Arguments(Arguments {
+            deny: deny.collect(),
+            ask: BTreeMap::new(),
+        })
     }
 
     /// Baton's own environment, without what belongs to other agents' vendors.

@@ -159,6 +159,11 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `copilot login`",
         plan_modes: &[PROTOCOLS_PLAN_MODE],
         credentials: &["COPILOT_GITHUB_TOKEN", "COPILOT_PROVIDER_API_KEY"],
+        // A denial is stronger than whatever its user has allowed.
+        denies: &[
+            ("bash", &["--deny-tool=shell"]),
+            ("edit", &["--deny-tool=write"]),
+        ],
         tested: true,
         ..PLAIN
     },
@@ -184,6 +189,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `kilo auth login`",
         credentials: &["KILO_API_KEY"],
         shared_process: true,
+        keeps: Keeps::OpencodeConfig("KILO_CONFIG_CONTENT"),
         removal: REMOVED_AS_BY_OPENCODE,
         tested: true,
         ..PLAIN
