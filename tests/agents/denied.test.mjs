@@ -11,7 +11,8 @@ import { unique } from "./lib/assertions.mjs";
 import { textOf } from "./lib/client.mjs";
 
 const START_TIMEOUT_MS = 120_000;
-const SCENARIO = { timeout: 90_000 };
+// Each set of rules is a start of the agent.
+const SCENARIO = { timeout: 240_000 };
 /** Those that keep all rules; the others refuse them. */
 const KEEPERS = ["opencode", "claude", "kilo"];
 /** Those that can only do without commands, or without changing files. */
