@@ -217,8 +217,9 @@ impl App {
             // They need no time while others end their turns.
             parts.pool.close();
             parts.sessions.shut_down().await;
+            let removals = parts.registry.end_removals();
             let drained = tokio::time::timeout(DRAIN_AT_MOST, &mut server);
-            let (drained, ()) = tokio::join!(drained, parts.pool.shut_down());
+            let (drained, (), ()) = tokio::join!(drained, parts.pool.shut_down(), removals);
             if drained.is_err() {
                 tracing::warn!("requests that are still open are cut off");
                 server.abort();

@@ -37,6 +37,9 @@ pub struct Capabilities {
     pub list: bool,
     /// `session/close`.
     pub close: bool,
+    /// `session/delete`. What an older Baton has found lacks it.
+    #[serde(default)]
+    pub delete: bool,
     /// Pictures in prompts.
     pub image: bool,
     /// Embedded resources in prompts.
@@ -137,6 +140,7 @@ pub async fn initialize(
             resume: can.session_capabilities.resume.is_some(),
             list: can.session_capabilities.list.is_some(),
             close: can.session_capabilities.close.is_some(),
+            delete: can.session_capabilities.delete.is_some(),
             image: can.prompt_capabilities.image,
             embedded_context: can.prompt_capabilities.embedded_context,
         },
@@ -207,6 +211,26 @@ fn read_session_id(reply: &Value) -> Result<&str, &'static str> {
         Some(Value::String(id)) => Ok(id),
         Some(_) => Err("its sessionId is not a string"),
     }
+}
+
+/// Takes leave of a native session that nobody needs any more: it is deleted, or closed where the agent cannot delete.
+/// Whether it is gone from the agent's own store, as far as the agent says.
+pub async fn remove_session(
+    connection: &Connection,
+    can: Capabilities,
+    native_session: &str,
+    timeout: Duration,
+) -> bool {
+    let params = json!({ "sessionId": native_session });
+    let call = |method| connection.call(method, params.clone(), timeout);
+    // What an agent cannot do stays where it is: it is kept by nobody else.
+    if can.delete && call("session/delete").await.is_ok() {
+        return true;
+    }
+    if can.close {
+        let _closed = call("session/close").await;
+    }
+    false
 }
 
 /// How an earlier native session is opened again.

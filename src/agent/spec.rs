@@ -56,10 +56,21 @@ pub struct AgentSpec {
     pub counts_all_tokens: bool,
     /// How it is made to keep rules about its tools.
     pub keeps: Keeps,
+    /// How a native session is taken out of its own store where the protocol offers no way.
+    pub removal: Option<Removal>,
     /// Whether Baton's own tests run it.
     pub tested: bool,
     /// Where `baton install` puts it; `None` where the user has given a command.
     pub installed_in: Option<PathBuf>,
+}
+
+/// A command line of an agent's program that removes one of its native sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// The arguments with which the program is an agent. A command that ends in another way is not understood.
+    pub instead_of: &'static [&'static str],
+    /// What stands in their place; the native session's id follows.
+    pub arguments: &'static [&'static str],
 }
 
 /// Where a backend's program was found.
@@ -114,6 +125,7 @@ impl AgentSpec {
             keeps_first_model: false,
             counts_all_tokens: false,
             keeps: Keeps::Nothing,
+            removal: None,
             tested: false,
             installed_in: None,
         }
@@ -178,6 +190,22 @@ impl AgentSpec {
         }
     }
 
+    /// The command line that removes a native session, where there is one.
+    pub fn removal(&self, native_session: &str) -> Option<Launch> {
+        let removal = self.removal?;
+        let mut launch = self.launch("", "");
+        let agent_from = launch.command.len().checked_sub(removal.instead_of.len())?;
+        // An id is no option, whatever its agent calls it.
+        let is_understood = agent_from > 0 && launch.command[agent_from..] == *removal.instead_of;
+        if !is_understood || native_session.starts_with('-') {
+            return None;
+        }
+        launch.command.truncate(agent_from);
+        let arguments = removal.arguments.iter().copied().chain([native_session]);
+        launch.command.extend(arguments.map(str::to_owned));
+        Some(launch)
+    }
+
     /// Its program as `baton install` has installed it, and the folder of its programs.
     fn installed(&self) -> Option<(PathBuf, PathBuf)> {
         let folder = self.installed_in.as_deref()?;
@@ -240,6 +268,25 @@ mod tests {
         assert_eq!(spec.launch("a", "s"), spec.launch("b", "s"));
         assert_ne!(spec.launch("a", "s"), spec.launch("a", "t"));
         assert!(spec.launch("a", "s").ends_with_last_session);
+    }
+
+    #[test]
+    fn a_native_session_is_removed_by_the_agents_own_program() {
+        let command = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let removal = Removal {
+            instead_of: &["acp"],
+            arguments: &["session", "delete"],
+        };
+        let mut spec = AgentSpec::from_config("x", command("npx agent acp"));
+        assert_eq!(spec.removal("ses_1"), None);
+        spec.removal = Some(removal);
+        let launch = spec.removal("ses_1").expect("known");
+        assert_eq!(launch.command, command("npx agent session delete ses_1"));
+        assert_eq!(spec.removal("--all"), None);
+        for other in ["agent acp --port 1", "acp", "agent"] {
+            spec.command = command(other);
+            assert_eq!(spec.removal("ses_1"), None, "{other}");
+        }
     }
 
     #[test]

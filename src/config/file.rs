@@ -1,6 +1,7 @@
 //! The config file, `baton.toml`. A key that is not known is an error that names it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -222,13 +223,20 @@ fn new_command(id: &str, table: &AgentTable) -> Result<Vec<String>, ConfigError>
     })
 }
 
+/// What a command runs, wherever it lies.
+fn program(command: &[String]) -> Option<&OsStr> {
+    Path::new(command.first()?).file_name()
+}
+
 impl AgentTable {
     fn apply(&self, id: &str, agent: &mut ConfiguredAgent) -> Result<(), ConfigError> {
         let spec = &mut agent.spec;
+        let mut is_another = false;
         if let Some(command) = &self.command {
             // What is wrong with the user's own command is not mended by installing ours.
             spec.install = AgentSpec::from_config(id, Vec::new()).install;
             spec.installed_in = None;
+            is_another = program(command) != program(&spec.command);
             spec.command.clone_from(command);
         }
         if let Some(name) = &self.name {
@@ -249,7 +257,7 @@ impl AgentTable {
                 deny: told("denies", &self.denies)?,
                 ask: told("asks", &self.asks)?,
             });
-        } else if self.command.is_some() && matches!(spec.keeps, Keeps::Arguments(_)) {
+        } else if is_another && matches!(spec.keeps, Keeps::Arguments(_)) {
             // Another program need not know the arguments.
             spec.keeps = Keeps::Nothing;
         }

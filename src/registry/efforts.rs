@@ -46,7 +46,7 @@ impl Registry {
         (by_agent && unknown).then(|| backend.spec.clone())
     }
 
-    async fn ask_efforts(&self, directory: &str, spec: &AgentSpec, model: &str) {
+    async fn ask_efforts(self: &Arc<Self>, directory: &str, spec: &AgentSpec, model: &str) {
         let scratch = self.scratch.join(&spec.id);
         // A model that only a project has is asked for there.
         let is_general = self
@@ -58,18 +58,11 @@ impl Registry {
         } else {
             Path::new(directory)
         };
-        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
+        let mut means = self.means();
         let with = self.sign_in_with(&spec.id);
-        let asked = probe::efforts_of(
-            spec,
-            with.as_deref(),
-            model,
-            (&scratch, cwd),
-            &self.timeouts,
-            ledger,
-            starter,
-        )
-        .await;
+        let asked =
+            probe::efforts_of(spec, with.as_deref(), model, (&scratch, cwd), &mut means).await;
+        self.remove_left(spec, means);
         let Some((variants, default)) = asked else {
             return;
         };

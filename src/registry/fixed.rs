@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use super::removing::Removing;
 use super::{Registry, Snapshot};
 use crate::agent::Timeouts;
 use crate::agent::process::Processes;
@@ -28,6 +29,7 @@ impl Registry {
             setting_defaults: Mutex::new(()),
             looks: Arc::new(Semaphore::new(0)),
             starter: Arc::new(Processes),
+            removing: Removing::default(),
         })
     }
 }

@@ -4,16 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::{choose_once, note_efforts, read, read_commands, start};
+use super::probe::{Means, choose_once, note_efforts, read, read_commands, start};
 use super::{Catalogue, ModelInfo};
-use crate::agent::Timeouts;
 use crate::agent::client::{self, Opened, SwitchError};
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::Kind;
-use crate::agent::process::Starter;
 use crate::agent::sign_in;
 use crate::agent::spec::AgentSpec;
-use crate::process_group::Ledger;
 
 /// Providers of one agent whose models a probe looks up.
 const PROVIDERS_MAX: usize = 64;
@@ -24,10 +21,9 @@ pub async fn look(
     spec: &AgentSpec,
     sign_in_with: Option<&str>,
     (scratch, cwd): (&Path, &Path),
-    timeouts: &Timeouts,
-    ledger: &dyn Ledger,
-    starter: &dyn Starter,
+    means: &mut Means<'_>,
 ) -> Option<Catalogue> {
+    let (timeouts, ledger, starter) = (means.timeouts, means.ledger, means.starter);
     let (process, pipes) = start(spec, scratch, timeouts, starter).await.ok()?;
     process.note_start(ledger, &spec.id);
     let connection = Connection::open(pipes.stdin, pipes.stdout);
@@ -42,10 +38,8 @@ pub async fn look(
         let first = catalogue.default_model.clone();
         note_efforts(&mut catalogue, &first, opened.options.variant.as_ref());
         catalogue.commands = read_commands(&mut opened).await;
-        if catalogue.info.capabilities.close {
-            let params = serde_json::json!({ "sessionId": opened.native_session });
-            let _tidy = connection.call("session/close", params, timeouts.end).await;
-        }
+        let can = catalogue.info.capabilities;
+        means.leave(&connection, can, &opened.native_session).await;
         Ok::<_, CallError>(catalogue)
     };
     let asked = asked.await;

@@ -12,6 +12,7 @@ mod notes;
 mod places;
 pub mod probe;
 mod probing;
+mod removing;
 mod resolve;
 mod sign_in;
 
@@ -34,6 +35,7 @@ use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
 use places::Places;
+use removing::Removing;
 
 pub use defaults::{Defaults, DefaultsError};
 pub use resolve::{
@@ -246,6 +248,7 @@ pub struct Registry {
     /// Directories that are being looked at.
     looks: Arc<Semaphore>,
     starter: Arc<dyn Starter>,
+    removing: Removing,
 }
 
 impl std::fmt::Debug for Registry {
@@ -320,6 +323,7 @@ impl Registry {
             setting_defaults: Mutex::new(()),
             looks: Arc::new(Semaphore::new(places::LOOKS_MAX)),
             starter,
+            removing: Removing::default(),
         })
     }
 

@@ -198,7 +198,7 @@ impl Registry {
         }
     }
 
-    async fn look_now(&self, id: &str, directory: &str) {
+    async fn look_now(self: &Arc<Self>, id: &str, directory: &str) {
         let snapshot = self.snapshot();
         let Some(backend) = snapshot.backend(id).filter(|b| b.usable().is_some()) else {
             return;
@@ -206,15 +206,10 @@ impl Registry {
         let at = Instant::now();
         let scratch = self.scratch.join(id);
         let with = backend.sign_in_with.as_deref();
-        let found = look::look(
-            &backend.spec,
-            with,
-            (&scratch, Path::new(directory)),
-            &self.timeouts,
-            self.ledger.as_ref(),
-            self.starter.as_ref(),
-        );
-        let found = found.await;
+        let mut means = self.means();
+        let paths = (scratch.as_path(), Path::new(directory));
+        let found = look::look(&backend.spec, with, paths, &mut means).await;
+        self.remove_left(&backend.spec, means);
         tracing::info!(backend = id, directory, "asked what it offers there");
         // Known as it was, where it cannot be asked: the next request must not ask again.
         let known = self.at(directory).catalogue(id).cloned();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Catalogue, ModelInfo, Status, SwitchMethod, look, sign_in};
 use crate::agent::Timeouts;
-use crate::agent::client::{self, AgentInfo, Opened, SwitchError};
+use crate::agent::client::{self, AgentInfo, Capabilities, Opened, SwitchError};
 use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
@@ -51,22 +51,47 @@ impl Found {
     }
 }
 
+/// What the questions to a backend are asked with.
+pub struct Means<'a> {
+    /// How long calls may take.
+    pub timeouts: &'a Timeouts,
+    /// Knows what is running.
+    pub ledger: &'a dyn Ledger,
+    /// Starts agents.
+    pub starter: &'a dyn Starter,
+    /// Native sessions that were opened, and that the agent may keep in its own store.
+    pub left: Vec<String>,
+}
+
+impl Means<'_> {
+    /// Takes leave of a native session that was opened to ask something.
+    pub(super) async fn leave(
+        &mut self,
+        connection: &Connection,
+        can: Capabilities,
+        native_session: &str,
+    ) {
+        if !client::remove_session(connection, can, native_session, self.timeouts.end).await {
+            self.left.push(native_session.to_owned());
+        }
+    }
+}
+
 /// Probes a backend. Whatever happens, its process is gone afterwards.
 pub async fn probe(
     spec: &AgentSpec,
     sign_in_with: Option<&str>,
     scratch: &Path,
-    timeouts: &Timeouts,
-    ledger: &dyn Ledger,
-    starter: &dyn Starter,
+    means: &mut Means<'_>,
 ) -> Found {
-    let (process, pipes) = match start(spec, scratch, timeouts, starter).await {
+    let (ledger, starter) = (means.ledger, means.starter);
+    let (process, pipes) = match start(spec, scratch, means.timeouts, starter).await {
         Ok(started) => started,
         Err(status) => return Found::failed(status),
     };
     process.note_start(ledger, &spec.id);
     let connection = Connection::open(pipes.stdin, pipes.stdout);
-    let found = ask(spec, sign_in_with, &connection, scratch, timeouts).await;
+    let found = ask(spec, sign_in_with, &connection, scratch, means).await;
     connection.close();
     process.end().await;
     process.note_end(ledger);
@@ -129,19 +154,20 @@ pub async fn efforts_of(
     sign_in_with: Option<&str>,
     model: &str,
     (scratch, cwd): (&Path, &Path),
-    timeouts: &Timeouts,
-    ledger: &dyn Ledger,
-    starter: &dyn Starter,
+    means: &mut Means<'_>,
 ) -> Option<(Vec<String>, Option<String>)> {
+    let (timeouts, ledger, starter) = (means.timeouts, means.ledger, means.starter);
     let (process, pipes) = start(spec, scratch, timeouts, starter).await.ok()?;
     process.note_start(ledger, &spec.id);
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let asked = async {
-        client::initialize(&connection, timeouts.start).await?;
+        let info = client::initialize(&connection, timeouts.start).await?;
         let opened =
             agent_sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
+        let (can, native_session) = (info.capabilities, opened.native_session.clone());
         let Some(first) = opened.options.model.as_ref().map(|m| m.current.clone()) else {
+            means.leave(&connection, can, &native_session).await;
             return Ok(None);
         };
         let found = select_once(&connection, &mut opened, model, timeouts.switch)
@@ -149,6 +175,7 @@ pub async fn efforts_of(
             .map(|()| efforts(opened.options.variant.as_ref()));
         // Some agents make a switch the user's new default.
         let _put_back = select_once(&connection, &mut opened, &first, timeouts.switch).await;
+        means.leave(&connection, can, &native_session).await;
         Ok::<_, CallError>(
             found
                 .map_err(|error| tracing::debug!("the variants of {model} are not known: {error}"))
@@ -178,8 +205,9 @@ async fn ask(
     sign_in_with: Option<&str>,
     connection: &Arc<Connection>,
     scratch: &Path,
-    timeouts: &Timeouts,
+    means: &mut Means<'_>,
 ) -> Result<Found, Failure> {
+    let timeouts = means.timeouts;
     let info = client::initialize(connection, timeouts.start)
         .await
         .map_err(Failure::Call)?;
@@ -193,7 +221,7 @@ async fn ask(
         Err(error) => return Err(Failure::Call(error)),
     };
     let mut catalogue = read(spec, info, &opened.options);
-    let can_close = catalogue.info.capabilities.close;
+    let can = catalogue.info.capabilities;
     let native_session = opened.native_session.clone();
     if opened.options.providers.is_some() {
         look::read_providers(connection, &mut opened, &mut catalogue, timeouts.switch).await;
@@ -203,11 +231,7 @@ async fn ask(
         read_variants(connection, &mut opened, &mut catalogue, timeouts.switch).await;
     }
     catalogue.commands = read_commands(&mut opened).await;
-    if can_close {
-        let params = serde_json::json!({ "sessionId": native_session });
-        // The process is ended next; closing only keeps its list of sessions tidy.
-        let _tidy = connection.call("session/close", params, timeouts.end).await;
-    }
+    means.leave(connection, can, &native_session).await;
     Ok(Found {
         status: Status::Connected,
         sign_in: catalogue.info.methods.clone(),

@@ -110,16 +110,16 @@ impl Registry {
         }
     }
 
-    async fn probe_now(&self, id: &str) {
+    async fn probe_now(self: &Arc<Self>, id: &str) {
         let Some(spec) = self.snapshot().backend(id).map(|b| b.spec.clone()) else {
             return;
         };
         let started = Instant::now();
         let scratch = self.scratch.join(id);
-        let (ledger, starter) = (self.ledger.as_ref(), self.starter.as_ref());
+        let mut means = self.means();
         let with = self.sign_in_with(id);
         let with = with.as_deref();
-        let found = probe::probe(&spec, with, &scratch, &self.timeouts, ledger, starter).await;
+        let found = probe::probe(&spec, with, &scratch, &mut means).await;
         match spec.origin == Origin::Builtin && matches!(found.status, Status::NotInstalled(_)) {
             // Nobody has more than a few of the built-in ones.
             true => tracing::debug!(backend = id, "not installed"),
@@ -149,5 +149,6 @@ impl Registry {
             backend.probed = Some(started);
         });
         self.save(id).await;
+        self.remove_left(&spec, means);
     }
 }

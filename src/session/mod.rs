@@ -120,6 +120,7 @@ impl Sessions {
             snapshots: deps.snapshots,
             shell: deps.shell,
             told: Told::default(),
+            removals: Semaphore::new(1),
             asks: Arc::new(Semaphore::new(sizes.asks.min(Semaphore::MAX_PERMITS))),
             settings: deps.settings,
         });

@@ -11,9 +11,12 @@ import { unique } from "./lib/assertions.mjs";
 import { textOf } from "./lib/client.mjs";
 
 const START_TIMEOUT_MS = 120_000;
-const SCENARIO = { timeout: 90_000 };
-/** Those that keep rules; the others refuse them. */
-const KEEPERS = ["opencode", "claude"];
+// Each set of rules is a start of the agent.
+const SCENARIO = { timeout: 240_000 };
+/** Those that keep all rules; the others refuse them. */
+const KEEPERS = ["opencode", "claude", "kilo"];
+/** Those that can only do without commands, or without changing files. */
+const DENIERS = ["copilot"];
 
 const rule = (permission, pattern, action) => ({ permission, pattern, action });
 const MOCK = { providerID: "mock", modelID: "mock" };
@@ -58,6 +61,29 @@ for (const [id, agent] of Object.entries(AGENTS)) {
       const text = tool === "bash" ? `TOOLBASH touch ${file}` : `TOOLWRITE ${path.join(run.work, file)} content`;
       const answer = await client.prompt(session, text, more);
       return { made: isThere(file), said: textOf(answer), answer };
+    }
+
+    if (DENIERS.includes(id)) {
+      scenario("a denied tool does not run, before and after a switch; what it cannot keep is refused", async () => {
+        const session = await sessionWith([rule("bash", "*", "deny")]);
+        await client.prompt(session, "echo hi", { model: MOCK });
+        for (const model of [first, second]) {
+          const command = await tries(session, "bash", { model });
+          assert.equal(command.made, false, command.said);
+        }
+        await client.ok("PATCH", `/session/${session}`, { permission: [rule("bash", "*", "allow")] });
+        const edit = await tries(session, "edit", { tools: { edit: false, write: false } });
+        assert.equal(edit.made, false, edit.said);
+        const allowed = await tries(await sessionWith([rule("*", "*", "allow")]), "bash", { model: first });
+        assert.equal(allowed.made, true, allowed.said);
+        for (const kept of ["read", "*"]) {
+          const permission = [rule(kept, "*", "deny")];
+          const body = { permission, model: { providerID: id, id: first.modelID } };
+          const made = await client.call("POST", "/session", body);
+          assert.equal(made.status, 400, JSON.stringify(made.body));
+        }
+      });
+      return;
     }
 
     if (!KEEPERS.includes(id)) {

@@ -182,7 +182,7 @@ async fn a_deleted_session_is_told_of_last() {
     }
     settle().await;
     assert_eq!(world.agent("one").asked_of("session/cancel").len(), 1);
-    assert_eq!(world.agent("one").asked_of("session/close").len(), 1);
+    assert_eq!(world.agent("one").asked_of("session/delete").len(), 1);
     assert_deleted_last(&world, &id);
     assert!(matches!(
         world.prompt(&id, "echo six").await,

@@ -35,6 +35,7 @@ mod install;
 mod kills;
 mod ladder;
 mod late;
+mod leftovers;
 mod malformed;
 mod media;
 mod messages;

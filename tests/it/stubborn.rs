@@ -205,7 +205,7 @@ async fn a_server_that_stops_waits_for_nobody_who_is_waited_for_already() {
     let config = format!(
         "[agents.second]\n{}[agents.third]\n{}",
         command(&["--fault", "ignores-cancel"]),
-        command(&["--never-answer", "session/close"])
+        command(&["--never-answer", "session/delete"])
     );
     let arguments = vec!["--agents".into(), "mock,second,third".into()];
     let mut server = Server::start_with(Options { config, arguments }).await;

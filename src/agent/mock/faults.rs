@@ -28,6 +28,8 @@ pub enum Without {
     Resume,
     /// No `session/close`.
     Close,
+    /// No `session/delete`.
+    Delete,
     /// No `session/list`.
     List,
     /// No modes, neither as a config option nor as the `modes` field.

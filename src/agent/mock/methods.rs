@@ -29,6 +29,7 @@ pub(super) fn call(agent: &Agent, method: &str, params: &Value) -> Result<Reply,
         "session/resume" if !agent.lacks(Without::Resume) => resume(agent, params),
         "session/list" if !agent.lacks(Without::List) => Ok(list(agent, params).into()),
         "session/close" if !agent.lacks(Without::Close) => close(agent, params),
+        "session/delete" if !agent.lacks(Without::Delete) => delete(agent, params),
         "session/set_config_option" if agent.has_config_options() => {
             set_config_option(agent, params)
         }
@@ -81,6 +82,7 @@ fn initialize(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         ("resume", Without::Resume),
         ("list", Without::List),
         ("close", Without::Close),
+        ("delete", Without::Delete),
     ] {
         if !agent.lacks(without) {
             session_capabilities.insert(name.to_owned(), json!({}));
@@ -319,6 +321,18 @@ fn close(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     session
         .ok_or_else(|| RpcError::resource_not_found(id))?
         .cancel();
+    Ok(json!({}).into())
+}
+
+fn delete(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
+    let id = string(params, "sessionId")?;
+    if let Some(session) = agent.sessions().remove(id) {
+        session.cancel();
+    }
+    // What is not there is deleted, as the protocol has it.
+    if let Some(directory) = &agent.args.state_dir {
+        session::delete(directory, id);
+    }
     Ok(json!({}).into())
 }
 

@@ -213,6 +213,13 @@ pub(super) fn read(directory: &Path, id: &str) -> Option<Stored> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
+/// Removes a session's file.
+pub(super) fn delete(directory: &Path, id: &str) {
+    if let Some(path) = file(directory, id) {
+        let _none = std::fs::remove_file(path);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

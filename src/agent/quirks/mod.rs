@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::fence::{ANY_OTHER, COMMON};
 use super::installed;
-use super::spec::{AgentSpec, Origin};
+use super::spec::{AgentSpec, Origin, Removal};
 use crate::environment::Environment;
 use keeps::{Arguments, Keeps};
 
@@ -53,8 +53,12 @@ struct Builtin {
     keeps_first_model: bool,
     /// See [`AgentSpec::counts_all_tokens`].
     counts_all_tokens: bool,
-    /// How it is made to keep rules about its tools.
+    /// How it is made to keep rules about its tools, unless by `denies`.
     keeps: Keeps,
+    /// The arguments that take the tools of a permission away, where that is all that it can keep.
+    denies: &'static [(&'static str, &'static [&'static str])],
+    /// See [`AgentSpec::removal`].
+    removal: Option<Removal>,
     /// Whether `tests/agents` runs it.
     tested: bool,
 }
@@ -75,6 +79,8 @@ const PLAIN: Builtin = Builtin {
     keeps_first_model: false,
     counts_all_tokens: false,
     keeps: Keeps::Nothing,
+    denies: &[],
+    removal: None,
     tested: false,
 };
 
@@ -166,10 +172,24 @@ impl Builtin {
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
             counts_all_tokens: self.counts_all_tokens,
-            keeps: self.keeps.clone(),
+            keeps: self.keeps(),
+            removal: self.removal,
             tested: self.tested,
             installed_in: None,
         }
+    }
+
+    fn keeps(&self) -> Keeps {
+        if self.denies.is_empty() {
+            return self.keeps.clone();
+        }
+        let denies = self.denies.iter();
+        let deny =
+            denies.map(|(permission, arguments)| ((*permission).to_owned(), owned(arguments)));
+        Keeps::Arguments(Arguments {
+            deny: deny.collect(),
+            ask: BTreeMap::new(),
+        })
     }
 
     /// Baton's own environment, without what belongs to other agents' vendors.

@@ -2,7 +2,13 @@
 
 use super::Packages::{Elsewhere, Npm, Pip};
 use super::keeps::Keeps;
-use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package};
+use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package, Removal};
+
+/// OpenCode keeps every native session from its first moment, offers no `session/delete`, and has a command for it.
+const REMOVED_AS_BY_OPENCODE: Option<Removal> = Some(Removal {
+    instead_of: &["acp"],
+    arguments: &["session", "delete"],
+});
 
 pub(super) const BUILTINS: &[Builtin] = &[
     Builtin {
@@ -21,6 +27,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `opencode auth login`",
         shared_process: true,
         keeps: Keeps::OpencodeConfig("OPENCODE_CONFIG_CONTENT"),
+        removal: REMOVED_AS_BY_OPENCODE,
         tested: true,
         ..PLAIN
     },
@@ -152,6 +159,11 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `copilot login`",
         plan_modes: &[PROTOCOLS_PLAN_MODE],
         credentials: &["COPILOT_GITHUB_TOKEN", "COPILOT_PROVIDER_API_KEY"],
+        // A denial is stronger than whatever its user has allowed.
+        denies: &[
+            ("bash", &["--deny-tool=shell"]),
+            ("edit", &["--deny-tool=write"]),
+        ],
         tested: true,
         ..PLAIN
     },
@@ -178,6 +190,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `kilo auth login`",
         credentials: &["KILO_API_KEY"],
         shared_process: true,
+        keeps: Keeps::OpencodeConfig("KILO_CONFIG_CONTENT"),
+        removal: REMOVED_AS_BY_OPENCODE,
         tested: true,
         ..PLAIN
     },

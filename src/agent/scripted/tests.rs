@@ -247,7 +247,13 @@ async fn probed(agents: &ScriptedAgents, flags: &[&str]) -> probe::Found {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let spec = ScriptedAgents::spec("one", flags);
     let timeouts = Timeouts::default();
-    probe::probe(&spec, None, scratch.path(), &timeouts, &NoLedger, agents).await
+    let mut means = probe::Means {
+        timeouts: &timeouts,
+        ledger: &NoLedger,
+        starter: agents,
+        left: Vec::new(),
+    };
+    probe::probe(&spec, None, scratch.path(), &mut means).await
 }
 
 #[tokio::test(start_paused = true)]

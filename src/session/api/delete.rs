@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::opencode::{MessageId, SessionId};
 use crate::session::cell::Queued;
 use crate::session::settings::AtAbort;
+use crate::session::work::removal;
 use crate::session::{Error, Sessions};
 
 /// What an abort has stopped, by the ids of the prompts.
@@ -29,7 +30,13 @@ impl Sessions {
         let deleting = self.office.tasks.spawn(async move {
             for id in this.office.store.family(&id).await? {
                 match this.loaded.find(&id).await {
-                    Ok(cell) => cell.change(|draft| draft.delete()).await?,
+                    Ok(cell) => {
+                        cell.change(|draft| draft.delete()).await?;
+                        // A worker takes leave of its agents by itself.
+                        if !cell.has_worker() {
+                            removal::after_deletion(&this.tools, &cell);
+                        }
+                    }
                     // Somebody else was faster.
                     Err(Error::NotFound(_)) => continue,
                     Err(error) => return Err(error),

@@ -319,6 +319,11 @@ impl Cell {
         }
     }
 
+    /// Whether a worker was started and has not left.
+    pub fn has_worker(&self) -> bool {
+        self.has_worker.load(Ordering::Acquire)
+    }
+
     /// The worker leaves. Work that came in just now is given to another one.
     pub fn dismiss_worker(self: &Arc<Self>) {
         self.has_worker.store(false, Ordering::Release);

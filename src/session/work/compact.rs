@@ -174,7 +174,7 @@ impl Worker {
     /// The native session of a summary is needed no more.
     async fn let_go(&self, live: Live, outcome: &Outcome) {
         match outcome.ended {
-            Ended::Replied(_) => self.close_native(live),
+            Ended::Replied(_) => self.remove_native(live),
             Ended::CancelIgnored => self.end_deaf(&live).await,
             _ => {}
         }

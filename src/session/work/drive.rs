@@ -198,16 +198,4 @@ impl Worker {
             Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
         }
     }
-
-    /// Tells an agent that a native session is needed no more. Nobody waits for its answer.
-    pub(super) fn close_native(&self, live: Live) {
-        let stopping = self.tools.office.stopping.clone();
-        let timeout = self.tools.settings.timeouts.switch;
-        self.tools.office.tasks.spawn(async move {
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                () = live.close(timeout) => {}
-            }
-        });
-    }
 }

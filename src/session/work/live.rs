@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::handover::Rendered;
 use super::heard::Heard;
-use crate::agent::client::{Opened, Outstanding};
+use crate::agent::client::{self, Opened, Outstanding};
 use crate::agent::connection::{Inbound, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease};
@@ -138,14 +138,9 @@ impl Live {
         }
     }
 
-    /// Tells the agent that it is needed no more.
-    pub(super) async fn close(self, timeout: Duration) {
-        if !self.agent.info.capabilities.close {
-            return;
-        }
-        let params = json!({ "sessionId": self.native_session });
-        // An agent that cannot keeps the native session until its process is evicted.
-        let connection = Arc::clone(&self.agent.connection);
-        let _kept = connection.call("session/close", params, timeout).await;
+    /// Tells the agent that it is needed no more. Whether the agent has deleted it.
+    pub(super) async fn remove(&self, timeout: Duration) -> bool {
+        let can = self.agent.info.capabilities;
+        client::remove_session(&self.agent.connection, can, &self.native_session, timeout).await
     }
 }

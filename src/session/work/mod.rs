@@ -27,6 +27,7 @@ mod late;
 mod live;
 mod outcome;
 mod parked;
+pub mod removal;
 mod reopen;
 mod said;
 mod shell;
@@ -88,6 +89,8 @@ pub struct Tools {
     pub shell: Shell,
     /// The slash commands that native sessions have told.
     pub told: Told,
+    /// Native sessions of deleted sessions are removed one after the other.
+    pub removals: Semaphore,
     /// What agents may ask at once.
     pub asks: Arc<Semaphore>,
     /// What can be set.
@@ -243,11 +246,11 @@ impl Worker {
     /// Lets go of the agents, and goes on listening to them. They are told when the session is gone for good.
     async fn close(mut self) {
         self.store_late().await;
-        let is_deleted = self.cell.committed().runtime().is_deleted();
+        if self.cell.committed().runtime().is_deleted() {
+            return self.remove_all_native();
+        }
         for (backend, live) in std::mem::take(&mut self.lives) {
-            if is_deleted {
-                self.close_native(live);
-            } else if !self.tools.office.stopping.is_cancelled() {
+            if !self.tools.office.stopping.is_cancelled() {
                 parked::listen(&self.tools, self.cell.id.clone(), backend, live);
             }
         }

@@ -225,7 +225,7 @@ impl Worker {
         match (outcome.ended, live) {
             (Ended::Replied(_), Some(mut live)) if is_left => {
                 self.hear_rest(&mut live).await;
-                self.close_native(live);
+                self.remove_native(live);
             }
             (Ended::Replied(_), Some(live)) => drop(self.lives.insert(provider, live)),
             (Ended::CancelIgnored, Some(mut live)) => {

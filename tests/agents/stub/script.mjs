@@ -2,6 +2,7 @@
 // one of these commands decides.
 //
 //   SAY text                 answers the text
+//   JSON value               answers the value and nothing else
 //   REASON text              thinks first, then answers the text
 //   HISTORY                  answers how many messages it was given
 //   SLOW seconds …           streams for that long; what follows makes the prompt another one
@@ -12,7 +13,7 @@
 //   ERROR status …           fails with that HTTP status
 //   TOOLONG text             fails once, as a prompt does that is longer than the model's context; then answers the text
 //
-// Anything else is answered with what was heard. Every answer begins with the model's name in brackets, so
+// Anything else is answered with what was heard. Every answer but JSON begins with the model's name in brackets, so
 // that a transcript shows who really said what.
 
 const HEARD_MAX_CHARS = 80;
@@ -53,6 +54,7 @@ function marksOf({ system, messages }) {
 
 const COMMANDS = {
   SAY: (request, text) => say(request, text),
+  JSON: (request, value) => ({ text: [value] }),
   REASON: (request, text) => ({ ...say(request, text), reasoning: `[${request.model}] thinking about: ${text}` }),
   HISTORY: (request) => say(request, `history: ${request.messages.length} messages`),
   SLOW: (request, rest) => slow(request, Number.parseFloat(rest) || 1),

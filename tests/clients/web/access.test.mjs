@@ -11,6 +11,7 @@ import { stepsOf } from "./lib/report.mjs";
 import { Stage, begin, end } from "./lib/stage.mjs";
 
 const SUITE_TIMEOUT_MS = 300_000;
+const PATCH_SHOWS_WITHIN_MS = 1_000;
 const PREFLIGHT_MAX_AGE_S = "86400";
 const MOCK_FAST = { providerID: "mock", modelID: "mock-fast" };
 
@@ -48,6 +49,43 @@ describe("the web UI with a password", { timeout: SUITE_TIMEOUT_MS }, () => {
 
   step("the password stands in no address", async ({ record }) => {
     assert.deepEqual(record.addresses.filter((address) => address.includes(password)), []);
+  });
+});
+
+describe("the web UI at the address that Baton prints, without a path", { timeout: SUITE_TIMEOUT_MS }, () => {
+  const at = {};
+  const step = stepsOf(it, at);
+  before(async () => {
+    await begin(at, stage, { agents: {} });
+    at.root = new URL(at.run.client.base).origin;
+  });
+  after(() => end(at));
+
+  step("it is added, is healthy, and a session answers", async ({ ui, run, root }) => {
+    await ui.rememberProject({ url: root, work: run.work });
+    await ui.open();
+    const dialog = await ui.addServer({ url: root });
+    await dialog.waitFor({ state: "detached" });
+    await ui.closeSettings();
+    await ui.serverIsHealthy();
+    await ui.newSession();
+    await ui.chooseModel("Mock Fast");
+    const word = unique("root");
+    await ui.send(`echo ${word}`);
+    await ui.answered(word);
+    at.id = await ui.sessionID();
+  });
+
+  step("a PATCH from outside shows, and so does what others say", async ({ ui, run }) => {
+    await run.client.ok("PATCH", `/session/${at.id}`, { providerID: "mock", modelID: "mock-strong" });
+    await ui.said("Model: Mock Fast (Mock) → Mock Strong (Mock)").waitFor({ timeout: PATCH_SHOWS_WITHIN_MS });
+    const word = unique("outside");
+    await run.client.prompt(at.id, `echo ${word}`);
+    await ui.answered(word);
+  });
+
+  step("nothing was asked below a path of Baton's own", async ({ record }) => {
+    assert.deepEqual(record.addresses.filter((address) => address.includes("/opencode/")), []);
   });
 });
 

@@ -10,6 +10,8 @@ import { Stage, begin, end } from "./lib/stage.mjs";
 import { answering } from "./lib/webui.mjs";
 
 const SCENARIO_TIMEOUT_MS = 300_000;
+/** From the answer to a PATCH on; OpenCode is running then, or was lately. */
+const PATCH_SHOWS_WITHIN_MS = 1_000;
 
 /** What the two backends are called in the picker, and what they have to be told. */
 const MOCK = {
@@ -161,7 +163,7 @@ function scenario(backend, other) {
     const gamma = { providerID: "opencode", modelID: "stub2/gamma" };
     await run.client.ok("PATCH", `/session/${at.id}`, gamma);
     const line = `Model: ${backend.model} (${backend.name}) → stub2/Gamma (OpenCode)`;
-    await ui.said(line).waitFor();
+    await ui.said(line).waitFor({ timeout: PATCH_SHOWS_WITHIN_MS });
     const session = await run.client.getSession(at.id);
     assert.deepEqual(session.model, { providerID: gamma.providerID, id: gamma.modelID });
     const word = unique("outside");
@@ -183,6 +185,23 @@ function scenario(backend, other) {
     const word = unique("picked");
     await ui.send(backend.say(word));
     await ui.answered(backend.said(word));
+    assert.equal(modelOf((await run.client.messages(at.id)).at(-1)), backend.id);
+  });
+
+  step("a pinned session answers with the pinned model, whatever the picker says", async ({ ui, run }) => {
+    const gamma = { providerID: "opencode", modelID: "stub2/gamma", pin: true };
+    await run.client.ok("PATCH", `/session/${at.id}`, gamma);
+    await ui.chosenModel(backend.model);
+    const word = unique("pinned");
+    await ui.send(`SAY ${word}`);
+    await ui.answered(`[gamma] ${word}`);
+    await ui.isIdle();
+    assert.equal(modelOf((await run.client.messages(at.id)).at(-1)), "opencode stub2/gamma");
+    await run.client.ok("PATCH", `/session/${at.id}`, { pin: false });
+    // Without it, what the next message takes back is told.
+    await ui.send(backend.say(unique("unpinned")));
+    await ui.said(/takes back|took back/).last().waitFor();
+    await ui.isIdle();
     assert.equal(modelOf((await run.client.messages(at.id)).at(-1)), backend.id);
   });
 

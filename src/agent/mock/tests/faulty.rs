@@ -71,7 +71,7 @@ async fn other_models_can_be_offered() {
 
 #[tokio::test]
 async fn what_is_taken_away_is_not_announced_and_not_there() {
-    let without = "load,resume,list,close,modes,variants,images,usage,elicitation";
+    let without = "load,resume,list,close,delete,modes,variants,images,usage,elicitation";
     let (mut client, session, new) =
         Client::with_session(&["--without", without, "--model", "mock-strong"]).await;
     let params = json!({"protocolVersion": 1});
@@ -89,6 +89,7 @@ async fn what_is_taken_away_is_not_announced_and_not_there() {
         "session/resume",
         "session/list",
         "session/close",
+        "session/delete",
         "session/set_mode",
     ] {
         assert_eq!(

@@ -1,0 +1,116 @@
+//! Native sessions that nobody needs any more and that their agents keep: removed by the agents' own programs, in the
+//! background and one after the other, since each takes the start of a program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::Registry;
+use super::probe::Means;
+use crate::agent::spec::{AgentSpec, Launch};
+
+/// How long one removal may take.
+const REMOVAL_AT_MOST: Duration = Duration::from_secs(60);
+/// How long a server that stops waits for what is being removed; the rest stays where it is.
+const AT_STOP_AT_MOST: Duration = Duration::from_secs(3);
+/// Removals that may wait, so that deleting many sessions at once takes no memory without end.
+const WAITING_MAX: usize = 1_000;
+
+/// What is being removed.
+#[derive(Debug)]
+pub(super) struct Removing {
+    tasks: TaskTracker,
+    turn: Arc<Semaphore>,
+}
+
+impl Default for Removing {
+    fn default() -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+impl Registry {
+    /// What backends are asked with.
+    pub(super) fn means(&self) -> Means<'_> {
+        Means {
+            timeouts: &self.timeouts,
+            ledger: self.ledger.as_ref(),
+            starter: self.starter.as_ref(),
+            left: Vec::new(),
+        }
+    }
+
+    /// Removes what asking a backend has left in its store.
+    pub(super) fn remove_left(self: &Arc<Self>, spec: &AgentSpec, means: Means<'_>) {
+        for native_session in means.left {
+            self.remove_later(spec, &native_session);
+        }
+    }
+
+    /// Removes a native session of a backend from the agent's own store, if its program has a way. Nobody waits for it.
+    pub fn remove_later(self: &Arc<Self>, spec: &AgentSpec, native_session: &str) {
+        let Some(launch) = spec.removal(native_session) else {
+            return;
+        };
+        if self.removing.tasks.is_closed() || self.removing.tasks.len() >= WAITING_MAX {
+            tracing::debug!(backend = spec.id, "a native session stays in its store");
+            return;
+        }
+        let registry = Arc::clone(self);
+        let turn = Arc::clone(&self.removing.turn);
+        self.removing.tasks.spawn(async move {
+            // It is never closed.
+            let _one_at_a_time = turn.acquire_owned().await;
+            registry.remove(&launch).await;
+        });
+    }
+
+    async fn remove(&self, launch: &Launch) {
+        let scratch = self.scratch.join(&launch.backend);
+        let started = match self.starter.start(launch, &scratch, self.timeouts.end) {
+            Ok(started) => started,
+            Err(error) => {
+                return tracing::debug!(
+                    backend = launch.backend,
+                    "a native session stays: {error}"
+                );
+            }
+        };
+        let (process, mut pipes) = started;
+        process.note_start(self.ledger.as_ref(), &launch.backend);
+        drop(pipes.stdin);
+        let done = tokio::time::timeout(REMOVAL_AT_MOST, async {
+            // What it says goes nowhere, and must not stand in its way.
+            let _said = tokio::io::copy(&mut pipes.stdout, &mut tokio::io::sink()).await;
+            process.exited().await
+        });
+        let status = done.await;
+        process.end().await;
+        process.note_end(self.ledger.as_ref());
+        match status {
+            Ok(status) => tracing::debug!(
+                backend = launch.backend,
+                status,
+                "a native session was removed"
+            ),
+            Err(_) => tracing::debug!(
+                backend = launch.backend,
+                "removing a native session takes too long"
+            ),
+        }
+    }
+
+    /// Waits for what is being removed, for a moment. Nothing more is removed after this.
+    pub async fn end_removals(&self) {
+        self.removing.tasks.close();
+        let ended = tokio::time::timeout(AT_STOP_AT_MOST, self.removing.tasks.wait());
+        if ended.await.is_err() {
+            tracing::warn!("some native sessions that nobody needs stay in their agents' stores");
+        }
+    }
+}
