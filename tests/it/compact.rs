@@ -115,14 +115,14 @@ async fn agents_go_on_from_the_summary_in_a_new_native_session() {
 
 #[tokio::test]
 async fn the_summarising_model_is_given_the_whole_conversation_and_changes_nothing() {
-    let server = pair(&["--models", "x,y"], "").await;
+    let server = pair(&["--models", "x,y", "--without", "delete"], "").await;
     let session = server.create().await;
     server
         .prompt(&session, "echo alpha", model("mock", "mock"))
         .await;
     server.prompt(&session, "echo beta", json!({})).await;
     summarize(&server, &session, "second", "x").await;
-    // The agent keeps its native sessions in files; the summary's is the only one.
+    // The agent keeps its native sessions in files, and cannot delete them; the summary's is the only one.
     let folder = server.folder.path().join("second");
     let files: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().collect();
     let texts: Vec<String> = files
