@@ -1,20 +1,17 @@
 //! The one function that commits.
 //!
-//! A request puts its job into the session's list. Whoever finds nobody committing drains the list: all jobs
-//! that wait are applied, one after the other, to one draft, and share a transaction. What came in meanwhile is
-//! for a task of its own, and so is the rest of a round whose caller hangs up ([`Round`]): nobody takes another
-//! one's job with it. There is at most one round or task per session: it is the session's lock.
+//! A request puts its job into the session's list. Whoever finds nobody committing starts a task that
+//! drains the list: all jobs that wait are applied, one after the other, to one draft, and share a
+//! transaction. It is a task of its own, so that a caller that hangs up, or that waits for something else
+//! meanwhile, holds up nobody else's job.
+//! There is at most one such task per session: it is the session's lock.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -158,7 +155,10 @@ impl Cell {
             !std::mem::replace(&mut waiting.committing, true)
         };
         if starts {
-            Round::of(self).await;
+            let this = Arc::clone(self);
+            self.office
+                .tasks
+                .spawn(async move { this.commit_waiting().await });
         }
         answer.await.unwrap_or(Err(Error::ShutDown))
     }
@@ -192,37 +192,21 @@ impl Cell {
         Err(Error::Busy(self.id.clone()))
     }
 
-    /// Commits what waits, and leaves what comes in meanwhile to a task.
-    async fn commit_round(self: Arc<Self>) {
-        self.commit_waiting().await;
-        if self.is_more_waiting() {
-            let tasks = self.office.tasks.clone();
-            tasks.spawn(self.commit_rest());
-        }
-    }
-
-    async fn commit_rest(self: Arc<Self>) {
+    async fn commit_waiting(self: Arc<Self>) {
         loop {
-            self.commit_waiting().await;
-            if !self.is_more_waiting() {
-                return;
-            }
-        }
-    }
-
-    /// Whether more has come in. If not, whoever comes next commits.
-    fn is_more_waiting(&self) -> bool {
-        let mut waiting = lock(&self.waiting);
-        waiting.committing = !waiting.jobs.is_empty();
-        waiting.committing
-    }
-
-    async fn commit_waiting(self: &Arc<Self>) {
-        let jobs = std::mem::take(&mut lock(&self.waiting).jobs);
-        if let Err(jobs) = self.commit_together(jobs).await {
-            // Not to be told from which of them it was: each is tried alone.
-            for job in jobs {
-                self.commit_alone(job).await;
+            let jobs = {
+                let mut waiting = lock(&self.waiting);
+                if waiting.jobs.is_empty() {
+                    waiting.committing = false;
+                    return;
+                }
+                std::mem::take(&mut waiting.jobs)
+            };
+            if let Err(jobs) = self.commit_together(jobs).await {
+                // Not to be told from which of them it was: each is tried alone.
+                for job in jobs {
+                    self.commit_alone(job).await;
+                }
             }
         }
     }
@@ -328,47 +312,6 @@ impl Cell {
     pub fn dismiss_worker(self: &Arc<Self>) {
         self.has_worker.store(false, Ordering::Release);
         self.find_worker();
-    }
-}
-
-/// A caller's round. It goes on in a task of its own when the caller goes away.
-struct Round {
-    work: Option<BoxFuture<'static, ()>>,
-    tasks: TaskTracker,
-}
-
-impl Round {
-    fn of(cell: &Arc<Cell>) -> Self {
-        Self {
-            work: Some(Arc::clone(cell).commit_round().boxed()),
-            tasks: cell.office.tasks.clone(),
-        }
-    }
-}
-
-impl Future for Round {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut self.work else {
-            return Poll::Ready(());
-        };
-        let polled = work.as_mut().poll(context);
-        if polled.is_ready() {
-            self.work = None;
-        }
-        polled
-    }
-}
-
-impl Drop for Round {
-    fn drop(&mut self) {
-        // Without a runtime the server has ended.
-        if let Some(work) = self.work.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            self.tasks.spawn_on(work, &runtime);
-        }
     }
 }
 
