@@ -82,8 +82,11 @@ impl Run {
                 5 if self.rng.chance(30) => {
                     // What was told until then is looked at first.
                     watch.look(&world).await;
-                    watch.has_ended(world.clone());
+                    let before = world.clone();
+                    watch.has_ended(before.clone());
                     world = world.killed().await;
+                    // What was on its way to the store then may have been stored.
+                    watch.look_at_events(&before).await;
                     while let Some(done) = within(clients.join_next()).await {
                         done.expect("no client panics");
                     }
@@ -156,7 +159,7 @@ impl Run {
     /// Everybody comes to rest, and the next server has everything.
     async fn end(self, world: World, watch: Watch, mut clients: JoinSet<()>) {
         world.store.heal();
-        within(come_to_rest(&world, &watch, &mut clients)).await;
+        within(come_to_rest(&world, &mut clients)).await;
         // The last switches, also those with an agent that never answers.
         settle().await;
         until(async || watch.is_quiet(&world).await).await;
@@ -187,7 +190,7 @@ impl Run {
 }
 
 /// Answers and aborts whatever is at work until nobody does anything any more.
-async fn come_to_rest(world: &World, watch: &Watch, clients: &mut JoinSet<()>) {
+async fn come_to_rest(world: &World, clients: &mut JoinSet<()>) {
     let hangs_from = Instant::now() + NEVER / 4;
     while !clients.is_empty() || !world.sessions.statuses(None).is_empty() {
         for request in world.sessions.permissions(None) {
@@ -199,7 +202,9 @@ async fn come_to_rest(world: &World, watch: &Watch, clients: &mut JoinSet<()>) {
         }
         // An agent that never answers a prompt is waited for until somebody has had enough.
         if Instant::now() > hangs_from {
-            for id in watch.sessions() {
+            // Also in a session whose deletion has failed.
+            for id in world.sessions.statuses(None).into_keys() {
+                let id = serde_json::from_value(id.into()).expect("an id");
                 let _gone = world.sessions.abort(&id, None).await;
             }
         }

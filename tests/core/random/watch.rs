@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use baton::opencode::message::Message;
 use baton::opencode::session::RuntimeStatus;
@@ -18,6 +19,9 @@ use baton::store::Store;
 use serde_json::Value;
 
 use crate::support::{World, revision, unfinished};
+
+/// Until then, of the run's own time, everybody is told of what the store has taken.
+const TOLD_AT_MOST: Duration = Duration::from_secs(1);
 
 /// See the module. Shared by everybody who takes part in a run.
 #[derive(Clone)]
@@ -155,7 +159,8 @@ impl Watch {
         }
     }
 
-    async fn look_at_events(&self, world: &World) {
+    /// Reads what was told since the last look.
+    pub async fn look_at_events(&self, world: &World) {
         let events = world.events_since(&mut self.seen().place);
         for event in events {
             let Some(id) = event["properties"]["sessionID"].as_str() else {
@@ -207,19 +212,31 @@ impl Watch {
             session.runtime
         );
         let there: BTreeSet<_> = messages.iter().map(|m| m.info.id().clone()).collect();
-        let seen = self.seen();
-        let known = &seen.sessions[id];
-        assert!(!known.is_gone, "{id} is back");
-        assert!(
-            known.revision <= stored,
-            "{id}: {} was acknowledged, {stored} is stored",
-            known.revision
-        );
-        let lost = known
-            .said
-            .iter()
-            .find(|said| !there.contains(said) && !seen.removed.contains(said.as_str()));
+        {
+            let seen = self.seen();
+            let known = &seen.sessions[id];
+            assert!(!known.is_gone, "{id} is back");
+            assert!(
+                known.revision <= stored,
+                "{id}: {} was acknowledged, {stored} is stored",
+                known.revision
+            );
+        }
+        if self.lost(id, &there).is_some() {
+            // What was just removed is told as soon as the store has answered.
+            tokio::time::sleep(TOLD_AT_MOST).await;
+            self.look_at_events(world).await;
+        }
+        let lost = self.lost(id, &there);
         assert_eq!(lost, None, "{id}: a message was acknowledged and is lost");
+    }
+
+    /// What was said in a session and is not there, although nobody was told of its removal.
+    fn lost(&self, id: &SessionId, there: &BTreeSet<MessageId>) -> Option<MessageId> {
+        let seen = self.seen();
+        let mut said = seen.sessions[id].said.iter();
+        said.find(|said| !there.contains(said) && !seen.removed.contains(said.as_str()))
+            .cloned()
     }
 
     /// Whether nothing is switching any more.
