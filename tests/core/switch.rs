@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use baton::agent::scripted::{Reaction, Script};
 use baton::opencode::SessionId;
+use baton::opencode::session::RuntimeStatus;
 use baton::session::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -117,6 +118,30 @@ async fn a_prompt_passes_over_a_switch_that_hangs() {
     let answer = crate::support::answer(admitted.answer.expect("wanted")).await;
     assert_eq!(text(&answer.parts), "z");
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_goes_on_beside_a_revert_is_seen_to_go_on() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let said = world.ask(&id, "echo first").await.message.parent_id;
+    let (one, late) = (world.agent("one"), Arc::new(Notify::new()));
+    one.react_next(
+        "session/set_config_option",
+        Reaction::Wait(Arc::clone(&late)),
+    );
+    let revision = select(&world, &id, "one/y").await;
+    until(async || chosen(&one) == ["y"]).await;
+    let reverted = world.sessions.revert(&id, said, None).await;
+    let runtime = reverted.expect("reverted").runtime;
+    assert_eq!(runtime.status, RuntimeStatus::Switching);
+    assert_eq!(
+        world.info(&id).await.runtime.status,
+        RuntimeStatus::Switching
+    );
+    late.notify_one();
+    world.applied(&id, revision).await;
+    assert_eq!(world.info(&id).await.runtime.status, RuntimeStatus::Idle);
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,13 +124,16 @@ impl Draft {
 
     /// Keeps turns and other changes of messages away until [`Draft::end_restoring`].
     pub fn begin_restoring(&mut self) {
-        self.runtime.phase = Phase::Restoring;
+        let switches = matches!(self.runtime.phase, Phase::Switching);
+        self.runtime.phase = Phase::Restoring { switches };
     }
 
     /// Lets turns begin again.
     pub fn end_restoring(&mut self) {
-        if self.runtime.is_restoring() {
-            self.runtime.phase = Phase::Idle;
+        match self.runtime.phase {
+            Phase::Restoring { switches: true } => self.runtime.phase = Phase::Switching,
+            Phase::Restoring { switches: false } => self.runtime.phase = Phase::Idle,
+            _ => {}
         }
     }
 

@@ -144,7 +144,7 @@ impl Cell {
     pub fn new(office: Arc<Office>, state: SessionState, stored: Stored) -> Arc<Self> {
         let runtime = Runtime {
             phase: match state.kept.past.restoring {
-                Some(_) => Phase::Restoring,
+                Some(_) => Phase::Restoring { switches: false },
                 None => Phase::Idle,
             },
             bindings: Arc::new(stored.bindings),
@@ -278,10 +278,10 @@ fn pending_reason(state: &SessionState, runtime: &Runtime) -> PendingReason {
 
 /// A session as clients see it.
 fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
-    let status = match runtime.phase {
-        _ if runtime.is_busy() => RuntimeStatus::Busy,
-        Phase::Switching => RuntimeStatus::Switching,
-        _ => RuntimeStatus::Idle,
+    let status = match () {
+        () if runtime.is_busy() => RuntimeStatus::Busy,
+        () if runtime.is_switching() => RuntimeStatus::Switching,
+        () => RuntimeStatus::Idle,
     };
     let waits = |selection: &&Selection| {
         unsettled(state, runtime) && runtime.applied.as_ref() != Some(*selection)

@@ -178,7 +178,10 @@ pub enum Phase {
     /// A turn is in flight.
     Working(Turn),
     /// Its working directory is being brought to another state; turns wait.
-    Restoring,
+    Restoring {
+        /// A switch that has begun before goes on beside it.
+        switches: bool,
+    },
     /// It was deleted; nothing is started for it any more.
     Deleted,
 }
@@ -246,7 +249,15 @@ impl Runtime {
 
     /// Whether its working directory is being brought to another state.
     pub fn is_restoring(&self) -> bool {
-        matches!(self.phase, Phase::Restoring)
+        matches!(self.phase, Phase::Restoring { .. })
+    }
+
+    /// Whether its agent is being brought after the selection outside of a turn.
+    pub fn is_switching(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Switching | Phase::Restoring { switches: true }
+        )
     }
 
     /// The turn in flight.

@@ -50,8 +50,10 @@ impl Draft {
 
     /// A switch outside of a turn is over, or was given up.
     pub(super) fn end_switching(&mut self) {
-        if matches!(self.runtime.phase, Phase::Switching) {
-            self.runtime.phase = Phase::Idle;
+        match &mut self.runtime.phase {
+            phase @ Phase::Switching => *phase = Phase::Idle,
+            Phase::Restoring { switches } => *switches = false,
+            _ => {}
         }
     }
 

@@ -324,12 +324,12 @@ impl Worker {
                 })
                 .await;
             }
-            Phase::Switching => {
+            Phase::Switching | Phase::Restoring { switches: true } => {
                 if let Some(target) = committed.state().target() {
                     self.report_failed(&target, error, Instant::now()).await;
                 }
             }
-            Phase::Idle | Phase::Restoring | Phase::Deleted => {}
+            Phase::Idle | Phase::Restoring { .. } | Phase::Deleted => {}
         }
     }
 
@@ -338,8 +338,8 @@ impl Worker {
         let given_up = self.persist(|draft| {
             draft.cancel_all_asks();
             draft.drop_turn();
-            match (&draft.runtime().phase, draft.state().target()) {
-                (Phase::Switching, Some(target)) => draft.failed(&target, &mistake(), 0, None),
+            match (draft.runtime().is_switching(), draft.state().target()) {
+                (true, Some(target)) => draft.failed(&target, &mistake(), 0, None),
                 _ => Ok(()),
             }
         });
