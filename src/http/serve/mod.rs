@@ -32,6 +32,8 @@ use watched::Watched;
 
 /// Bytes that a connection keeps of a request's head, and of answers that are being sent, at most.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// How long the head of a request may take beyond the limit: there are few places, and who floods has them first.
+const RESERVE_HEADER: Duration = Duration::from_secs(1);
 /// How long to wait before the next connection is accepted after that has failed, as it does when there are no file
 /// descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -141,9 +143,15 @@ async fn serve_one(
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.into_response()) }
     });
+    let header = match crowded {
+        true => limits.header.min(RESERVE_HEADER),
+        false => limits.header,
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header)
+        .header_read_timeout(header)
+        // A place of the reserve is for one request.
+        .keep_alive(!crowded)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(Watched::new(stream, limits.stalled)), service);
     let mut connection = std::pin::pin!(connection);
