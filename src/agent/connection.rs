@@ -42,6 +42,7 @@ use crate::repair::{self, Halves};
 use envelope::Envelope;
 use inbox::{RawReply, Waiting};
 use outbox::{Lines, NotAccepted, Outbox, WriteError, outbox, write_lines};
+pub use routes::EarlyLimits;
 use routes::{Pending, Routes};
 
 /// Read from an agent at once, in bytes.
@@ -98,11 +99,20 @@ impl Connection {
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
     ) -> Arc<Self> {
+        Self::open_within(EarlyLimits::default(), stdin, stdout)
+    }
+
+    /// The same, with bounds of what is kept for native sessions that nobody knows yet.
+    pub fn open_within(
+        early: EarlyLimits,
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Arc<Self> {
         let (outbox, lines) = outbox();
         let connection = Arc::new(Self {
             next_id: AtomicU64::new(1),
             outbox,
-            routes: Mutex::new(Routes::new()),
+            routes: Mutex::new(Routes::new(early)),
             closed: watch::Sender::new(false),
             cause: OnceLock::new(),
         });

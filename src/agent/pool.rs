@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Timeouts;
 use super::client;
-use super::connection::Connection;
+use super::connection::{Connection, EarlyLimits};
 use super::process::{Processes, Starter};
 use super::spec::Launch;
 use crate::process_group::Ledger;
@@ -30,6 +30,8 @@ pub struct PoolLimits {
     pub live: usize,
     /// A process that nobody has used for this long is ended.
     pub idle: Duration,
+    /// What is kept of updates that come before their native session is known.
+    pub early: EarlyLimits,
 }
 
 impl Default for PoolLimits {
@@ -37,6 +39,7 @@ impl Default for PoolLimits {
         Self {
             live: 16,
             idle: Duration::from_secs(15 * 60),
+            early: EarlyLimits::default(),
         }
     }
 }
@@ -228,7 +231,7 @@ impl Pool {
             .start(launch, &self.cwd, self.timeouts.end)
             .map_err(|error| StartError::Spawn(format!("{}: {error}", launch.command.join(" "))))?;
         process.note_start(self.ledger.as_ref(), &launch.backend);
-        let connection = Connection::open(pipes.stdin, pipes.stdout);
+        let connection = Connection::open_within(self.limits.early, pipes.stdin, pipes.stdout);
         match client::initialize(&connection, self.timeouts.start).await {
             Ok(info) => Ok(Arc::new(Agent::new(
                 launch.clone(),

@@ -8,6 +8,7 @@ use super::{
     ConfigError, DEFAULT_EVENT_STREAMS, DEFAULT_LOADED_SESSIONS, DEFAULT_QUEUE_PROMPTS, Limits,
 };
 use crate::agent::Timeouts;
+use crate::agent::connection::EarlyLimits;
 use crate::agent::pool::PoolLimits;
 use crate::event::RingLimits;
 use crate::files::FileLimits;
@@ -32,6 +33,8 @@ pub(super) struct LimitsTable {
     ring_bytes: Option<usize>,
     live_agents: Option<usize>,
     agent_idle_s: Option<u64>,
+    early_updates: Option<usize>,
+    early_bytes: Option<usize>,
     transcript_bytes: Option<usize>,
     tool_output_bytes: Option<usize>,
     shell_output_bytes: Option<usize>,
@@ -168,6 +171,10 @@ impl LimitsTable {
             pool: PoolLimits {
                 live: limit("live_agents", self.live_agents, pool.live)?,
                 idle: Duration::from_secs(idle_s),
+                early: EarlyLimits {
+                    updates: limit("early_updates", self.early_updates, pool.early.updates)?,
+                    bytes: limit("early_bytes", self.early_bytes, pool.early.bytes)?,
+                },
             },
             handoff: Budget {
                 total_bytes: limit(

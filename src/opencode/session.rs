@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 use super::id::{MessageId, PartId, SessionId};
 use super::metadata::Metadata;
 
+/// The name that stands for no variant: the model's default effort.
+pub const DEFAULT_VARIANT: &str = "default";
+
 /// What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Selection {
@@ -26,7 +29,7 @@ pub struct Selection {
     pub agent: String,
 }
 
-/// A session's model as OpenCode writes it in a `Session`.
+/// A model as OpenCode writes it in a `Session` and in OpenCode 2's messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModelRef {
     /// The model's id.
@@ -34,7 +37,7 @@ pub struct ModelRef {
     /// The provider's id.
     #[serde(rename = "providerID")]
     pub provider_id: String,
-    /// The reasoning effort; absent for the model's default.
+    /// The reasoning effort; in a `Session` `default` stands for the model's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub variant: Option<String>,
@@ -56,12 +59,21 @@ pub struct MessageModel {
 }
 
 impl Selection {
-    /// The selection as a `Session` shows its model.
+    /// The selection as an event shows its model.
     pub fn model_ref(&self) -> ModelRef {
         ModelRef {
             id: self.model_id.clone(),
             provider_id: self.provider_id.clone(),
             variant: self.variant.clone(),
+        }
+    }
+
+    /// The selection as a `Session` shows its model: OpenCode names the default effort there.
+    pub fn session_model(&self) -> ModelRef {
+        let variant = self.variant.as_deref().unwrap_or(DEFAULT_VARIANT);
+        ModelRef {
+            variant: Some(variant.to_owned()),
+            ..self.model_ref()
         }
     }
 

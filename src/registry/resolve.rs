@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Backend, Catalogue, Snapshot, Status};
 use crate::opencode::Selection;
+use crate::opencode::session::DEFAULT_VARIANT;
 
 /// Suggestions in an error, at most.
 const SUGGESTIONS_MAX: usize = 3;
@@ -13,8 +14,6 @@ const ALIKE: f64 = 0.7;
 pub const BUILD: &str = "build";
 /// The agent that only plans.
 pub const PLAN: &str = "plan";
-/// The name that stands for no variant.
-const DEFAULT_VARIANT: &str = "default";
 
 /// A wished model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,8 @@ const CLIENTS: u64 = 64;
 pub fn selection(session: &Value) -> Value {
     let (model, agent) = (&session["model"], &session["agent"]);
     let mut shown = json!({ "providerID": model["providerID"], "modelID": model["id"] });
-    if model["variant"].is_string() {
+    // The name that a session has for no variant.
+    if model["variant"] != "default" {
         shown["variant"] = model["variant"].clone();
     }
     shown["agent"] = agent.clone();

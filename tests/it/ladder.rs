@@ -93,7 +93,7 @@ async fn an_agent_without_efforts_has_no_variants() {
     let patched = server.select(&session, "second", "x-strong").await;
     assert_eq!(
         patched["model"],
-        json!({ "id": "x-strong", "providerID": "second" })
+        json!({ "id": "x-strong", "providerID": "second", "variant": "default" })
     );
     assert_eq!(server.say(&session, "model").await, "x-strong");
     server.stop().await;

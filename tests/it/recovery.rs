@@ -125,7 +125,7 @@ async fn a_switch_that_fails_is_taken_back() {
     let session_now = server.get(&path).await;
     assert_eq!(
         session_now["model"],
-        json!({ "id": "mock-strong", "providerID": "mock" })
+        json!({ "id": "mock-strong", "providerID": "mock", "variant": "default" })
     );
 
     // A prompt for it fails, whether it brings the model or waits for it; the old model never gets it.

@@ -8,12 +8,26 @@ use crate::agent::client::SESSION_ID_MAX_BYTES;
 
 use super::inbox::{INBOX_MAX_BYTES, Inbox, InboxSender, Mark, NotTaken, RawReply, Waiting, inbox};
 
-/// Updates kept for a native session that nobody knows yet: agents send some before their reply.
-const EARLY_MESSAGES: usize = 64;
-/// What they may take together, in bytes.
-const EARLY_MAX_BYTES: usize = 1024 * 1024;
-/// Unknown native sessions for which that is done.
+/// Unknown native sessions for which early updates are kept.
 const EARLY_SESSIONS: usize = 16;
+
+/// What is kept for a native session that nobody knows yet: agents send some updates before they tell its id.
+#[derive(Debug, Clone, Copy)]
+pub struct EarlyLimits {
+    /// Updates of one native session.
+    pub updates: usize,
+    /// What they may take together, in bytes.
+    pub bytes: usize,
+}
+
+impl Default for EarlyLimits {
+    fn default() -> Self {
+        Self {
+            updates: 64,
+            bytes: 1024 * 1024,
+        }
+    }
+}
 
 /// Who waits for a reply.
 pub(super) enum Pending {
@@ -43,18 +57,20 @@ pub(super) struct Routes {
     pending: Option<HashMap<u64, Pending>>,
     inboxes: HashMap<String, Slot>,
     early: VecDeque<Early>,
+    early_limits: EarlyLimits,
     /// The budget of each inbox, in bytes; tests have a smaller one.
     pub(super) inbox_max_bytes: usize,
 }
 
 impl Routes {
     /// Nobody waits yet.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(early_limits: EarlyLimits) -> Self {
         Self {
             inbox_max_bytes: INBOX_MAX_BYTES,
             pending: Some(HashMap::new()),
             inboxes: HashMap::new(),
             early: VecDeque::new(),
+            early_limits,
         }
     }
 
@@ -173,9 +189,9 @@ impl Routes {
             });
             self.early.len() - 1
         });
-        let early = &mut self.early[at];
+        let (limits, early) = (self.early_limits, &mut self.early[at]);
         let bytes = message.bytes();
-        if early.messages.len() < EARLY_MESSAGES && early.bytes + bytes <= EARLY_MAX_BYTES {
+        if early.messages.len() < limits.updates && early.bytes + bytes <= limits.bytes {
             early.bytes += bytes;
             early.messages.push(message);
         }

@@ -21,13 +21,17 @@ struct Peer {
 }
 
 fn pair() -> (Arc<Connection>, Peer) {
+    pair_within(EarlyLimits::default())
+}
+
+fn pair_within(early: EarlyLimits) -> (Arc<Connection>, Peer) {
     let (stdin, agent_stdin) = tokio::io::duplex(PIPE_BYTES);
     let (agent_stdout, stdout) = tokio::io::duplex(PIPE_BYTES);
     let peer = Peer {
         stdin: BufReader::new(agent_stdin).lines(),
         stdout: agent_stdout,
     };
-    let connection = Connection::open(stdin, stdout);
+    let connection = Connection::open_within(early, stdin, stdout);
     connection.routes().inbox_max_bytes = BUDGET_BYTES;
     (connection, peer)
 }
@@ -85,6 +89,33 @@ async fn a_prompts_reply_comes_behind_its_updates() {
     assert!(inbox.recv().await.is_none());
     let error = connection.notify("x", Value::Null).await;
     assert_eq!(error, Err(CallError::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_early_updates_as_many_are_kept_as_the_limits_say() {
+    let limits = EarlyLimits {
+        updates: 3,
+        bytes: 1_000,
+    };
+    let (connection, mut peer) = pair_within(limits);
+    for text in ["1", "2", "3", "4"] {
+        peer.update("many", text).await;
+    }
+    let long = "x".repeat(600);
+    for text in [long.as_str(), &long, "short"] {
+        peer.update("large", text).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (mut many, mut large) = (connection.attach("many"), connection.attach("large"));
+    drop(peer);
+    for text in ["1", "2", "3"] {
+        assert_eq!(text_of(many.recv().await), text);
+    }
+    assert!(many.recv().await.is_none());
+    for text in [long.as_str(), "short"] {
+        assert_eq!(text_of(large.recv().await), text);
+    }
+    assert!(large.recv().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -301,7 +301,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
         tokens: state.tokens,
         title: state.title.clone(),
         agent: state.selection.as_ref().map(|s| s.agent.clone()),
-        model: state.selection.as_ref().map(Selection::model_ref),
+        model: state.selection.as_ref().map(Selection::session_model),
         version: state.version.clone(),
         metadata: state.metadata.clone(),
         time: SessionTime {

@@ -22,8 +22,6 @@ pub(super) enum Again {
     ReopenedAfterSilence,
     /// A new native session is given the whole conversation and the prompt.
     New,
-    /// The same, with less of the conversation.
-    Shorter,
 }
 
 /// How much an agent was given, in bytes.
@@ -58,17 +56,15 @@ pub(super) fn was_too_long(outcome: &Outcome) -> bool {
 pub(super) fn again(
     outcome: &Outcome,
     live: &Live,
-    given: Size,
     answer: &LiveAnswer,
     tried: &[Again],
 ) -> Option<Again> {
-    tried_next(outcome, live, given, answer, tried).filter(|again| !tried.contains(again))
+    tried_next(outcome, live, answer, tried).filter(|again| !tried.contains(again))
 }
 
 fn tried_next(
     outcome: &Outcome,
     live: &Live,
-    given: Size,
     answer: &LiveAnswer,
     tried: &[Again],
 ) -> Option<Again> {
@@ -83,7 +79,8 @@ fn tried_next(
             (Refusal::SignedOut | Refusal::Provider, _) => None,
             // It is full of what was said in it, tools' results included; a transcript is shorter.
             (Refusal::TooLong(_), _) if live.seen_turn > 0 => Some(Again::New),
-            (Refusal::TooLong(_), _) => given.can_be_less().then_some(Again::Shorter),
+            // The next prompt is given less of what was before.
+            (Refusal::TooLong(_), _) => None,
             (_, Origin::New) => None,
             (_, Origin::Used) => Some(Again::Reopened),
             (Refusal::SessionGone, _) => Some(Again::New),

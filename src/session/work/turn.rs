@@ -257,7 +257,7 @@ impl Worker {
             self.meter(&mut live, &mut outcome, answer);
             self.settle_heard(&mut live, queued, &outcome, answer).await;
             self.learn(&outcome, selection, (&live, size), answer).await;
-            let again = again(&outcome, &live, size, answer, &tried)
+            let again = again(&outcome, &live, answer, &tried)
                 .filter(|again| queued.work.is_prompt() || *again != Again::ReopenedAfterSilence);
             let Some(again) = again else {
                 return (Some(live), outcome);
@@ -269,7 +269,7 @@ impl Worker {
             );
             // The next one may be the same native session, opened again.
             drop(live);
-            if matches!(again, Again::New | Again::Shorter) {
+            if again == Again::New {
                 self.forget_native(&selection.provider_id).await;
             }
             match self.prepare_unless_stopped(queued).await {
