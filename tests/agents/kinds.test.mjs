@@ -1,5 +1,5 @@
 // Kinds of faults that real agents bring about, with every agent that can show them: what its model is given, what its
-// answers say and cost, and what becomes of what it writes to stderr. A Baton for each agent; its rows go into RESULTS.md.
+// answers say and cost, and what becomes of what it writes to stderr. A Baton for each agent; its rows go into the results.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -1,6 +1,6 @@
 // The same checks with every agent, and with every ordered pair of agents: what the stub LLM was asked decides.
-// One Baton has all of them. What they were seen to do is written to RESULTS.md, unless agents were skipped; also then
-// to the file that BATON_RESULTS names.
+// One Baton has all of them. What they were seen to do is written to target/results/RESULTS.md, unless agents were skipped; also
+// then to the file that BATON_RESULTS names.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";

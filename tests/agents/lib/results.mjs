@@ -1,12 +1,17 @@
 // The table of a run: what each agent was seen to do, as Markdown for people and for the README.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The file of the results; a run of some agents would leave it with less than is known, and writes another one. */
-export const RESULTS_FILE = process.env.BATON_RESULTS ?? fileURLToPath(new URL("../RESULTS.md", import.meta.url));
+/** What is known, in git; `tests/run bless` brings the results of a run there. */
+const KNOWN_FILE = fileURLToPath(new URL("../RESULTS.md", import.meta.url));
 
-const HEAD = "# Results of tests/agents\n\nWritten by the last run of `tests/agents/run`.";
+/** The file of the results; a run of some agents would leave it with less than is known, and writes another one. */
+export const RESULTS_FILE =
+  process.env.BATON_RESULTS ?? fileURLToPath(new URL("../../../target/results/RESULTS.md", import.meta.url));
+
+const HEAD = "# Results of tests/agents\n\nWritten by `tests/agents/run`, and brought here by `tests/run bless`.";
 const MISSING = "–";
 
 export class Results {
@@ -34,10 +39,12 @@ export class Results {
  * write it.
  */
 export function writeResults(file, sections) {
-  const [head, ...kept] = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split(/\n\n(?=## )/) : [];
+  const known = [file, KNOWN_FILE].find((file) => existsSync(file));
+  const [, ...kept] = known ? readFileSync(known, "utf8").trimEnd().split(/\n\n(?=## )/) : [];
   const written = new Map(kept.map((section) => [/^## (.*)/.exec(section)[1], section]));
   for (const { title, text, table } of sections) {
     written.set(title, [`## ${title}`, text, table].filter(Boolean).join("\n\n"));
   }
-  writeFileSync(file, `${[head ?? HEAD, ...written.values()].join("\n\n")}\n`);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${[HEAD, ...written.values()].join("\n\n")}\n`);
 }
