@@ -4,6 +4,7 @@
 //! `cargo bench --bench select`; the figures mean something only relative to each other.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
+#![allow(clippy::expect_used, reason = "a measurement that cannot be made ends")]
 
 use std::path::Path;
 use std::process::Stdio;

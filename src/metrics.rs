@@ -243,12 +243,15 @@ impl Figures {
     }
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "names and labels are constants, and a test makes all of them"
+)]
 fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let kept = made.and_then(|made| {
         registry.register(Box::new(made.clone()))?;
         Ok(made)
     });
-    // Names and labels are constants; the test below makes all of them.
     kept.expect("a valid name that is used once")
 }
 

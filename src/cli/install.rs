@@ -123,6 +123,7 @@ fn installable(name: &str) -> Result<Packages, InstallError> {
     }
 }
 
+#[expect(clippy::expect_used, reason = "the names come from the same table")]
 fn spec_of(name: &str) -> AgentSpec {
     let all = quirks::builtins("", Path::new(""), Path::new(""));
     let found = all.into_iter().find(|spec| spec.id == name);

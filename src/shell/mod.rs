@@ -245,11 +245,12 @@ impl Running {
 /// Reads once; false at the end.
 async fn read_some(pipe: &mut Option<pipe::Receiver>, output: &Output) -> bool {
     let Some(pipe) = pipe else { return false };
-    let mut buffer = [0; READ_BYTES];
-    match pipe.read(&mut buffer).await {
+    // On the heap: every worker's task would have room for it all its life.
+    let mut buffer = Vec::with_capacity(READ_BYTES);
+    match pipe.read_buf(&mut buffer).await {
         Ok(0) | Err(_) => false,
-        Ok(read) => {
-            output.push(&buffer[..read]);
+        Ok(_) => {
+            output.push(&buffer);
             true
         }
     }

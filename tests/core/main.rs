@@ -1,6 +1,8 @@
 //! The session core in one process: what a store that fails, agents that misbehave and requests that race may
 //! not do to it.
 
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
 mod ends;
 mod evidence;
 mod group;

@@ -1,9 +1,6 @@
 //! The integration tests: one binary, so that they link once.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may panic; not every build of the tests has an unwrap"
-)]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 mod asks;
 mod browser;

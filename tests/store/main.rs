@@ -1,5 +1,7 @@
 //! What every store has to do, tried on each of them, and what the one on SQLite does beyond that.
 
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
 mod conversations;
 mod flaky;
 mod full;

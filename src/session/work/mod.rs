@@ -102,9 +102,10 @@ pub fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
     let tools = Arc::clone(tools);
     tools.office.tasks.clone().spawn(async move {
         let another = || Worker::new(Arc::clone(&tools), Arc::clone(&cell));
-        if has_panicked(another().run()).await {
+        // In boxes, so that a session that waits has not the room of everything that it may do.
+        if has_panicked(Box::pin(another().run())).await {
             tracing::error!(session = %cell.id, "a worker has panicked; its turn has failed, and another worker takes over");
-            if has_panicked(another().clear_up()).await {
+            if has_panicked(Box::pin(another().clear_up())).await {
                 tracing::error!(session = %cell.id, "what it has left behind is given up");
                 another().give_up_what_is_left().await;
             }
@@ -174,7 +175,7 @@ impl Worker {
             match task {
                 Some(Task::Turn(queued)) => {
                     self.rules = Some(Arc::clone(&queued.rules));
-                    self.turn(queued).await;
+                    Box::pin(self.turn(queued)).await;
                     self.rules = None;
                 }
                 Some(Task::Switch(target)) => self.switch(target).await,

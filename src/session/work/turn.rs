@@ -67,7 +67,7 @@ impl Worker {
     /// Does what waits in the queue.
     pub(super) async fn turn(&mut self, queued: Arc<Queued>) {
         match queued.work.clone() {
-            Work::Prompt | Work::Command => self.prompt(&queued).await,
+            Work::Prompt | Work::Command => Box::pin(self.prompt(&queued)).await,
             Work::Shell(command) => self.shell(&queued, command).await,
             Work::Compact { auto } => self.compact(&queued, auto).await,
         }
@@ -96,7 +96,7 @@ impl Worker {
                     self.unproven = Some(queued.target.revision);
                 }
                 self.report_applied(&queued.target, transfer, started).await;
-                self.exchange(queued, live, given, snapshot).await;
+                Box::pin(self.exchange(queued, live, given, snapshot)).await;
             }
             Err(error) => self.fail(queued, error).await,
         }
