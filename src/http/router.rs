@@ -75,6 +75,7 @@ const SESSIONS: &[Routes] = &[
     routes!(message::get::get, message::delete::delete),
     routes!(message::prompt_async::prompt_async),
     routes!(session::model_history::model_history),
+    routes!(session::handover::handover),
     routes!(session::abort::abort),
     routes!(session::init::init),
     routes!(session::children::children),
@@ -296,6 +297,7 @@ pub async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
 pub fn name_of(route: &str) -> Cow<'_, str> {
     let has_one_place = route.starts_with(PREFIX)
         || route.starts_with("/docs")
+        || route.starts_with("/ui/")
         || ["/", "/openapi.json", "/metrics"].contains(&route);
     match has_one_place {
         true => Cow::Borrowed(route),
@@ -320,7 +322,7 @@ mod tests {
         for route in ["/session/{sessionID}", "/opencode/session/{sessionID}"] {
             assert_eq!(name_of(route), "/opencode/session/{sessionID}");
         }
-        for own in ["/", "/metrics", "/openapi.json", "/docs/{*rest}"] {
+        for own in ["/", "/metrics", "/openapi.json", "/docs/{*rest}", "/ui/{file}"] {
             assert_eq!(name_of(own), own);
         }
     }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::event::{Source, Transfer};
+use super::id::MessageId;
 use super::message::MessageError;
-use super::session::{Selection, Tokens};
+use super::session::{MessageModel, Selection, Tokens};
 
 /// How full a model's context is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -89,6 +90,51 @@ pub struct ModelSwitch {
     /// An entry whose `previous` and `current` are the same has only pinned or unpinned it.
     #[serde(default)]
     pub pinned: bool,
+}
+
+/// What of the conversation an agent was not given in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HandoverOmission {
+    /// The message that it stood in, as the handover heads it: `user`, or `assistant provider/model`; empty for whole
+    /// messages.
+    #[schema(example = "assistant claude/opus")]
+    pub of: String,
+    /// The tool, where it is a tool's input or result; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "bash")]
+    pub tool: Option<String>,
+    /// What and how much, in the words of the handover.
+    #[schema(example = "4000 bytes of the result left out")]
+    pub what: String,
+}
+
+/// What an agent was given of the conversation in front of a prompt, word for word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GivenHandover {
+    /// The prompt that it was given with.
+    #[serde(rename = "messageID")]
+    pub message_id: MessageId,
+    /// Who was given it.
+    pub model: MessageModel,
+    /// When, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// The text.
+    pub text: String,
+    /// Pictures that were given beside it.
+    pub images: u64,
+    /// What was left out or shortened, as the text says.
+    #[serde(rename = "leftOut")]
+    pub left_out: Vec<HandoverOmission>,
+}
+
+/// What an agent was given of the conversation after one change of the selection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelHandover {
+    /// The revision of the change.
+    pub revision: u64,
+    /// What was given, oldest first: usually once, with the first prompt after the change, and nothing for an agent that
+    /// had the conversation itself.
+    pub given: Vec<GivenHandover>,
 }
 
 /// The models of a session: now, so far, and how they changed.

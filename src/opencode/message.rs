@@ -194,6 +194,11 @@ pub struct AssistantMessage {
     )]
     #[schema(nullable = false)]
     pub pinned_over: Option<MessageModel>,
+    /// The session's revision that selected what it was asked with; absent in answers from before that was noted
+    /// (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub revision: Option<u64>,
 }
 
 /// Why an answer failed. The names are OpenCode's.

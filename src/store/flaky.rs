@@ -268,6 +268,14 @@ impl Store for FlakyStore {
         self.read("switch", self.inner.switch(session, revision))
     }
 
+    fn handovers(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        self.read("handovers", self.inner.handovers(session, revision))
+    }
+
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
         self.read("backends", self.inner.backends())
     }

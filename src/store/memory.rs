@@ -100,7 +100,9 @@ impl Tables {
             | Change::PutBinding { ref session, .. }
             | Change::DeleteBinding { ref session, .. }
             | Change::DeleteBindings { ref session }
-            | Change::PutSwitch { ref session, .. } => {
+            | Change::PutSwitch { ref session, .. }
+            | Change::PutHandover { ref session, .. }
+            | Change::DeleteHandovers { ref session, .. } => {
                 let conversation = self.conversations.entry(session.clone()).or_default();
                 return Arc::make_mut(conversation).write(change);
             }
@@ -368,6 +370,19 @@ impl Store for MemoryStore {
         self.read(|tables| {
             let conversation = tables.conversations.get(session)?;
             conversation.switches.get(&revision).cloned()
+        })
+    }
+
+    fn handovers(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        self.read(|tables| {
+            let given = tables.conversations.get(session);
+            let given = given.into_iter().flat_map(|c| c.handovers.values());
+            let given = given.filter(|(of, _)| *of == revision);
+            given.map(|(_, body)| body.clone()).collect()
         })
     }
 

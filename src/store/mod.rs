@@ -17,6 +17,9 @@ use crate::opencode::{MessageId, PartId, SessionId};
 
 pub use sqlite::{Durability, SqliteStore, upkeep};
 
+/// So many handovers of a session are kept: each may be as large as a conversation.
+pub const HANDOVERS_KEPT: u64 = 32;
+
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -148,6 +151,24 @@ pub enum Change {
         revision: u64,
         /// The entry.
         body: String,
+    },
+    /// Writes what an agent was given of the conversation. Of a session only the newest [`HANDOVERS_KEPT`] are kept.
+    PutHandover {
+        /// Whose.
+        session: SessionId,
+        /// With the prompt of which turn.
+        turn: u64,
+        /// With the selection of which revision.
+        revision: u64,
+        /// What was given.
+        body: String,
+    },
+    /// Forgets what agents were given in a turn and later ones: what it quotes is there no more.
+    DeleteHandovers {
+        /// Whose.
+        session: SessionId,
+        /// From which turn on.
+        from_turn: u64,
     },
     /// Writes what a probe has found.
     PutBackend {
@@ -351,6 +372,12 @@ pub trait Store: Send + Sync + 'static {
         session: &SessionId,
         revision: u64,
     ) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
+    /// What agents were given of the conversation with the selection of this revision, oldest first.
+    fn handovers(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
     /// The sessions that have this native session of a backend. More than one is an agent's mistake.
     fn bound(
         &self,

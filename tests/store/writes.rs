@@ -2,7 +2,7 @@
 
 use baton::opencode::{MessageId, PartId, SessionId};
 use baton::store::{
-    Change, MessageRange, ProcessRow, SessionKeys, SessionQuery, Store, StoreError,
+    Change, HANDOVERS_KEPT, MessageRange, ProcessRow, SessionKeys, SessionQuery, Store, StoreError,
 };
 
 use crate::support::{
@@ -18,6 +18,7 @@ on_each_store!(
     a_deleted_session_takes_everything_along,
     keys_can_change_after_the_session_was_made,
     bindings_and_switches_are_kept,
+    the_newest_handovers_are_kept_until_what_they_quote_is_gone,
     settings_backends_projects_and_processes_are_kept,
     large_and_odd_bodies_come_back_as_they_were,
 );
@@ -196,6 +197,40 @@ async fn keys_can_change_after_the_session_was_made(store: &dyn Store) {
     };
     commit(store, vec![put_session(&id, Some(4), 5, renamed)]).await;
     assert!(list(store, everything).await.is_empty());
+}
+
+async fn the_newest_handovers_are_kept_until_what_they_quote_is_gone(store: &dyn Store) {
+    let id = SessionId::new();
+    let given = |turn: u64, revision: u64, body: String| Change::PutHandover {
+        session: id.clone(),
+        turn,
+        revision,
+        body,
+    };
+    commit(store, vec![new_session(&id, SessionKeys::default())]).await;
+    let first = vec![
+        given(3, 1, "old".to_owned()),
+        given(3, 1, "three".to_owned()),
+        given(9, 2, "nine".to_owned()),
+        given(7, 2, "seven".to_owned()),
+    ];
+    commit(store, first).await;
+    let of = async |revision| store.handovers(&id, revision).await.expect("reads");
+    assert_eq!(of(1).await, ["three"]);
+    assert_eq!(of(2).await, ["seven", "nine"]);
+    assert!(of(3).await.is_empty());
+    let many = (10..10 + HANDOVERS_KEPT).map(|turn| given(turn, 4, turn.to_string()));
+    commit(store, many.collect()).await;
+    assert!(of(1).await.is_empty() && of(2).await.is_empty());
+    assert_eq!(of(4).await.len() as u64, HANDOVERS_KEPT);
+    let forget = Change::DeleteHandovers {
+        session: id.clone(),
+        from_turn: 12,
+    };
+    commit(store, vec![forget]).await;
+    assert_eq!(of(4).await, ["10", "11"]);
+    commit(store, vec![Change::DeleteSession { id: id.clone() }]).await;
+    assert!(of(4).await.is_empty());
 }
 
 async fn bindings_and_switches_are_kept(store: &dyn Store) {

@@ -67,6 +67,15 @@ pub struct MockArgs {
     )]
     pub models: Vec<String>,
 
+    /// The efforts of a model that has any; the middle one is its default.
+    #[arg(
+        long,
+        value_name = "A,B,C",
+        value_delimiter = ',',
+        default_value = "low,medium,high"
+    )]
+    pub efforts: Vec<String>,
+
     /// Read the models from this file at the start, one a line, instead of --models. Another process may find others.
     #[arg(long, value_name = "FILE")]
     pub models_file: Option<PathBuf>,
@@ -233,6 +242,9 @@ impl Agent {
         let Some(first) = args.models.first().filter(|_| named) else {
             return invalid("--models: a name is missing".to_owned());
         };
+        if args.efforts.iter().any(String::is_empty) {
+            return invalid("--efforts: a name is missing".to_owned());
+        }
         let launch_model = args.model.clone().unwrap_or_else(|| first.clone());
         let any = args.without.contains(&Without::ModelChoice)
             || args.fault.contains(&Fault::AcceptsAnyModel);

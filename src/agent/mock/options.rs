@@ -15,12 +15,6 @@ const MODES: [(&str, &str); 2] = [("build", "Build"), ("plan", "Plan")];
 /// The providers, with the fault `provider-then-model`.
 const PROVIDERS: [&str; 2] = ["east", "west"];
 
-/// The efforts of a model that has any.
-const EFFORTS: [(&str, &str); 3] = [("low", "Low"), ("medium", "Medium"), ("high", "High")];
-
-/// The effort right after such a model is chosen.
-const DEFAULT_EFFORT: &str = "medium";
-
 /// Models with this in their id have efforts.
 const WITH_EFFORTS: &str = "strong";
 
@@ -90,7 +84,9 @@ impl Agent {
         let has = model.contains(WITH_EFFORTS)
             && self.has_config_options()
             && !self.lacks(Without::Variants);
-        has.then(|| DEFAULT_EFFORT.to_owned())
+        let efforts = &self.args.efforts;
+        let middle = efforts.get(efforts.len().saturating_sub(1) / 2);
+        middle.filter(|_| has).cloned()
     }
 
     /// The complete `configOptions` of a session.
@@ -111,10 +107,11 @@ impl Agent {
             ));
         }
         if let Some(effort) = &choice.effort {
+            let all = self.args.efforts.iter();
             options.push(select(
                 ("effort", "Effort", "thought_level"),
                 effort,
-                owned(&EFFORTS),
+                all.map(|id| (id.clone(), title(id))).collect(),
             ));
         }
         Value::Array(options)
@@ -170,7 +167,7 @@ impl Agent {
             "model" => self.set_model(choice, value),
             "mode" if !self.lacks(Without::Modes) => set_mode(choice, value),
             "effort" if choice.effort.is_some() => {
-                check("effort", value, EFFORTS.iter().map(|(id, _)| *id))?;
+                check("effort", value, self.args.efforts.iter().map(String::as_str))?;
                 choice.effort = Some(value.to_owned());
                 Ok(())
             }

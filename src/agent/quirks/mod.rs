@@ -96,6 +96,18 @@ const MOCK: Builtin = Builtin {
     ..PLAIN
 };
 
+/// A second mock agent, so that a conversation can be handed over where no other agent is installed.
+const MOCK2: Builtin = Builtin {
+    id: "mock2",
+    name: "Mock 2",
+    ..MOCK
+};
+/// It has other models and efforts than the first, so that what belongs to one backend shows.
+const MOCK2_MODELS: &[&str] = &["mock2", "mock2-strong"];
+const MOCK2_EFFORTS: &[&str] = &["quick", "thorough"];
+/// Its context is so small, in tokens, that a long tool output is shortened when a conversation is handed over to it.
+const MOCK2_CONTEXT_TOKENS: u64 = 16_000;
+
 /// Where an agent's program comes from. The first package is the one whose version is the agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packages {
@@ -221,17 +233,45 @@ impl Builtin {
 /// mock agent; `mock_state` is the folder in which the mock agent keeps its native sessions; below `data_dir` is what
 /// `baton install` has installed.
 pub fn builtins(own_program: &str, mock_state: &Path, data_dir: &Path) -> Vec<AgentSpec> {
-    let mock_state = mock_state.to_string_lossy();
-    let mock = AgentSpec {
-        command: owned(&[own_program, "mock-agent", "--state-dir", &mock_state]),
-        keeps: Keeps::Arguments(mock_arguments()),
-        ..MOCK.spec()
-    };
+    let mock = mock(own_program, mock_state);
+    let mock2 = mock2(own_program, &mock_state.with_file_name(MOCK2.id));
     let programs = table::BUILTINS.iter().map(|builtin| AgentSpec {
         installed_in: Some(installed::folder(data_dir, builtin.id)),
         ..builtin.spec()
     });
-    programs.chain([mock]).collect()
+    programs.chain([mock, mock2]).collect()
+}
+
+fn mock(own_program: &str, state: &Path) -> AgentSpec {
+    let state = state.to_string_lossy();
+    AgentSpec {
+        command: owned(&[own_program, "mock-agent", "--state-dir", &state]),
+        keeps: Keeps::Arguments(mock_arguments()),
+        ..MOCK.spec()
+    }
+}
+
+fn mock2(own_program: &str, state: &Path) -> AgentSpec {
+    let mut mock2 = AgentSpec {
+        id: MOCK2.id.to_owned(),
+        name: MOCK2.name.to_owned(),
+        ..mock(own_program, state)
+    };
+    let context = MOCK2_CONTEXT_TOKENS.to_string();
+    let options = [
+        ("--models", MOCK2_MODELS.join(",")),
+        ("--efforts", MOCK2_EFFORTS.join(",")),
+        ("--context", context),
+    ];
+    for (flag, value) in options {
+        mock2.command.extend([flag.to_owned(), value]);
+    }
+    // Known before its first answer, in which it tells its size.
+    let contexts = MOCK2_MODELS
+        .iter()
+        .map(|&model| (model.to_owned(), MOCK2_CONTEXT_TOKENS));
+    mock2.contexts = contexts.collect();
+    mock2
 }
 
 /// How the mock agent keeps rules: it is told what to do without, and what to ask about. It has no other tools.

@@ -7,9 +7,9 @@ fn all() -> Vec<AgentSpec> {
 }
 
 #[test]
-fn the_mock_agent_is_the_last_choice_and_every_id_is_there_once() {
+fn the_mock_agents_are_the_last_choice_and_every_id_is_there_once() {
     let ids: Vec<String> = all().into_iter().map(|spec| spec.id).collect();
-    assert_eq!(ids.last().map(String::as_str), Some("mock"));
+    assert_eq!(ids[ids.len() - 2..], ["mock", "mock2"]);
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
 }
 
@@ -45,10 +45,29 @@ fn every_builtin_says_how_to_get_it_and_how_to_sign_in() {
 #[test]
 fn the_readme_has_each_of_them_with_its_command_and_whether_it_is_tested() {
     let readme = include_str!("../../../README.md");
-    for spec in all().iter().filter(|spec| spec.id != "mock") {
+    for spec in all().iter().filter(|spec| !spec.id.starts_with("mock")) {
         let row = format!("| `{}` | `{}` |", spec.id, spec.command.join(" "));
         let line = readme.lines().find(|line| line.starts_with(&row));
         let line = line.unwrap_or_else(|| panic!("no row {row}"));
         assert_eq!(line.contains("not tested"), !spec.tested, "{line}");
     }
+}
+
+#[test]
+fn the_second_mock_agent_has_other_models_and_efforts_and_a_small_context() {
+    let all = all();
+    let spec = |id: &str| all.iter().find(|spec| spec.id == id).expect("built in");
+    let (mock, mock2) = (spec("mock"), spec("mock2"));
+    let words = mock2.command.join(" ");
+    for wanted in [
+        "--state-dir /data/mock2",
+        "--models mock2,mock2-strong",
+        "--efforts quick,thorough",
+        "--context 16000",
+    ] {
+        assert!(words.contains(wanted), "{words}");
+    }
+    assert!(mock.command.join(" ").ends_with("--state-dir /data/mock"));
+    assert!(mock.contexts.is_empty());
+    assert_eq!(mock2.contexts["mock2-strong"], 16_000);
 }

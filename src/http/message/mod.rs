@@ -197,6 +197,7 @@ mod tests {
             finish: None,
             overrides: None,
             pinned_over: None,
+            revision: None,
         };
         Answer {
             message,

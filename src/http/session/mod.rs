@@ -8,6 +8,7 @@ pub mod delete;
 pub mod diff;
 pub mod fork;
 pub mod get;
+pub mod handover;
 pub mod init;
 pub mod list;
 pub mod model_history;

@@ -2,7 +2,7 @@
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::opencode::history::ModelSwitch;
+use crate::opencode::history::{GivenHandover, ModelSwitch};
 use crate::opencode::message::{Message, Part};
 use crate::session::cell::SessionState;
 
@@ -16,6 +16,7 @@ pub fn check_body(table: &str, body: &str) -> Result<(), String> {
         "message" => read::<Message>(body),
         "part" => read::<Part>(body),
         "switch" => read::<ModelSwitch>(body),
+        "handover" => read::<GivenHandover>(body),
         // These are made anew when they cannot be read; it is enough that they are JSON.
         _ => read::<IgnoredAny>(body),
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::opencode::event::Todo;
-use crate::opencode::history::{ModelHistory, ModelSwitch};
+use crate::opencode::history::{ModelHandover, ModelHistory, ModelSwitch};
 use crate::opencode::message::{Message, MessageWithParts};
 use crate::opencode::{MessageId, Session as SessionInfo, SessionId};
 use crate::session::cell::{Cell, Committed};
@@ -64,6 +64,20 @@ impl Sessions {
             usage,
             switches,
         })
+    }
+
+    /// What agents were given of the conversation after the change that made a revision.
+    ///
+    /// # Errors
+    /// No such session, or a failing store.
+    pub async fn handover(&self, id: &SessionId, revision: u64) -> Result<ModelHandover, Error> {
+        self.loaded.find(id).await?;
+        let rows = self.office.store.handovers(id, revision).await?;
+        let given: Result<Vec<_>, _> = rows.iter().map(|row| serde_json::from_str(row)).collect();
+        let given = given.map_err(|error| {
+            StoreError::Database(format!("a handover of {id} is damaged: {error}"))
+        })?;
+        Ok(ModelHandover { revision, given })
     }
 
     /// The audit trail up to a revision: the store may be ahead of what was taken from memory.

@@ -62,6 +62,7 @@ impl Draft {
         for stored in &reverted.messages {
             self.take_out(stored, cut.keeps(stored.turn, stored.seq), &revert);
         }
+        self.forget_handovers(cut.turn);
         let out = reverted.messages.iter().map(|s| &s.message.info);
         let asked = cut::backends(out);
         let bound = self.runtime.bindings_that_know(cut.turn, &asked);
@@ -114,12 +115,22 @@ impl Draft {
         self.conversation_changes();
         self.write(change);
         if agents_know {
+            self.forget_handovers(stored.turn + 1);
             let asked = cut::backends(std::iter::once(&stored.message.info));
             let bound = self.runtime.bindings_that_know(stored.turn, &asked);
             self.unbind(&bound);
         }
         self.queued_is_edited(stored.message.info.id());
         self.event(event);
+    }
+
+    /// Forgets the texts of handovers that may quote what was said in a turn: whoever takes something out of the
+    /// conversation does not look for it there.
+    fn forget_handovers(&mut self, from_turn: u64) {
+        self.write(Change::DeleteHandovers {
+            session: self.id.clone(),
+            from_turn,
+        });
     }
 
     /// Keeps turns and other changes of messages away until [`Draft::end_restoring`].

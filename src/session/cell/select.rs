@@ -12,7 +12,7 @@ use crate::metrics;
 use crate::opencode::event::{
     AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched, Source,
 };
-use crate::opencode::history::{ModelSwitch, Overrides};
+use crate::opencode::history::{GivenHandover, ModelSwitch, Overrides};
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
@@ -275,6 +275,16 @@ impl Draft {
             session: self.id.clone(),
             revision: entry.revision,
             body: to_json(entry),
+        });
+    }
+
+    /// Writes what an agent was given of the conversation in a turn, with the selection of a revision.
+    pub fn put_handover(&mut self, turn: u64, revision: u64, given: &GivenHandover) {
+        self.write(Change::PutHandover {
+            session: self.id.clone(),
+            turn,
+            revision,
+            body: to_json(given),
         });
     }
 

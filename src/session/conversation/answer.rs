@@ -116,6 +116,7 @@ impl Answering {
             finish: None,
             overrides: None,
             pinned_over: None,
+            revision: None,
         };
         Self {
             message,

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Worker;
 use super::bind::unknown;
 use super::late::missed_parts;
 use super::live::{Live, Origin};
-use crate::opencode::Selection;
 use crate::opencode::event::{Transfer, TransferKind};
+use crate::opencode::history::{GivenHandover, HandoverOmission};
 use crate::opencode::message::MessageError;
-use crate::session::cell::Committed;
+use crate::opencode::{Selection, now_ms};
+use crate::session::cell::{Committed, Queued};
 use crate::session::conversation::transcript::{self, Handover, Stored};
 use crate::session::conversation::{cut, handoff};
 use crate::store::{MessageRange, StoreError};
@@ -189,7 +191,24 @@ impl Worker {
         Ok(missed)
     }
 
-    /// The same for a native session that has seen nothing.
+    /// Notes what an agent is given of the conversation, so that its user can read it. It is a note beside the work: a
+    /// store that fails loses it, and holds up nothing.
+    pub(super) async fn note_handover(&self, queued: &Queued, blocks: &[Value]) {
+        let Some(given) = given_handover(queued, blocks) else {
+            return;
+        };
+        let (turn, revision) = (queued.turn, queued.target.revision);
+        let noted = self.cell.change(move |draft| {
+            draft.unless_deleted()?;
+            draft.put_handover(turn, revision, &given);
+            Ok(())
+        });
+        if let Err(error) = noted.await {
+            tracing::debug!(session = %self.cell.id, "the text of a handover is not kept: {error}");
+        }
+    }
+
+    /// The whole conversation, for a native session that has seen nothing.
     pub(super) async fn whole_conversation(
         &self,
         live: &Live,
@@ -199,4 +218,23 @@ impl Worker {
         let rendered = self.render_handover(live, selection, Some(before_turn));
         Ok(rendered.await?.0)
     }
+}
+
+/// What is kept of the blocks that go ahead of a prompt; `None` where there are none.
+fn given_handover(queued: &Queued, blocks: &[Value]) -> Option<GivenHandover> {
+    let text = blocks.last()?["text"].as_str()?.to_owned();
+    let left_out = handoff::left_out(&text).into_iter();
+    let left_out = left_out.map(|it| HandoverOmission {
+        of: it.of,
+        tool: it.tool,
+        what: it.what,
+    });
+    Some(GivenHandover {
+        message_id: queued.message_id.clone(),
+        model: queued.target.selection.message_model(),
+        time: now_ms(),
+        images: blocks.len() as u64 - 1,
+        left_out: left_out.collect(),
+        text,
+    })
 }

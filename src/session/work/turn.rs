@@ -295,6 +295,8 @@ impl Worker {
         answer: &LiveAnswer,
     ) -> Outcome {
         let mut blocks = given.handover;
+        // Before the answer, so that what it is built on can be read beside it.
+        self.note_handover(queued, &blocks).await;
         if queued.work == Work::Command && !blocks.is_empty() {
             blocks.push(transcript::text_block(TAKE_NOTE));
             live.quiet = true;
@@ -345,6 +347,7 @@ impl Worker {
                     Answering::new(&id, parent, queued.turn, seq, selection, &directory)
                         .within(sizes);
                 let message = &mut answering.message;
+                message.revision = Some(queued.target.revision);
                 message.overrides.clone_from(&queued.overrides);
                 message.pinned_over.clone_from(&queued.pinned_over);
                 let events = make(&mut answering);

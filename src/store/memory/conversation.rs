@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::opencode::{MessageId, PartId, SessionId};
-use crate::store::{Change, MessageKey, MessageRow, StoreError};
+use crate::store::{Change, HANDOVERS_KEPT, MessageKey, MessageRow, StoreError};
 
 /// What belongs to a session. It may be there without the session, as in a database.
 #[derive(Debug, Default, Clone)]
@@ -16,6 +16,8 @@ pub(super) struct Conversation {
     pub(super) bindings: BTreeMap<String, String>,
     /// By revision.
     pub(super) switches: BTreeMap<u64, String>,
+    /// By turn: the revision, and what was given.
+    pub(super) handovers: BTreeMap<u64, (u64, String)>,
 }
 
 /// A message without its parts.
@@ -109,6 +111,20 @@ impl Conversation {
             Change::DeleteBindings { .. } => self.bindings.clear(),
             Change::PutSwitch { revision, body, .. } => {
                 self.switches.insert(revision, body);
+            }
+            Change::PutHandover {
+                turn,
+                revision,
+                body,
+                ..
+            } => {
+                self.handovers.insert(turn, (revision, body));
+                while self.handovers.len() as u64 > HANDOVERS_KEPT {
+                    self.handovers.pop_first();
+                }
+            }
+            Change::DeleteHandovers { from_turn, .. } => {
+                self.handovers.split_off(&from_turn);
             }
             // What belongs to no session is written by the tables.
             _ => {}

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::search;
 use crate::opencode::SessionId;
-use crate::store::{Change, SessionKeys, StoreError};
+use crate::store::{Change, HANDOVERS_KEPT, SessionKeys, StoreError};
 
 /// Writes one change.
 ///
@@ -18,6 +18,7 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         | Change::PutPart { .. }
         | Change::SavePart { .. }
         | Change::DeletePart { .. } => write_conversation(db, change),
+        Change::PutHandover { .. } | Change::DeleteHandovers { .. } => write_handover(db, change),
         _ => write_other(db, change),
     }
 }
@@ -45,7 +46,7 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
             }
         }
         Change::DeleteSession { id } => {
-            for table in ["part", "message", "binding", "switch"] {
+            for table in ["part", "message", "binding", "switch", "handover"] {
                 let sql = format!("DELETE FROM {table} WHERE session = ?1");
                 run(db, &sql, params![id.as_str()])?;
             }
@@ -273,6 +274,39 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
                 db,
                 "DELETE FROM part WHERE session = ?1 AND message = ?2 AND id = ?3",
                 params![session.as_str(), message.as_str(), id.as_str()],
+            )?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn write_handover(db: &Connection, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::PutHandover {
+            session,
+            turn,
+            revision,
+            body,
+        } => {
+            run(
+                db,
+                "INSERT INTO handover (session, turn, revision, body) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (session, turn) DO UPDATE SET revision = excluded.revision, body = excluded.body",
+                params![session.as_str(), turn, revision, body],
+            )?;
+            run(
+                db,
+                "DELETE FROM handover WHERE session = ?1 AND turn NOT IN
+                 (SELECT turn FROM handover WHERE session = ?1 ORDER BY turn DESC LIMIT ?2)",
+                params![session.as_str(), HANDOVERS_KEPT],
+            )?;
+        }
+        Change::DeleteHandovers { session, from_turn } => {
+            run(
+                db,
+                "DELETE FROM handover WHERE session = ?1 AND turn >= ?2",
+                params![session.as_str(), from_turn],
             )?;
         }
         _ => {}

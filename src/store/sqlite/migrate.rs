@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
         then: Some(index_titles),
     },
     script(include_str!("../migrations/005_native.sql")),
+    script(include_str!("../migrations/006_handover.sql")),
 ];
 
 /// The version of the tables that this Baton writes.

@@ -233,6 +233,16 @@ impl Store for SqliteStore {
         self.read(move |db| Ok(reads::texts(db, sql, params![session.as_str(), revision])?.pop()))
     }
 
+    fn handovers(
+        &self,
+        session: &SessionId,
+        revision: u64,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        let session = session.clone();
+        let sql = "SELECT body FROM handover WHERE session = ?1 AND revision = ?2 ORDER BY turn";
+        self.read(move |db| reads::texts(db, sql, params![session.as_str(), revision]))
+    }
+
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
         self.read(|db| reads::pairs(db, "SELECT id, body FROM backend", &[]))
     }

@@ -53,7 +53,7 @@ struct Table {
     belongs: Option<&'static str>,
 }
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 9] = [
     Table {
         name: "session_body",
         key: &["n"],
@@ -69,6 +69,7 @@ const TABLES: [Table; 8] = [
     },
     of_session("binding", &["session", "backend"]),
     of_session("switch", &["session", "revision"]),
+    of_session("handover", &["session", "turn"]),
     alone("backend", &["id"]),
     alone("setting", &["name"]),
     alone("project", &["id"]),

@@ -12,6 +12,7 @@ export const ADDED = {
   "UserMessage.pinnedOver": "the model that a message names and that does not answer it, in a session that is pinned",
   "AssistantMessage.overrides": "the same, on the answer",
   "AssistantMessage.pinnedOver": "the same, on the answer",
+  "AssistantMessage.revision": "which change of the selection an answer was given with: the page puts its switch lines by it",
   "Session.runtime": "tells what the agent has confirmed; OpenCode has no agent process that could lag behind",
 };
 
@@ -31,6 +32,7 @@ export const UNDOCUMENTED_EVENTS = ["server.heartbeat"];
 /** Routes that OpenCode does not have, and why Baton does. */
 export const ADDED_ROUTES = {
   "GET /session/{sessionID}/model": "tokens and cost per model, and who changed the selection when",
+  "GET /session/{sessionID}/model/{revision}": "the text that a model was given of the conversation, and what was left out of it",
   "GET /api/model/default": "OpenCode's web UI asks for it when it takes a server for OpenCode 2; the document of 1.18.33 lacks it",
   "GET /backend": "every backend, also those that cannot run, with the reason, and how to install it and to sign in",
   "POST /backend/{backendID}/authenticate": "ACP's authenticate, for ways to sign in that need no terminal",

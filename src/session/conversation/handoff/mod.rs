@@ -12,6 +12,7 @@
 //! input always gives the same text.
 
 mod budget;
+mod left_out;
 mod lines;
 mod plan;
 mod render;
@@ -23,6 +24,8 @@ pub use budget::{
     BYTES_PER_TOKEN, Budget, CONTEXT_SHARE_DIVISOR, DEFAULT_TOOL_OUTPUT_BYTES, DEFAULT_TOTAL_BYTES,
     MAX_TOTAL_BYTES, MIN_TOOL_OUTPUT_BYTES, MIN_TOTAL_BYTES, TOOL_OUTPUT_DIVISOR,
 };
+
+pub use left_out::{LeftOut, left_out};
 
 /// Renders `entries`, oldest first, within `budget`; `None` if there are none.
 ///

@@ -347,6 +347,9 @@ fn bounded(sink: &mut impl Sink, caption: &str, text: &str, max_bytes: usize) {
     quote(sink, tail);
 }
 
+/// What every quoted line begins with.
+pub(super) const QUOTE_MARK: char = '|';
+
 /// What a quoted line begins with; an empty one has no space after the bar.
 const QUOTE: &str = "| ";
 

@@ -154,6 +154,7 @@ fn stored(at: u64, kind: Kind) -> Stored {
             finish: None,
             overrides: None,
             pinned_over: None,
+            revision: None,
         }),
     };
     let parts = if kind == Kind::Wish {
