@@ -322,7 +322,13 @@ mod tests {
         for route in ["/session/{sessionID}", "/opencode/session/{sessionID}"] {
             assert_eq!(name_of(route), "/opencode/session/{sessionID}");
         }
-        for own in ["/", "/metrics", "/openapi.json", "/docs/{*rest}", "/ui/{file}"] {
+        for own in [
+            "/",
+            "/metrics",
+            "/openapi.json",
+            "/docs/{*rest}",
+            "/ui/{file}",
+        ] {
             assert_eq!(name_of(own), own);
         }
     }

@@ -40,6 +40,7 @@ mod metrics;
 mod mock_agent;
 mod notice;
 mod openapi;
+mod page;
 mod passwords;
 mod pin;
 mod places;

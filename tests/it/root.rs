@@ -124,7 +124,8 @@ async fn a_browser_gets_a_page_and_everybody_else_json() {
         let has = |p: &&reqwest::header::HeaderValue| p.to_str().is_ok_and(|p| p.contains(policy));
         policies.iter().any(has)
     };
-    assert!(has("default-src 'none'") && has("frame-ancestors 'none'"));
+    assert!(has("default-src 'self'") && has("frame-ancestors 'none'"));
+    assert!(!has("unsafe"), "{policies:?}");
     let text = page.text().await.expect("a page");
     let command = format!("opencode attach {}\n", server.url);
     assert!(text.contains(&command) && text.contains("/docs"), "{text}");

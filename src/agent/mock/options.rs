@@ -167,7 +167,11 @@ impl Agent {
             "model" => self.set_model(choice, value),
             "mode" if !self.lacks(Without::Modes) => set_mode(choice, value),
             "effort" if choice.effort.is_some() => {
-                check("effort", value, self.args.efforts.iter().map(String::as_str))?;
+                check(
+                    "effort",
+                    value,
+                    self.args.efforts.iter().map(String::as_str),
+                )?;
                 choice.effort = Some(value.to_owned());
                 Ok(())
             }

@@ -33,11 +33,16 @@ export function isSame(a, b) {
   return a.providerID === b.providerID && a.modelID === b.modelID && (a.variant ?? null) === (b.variant ?? null);
 }
 
+/** The part of the colour wheel that is used, in degrees. */
+const HUES_FROM = 25;
+const HUES = 310;
+const NEAR_HUES = 70;
+
 /** A colour of its own for each model, the same everywhere. @param {Named} named */
 export function hueOf({ providerID, modelID }) {
-  // Backends lie far apart on the wheel, and the models of one near to each other.
-  const backend = hash(providerID) % 360;
-  return (backend + (hash(modelID) % 70)) % 360;
+  // Backends lie far apart, and the models of one near to each other. Red is what has failed.
+  const place = (hash(providerID) % HUES) + (hash(modelID) % NEAR_HUES);
+  return HUES_FROM + (place % HUES);
 }
 
 /** @param {string} text */
@@ -109,9 +114,12 @@ export function sentence(error) {
 /** The name under which this page is known to the server. */
 export const PAGE_CLIENT = "Baton page";
 
+/** @type {Record<string, string>} */
+const BY_PAGE = { message: "by a prompt on the page", create: "chosen with the session" };
+
 /** Who has made a change, in words. @param {Pick<ModelSwitch, "source" | "client">} entry */
 export function author({ source, client }) {
-  if (client === PAGE_CLIENT) return source === "message" ? "by a prompt on this page" : "by the picker";
+  if (client === PAGE_CLIENT) return BY_PAGE[source] ?? "by the picker";
   const program = client?.split("/")[0];
   const by = program ? ` of ${program}` : "";
   switch (source) {

@@ -30,8 +30,33 @@ static SYNTAXES: LazyLock<SyntaxSet> = LazyLock::new(SyntaxSet::load_defaults_ne
 static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     let tags = [
-        "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
-        "span", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "span",
+        "strong",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
     ];
     let attributes = HashMap::from([
         ("a", HashSet::from(["href"])),
@@ -56,7 +81,8 @@ pub fn render(text: &str) -> Option<String> {
     if text.len() > TEXT_MAX_BYTES {
         return None;
     }
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut depth = 0_usize;
     let mut events = Vec::new();
     let mut code = None;
@@ -110,6 +136,8 @@ fn harmless(event: Event<'_>) -> Option<Event<'_>> {
             id,
         }),
         Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
+        // Whoever writes to a person breaks lines where they are meant to break.
+        Event::SoftBreak => Event::HardBreak,
         Event::TaskListMarker(done) => {
             Event::Text(CowStr::Borrowed(if done { "☑ " } else { "☐ " }))
         }
@@ -185,13 +213,16 @@ mod tests {
 
     #[test]
     fn markdown_becomes_html() {
-        let all = html("# Title\n\n*a* **b** `c` ~~d~~\n\n1. x\n2. y\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n- [x] done");
+        let all = html(
+            "# Title\n\n*a* **b** `c` ~~d~~\n\n1. x\n2. y\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n- [x] done\n\none\ntwo",
+        );
         for wanted in [
             "<h1>Title</h1>",
             "<em>a</em> <strong>b</strong> <code>c</code> <del>d</del>",
             "<ol>\n<li>x</li>",
             "<table>",
             "☑ done",
+            "one<br>\ntwo",
         ] {
             assert!(all.contains(wanted), "{wanted} in {all}");
         }
@@ -201,7 +232,10 @@ mod tests {
     fn code_has_classes_and_no_markup_of_its_own() {
         let rust = html("```rust\nfn main() { let x = \"<b>\"; }\n```");
         assert!(rust.contains("<span class=\"hl-"), "{rust}");
-        assert!(rust.contains("&lt;b&gt;") && !rust.contains("<b>"), "{rust}");
+        assert!(
+            rust.contains("&lt;b&gt;") && !rust.contains("<b>"),
+            "{rust}"
+        );
         let unknown = html("```no-such-language\n<script>1</script>\n```");
         assert_eq!(
             unknown,
@@ -224,7 +258,9 @@ mod tests {
             let shown = html.replace("&lt;", "<").replace("&gt;", ">");
             let first = text.split(['\n', ' ']).next().expect("a word");
             assert!(shown.contains(first), "{text} as {html}");
-            for tag in ["<script", "<b ", "<img", "<style", "<iframe", "<!--", "<svg"] {
+            for tag in [
+                "<script", "<b ", "<img", "<style", "<iframe", "<!--", "<svg",
+            ] {
                 assert!(!html.contains(tag), "{text} as {html}");
             }
         }

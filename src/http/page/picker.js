@@ -87,7 +87,7 @@ function filter(text) {
 }
 
 /** Those that can run first; otherwise in their order. */
-function ordered() {
+export function ordered() {
   const can = (/** @type {BackendInfo} */ backend) => Number(state.connected.has(backend.id));
   return [...state.backends].sort((a, b) => can(b) - can(a));
 }

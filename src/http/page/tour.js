@@ -2,7 +2,7 @@
 
 import { curlOf } from "./api.js";
 import { byId, copy, h, icon } from "./dom.js";
-import { reasonOf, remedyOf } from "./picker.js";
+import { ordered, reasonOf, remedyOf } from "./picker.js";
 import { sendParts } from "./prompt.js";
 import { select } from "./session.js";
 import { newSession } from "./sessions.js";
@@ -113,7 +113,7 @@ function copyCurl(session) {
 function showWelcome() {
   const isThere = (/** @type {string} */ id) => state.connected.has(id);
   byId("start-tour", HTMLButtonElement).hidden = !(isThere("mock") && isThere("mock2"));
-  byId("backends", HTMLElement).replaceChildren(...state.backends.map(backend));
+  byId("backends", HTMLElement).replaceChildren(...ordered().map(backend));
 }
 
 /** @param {BackendInfo} info */

@@ -29,6 +29,9 @@ pub async fn handover(
     State(state): State<Shared>,
     path: RevisionPath,
 ) -> Result<Json<ModelHandover>, Problem> {
-    let handover = state.sessions.handover(&path.session, path.revision).await?;
+    let handover = state
+        .sessions
+        .handover(&path.session, path.revision)
+        .await?;
     Ok(Json(handover))
 }

@@ -60,7 +60,8 @@ impl Marker {
         } else if starts_with_number && line.ends_with(" bytes of this message left out") {
             Some(Self::Message)
         } else if starts_with_number
-            && (line.ends_with(" of the input left out") || line.ends_with(" of the result left out"))
+            && (line.ends_with(" of the input left out")
+                || line.ends_with(" of the result left out"))
         {
             Some(Self::Tool)
         } else if line.starts_with("file ") && line.ends_with(": not handed over") {
@@ -119,7 +120,10 @@ mod tests {
         let left = left_out(&rendered.text);
         assert_eq!(left.len(), rendered.elided.total(), "{left:#?}");
         assert_eq!(left[0].of, "user");
-        assert_eq!(left[0].what, "file trace.zip, application/zip: not handed over");
+        assert_eq!(
+            left[0].what,
+            "file trace.zip, application/zip: not handed over"
+        );
         assert_eq!(left[1].of, "assistant mock/a");
         assert_eq!(left[1].tool.as_deref(), Some("read"));
         assert_eq!(left[1].what, "4000 bytes of the result left out");
