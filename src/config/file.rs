@@ -12,6 +12,7 @@ use super::limits::{LimitsTable, TimeoutsTable};
 use super::models::ModelsTable;
 use super::{ConfigError, LogFormat};
 use crate::agent::fence::{ANY_OTHER, COMMON};
+use crate::agent::quirks::is_mock;
 use crate::agent::quirks::keeps::{Arguments, Keeps};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
@@ -118,7 +119,7 @@ impl ConfigFile {
     }
 
     /// The built-in backends with the file's changes, and the file's own ones. A backend of the file
-    /// stands before the last built-in one, which is the mock agent.
+    /// stands before the mock agents, which are the last of the built-in ones.
     pub fn agents(&self, built_in: Vec<AgentSpec>) -> Result<Vec<ConfiguredAgent>, ConfigError> {
         let mut all: Vec<ConfiguredAgent> = built_in
             .into_iter()
@@ -137,7 +138,8 @@ impl ConfigFile {
             let place = match known {
                 Some(place) => place,
                 None => {
-                    let place = all.len().saturating_sub(1);
+                    let mock = all.iter().position(|a| is_mock(&a.spec.id));
+                    let place = mock.unwrap_or(all.len());
                     let mut spec = AgentSpec::from_config(id, new_command(id, table)?);
                     self.environment
                         .apply("environment", &mut spec.environment)?;

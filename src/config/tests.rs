@@ -60,11 +60,15 @@ fn the_defaults_need_nothing() {
     );
     assert_eq!(settings.limits.bodies.bytes, 64 * 1024 * 1024);
     assert_eq!(settings.limits.queue_prompts, 32);
-    let mock = settings.backends.agents.last().expect("backends");
-    assert_eq!(
-        (mock.id.as_str(), mock.command[0].as_str()),
-        ("mock", "/bin/baton")
-    );
+    let [.., mock, mock2] = settings.backends.agents.as_slice() else {
+        panic!("too few backends")
+    };
+    for (agent, id) in [(mock, "mock"), (mock2, "mock2")] {
+        assert_eq!(
+            (agent.id.as_str(), agent.command[0].as_str()),
+            (id, "/bin/baton")
+        );
+    }
 }
 
 #[test]
@@ -186,10 +190,11 @@ fn a_changed_builtin_keeps_its_other_data_and_its_place() {
     let question_tool = "OPENCODE_ENABLE_QUESTION_TOOL";
     assert!(opencode.environment.set.contains_key(question_tool));
     assert!(settings.backends.agents.iter().all(|a| a.id != "pi"));
-    let [.., zed, mock] = settings.backends.agents.as_slice() else {
+    let [.., zed, mock, mock2] = settings.backends.agents.as_slice() else {
         panic!("too few backends")
     };
-    assert_eq!((zed.id.as_str(), mock.id.as_str()), ("zed", "mock"));
+    let ids = [zed, mock, mock2].map(|agent| agent.id.as_str());
+    assert_eq!(ids, ["zed", "mock", "mock2"]);
     assert!(
         zed.leaves_children
             && zed.one_session_per_process

@@ -71,6 +71,11 @@ pub struct ModelSwitch {
     /// The `x-client-id` of the request, or null.
     #[schema(required)]
     pub client: Option<String>,
+    /// The beginning of the request's `user-agent`: the program that it came from; absent for a change of Baton's or the
+    /// agent's own, and where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "curl/8.14.1")]
+    pub program: Option<String>,
     /// How the conversation reached the agent; null while that is open, and for a change that was passed
     /// over or has failed.
     #[schema(required)]

@@ -55,7 +55,9 @@ async fn every_file_that_the_page_names_is_there_and_nothing_else() {
         assert_eq!(headers["content-type"], kind, "{path}");
         assert_eq!(headers["x-content-type-options"], "nosniff");
         let text = file.text().await.expect("text");
-        waiting.extend(named(&text, "from \"./"));
+        // Comments name the file with the types, which no browser loads.
+        let modules = named(&text, "from \"./").into_iter();
+        waiting.extend(modules.filter(|name| name != "types.js"));
         seen.push(name);
     }
     assert!(seen.len() > 20, "{seen:?}");
@@ -113,7 +115,7 @@ async fn markdown_is_rendered_and_html_in_it_stays_text() {
     let server = Server::start().await;
     let texts = [
         "**bold**".to_owned(),
-        "<script>alert(1)</script> [x](javascript:alert(1)) ![p](https://evil.example/p.png)"
+        "<script>alert(1)</script>\n\n[x](javascript:alert(1)) ![p](https://evil.example/p.png)"
             .to_owned(),
         "```rust\nlet x = 1;\n```".to_owned(),
         "x".repeat(300_000),
@@ -166,7 +168,11 @@ async fn the_text_that_a_model_was_given_can_be_read_until_what_it_quotes_is_gon
         .prompt(&session, "echo plum", model("mock", "mock-fast"))
         .await;
     server.prompt(&session, "read 4", json!({})).await;
-    let switched = server.select(&session, "mock2", "mock2-strong").await;
+    let path = format!("/opencode/session/{session}?wait=true");
+    let wish = json!({ "providerID": "mock2", "modelID": "mock2-strong" });
+    let by = [("user-agent", "curl/8.14.1")];
+    let switched = server.request(Method::PATCH, &path, Some(wish), &by).await;
+    let switched: Value = switched.json().await.expect("JSON");
     let revision = switched["revision"].clone();
     assert_eq!(
         handover(&server, &session, &revision).await["given"],
@@ -191,12 +197,10 @@ async fn the_text_that_a_model_was_given_can_be_read_until_what_it_quotes_is_gon
     let trail = server
         .get(&format!("/opencode/session/{session}/model"))
         .await;
-    let entry = trail["switches"]
-        .as_array()
-        .expect("a list")
-        .last()
-        .cloned();
-    let transfer = entry.expect("an entry")["transfer"].clone();
+    let entries = trail["switches"].as_array().expect("a list");
+    let entry = entries.last().expect("an entry");
+    assert_eq!(entry["program"], "curl/8.14.1");
+    let transfer = &entry["transfer"];
     assert_eq!(transfer["bytes"], text.len());
     assert_eq!(transfer["elided"], 1);
 

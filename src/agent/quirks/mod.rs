@@ -274,6 +274,11 @@ fn mock2(own_program: &str, state: &Path) -> AgentSpec {
     mock2
 }
 
+/// Whether a built-in backend is one of the mock agents.
+pub fn is_mock(id: &str) -> bool {
+    [MOCK.id, MOCK2.id].contains(&id)
+}
+
 /// How the mock agent keeps rules: it is told what to do without, and what to ask about. It has no other tools.
 pub fn mock_arguments() -> Arguments {
     let told = |flag: &str| {

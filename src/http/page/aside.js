@@ -70,6 +70,6 @@ function change(entry, latest) {
     h("strong", null, shortName(entry.current)),
     h("time", null, clock(entry.time)),
     h("p", null, [author(entry), way, entry.durationMs !== null && duration(entry.durationMs)].filter(Boolean).join(" · ")),
-    entry.transfer && entry.transfer.bytes > 0 && h("button.link", { type: "button", onclick: () => void showHandover(entry), "aria-label": `What ${shortName(entry.current)} was given` }, icon("text"), "text"),
+    entry.transfer && entry.transfer.bytes > 0 && h("button.link", { type: "button", onclick: () => void showHandover(entry) }, icon("text"), "text", h("span.sr", null, ` that ${shortName(entry.current)} was given`)),
   );
 }

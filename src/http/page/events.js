@@ -27,7 +27,7 @@ export function follow(take, readAgain) {
     source.onmessage = (message) => {
       if (message.lastEventId !== "") last = message.lastEventId;
       const { payload } = JSON.parse(message.data);
-      if (payload.type === "server.resync" || payload.type === "global.disposed") readAgain();
+      if (payload.type === "server.resync") readAgain();
       take(payload);
     };
     source.onerror = () => {

@@ -117,10 +117,17 @@ export const PAGE_CLIENT = "Baton page";
 /** @type {Record<string, string>} */
 const BY_PAGE = { message: "by a prompt on the page", create: "chosen with the session" };
 
-/** Who has made a change, in words. @param {Pick<ModelSwitch, "source" | "client">} entry */
-export function author({ source, client }) {
+/** A program by its `user-agent`. @param {string | undefined} agent */
+function programOf(agent) {
+  if (agent === undefined) return undefined;
+  // All browsers begin with the name of one that is long gone.
+  return agent.startsWith("Mozilla/") ? "a browser" : agent.split(/[/\s]/)[0];
+}
+
+/** Who has made a change, in words. @param {Pick<ModelSwitch, "source" | "client" | "program">} entry */
+export function author({ source, client, program: agent }) {
   if (client === PAGE_CLIENT) return BY_PAGE[source] ?? "by the picker";
-  const program = client?.split("/")[0];
+  const program = client ?? programOf(agent);
   const by = program ? ` of ${program}` : "";
   switch (source) {
     case "patch":

@@ -41,7 +41,7 @@ function take(event) {
   takeSessionEvent(event);
   if (event.type === "session.updated") takeInfo(event.properties.info);
   if (event.type === "session.deleted" && event.properties.sessionID === state.view?.info.id) closeSession();
-  if (event.type === "server.instance.disposed") void readBackends().catch(() => {});
+  if (event.type === "server.instance.disposed" || event.type === "global.disposed") void readBackends().catch(() => {});
   takeEvent(event);
 }
 

@@ -202,13 +202,14 @@ function showSelected() {
   const model = view?.info.model;
   const button = byId("open-picker", HTMLButtonElement);
   const named = model ? { providerID: model.providerID, modelID: model.id, variant: null } : null;
-  button.replaceChildren(
+  const shown = [
     h("span.dot", { hue: named ? hueOf(named) : null, class: named ? "dot" : "dot none", "aria-hidden": "true" }),
+    named && h("span.sr", null, "Model: "),
     h("span.name", null, named ? shortName(named) : "Choose a model"),
     h("span.backend", null, named ? backendName(named.providerID) : ""),
     icon("down"),
-  );
-  button.setAttribute("aria-label", named ? `Model: ${shortName(named)} of ${backendName(named.providerID)}. Change it` : "Choose a model");
+  ];
+  button.replaceChildren(...shown.filter((child) => child !== null));
   showEfforts();
   showAgents();
 }

@@ -14,14 +14,21 @@ const READ_AGAIN_MS = 60;
 
 /** Counts what is opened, so that the answer for one that was left is dropped. */
 let opened = 0;
+/** What happens to a session while it is being read: the answer may be older. @type {{id: string, events: Event[]} | null} */
+let opening = null;
 
 /** Shows a session. @param {string} id */
 export async function openSession(id) {
   const mine = ++opened;
+  opening = { id, events: [] };
   try {
     const [info, page] = await Promise.all([get(`/session/${id}`), messagesOf(id, null)]);
     if (mine !== opened) return;
-    state.view = { info, messages: page.messages, older: page.older, history: null, asks: [], refused: [] };
+    state.view = { info, messages: page.messages, older: page.older, history: null, asks: [], refused: viewOf(id)?.refused ?? [] };
+    const { events } = opening;
+    opening = null;
+    // Text that was added may be in what was read already; when its part ends, it comes whole.
+    for (const event of events) if (event.type !== "message.part.delta") apply(event);
     history.replaceState(null, "", `#${id}`);
     touch("view", "rows", "runtime", "history", "asks");
     await Promise.all([readHistory(id), readAsks(state.view)]);
@@ -36,6 +43,7 @@ export async function openSession(id) {
 /** Shows none. */
 export function closeSession() {
   opened += 1;
+  opening = null;
   state.view = null;
   history.replaceState(null, "", location.pathname);
   touch("view", "rows", "runtime", "history", "asks");
@@ -124,8 +132,15 @@ export function takeInfo(info) {
   touch("sessions");
 }
 
-/** Takes in what has happened to the session that is shown. @param {Event} event */
+/** Takes in what has happened to the session that is shown, or is being read. @param {Event} event */
 export function takeEvent(event) {
+  const of = "sessionID" in event.properties ? event.properties.sessionID : null;
+  if (opening && of === opening.id) opening.events.push(event);
+  apply(event);
+}
+
+/** @param {Event} event */
+function apply(event) {
   switch (event.type) {
     case "message.updated":
       return withView(event.properties.sessionID, (view) => putMessage(view, event.properties.info));

@@ -362,6 +362,7 @@ fn open_switch(
         current,
         source: caller.source,
         client: caller.client.clone(),
+        program: caller.program.clone(),
         transfer: None,
         duration_ms: None,
         failure: None,

@@ -10,7 +10,7 @@ import { stepsOf } from "../web/lib/report.mjs";
 import { begin, end, mock } from "./lib/stage.mjs";
 
 const SCENARIO_TIMEOUT_MS = 400_000;
-const CONDITION_TIMEOUT_MS = 60_000;
+const CONDITION_TIMEOUT_MS = 30_000;
 
 /** A command line of a user's, with what it prints. */
 function curl(...args) {
@@ -93,17 +93,17 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
   });
 
   step("a switch during an answer says when it comes", async ({ ui, page }) => {
-    await ui.send("slow 3");
+    await ui.send("slow 6");
     await page.locator("#stop").waitFor();
     await ui.row("answer", "tick 2").waitFor();
     await page.locator(".markdown.growing").waitFor();
-    await ui.pick("mock strong high");
-    await page.locator("#picker").waitFor({ state: "hidden" });
-    await ui.pick("mock strong");
-    await page.locator("#status").getByText("after this answer").waitFor();
+    await ui.pick("mock mock-strong");
+    await page.locator("#status").getByText("Mock Strong after this answer").waitFor();
+    await page.locator("#effort").selectOption("high");
+    await page.locator("#status").getByText("Mock Strong, high after this answer").waitFor();
     await ui.pictures("pending");
-    await ui.answered("Mock2", "tick 30");
-    await ui.switched("Mock Strong");
+    await ui.answered("Mock2", "tick 60");
+    await ui.switched("Mock Strong, high");
     await page.locator("#status").waitFor({ state: "hidden" });
   });
 

@@ -10,6 +10,8 @@ const PICTURES = fileURLToPath(new URL("../../../../target/page/", import.meta.u
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** What keeps somebody from using the page. */
 const SERIOUS = ["serious", "critical"];
+/** How long a condition is waited for: the mock agents answer at once, also on a busy machine. */
+const CONDITION_TIMEOUT_MS = 30_000;
 const WIDE = { width: 1360, height: 880 };
 const PHONE = { width: 390, height: 844 };
 
@@ -20,6 +22,7 @@ export class BatonPage {
   }
 
   async open() {
+    this.page.setDefaultTimeout(CONDITION_TIMEOUT_MS);
     await this.page.setViewportSize(WIDE);
     await this.page.goto(this.url);
     await this.isLive();

@@ -4512,6 +4512,11 @@ export interface components {
             source: components["schemas"]["SwitchSource"];
             /** @description The `x-client-id` of the request, or null. */
             client: string | null;
+            /**
+             * @description The beginning of the request's `user-agent`: the program that it came from; absent for a change of Baton's or the agent's own, and where there was none.
+             * @example curl/8.14.1
+             */
+            program?: string;
             transfer: components["schemas"]["Transfer"] | null;
             /**
              * Format: int64
