@@ -16,6 +16,10 @@ pub use part::{
 /// A message: what the user said, or what a model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "role", rename_all = "lowercase")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a few at a time, nearly all of them answers"
+)]
 pub enum Message {
     /// A prompt.
     User(UserMessage),

@@ -47,6 +47,11 @@ export function startConversation() {
   });
 }
 
+/** Brings the end of the conversation into view, and stays there. */
+export function showEnd() {
+  list.toEnd();
+}
+
 /** @param {Row} row */
 function draw(row) {
   switch (row.kind) {

@@ -5,6 +5,8 @@ import { h } from "./dom.js";
 const OVERSCAN_PX = 600;
 /** So near to its end a list counts as being there, and stays there as it grows. */
 const AT_END_PX = 48;
+/** A scroll within this time after a wheel, a finger or a key was the user's. */
+const TOUCHED_MS = 800;
 
 /**
  * @template T
@@ -30,6 +32,9 @@ export class WindowedList {
   #staysAtEnd;
   #tellsPlaces;
   #atEnd = true;
+  #seen = { scrollTop: 0, scrollHeight: 0, clientHeight: 0 };
+  /** When the user has last done what may scroll. */
+  #touched = -TOUCHED_MS;
   #planned = false;
   #width = 0;
   /** @type {HTMLElement} */
@@ -50,6 +55,9 @@ export class WindowedList {
     this.#space = h("div.window", { role, "aria-label": label, id });
     scroller.append(this.#space);
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+      scroller.addEventListener(kind, () => (this.#touched = performance.now()), { passive: true });
+    }
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
@@ -136,7 +144,13 @@ export class WindowedList {
 
   #scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < AT_END_PX;
+    const before = this.#seen;
+    this.#seen = { scrollTop, scrollHeight, clientHeight };
+    // A list whose size changes scrolls by itself; only whoever scrolls up wants to leave its end.
+    const sameSize = before.scrollHeight === scrollHeight && before.clientHeight === clientHeight;
+    const byUser = performance.now() - this.#touched < TOUCHED_MS;
+    if (scrollHeight - scrollTop - clientHeight < AT_END_PX) this.#atEnd = true;
+    else if (scrollTop < before.scrollTop && (sameSize || byUser)) this.#atEnd = false;
     if (this.#planned) return;
     this.#planned = true;
     requestAnimationFrame(() => {

@@ -20,10 +20,14 @@ function prompt(info, parts) {
   return h(
     "article.message.prompt",
     { "aria-label": "Your prompt" },
-    h("header", null, h("strong", null, "You"), h("time", null, clock(info.time.created))),
-    ...said,
-    files.length > 0 && h("div.files", null, ...files),
-    info.pinnedOver && h("p.hint", null, `It named ${fullName(info.pinnedOver)}; this session is pinned.`),
+    h(
+      "div.bubble",
+      null,
+      h("header", null, h("strong", null, "You"), h("time", null, clock(info.time.created))),
+      ...said,
+      files.length > 0 && h("div.files", null, ...files),
+      info.pinnedOver && h("p.hint", null, `It named ${fullName(info.pinnedOver)}; this session is pinned.`),
+    ),
   );
 }
 

@@ -1,6 +1,7 @@
 // Where the user writes: text, files, send and stop.
 
 import { change, Refusal } from "./api.js";
+import { showEnd } from "./conversation.js";
 import { announce, byId, h, icon } from "./dom.js";
 import { newSession } from "./sessions.js";
 import { refuse } from "./session.js";
@@ -127,6 +128,7 @@ async function send() {
 export async function sendParts(parts) {
   const view = state.view;
   if (!view) return false;
+  showEnd();
   try {
     await change("POST", `/session/${view.info.id}/prompt_async`, { parts });
     return true;

@@ -1,5 +1,6 @@
 // What the session waits for, what has failed, and whether the server is there.
 
+import { showEnd } from "./conversation.js";
 import { byId, h, icon } from "./dom.js";
 import { backendName, compact, cost, fullName, sentence, shortName, whole } from "./format.js";
 import { outcome } from "./switches.js";
@@ -16,7 +17,7 @@ const dismissed = new Set();
 const since = new Map();
 
 export function startStatus() {
-  on(["view", "runtime", "history", "connection", "backends"], show);
+  on(["view", "runtime", "history", "connection", "backends", "asks"], show);
   // Seconds pass without an event.
   setInterval(() => {
     if (state.view?.info.runtime.pending) show();
@@ -24,7 +25,7 @@ export function startStatus() {
 }
 
 function show() {
-  const lines = [connection(), ...(state.view ? [failed(state.view), pending(state.view), silent(state.view)] : [])];
+  const lines = [connection(), ...(state.view ? [failed(state.view), pending(state.view), silent(state.view), asked(state.view)] : [])];
   const shown = lines.filter((line) => line !== null);
   const status = byId("status", HTMLElement);
   status.replaceChildren(...shown);
@@ -68,6 +69,18 @@ function silent({ info }) {
   const turn = info.runtime.turn;
   if (!turn?.silentSince) return null;
   return h("p.line.warning", null, icon("alert"), `The agent has said nothing for a while${turn.tool ? ` (${turn.tool})` : ""}. You can wait, or stop it.`);
+}
+
+/** What the agent waits for stands at the end of the conversation, which may be out of sight. @param {View} view */
+function asked({ asks }) {
+  if (asks.length === 0) return null;
+  return h(
+    "div.line.pending",
+    null,
+    icon("shield"),
+    h("span", null, asks.length === 1 ? "The agent waits for your answer." : `The agent waits for ${asks.length} answers.`),
+    h("span.buttons", null, h("button", { type: "button", onclick: showEnd }, "Show")),
+  );
 }
 
 /** @param {View} view */

@@ -108,7 +108,7 @@ function changedLines(diff) {
 
 /** @param {string} diff */
 export function diffBlock(diff) {
-  const lines = diff.split("\n").slice(0, DIFF_MAX_LINES);
+  const lines = diff.trimEnd().split("\n").slice(0, DIFF_MAX_LINES);
   const drawn = lines.map((line) => h("span", { class: `line ${kindOf(line)}` }, `${line}\n`));
   return h("figure.block", null, h("figcaption", null, "Change"), h("pre.diff", { tabindex: 0, role: "region", "aria-label": "Change" }, ...drawn));
 }

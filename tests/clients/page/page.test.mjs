@@ -136,6 +136,10 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
     const ask = page.getByRole("region", { name: "Permission", exact: true });
     await ask.getByText("touch it").waitFor();
     await ui.pictures("permission");
+    // Whoever reads further up is told, and led there.
+    await page.locator("#conversation").evaluate((element) => (element.scrollTop = 0));
+    await ask.waitFor({ state: "detached" });
+    await page.locator("#status").getByRole("button", { name: "Show" }).click();
     await ask.getByRole("button", { name: "Allow once" }).click();
     await ui.answered("Mock Fast", "permission granted: once");
     await ask.waitFor({ state: "detached" });
@@ -190,12 +194,17 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
   });
 
   step("a reload shows the same", async ({ ui, page }) => {
-    const shown = () => page.locator("#conversation .row").allInnerTexts();
+    // The end of it, which is in view. What was unfolded further up is folded again.
+    const shown = async () => (await page.locator("#conversation .row").allInnerTexts()).slice(-4);
     const before = await shown();
     await page.reload();
     await ui.isLive();
-    const same = async () => JSON.stringify(await shown()) === JSON.stringify(before);
-    await eventually(same, CONDITION_TIMEOUT_MS, () => "the conversation looks other than before");
+    let now;
+    const same = async () => {
+      now = await shown();
+      return JSON.stringify(now) === JSON.stringify(before);
+    };
+    await eventually(same, CONDITION_TIMEOUT_MS, () => `the conversation was ${before.join("\n")}\n--- and is now ${now.join("\n")}`);
   });
 
   step("the page goes on when the server was gone for a while", async ({ ui, page, run, url }) => {
