@@ -26,10 +26,11 @@ let shown;
 
 export function startConversation() {
   const scroller = byId("conversation", HTMLElement);
-  list = new WindowedList(scroller, { key: (row) => row.key, draw, guess, version }, { staysAtEnd: true });
-  scroller.addEventListener("scroll", () => {
+  list = new WindowedList(scroller, { key: (row) => row.key, draw, guess, version, moves: (row) => row.kind === "older" }, { staysAtEnd: true });
+  const readNearTop = () => {
     if (scroller.scrollTop < NEAR_TOP_PX && state.view?.older) void readOlder().catch(() => {});
-  });
+  };
+  scroller.addEventListener("scroll", readNearTop);
   on(["rows", "view", "history", "backends"], () => {
     const view = state.view;
     const isNew = view?.info.id !== shown;
@@ -37,6 +38,8 @@ export function startConversation() {
     byId("welcome", HTMLElement).hidden = view !== null;
     scroller.hidden = view === null;
     list.set(view ? rowsOf(view) : [], { toEnd: isNew });
+    // Whoever is at the top already does not scroll there any more.
+    readNearTop();
     byId("silence", HTMLElement).hidden = !view || view.messages.length > 0;
   });
   on(["view", "runtime"], () => {

@@ -15,6 +15,7 @@ const TOUCHED_MS = 800;
  * @property {(row: T) => HTMLElement} draw
  * @property {(row: T) => number} guess its height before it was measured, in pixels
  * @property {(row: T) => unknown} [version] drawn again when this is another one
+ * @property {(row: T) => boolean} [moves] it stays at its end of the list, whatever comes between it and the others
  */
 
 /** @template T */
@@ -120,7 +121,9 @@ export class WindowedList {
 
   /** The first row in view, and how far it is scrolled. */
   #anchor() {
-    const at = this.#rowAt(this.scroller.scrollTop);
+    let at = this.#rowAt(this.scroller.scrollTop);
+    const row = this.#rows[at];
+    if (row !== undefined && this.drawing.moves?.(row)) at += 1;
     const key = this.#keys[at];
     return key === undefined ? null : { key, offset: this.scroller.scrollTop - (this.#tops[at] ?? 0) };
   }
