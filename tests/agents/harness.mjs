@@ -27,10 +27,10 @@ const LOG_MAX_CHARS = 8_000;
 /**
  * A stub LLM, a Baton whose config file has the agents, and a client of it.
  * `agents` makes the entries of `[agents.*]`, given `{home, stub}`; opencode alone unless said otherwise.
- * With a `password`, clients have to send it.
+ * With a `password`, clients have to send it. The second built-in mock agent is there for who wants it (`mock2`).
  */
-export async function startRun({ agents = { opencode: opencodeAgent }, password } = {}) {
-  const run = new Run(agents, password);
+export async function startRun({ agents = { opencode: opencodeAgent }, password, mock2 = false } = {}) {
+  const run = new Run(agents, password, mock2);
   try {
     run.stub = await startStubLLM();
     run.writeConfig();
@@ -51,14 +51,16 @@ class Run {
   #configFile = path.join(this.folder, "baton.toml");
   #agents;
   #password;
+  #mock2;
   #baton = null;
   #log = "";
   #events = [];
   // Also when the test runner is stopped in the middle, nothing may outlive it.
   #lastResort = () => killLeftovers(this.id);
 
-  constructor(agents, password) {
+  constructor(agents, password, mock2) {
     this.#agents = agents;
+    this.#mock2 = mock2;
     this.#password = password;
     mkdirSync(this.work);
     mkdirSync(this.#home);
@@ -73,6 +75,7 @@ class Run {
       const { command, env, ...more } = agent({ home, work: this.work, stub: this.stub });
       return tomlTable(`agents.${id}`, { command, ...more, env: { ...env, [RUN_MARKER]: this.id } });
     });
+    if (!this.#mock2) entries.push(tomlTable("agents.mock2", { enabled: false }));
     writeFileSync(this.#configFile, entries.join("\n"));
   }
 

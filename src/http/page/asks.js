@@ -34,14 +34,18 @@ function permission(request) {
   return h(
     "section.ask",
     { "aria-label": "Permission" },
-    h("header", null, icon("shield"), h("strong", null, "May it do this?"), h("span.badge", null, request.permission)),
-    ...request.patterns.map((pattern) => h("pre", { tabindex: 0, role: "region", "aria-label": "What it wants to do" }, pattern)),
     h(
-      "div.buttons",
+      "div.card",
       null,
-      h("button.primary", { type: "button", onclick: reply("once") }, "Allow once"),
-      h("button", { type: "button", onclick: reply("always"), title: always }, "Always"),
-      h("button.danger", { type: "button", onclick: reply("reject") }, "Reject"),
+      h("header", null, icon("shield"), h("strong", null, "May it do this?"), h("span.badge", null, request.permission)),
+      ...request.patterns.map((pattern) => h("pre", { tabindex: 0, role: "region", "aria-label": "What it wants to do" }, pattern)),
+      h(
+        "div.buttons",
+        null,
+        h("button.primary", { type: "button", onclick: reply("once") }, "Allow once"),
+        h("button", { type: "button", onclick: reply("always"), title: always }, "Always"),
+        h("button.danger", { type: "button", onclick: reply("reject") }, "Reject"),
+      ),
     ),
   );
 }
@@ -68,16 +72,20 @@ function question(request) {
   return h(
     "section.ask",
     { "aria-label": "Question" },
-    h("header", null, icon("question"), h("strong", null, "The agent asks")),
     h(
-      "form",
-      { onsubmit: send },
-      ...groups.map(({ element }) => element),
+      "div.card",
+      null,
+      h("header", null, icon("question"), h("strong", null, "The agent asks")),
       h(
-        "div.buttons",
-        null,
-        h("button.primary", { type: "submit" }, "Answer"),
-        h("button", { type: "button", onclick: () => void answer(`/question/${request.id}/reject`) }, "Dismiss"),
+        "form",
+        { onsubmit: send },
+        ...groups.map(({ element }) => element),
+        h(
+          "div.buttons",
+          null,
+          h("button.primary", { type: "submit" }, "Answer"),
+          h("button", { type: "button", onclick: () => void answer(`/question/${request.id}/reject`) }, "Dismiss"),
+        ),
       ),
     ),
   );

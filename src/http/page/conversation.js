@@ -6,7 +6,7 @@ import { WindowedList } from "./list.js";
 import { messageRow } from "./message.js";
 import { rowsOf } from "./rows.js";
 import { readOlder, versionOf } from "./session.js";
-import { on, state } from "./state.js";
+import { on, state, touch } from "./state.js";
 import { refusedRow, switchRow } from "./switches.js";
 
 /** @import {Row} from "./types.js" */
@@ -30,7 +30,12 @@ export function startConversation() {
   const readNearTop = () => {
     if (scroller.scrollTop < NEAR_TOP_PX && state.view?.older) void readOlder().catch(() => {});
   };
-  scroller.addEventListener("scroll", readNearTop);
+  let wasAtEnd = true;
+  scroller.addEventListener("scroll", () => {
+    readNearTop();
+    if (list.isAtEnd !== wasAtEnd) touch("asks");
+    wasAtEnd = list.isAtEnd;
+  });
   on(["rows", "view", "history", "backends"], () => {
     const view = state.view;
     const isNew = view?.info.id !== shown;
@@ -48,6 +53,11 @@ export function startConversation() {
     document.title = title ? `${title} · Baton` : "Baton";
     document.body.classList.toggle("in-session", state.view !== null);
   });
+}
+
+/** Whether the end of the conversation is in view, where an agent asks. */
+export function isEndShown() {
+  return list.isAtEnd;
 }
 
 /** Brings the end of the conversation into view, and stays there. */

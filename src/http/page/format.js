@@ -36,13 +36,16 @@ export function isSame(a, b) {
 /** The part of the colour wheel that is used, in degrees. */
 const HUES_FROM = 25;
 const HUES = 310;
-const NEAR_HUES = 70;
+const NEAR_HUES = 55;
+/** The golden section of them: however many there are, no two are near. */
+const APART_HUES = 191;
 
 /** A colour of its own for each model, the same everywhere. @param {Named} named */
 export function hueOf({ providerID, modelID }) {
-  // Backends lie far apart, and the models of one near to each other. Red is what has failed.
-  const place = (hash(providerID) % HUES) + (hash(modelID) % NEAR_HUES);
-  return HUES_FROM + (place % HUES);
+  // Neighbours in the list of backends lie far apart, and the models of one near to each other. Red is what has failed.
+  const known = state.backends.findIndex((backend) => backend.id === providerID);
+  const backend = known < 0 ? hash(providerID) : known * APART_HUES;
+  return HUES_FROM + ((backend + (hash(modelID) % NEAR_HUES)) % HUES);
 }
 
 /** @param {string} text */

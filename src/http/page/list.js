@@ -62,6 +62,11 @@ export class WindowedList {
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
+  /** Whether its end is in view. */
+  get isAtEnd() {
+    return this.#atEnd;
+  }
+
   get rows() {
     return this.#rows;
   }

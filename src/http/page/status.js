@@ -1,6 +1,6 @@
 // What the session waits for, what has failed, and whether the server is there.
 
-import { showEnd } from "./conversation.js";
+import { isEndShown, showEnd } from "./conversation.js";
 import { byId, h, icon } from "./dom.js";
 import { backendName, compact, cost, fullName, sentence, shortName, whole } from "./format.js";
 import { outcome } from "./switches.js";
@@ -73,7 +73,7 @@ function silent({ info }) {
 
 /** What the agent waits for stands at the end of the conversation, which may be out of sight. @param {View} view */
 function asked({ asks }) {
-  if (asks.length === 0) return null;
+  if (asks.length === 0 || isEndShown()) return null;
   return h(
     "div.line.pending",
     null,

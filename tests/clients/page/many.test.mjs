@@ -51,7 +51,7 @@ describe("the page with much in it", { timeout: TIMEOUT_MS }, () => {
     const drawn = () => page.locator("#conversation .row").count();
     let most = 0;
     await page.locator("#conversation").hover();
-    const first = ui.row("answer", "answer 0").filter({ hasText: /answer 0$/ });
+    const first = page.locator("#conversation .answer .markdown").filter({ hasText: /^\s*answer 0\s*$/ });
     for (let turn = 0; (await first.count()) === 0; turn += 1) {
       assert.ok(turn < 600, "the first message does not come");
       await page.mouse.wheel(0, -2_000);

@@ -11,7 +11,7 @@ export function mock(name, args, more = {}) {
 
 /** Fills in what the steps of a scenario share: `{run, browser, page, context, record, ui}`. */
 export async function begin(at, agents) {
-  at.run = await startRun({ agents });
+  at.run = await startRun({ agents, mock2: true });
   at.browser = await startBrowser();
   Object.assign(at, await openPage(at.browser));
   at.url = at.run.client.base.replace(/\/opencode$/, "");
