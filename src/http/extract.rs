@@ -418,7 +418,11 @@ impl FromRequestParts<Shared> for IfMatch {
     }
 }
 
-async fn path_id<T>(
+/// An id in the path.
+///
+/// # Errors
+/// When it is none.
+pub(super) async fn path_id<T>(
     parts: &mut Parts,
     state: &Shared,
     name: &str,
@@ -460,36 +464,6 @@ path_ids! {
         session: SessionId = "sessionID",
     }
 }
-/// A change of a session's selection in the path.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub struct RevisionPath {
-    /// The session's id.
-    #[param(rename = "sessionID")]
-    pub session: SessionId,
-    /// The revision that the change has made.
-    pub revision: u64,
-}
-
-impl FromRequestParts<Shared> for RevisionPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let session = path_id(parts, state, "sessionID", SessionId::parse).await?;
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let params = params.ok();
-        let text = params.iter().flat_map(|params| params.iter());
-        let text = text.into_iter().find(|(key, _)| *key == "revision");
-        let number = text.and_then(|(_, text)| text.parse().ok());
-        let number = number.filter(|number: &u64| i64::try_from(*number).is_ok());
-        let revision = number.ok_or_else(|| {
-            let message = "Expected a revision, a whole number from 0 on\n  at [\"revision\"]";
-            Problem::bad(BadKind::Params, message)
-        })?;
-        Ok(Self { session, revision })
-    }
-}
-
 path_ids! {
     /// A message in the path.
     MessagePath {

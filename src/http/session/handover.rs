@@ -1,13 +1,46 @@
 //! `GET /session/{sessionID}/model/{revision}`: Baton's own route.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::http::request::Parts;
+use utoipa::IntoParams;
 
-use crate::http::error::Problem;
-use crate::http::extract::RevisionPath;
+use crate::http::error::{BadKind, Problem};
+use crate::http::extract::path_id;
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
+use crate::opencode::SessionId;
 use crate::opencode::history::ModelHandover;
+
+/// A change of a session's selection in the path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RevisionPath {
+    /// The session's id.
+    #[param(rename = "sessionID")]
+    pub session: SessionId,
+    /// The revision that the change has made.
+    pub revision: u64,
+}
+
+impl FromRequestParts<Shared> for RevisionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let session = path_id(parts, state, "sessionID", SessionId::parse).await?;
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.ok();
+        let text = params.iter().flat_map(|params| params.iter());
+        let text = text.into_iter().find(|(key, _)| *key == "revision");
+        let number = text.and_then(|(_, text)| text.parse().ok());
+        let number = number.filter(|number: &u64| i64::try_from(*number).is_ok());
+        let revision = number.ok_or_else(|| {
+            let message = "Expected a revision, a whole number from 0 on\n  at [\"revision\"]";
+            Problem::bad(BadKind::Params, message)
+        })?;
+        Ok(Self { session, revision })
+    }
+}
 
 /// Get the text of a handover
 ///
