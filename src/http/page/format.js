@@ -28,6 +28,13 @@ export function fullName(named) {
   return `${shortName(named)} (${backendName(named.providerID)})`;
 }
 
+/** What a session has selected; the default effort is none. @param {import("./types.js").Session} session @returns {Named | null} */
+export function selectedIn({ model }) {
+  if (!model) return null;
+  const variant = model.variant === "default" ? null : model.variant;
+  return { providerID: model.providerID, modelID: model.id, variant };
+}
+
 /** @param {Named} a @param {Named} b */
 export function isSame(a, b) {
   return a.providerID === b.providerID && a.modelID === b.modelID && (a.variant ?? null) === (b.variant ?? null);

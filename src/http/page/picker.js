@@ -1,7 +1,7 @@
 // What answers next: a model of any backend, its effort, and the agent.
 
 import { byId, h, icon } from "./dom.js";
-import { backendName, compact, hueOf, shortName } from "./format.js";
+import { backendName, compact, hueOf, selectedIn, shortName } from "./format.js";
 import { WindowedList } from "./list.js";
 import { select } from "./session.js";
 import { on, state } from "./state.js";
@@ -215,9 +215,9 @@ function showSelected() {
 }
 
 function showEfforts() {
-  const model = state.view?.info.model;
+  const model = state.view && selectedIn(state.view.info);
   const effort = byId("effort", HTMLSelectElement);
-  const known = model && state.providers.find((provider) => provider.id === model.providerID)?.models[model.id];
+  const known = model && state.providers.find((provider) => provider.id === model.providerID)?.models[model.modelID];
   const names = known ? Object.keys(known.variants) : [];
   if (model?.variant && !names.includes(model.variant)) names.push(model.variant);
   effort.replaceChildren(new Option("default effort", ""), ...names.map((name) => new Option(name, name)));

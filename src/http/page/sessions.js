@@ -2,7 +2,7 @@
 
 import { change, get, Refusal } from "./api.js";
 import { announce, byId, h } from "./dom.js";
-import { ago, fullName, hueOf } from "./format.js";
+import { ago, fullName, hueOf, selectedIn } from "./format.js";
 import { WindowedList } from "./list.js";
 import { closePanels } from "./panels.js";
 import { openSession } from "./session.js";
@@ -46,7 +46,7 @@ function isShown(session) {
 
 /** @param {Session} session */
 function row(session) {
-  const model = session.model ? { providerID: session.model.providerID, modelID: session.model.id, variant: session.model.variant } : null;
+  const model = selectedIn(session);
   const folder = session.directory.split("/").at(-1);
   const isBusy = session.runtime.status !== "idle";
   return h(
