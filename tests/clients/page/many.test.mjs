@@ -66,7 +66,7 @@ describe("the page with much in it", { timeout: TIMEOUT_MS }, () => {
   step(`${MODELS} models are searched`, async ({ ui, page }) => {
     await page.locator("#open-picker").click();
     const drawn = () => page.locator("#picker .choice").count();
-    await page.locator("#picker .choice", { hasText: "Mock Fast" }).waitFor();
+    await page.locator("#picker .choice").first().waitFor();
     assert.ok((await drawn()) < DRAWN_MAX, `${await drawn()} rows were drawn`);
     await page.evaluate(() => (window.longest = 0));
     await page.locator("#picker-search").pressSequentially("model 4321");
