@@ -15,6 +15,7 @@ mod denied;
 mod durability;
 mod edits;
 mod events;
+mod examples;
 mod failures;
 mod files;
 mod fork;
