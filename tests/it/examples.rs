@@ -33,6 +33,7 @@ impl Mask {
         let folder = folder.to_str().expect("a path").to_owned();
         let texts = vec![
             (format!("{folder}/work"), "/home/ada/parser"),
+            (format!("{}/work", &folder[1..]), "home/ada/parser"),
             (folder, "/home/ada"),
             (env!("CARGO_BIN_EXE_baton").to_owned(), "baton"),
         ];
@@ -93,6 +94,9 @@ impl Mask {
         let is_hash = word.len() == HASH_CHARS && word.bytes().all(|b| b.is_ascii_hexdigit());
         if is_hash {
             return "4b825dc642cb6eb9a060e54bf8d69288fbee4904".to_owned();
+        }
+        if word.starts_with("call_") {
+            return "call_c84b0ebd84d01fd5".to_owned();
         }
         let id = PREFIXES.iter().find(|prefix| {
             let rest = word
@@ -356,10 +360,10 @@ async fn asks(recorder: &mut Recorder<'_>, session: &str) {
         .done("question.reply", Method::POST, &path, Some(body))
         .await;
     answered(waiting).await;
-    let waiting = server.prompt_later(session, "slow 600", json!({}));
-    events
-        .until("message.part.updated", |p| p["part"]["text"].is_string())
-        .await;
+    server.until_idle(session).await;
+    let mut events = server.events().await;
+    let waiting = server.prompt_later(session, "slow 60", json!({}));
+    events.until("message.part.delta", |_| true).await;
     recorder
         .done("session.abort", Method::POST, &format!("{own}/abort"), None)
         .await;

@@ -142,7 +142,8 @@ pub fn keep_used(document: &mut Value) {
     components.retain(|_, entries| entries.as_object().is_some_and(|e| !e.is_empty()));
 }
 
-fn reach(value: &Value, document: &Value, used: &mut Vec<String>) {
+/// Notes what a value refers to, and what that refers to.
+pub fn reach(value: &Value, document: &Value, used: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             if let Some(reference) = map.get("$ref").and_then(Value::as_str)

@@ -3,11 +3,9 @@
 //! Many of those generators take one type for all errors of an operation. So there is one here: `Error`, and
 //! `TaggedError` below `/api`, for whatever begins with 4 or 5.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
 
-use super::marks::keep_used;
+use super::marks::{keep_used, reach};
 use super::tidy::{SCHEMAS, operations};
 
 /// The version that the document says.
@@ -37,8 +35,17 @@ pub fn rewrite(document: &mut Value) {
     operations(document).for_each(keep_one_kind_of_body);
     keep_used(document);
     each_schema(document, &mut rewrite_schema);
-    let kinds = kinds(&document["components"]["schemas"]);
-    each_schema(document, &mut |schema| say_kind(schema, &kinds));
+    let answered = reached_by(document, "responses");
+    let schemas = document["components"]["schemas"].clone();
+    let all = document["components"]["schemas"].as_object_mut();
+    for (name, schema) in all.into_iter().flatten() {
+        let is_answered = answered.contains(&format!("{SCHEMAS}{name}"));
+        within(schema, &mut |schema| match is_answered {
+            true => let_null_in(schema, &schemas),
+            false => keep_null_out(schema),
+        });
+    }
+    keep_used(document);
 }
 
 /// One response for 4XX and one for 5XX in every operation.
@@ -257,7 +264,12 @@ fn take_null_out_of_type(map: &mut Map<String, Value>) {
 }
 
 fn take_null_out_of_union(map: &mut Map<String, Value>) {
-    let Some(Value::Array(variants)) = map.get_mut("oneOf") else {
+    let key = if map.contains_key("anyOf") {
+        "anyOf"
+    } else {
+        "oneOf"
+    };
+    let Some(Value::Array(variants)) = map.get_mut(key) else {
         return;
     };
     let before = variants.len();
@@ -267,7 +279,7 @@ fn take_null_out_of_union(map: &mut Map<String, Value>) {
     }
     if variants.len() == 1 {
         let only = variants.remove(0);
-        map.remove("oneOf");
+        map.remove(key);
         // What stands outside goes before what stands inside.
         let outside = std::mem::take(map);
         map.extend(only.as_object().cloned().unwrap_or_default());
@@ -276,33 +288,48 @@ fn take_null_out_of_union(map: &mut Map<String, Value>) {
     map.insert("nullable".to_owned(), json!(true));
 }
 
-/// The `type` of each schema. A union has that of its variants, which all have the same one.
-fn kinds(schemas: &Value) -> HashMap<String, Value> {
-    let all = schemas.as_object().into_iter().flatten();
-    let kind = |schema: &Value| {
-        let variant = schema["oneOf"][0]["$ref"].as_str();
-        match variant.and_then(|reference| reference.strip_prefix(SCHEMAS)) {
-            Some(variant) => schemas[variant]["type"].clone(),
-            None => schema["type"].clone(),
-        }
+/// What a reference leads to does not become nullable by what stands beside it: it stands there in place.
+fn let_null_in(schema: &mut Value, schemas: &Value) {
+    let reference = schema["allOf"][0]["$ref"].as_str();
+    let name = reference.and_then(|reference| reference.strip_prefix(SCHEMAS));
+    let target = name.and_then(|name| schemas[name].as_object()).cloned();
+    let (Some(target), Some(map)) = (target, schema.as_object_mut()) else {
+        return;
     };
-    all.map(|(name, schema)| (format!("{SCHEMAS}{name}"), kind(schema)))
-        .collect()
+    if map.get("nullable") != Some(&Value::Bool(true)) {
+        return;
+    }
+    let union = map.remove("allOf").unwrap_or_default();
+    if target.contains_key("oneOf") {
+        map.remove("nullable");
+        let nothing = json!({ "type": "object", "nullable": true, "enum": [null] });
+        map.insert("anyOf".to_owned(), json!([union[0], nothing]));
+        return;
+    }
+    for (key, value) in target {
+        map.entry(key).or_insert(value);
+    }
 }
 
-/// `nullable` counts only beside a `type`: where a reference may be null, the type is that of what it refers to.
-fn say_kind(schema: &mut Value, kinds: &HashMap<String, Value>) {
-    within(schema, &mut |schema| {
-        let reference = schema["allOf"][0]["$ref"].as_str();
-        let kind = reference
-            .and_then(|reference| kinds.get(reference))
-            .cloned();
-        if let Some(kind) = kind
-            && schema["nullable"] == true
-        {
-            schema["type"] = kind;
-        }
-    });
+/// Where only requests have it, null says what leaving it out says.
+fn keep_null_out(schema: &mut Value) {
+    if let Some(map) = schema.as_object_mut()
+        && map.contains_key("allOf")
+    {
+        map.remove("nullable");
+    }
+}
+
+/// What one part of the operations refers to, and what that refers to.
+fn reached_by(document: &Value, part: &str) -> Vec<String> {
+    let items = document["paths"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values);
+    let operations = items.filter_map(Value::as_object).flat_map(Map::values);
+    let mut reached = Vec::new();
+    operations.for_each(|operation| reach(&operation[part], document, &mut reached));
+    reached
 }
 
 #[cfg(test)]

@@ -37,6 +37,13 @@ pub fn tidy(document: &mut Value) {
         // Its variants are what operations refer to.
         schemas.remove(ERRORS);
         tell_variants_apart(schemas);
+        let unions = schemas
+            .iter()
+            .filter(|(_, s)| s["discriminator"].is_object());
+        let unions: Vec<_> = unions.map(|(name, _)| format!("{SCHEMAS}{name}")).collect();
+        schemas
+            .values_mut()
+            .for_each(|schema| let_null_beside(schema, &unions));
         schemas.sort_keys();
     }
     write_tags_as_constants(document);
@@ -293,6 +300,31 @@ fn tell_variants_apart(schemas: &mut Map<String, Value>) {
     }
     for (union, discriminator) in discriminators {
         schemas[&union]["discriminator"] = discriminator;
+    }
+}
+
+/// Validators that look at a discriminator take null for each of a union's variants: beside null, the union is any of
+/// two, and not just one.
+fn let_null_beside(value: &mut Value, unions: &[String]) {
+    match value {
+        Value::Object(map) => {
+            let is_union = |variants: &Value| {
+                let reference = variants[0]["$ref"].as_str();
+                reference.is_some_and(|reference| unions.iter().any(|union| union == reference))
+                    && variants[1]["type"] == "null"
+            };
+            if map.get("oneOf").is_some_and(is_union)
+                && let Some(variants) = map.remove("oneOf")
+            {
+                map.insert("anyOf".to_owned(), variants);
+            }
+            map.values_mut()
+                .for_each(|value| let_null_beside(value, unions));
+        }
+        Value::Array(list) => list
+            .iter_mut()
+            .for_each(|value| let_null_beside(value, unions)),
+        _ => {}
     }
 }
 
