@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-/// Go has one name space for the words of all sets: a set with a word that another one has, too, says how its words
+use super::tidy::pascal_case;
+
+/// Go's generators have one name space for the words of all sets: a set with a word that another one has, too, says how its words
 /// are to be called.
 pub fn tell_words_apart(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else {
@@ -32,24 +34,18 @@ pub fn tell_words_apart(document: &mut Value) {
 
 fn words_of(schema: &Value) -> Vec<&str> {
     let words = schema["enum"].as_array().into_iter().flatten();
+    // A set of one word.
+    let words = words.chain(schema.get("const"));
     words.filter_map(Value::as_str).collect()
 }
 
-/// `FileChange` and `not-clean` in capital letters: `FILE_CHANGE`, `NOT_CLEAN`.
-fn screaming(text: &str) -> String {
-    let mut name = String::new();
-    let mut before = '_';
-    for letter in text.chars() {
-        let begins = letter.is_ascii_uppercase() && before.is_ascii_lowercase();
-        if begins || !letter.is_ascii_alphanumeric() {
-            name.push('_');
-        }
-        if letter.is_ascii_alphanumeric() {
-            name.push(letter.to_ascii_uppercase());
-        }
-        before = letter;
-    }
-    name
+/// A word in capital letters, as generators write constants: `not-clean` is `NOT_CLEAN`.
+fn screaming(word: &str) -> String {
+    let letter = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_uppercase(),
+        false => '_',
+    };
+    word.chars().map(letter).collect()
 }
 
 #[cfg(test)]
@@ -62,15 +58,17 @@ mod tests {
             "FileChange": { "enum": ["added", "not-clean"] },
             "Other": { "enum": ["ADDED"] },
             "Alone": { "enum": ["apart"] },
+            "One": { "const": "Added" },
         } } });
         tell_words_apart(&mut document);
         let schemas = &document["components"]["schemas"];
         let names = |name: &str| schemas[name]["x-enum-varnames"].clone();
         assert_eq!(
             names("FileChange"),
-            json!(["FILE_CHANGE_ADDED", "FILE_CHANGE_NOT_CLEAN"])
+            json!(["FileChangeAdded", "FileChangeNotClean"])
         );
-        assert_eq!(names("Other"), json!(["OTHER_ADDED"]));
+        assert_eq!(names("Other"), json!(["OtherADDED"]));
+        assert_eq!(names("One"), json!(["OneAdded"]));
         assert_eq!(names("Alone"), Value::Null);
     }
 }
