@@ -23,10 +23,10 @@ pub fn tell_words_apart(document: &mut Value) {
         if words.iter().all(|word| sets_with[&screaming(word)] == 1) {
             continue;
         }
-        let set = screaming(name);
+        // As Go and Rust spell them; generators of other languages spell them anew.
         let names = words
             .iter()
-            .map(|word| format!("{set}_{}", screaming(word)));
+            .map(|word| format!("{name}{}", pascal_case(word)));
         let names: Vec<_> = names.collect();
         schema["x-enum-varnames"] = json!(names);
     }
