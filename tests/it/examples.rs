@@ -533,7 +533,12 @@ async fn model_events(recorder: &mut Recorder<'_>, session: &str) -> Value {
         .until("session.model_changed", |p| p["source"] == "patch")
         .await
         .whole;
-    let applied = events.until("session.model_applied", |_| true).await.whole;
+    // The selection that came back may be confirmed, too.
+    let revision = changed["properties"]["revision"].clone();
+    let applied = events
+        .until("session.model_applied", |p| p["revision"] == revision)
+        .await
+        .whole;
     server
         .prompt(session, "echo one", model("wishful", "mock"))
         .await;

@@ -7,7 +7,7 @@ use std::error::Error;
 use baton_client::sse::{SseEvent, StreamingError};
 use baton_client::{
     ApiOpError, HttpClient, Message, MessagePart, MessageWithParts, PartInput, PromptModel,
-    SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
+    ServerEvent, SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
 };
 use futures_util::{Stream, StreamExt};
 
