@@ -62,6 +62,17 @@ impl Mask {
         match key {
             "durationMs" => json!(12),
             "slug" => json!("brave-comet"),
+            // How much an aborted answer has cost depends on when it was aborted.
+            "cost" if value.is_number() => json!(0.0021),
+            "tokens" if value["input"].is_number() => {
+                let mut tokens = value.clone();
+                for (kind, count) in [("input", 220), ("output", 17), ("total", 237)] {
+                    if tokens[kind].is_number() {
+                        tokens[kind] = json!(count);
+                    }
+                }
+                tokens
+            }
             "ref" => json!("err_3kTz9Qa1Xw0B"),
             _ => self.apply(value),
         }

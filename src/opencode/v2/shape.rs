@@ -105,7 +105,7 @@ pub enum V2Said {
 
 /// A struct with what every event of a session has in front of its own fields.
 macro_rules! of_session {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $wire:literal),* $(,)? })+) => {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $wire:tt),* $(,)? })+) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Serialize, ToSchema)]
