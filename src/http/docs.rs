@@ -13,6 +13,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::extract::Params;
 use super::openapi::{Form, Version};
+use super::responses::Invalid;
 use super::state::Shared;
 
 /// The scheme by which a proxy in front of the server was asked.
@@ -40,6 +41,7 @@ pub struct OpenApiDocument(pub Map<String, Value>);
         (status = 200, description = "The document.", body = OpenApiDocument,
             headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))),
         (status = 304, description = "The document is the one that `If-None-Match` names."),
+        Invalid,
     )
 )]
 pub async fn openapi(params: Params, headers: HeaderMap) -> Response {
@@ -62,6 +64,7 @@ pub async fn openapi(params: Params, headers: HeaderMap) -> Response {
         (status = 200, description = "The document.", body = OpenApiDocument,
             headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))),
         (status = 304, description = "The document is the one that `If-None-Match` names."),
+        Invalid,
     )
 )]
 pub async fn openapi_older(params: Params, headers: HeaderMap) -> Response {
