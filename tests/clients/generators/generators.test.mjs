@@ -108,6 +108,12 @@ test("openapi-generator: python", SLOW, async () => {
   played(await run(path.join(VENV, "python"), ["scenarios/openapi_generator.py", url], { env }));
 });
 
+test("openapi-generator: ruby", SLOW, async () => {
+  const made = await openapiGenerator("ruby", form("document"), "gemName=baton,moduleName=Baton");
+  // -W0: the client's libraries are Debian's, which warn of each other.
+  played(await run("ruby", ["-W0", "scenarios/scenario.rb", made, url]));
+});
+
 test("openapi-generator: php, from the 3.0 form", SLOW, async () => {
   const made = await openapiGenerator("php", form("older"));
   played(await run("php", ["scenarios/scenario.php", made, url]));
