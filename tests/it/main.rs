@@ -59,6 +59,7 @@ mod root;
 mod rules;
 mod scripted;
 mod second;
+mod second_document;
 mod second_events;
 mod secrets;
 mod shell;
