@@ -14,6 +14,7 @@ use baton::cli::check::{self, CheckArgs};
 use baton::cli::install::{self, InstallArgs};
 use baton::config::{BackendArgs, BackendSettings, LogFormat, Places, ServeArgs, Settings};
 use baton::front;
+use baton::http::openapi::{Form, Version};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
@@ -59,9 +60,20 @@ enum Command {
     /// Look whether the database is whole; status 1 if it is not.
     Check(CheckArgs),
     /// Print the OpenAPI document of the server.
-    Openapi,
+    Openapi(OpenapiArgs),
     /// Serve the Agent Client Protocol on stdin and stdout, with no model behind it.
     MockAgent(MockArgs),
+}
+
+#[derive(Args)]
+struct OpenapiArgs {
+    /// The version of OpenAPI to write it in.
+    #[arg(long, value_enum, default_value = "3.1")]
+    version: Version,
+
+    /// Only the operations that matter for driving sessions, for MCP and for people.
+    #[arg(long)]
+    core: bool,
 }
 
 #[derive(Args)]
@@ -138,7 +150,13 @@ async fn run(given: Given) -> ExitCode {
         Command::Install(args) => install(&args).await,
         Command::Backup(args) => backup(&args),
         Command::Check(args) => check(&args),
-        Command::Openapi => print(&baton::http::openapi::document()),
+        Command::Openapi(args) => {
+            let form = Form {
+                version: args.version,
+                is_core: args.core,
+            };
+            print(&form.document())
+        }
         Command::MockAgent(args) => status(baton::agent::mock::run(args).await),
     }
 }

@@ -1,17 +1,25 @@
-//! `/openapi.json` and the page at `/docs` that shows it.
+//! `/openapi.json`, `/openapi-3.0.json`, and the page at `/docs` that shows the first.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::openapi::COMMITTED;
+use super::extract::Params;
+use super::openapi::{Form, Version};
+use super::responses::Invalid;
 use super::state::Shared;
 
-/// An OpenAPI 3.1 document.
+/// The scheme by which a proxy in front of the server was asked.
+const FORWARDED_SCHEME: &str = "x-forwarded-proto";
+
+/// An OpenAPI document.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Object)]
@@ -19,16 +27,88 @@ pub struct OpenApiDocument(pub Map<String, Value>);
 
 /// Get this document
 ///
-/// The OpenAPI document of the server, as it runs.
+/// The OpenAPI 3.1 document of the server, as it runs, with the address at which it was asked as the first of its
+/// servers.
 #[utoipa::path(
     get,
     path = "/openapi.json",
     operation_id = "openapi.get",
     tag = "global",
-    responses((status = 200, description = "The document.", body = OpenApiDocument))
+    params(
+        ("core" = Option<bool>, Query, description = "Only the operations that matter for driving sessions. Without a value it is true."),
+    ),
+    responses(
+        (status = 200, description = "The document.", body = OpenApiDocument,
+            headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))),
+        (status = 304, description = "The document is the one that `If-None-Match` names."),
+        Invalid,
+    )
 )]
-pub async fn openapi() -> Response {
-    ([(CONTENT_TYPE, "application/json")], COMMITTED.trim_end()).into_response()
+pub async fn openapi(params: Params, headers: HeaderMap) -> Response {
+    respond(Version::Current, &params, &headers)
+}
+
+/// Get this document as OpenAPI 3.0
+///
+/// The same in the form of OpenAPI 3.0.3, for generators that read no other. Every error is an `Error` there, or a
+/// `TaggedError` below `/api`.
+#[utoipa::path(
+    get,
+    path = "/openapi-3.0.json",
+    operation_id = "openapi.getOlder",
+    tag = "global",
+    params(
+        ("core" = Option<bool>, Query, description = "Only the operations that matter for driving sessions. Without a value it is true."),
+    ),
+    responses(
+        (status = 200, description = "The document.", body = OpenApiDocument,
+            headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))),
+        (status = 304, description = "The document is the one that `If-None-Match` names."),
+        Invalid,
+    )
+)]
+pub async fn openapi_older(params: Params, headers: HeaderMap) -> Response {
+    respond(Version::Older, &params, &headers)
+}
+
+fn respond(version: Version, params: &Params, headers: &HeaderMap) -> Response {
+    let is_core = match params.choice_or_bare("core") {
+        Ok(is_core) => is_core,
+        Err(problem) => return problem.into_response(),
+    };
+    let document = Form { version, is_core }.served(&address(headers));
+    let tag = tag_of(&document);
+    let own = [(ETAG, tag.clone()), (CACHE_CONTROL, "no-cache".to_owned())];
+    if is_known(headers, &tag) {
+        return (StatusCode::NOT_MODIFIED, own).into_response();
+    }
+    (own, [(CONTENT_TYPE, "application/json")], document).into_response()
+}
+
+/// Where the server was asked. What the header may have was looked at before (`guard`).
+fn address(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = match text(FORWARDED_SCHEME) {
+        Some("https") => "https",
+        _ => "http",
+    };
+    format!("{scheme}://{}", text(HOST.as_str()).unwrap_or_default())
+}
+
+fn tag_of(document: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    document.hash(&mut hasher);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+/// Whether the client has the document already.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter();
+    let known = known.filter_map(|value| value.to_str().ok());
+    known.flat_map(|list| list.split(',')).any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    })
 }
 
 /// The page. Its files are part of the program.

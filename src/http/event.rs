@@ -12,7 +12,7 @@ use super::state::Shared;
 
 /// Subscribe to events
 ///
-/// The events of one directory, as `text/event-stream`: each frame's `data` is an `Event`, and its `id`
+/// Never ends: a client has to read it as a stream. The events of one directory, as `text/event-stream`: each frame's `data` is an `Event`, and its `id`
 /// the event's number. `server.connected` comes first, `server.heartbeat` every ten seconds. A client
 /// that comes back with `Last-Event-ID` gets what it missed; when that is gone, `server.resync` tells
 /// it to read sessions and messages again.

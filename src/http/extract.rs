@@ -76,12 +76,13 @@ impl<const MERGE: bool> Body<MERGE> {
             .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
     }
 
-    /// The fields of the body, when there is one.
+    /// The fields of the body, when there is one. Clients of languages with a type for "or nothing" send null for it.
     ///
     /// # Errors
     /// See [`Fields::of_body`].
     pub fn optional_fields(&self, known: &[&str]) -> Result<Option<Fields<'_>>, Problem> {
-        self.value.is_some().then(|| self.fields(known)).transpose()
+        let is_there = self.value.as_ref().is_some_and(|value| !value.is_null());
+        is_there.then(|| self.fields(known)).transpose()
     }
 }
 
@@ -94,7 +95,8 @@ impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
         let (parts, body) = request.into_parts();
         let sizes = state.settings.sizes;
         let read = state.bodies.read(&parts.headers, body).await?;
-        if read.bytes.is_empty() {
+        // Some clients send a line end, or the indent of nothing, where they have no body.
+        if read.bytes.trim_ascii().is_empty() {
             return Ok(Self { value: None, sizes });
         }
         check_content_type(content_type.as_deref(), MERGE)?;
@@ -259,6 +261,17 @@ impl Params {
             Some("false" | "0") => Ok(Some(false)),
             Some("true" | "1") => Ok(Some(true)),
             Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
+        }
+    }
+
+    /// The same, where the bare name stands for `true`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn choice_or_bare(&self, name: &str) -> Result<bool, Problem> {
+        match self.raw(name) {
+            Some("") => Ok(true),
+            _ => self.flag(name),
         }
     }
 

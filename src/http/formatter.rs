@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// A code formatter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = FormatterInfo)]
 pub struct FormatterStatus {
     /// Its name.
     pub name: String,

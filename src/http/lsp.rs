@@ -16,6 +16,7 @@ pub enum LspState {
 
 /// A language server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LspServerStatus)]
 pub struct LspStatus {
     /// Its id.
     pub id: String,

@@ -18,6 +18,7 @@ pub enum McpState {
 
 /// An MCP server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = McpServerStatus)]
 pub struct McpStatus {
     /// Whether it runs.
     pub status: McpState,

@@ -1,9 +1,18 @@
 //! The OpenAPI document: what utoipa makes of the routes, in the form that generators of clients deal
 //! with best.
 
+mod closed;
+mod examples;
+mod forms;
 mod limits;
+mod marks;
+mod names;
+mod older;
+mod second;
+mod shared;
 mod tidy;
 
+pub use forms::{Form, Version};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -16,11 +25,13 @@ use super::v2::TaggedError;
 use super::v2::cursor::Order;
 use super::vcs::diff::Mode;
 use crate::opencode::file::FileKind;
+use crate::opencode::v2::shape::V2Said;
 use crate::opencode::{EventId, EventPayload};
 use crate::session::AtAbort;
 
 /// An event of `/event`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServerEvent)]
 pub struct Event {
     /// The event's id.
     pub id: EventId,
@@ -50,11 +61,11 @@ pub struct GlobalEvent {
                        `/opencode` answers at the root as well, `/session` like `/opencode/session`, for clients that \
                        take no path in a server's address.",
     ),
-    servers((url = "/", description = "The server that this document comes from.")),
     tags(
         (name = "session", description = "Sessions, and what they select."),
         (name = "message", description = "Prompts and answers."),
         (name = "event", description = "Event streams."),
+        (name = "command", description = "Slash commands."),
         (name = "permission", description = "What agents want to be allowed."),
         (name = "question", description = "What agents ask."),
         (name = "provider", description = "The backends with their models."),
@@ -68,11 +79,11 @@ pub struct GlobalEvent {
         (name = "tui", description = "Drives attached terminal UIs."),
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
-    // Schemas that only parameters refer to are not collected from the routes.
-    components(schemas(AtAbort, ErrorBody, TaggedError, Order, FileKind, Mode, Scope)),
+    // Schemas that only parameters or nothing refers to are not collected from the routes.
+    components(schemas(AtAbort, ErrorBody, TaggedError, Order, FileKind, Mode, Scope, V2Said)),
     modifiers(&Passwords),
-    // Without a password set, none is asked for.
-    security((), ("basic" = []), ("bearer" = [])),
+    // Without a password set, none is asked for. Generators take the first one.
+    security(("basic" = []), ("bearer" = []), ()),
 )]
 struct Base;
 
@@ -99,13 +110,22 @@ impl Modify for Passwords {
 /// The document as the code makes it, indented, in the order of the routes. A server serves
 /// [`COMMITTED`], which a test holds to this.
 pub fn document() -> String {
+    Form::default().document()
+}
+
+fn made() -> Value {
     let mut document = Base::openapi();
     document.merge(description());
     // A document that is not JSON could not be printed either; an empty one fails the drift test.
     let mut document = serde_json::to_value(&document).unwrap_or(Value::Null);
     tidy::tidy(&mut document);
     limits::apply(&mut document);
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    closed::apply(&mut document);
+    names::tell_words_apart(&mut document);
+    marks::mark(&mut document);
+    examples::show(&mut document);
+    shared::share(&mut document);
+    document
 }
 
 /// The document as committed. It ends with the line end that `baton openapi` prints.

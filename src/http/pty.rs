@@ -9,6 +9,7 @@ use super::responses::Invalid;
 
 /// A shell for terminals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ShellProgram)]
 pub struct Shell {
     /// Its program.
     pub path: String,

@@ -6,8 +6,15 @@
 use std::collections::BTreeMap;
 
 use utoipa::IntoResponses;
-use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::schema::{
+    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
+
+/// Under which name the document has a response, once, for all operations that can answer it. `openapi::shared` takes
+/// the mark away.
+pub const SHARED: &str = "x-shared";
 
 /// A union gets the name of its group as its title, under which the document has it as a schema.
 fn schema_of(group: &str, description: &str, bodies: &[&str]) -> RefOr<Schema> {
@@ -23,6 +30,24 @@ fn schema_of(group: &str, description: &str, bodies: &[&str]) -> RefOr<Schema> {
     union.into()
 }
 
+/// What a header of an error has.
+fn header_schema(name: &str) -> RefOr<Schema> {
+    let schema = match name {
+        "Retry-After" => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0)),
+        "ETag" => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(ETAG_PATTERN)),
+        _ => ObjectBuilder::new().schema_type(Type::String),
+    };
+    schema.into()
+}
+
+/// A revision as an `ETag`.
+pub const ETAG_PATTERN: &str = "^\"[0-9]+\"$";
+
 /// One error response.
 fn response(
     group: &str,
@@ -36,9 +61,10 @@ fn response(
     let mut response = ResponseBuilder::new()
         .description(description)
         .content("application/json", content)
+        .extensions(Some(ExtensionsBuilder::new().add(SHARED, group).build()))
         .build();
     if let Some((name, text)) = header {
-        let mut documented = Header::new(<String as utoipa::PartialSchema>::schema());
+        let mut documented = Header::new(header_schema(name));
         documented.description = Some(text.to_owned());
         response
             .headers
@@ -111,7 +137,13 @@ pub struct Everywhere;
 
 impl IntoResponses for Everywhere {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        everywhere(["UnauthorizedError", "ForbiddenError", "UnknownError"])
+        let bodies = [
+            "UnauthorizedError",
+            "ForbiddenError",
+            "MethodNotAllowedError",
+            "UnknownError",
+        ];
+        everywhere("", bodies)
     }
 }
 
@@ -121,35 +153,49 @@ pub struct TaggedEverywhere;
 
 impl IntoResponses for TaggedEverywhere {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        everywhere(["TaggedError"; 3])
+        everywhere("Tagged", ["TaggedError"; 4])
     }
 }
 
-fn everywhere([unauthorized, forbidden, unknown]: [&str; 3]) -> BTreeMap<String, RefOr<Response>> {
+fn everywhere(
+    shape: &str,
+    [unauthorized, forbidden, wrong_method, unknown]: [&str; 4],
+) -> BTreeMap<String, RefOr<Response>> {
     let all = [
         (
             "401",
+            "NoPassword",
             "A password is set, and the request has none or a wrong one.",
             unauthorized,
             Some(("WWW-Authenticate", "How to send the password.")),
         ),
         (
             "403",
+            "Forbidden",
             "The request comes from a page of another web site, or under a host name that is not the server's.",
             forbidden,
             None,
         ),
         (
+            "405",
+            "WrongMethod",
+            "The server has this path, and not with this method: an older server than this document's.",
+            wrong_method,
+            Some(("Allow", "The methods that it has.")),
+        ),
+        (
             "500",
+            "Failed",
             "The server has failed; the reference stands in its log.",
             unknown,
             None,
         ),
     ];
-    let all = all.map(|(status, description, body, header)| {
+    let all = all.map(|(status, name, description, body, header)| {
+        let name = format!("{shape}{name}");
         (
             status.to_owned(),
-            RefOr::T(response("Everywhere", description, &[body], header)),
+            RefOr::T(response(&name, description, &[body], header)),
         )
     });
     BTreeMap::from(all)

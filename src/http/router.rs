@@ -46,7 +46,11 @@ const OPENCODE: &[&[Routes]] = &[
 ];
 
 /// What is at the root only.
-const ROOT: &[Routes] = &[routes!(docs::openapi), routes!(metrics::metrics)];
+const ROOT: &[Routes] = &[
+    routes!(docs::openapi),
+    routes!(docs::openapi_older),
+    routes!(metrics::metrics),
+];
 
 /// What the document shows at the root, too: a client that takes only a server's origin looks there.
 const ROOT_HEALTH: &[Routes] = &[
@@ -298,7 +302,7 @@ pub fn name_of(route: &str) -> Cow<'_, str> {
     let has_one_place = route.starts_with(PREFIX)
         || route.starts_with("/docs")
         || route.starts_with("/ui/")
-        || ["/", "/openapi.json", "/metrics"].contains(&route);
+        || ["/", "/openapi.json", "/openapi-3.0.json", "/metrics"].contains(&route);
     match has_one_place {
         true => Cow::Borrowed(route),
         false => Cow::Owned(format!("{PREFIX}{route}")),

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, interval_at};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::ObjectBuilder;
 
 use super::error::{BadKind, Problem};
 use super::extract::{Params, text_parameter};
@@ -31,6 +32,10 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The standard header with the position of a client that comes back.
 const LAST_EVENT_ID: &str = "last-event-id";
+/// The same in the query.
+const IN_QUERY: &str = "lastEventID";
+/// What both have, for the OpenAPI document: nothing, or a number that fits.
+const NUMBER_PATTERN: &str = "^([0-9]{1,19})?$";
 /// Keeps a proxy from holding frames back.
 const ACCEL_BUFFERING: &str = "x-accel-buffering";
 
@@ -49,15 +54,14 @@ pub struct After(pub Option<u64>);
 
 impl IntoParams for After {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        // A parameter of its own for the query would give generated clients the same name twice.
-        let header = "The number of the event that the client had last: what came after it is sent again. \
-                      Clients that cannot set headers send it in the query, as `lastEventID`.";
-        vec![text_parameter(
-            "Last-Event-ID",
-            ParameterIn::Header,
-            header,
-            |text| text,
-        )]
+        let header =
+            "The number of the event that the client had last: what came after it is sent again.";
+        let query = "The same, for clients that cannot set headers. It goes before the header.";
+        let number = |text: ObjectBuilder| text.pattern(Some(NUMBER_PATTERN));
+        vec![
+            text_parameter(IN_QUERY, ParameterIn::Query, query, number),
+            text_parameter("Last-Event-ID", ParameterIn::Header, header, number),
+        ]
     }
 }
 
@@ -74,7 +78,7 @@ impl After {
     /// Reads the header and the query, which goes before it.
     pub(super) fn of(parts: &Parts, params: &Params) -> Result<Self, Problem> {
         let from_header = parts.headers.get(LAST_EVENT_ID);
-        let text = match params.text("lastEventID") {
+        let text = match params.text(IN_QUERY) {
             Some(text) => Some(text),
             None => from_header.map(|h| h.to_str().unwrap_or("?")),
         };

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// A slash command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Command)]
+#[schema(as = SlashCommand)]
 pub struct CommandInfo {
     /// Its name, without the slash.
     #[schema(example = "review")]

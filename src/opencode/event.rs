@@ -163,6 +163,7 @@ pub struct SessionEvent {
 /// Busy or idle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = SessionActivity)]
 pub enum SessionStatus {
     /// Nothing is running.
     Idle,
@@ -368,14 +369,19 @@ pub struct QuestionRejected {
     pub request_id: QuestionId,
 }
 
+/// How far an entry of a plan can be. ACP has all but the last, which is OpenCode's.
+pub const TODO_STATUSES: [&str; 4] = ["pending", "in_progress", "completed", "cancelled"];
+/// How much an entry of a plan can matter.
+pub const TODO_PRIORITIES: [&str; 3] = ["high", "medium", "low"];
+
 /// One entry of an agent's plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Todo {
     /// What is to be done.
     pub content: String,
-    /// `pending`, `in_progress`, `completed` or `cancelled`.
+    /// How far it is: one of [`TODO_STATUSES`].
     pub status: String,
-    /// `high`, `medium` or `low`.
+    /// How much it matters: one of [`TODO_PRIORITIES`].
     pub priority: String,
 }
 

@@ -71,6 +71,7 @@ pub enum FileChange {
 
 /// A file that differs from the last commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ChangedFile)]
 pub struct File {
     /// Its path relative to the worktree.
     pub path: String,
@@ -126,6 +127,7 @@ pub struct FileSystemEntry {
 
 /// A symbol of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CodeSymbol)]
 pub struct Symbol {
     /// Its name.
     pub name: String,

@@ -43,6 +43,7 @@ pub struct PermissionRequest {
 /// The user's answer to a permission request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PermissionAnswer)]
 pub enum PermissionReply {
     /// This time.
     Once,

@@ -11,6 +11,7 @@ pub const DEFAULT_VARIANT: &str = "default";
 
 /// What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = ModelSelection)]
 pub struct Selection {
     /// The backend's id, which OpenCode clients see as a provider.
     #[serde(rename = "providerID")]
@@ -180,6 +181,7 @@ pub struct SessionSummary {
 /// What was done to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = FileChangeStatus)]
 pub enum FileStatus {
     /// It was made.
     Added,

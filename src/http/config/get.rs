@@ -12,6 +12,7 @@ use crate::http::state::Shared;
 
 /// The part of OpenCode's configuration that its clients look at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = ServerConfig)]
 pub struct Config {
     /// The model of a session that names none, as `provider/model`; absent when none was set. A client takes a model
     /// that stands here as a wish, and goes on with the one that its user picked last when there is none.

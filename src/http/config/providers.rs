@@ -16,6 +16,7 @@ use crate::opencode::provider::Provider;
 
 /// The providers that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ConfiguredProviders)]
 pub struct ConfigProviders {
     /// The backends that can run, in order of preference.
     pub providers: Vec<Provider>,

@@ -15,7 +15,10 @@ use crate::http::responses::Invalid;
     operation_id = "auth.remove",
     tag = "provider",
     params(("providerID" = String, Path, description = "The provider.")),
-    responses(Invalid)
+    responses(
+        (status = 200, description = "What OpenCode answers; Baton never does.", body = bool),
+        Invalid,
+    )
 )]
 pub async fn remove(Path(provider): Path<String>) -> Problem {
     refusal(&provider)

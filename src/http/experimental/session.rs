@@ -13,7 +13,7 @@ use crate::opencode::Session;
 use crate::session::ListFilter;
 
 /// Sessions of a page when the request does not say.
-const PAGE: usize = 100;
+pub const PAGE: usize = 100;
 
 /// The project of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -69,6 +69,7 @@ pub async fn list(
         roots: params.flag("roots")?,
         start: params.unsigned("start")?,
         before: params.unsigned("cursor")?,
+        behind: None,
         without_archived: !params.flag("archived")?,
         search: params.text("search").map(str::to_owned),
         limit: Some(limit),

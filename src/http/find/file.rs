@@ -12,7 +12,7 @@ use crate::http::state::Shared;
 use crate::opencode::file::FileKind;
 
 /// Results of one answer, unless the request says otherwise.
-const LIMIT: usize = 10;
+pub const LIMIT: usize = 10;
 /// The most that a request can say.
 pub const LIMIT_MAX: usize = 200;
 

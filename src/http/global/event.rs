@@ -11,11 +11,11 @@ use crate::http::state::Shared;
 
 /// Subscribe to the events of all directories
 ///
-/// As `event.subscribe`, with all events, each wrapped with the directory that it belongs to.
+/// Never ends: a client has to read it as a stream. As `event.subscribe`, with all events, each wrapped with the directory that it belongs to.
 #[utoipa::path(
     get,
     path = "/global/event",
-    operation_id = "global.event",
+    operation_id = "event.subscribeAll",
     tag = "event",
     params(After),
     responses(

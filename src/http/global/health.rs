@@ -62,7 +62,7 @@ pub async fn root() -> Json<Health> {
 #[utoipa::path(
     get,
     path = "/api/health",
-    operation_id = "v2.health.get",
+    operation_id = "api.health.get",
     tag = "global",
     responses((status = 200, description = "The server runs.", body = ApiHealth))
 )]
@@ -72,7 +72,7 @@ pub async fn api() -> Json<ApiHealth> {
 
 /// Get the server's health at the root, as OpenCode 2 does
 ///
-/// The same as `v2.health.get`, where OpenCode's web UI polls it.
+/// The same as `api.health.get`, where OpenCode's web UI polls it.
 #[utoipa::path(
     get,
     path = "/api/health",

@@ -36,8 +36,8 @@ pub const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
     responses(
         (status = 200, description = "The messages.", body = Vec<MessageWithParts>,
             headers(
-                ("X-Next-Cursor" = Option<String>, description = "The cursor for older messages, if there are any."),
-                ("Link" = Option<String>, description = "The address of older messages, with `rel=\"next\"`, if there are any."),
+                ("X-Next-Cursor" = String, description = "The cursor for older messages; absent when there are none."),
+                ("Link" = String, description = "The address of older messages, with `rel=\"next\"`; absent when there are none."),
             )),
         Invalid, NotThere,
     )
@@ -84,10 +84,13 @@ fn list_of(messages: &[StoredMessage]) -> String {
 /// The headers that lead on to what is older than a message.
 fn next(oldest: &Message, limit: u64, uri: &Uri) -> HeaderMap {
     let cursor = cursor_of(oldest);
-    let link = format!(
-        "<{}?limit={limit}&before={cursor}>; rel=\"next\"",
-        uri.path()
-    );
+    let query = format!("limit={limit}&before={cursor}");
+    leading_on(cursor, &query, uri)
+}
+
+/// The headers with a cursor, and with the address that it leads to.
+pub fn leading_on(cursor: String, query: &str, uri: &Uri) -> HeaderMap {
+    let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
     let values = [(NEXT_CURSOR, cursor), (LINK, link)];
     values
         .into_iter()

@@ -108,10 +108,6 @@ pub struct PromptInput {
     request_body(
         content = PromptInput,
         description = "The prompt.",
-        example = json!({
-            "model": {"providerID": "claude", "modelID": "opus"},
-            "parts": [{"type": "text", "text": "Explain the last change."}],
-        }),
     ),
     responses(
         (status = 200, description = "The answer, which may carry an error; with `noReply`, the stored prompt.", body = MessageWithParts),

@@ -19,16 +19,12 @@ use crate::opencode::event::Source;
 #[utoipa::path(
     post,
     path = "/session/{sessionID}/prompt_async",
-    operation_id = "session.prompt_async",
+    operation_id = "session.queuePrompt",
     tag = "message",
     params(SessionPath, Client),
     request_body(
         content = PromptInput,
         description = "The prompt.",
-        example = json!({
-            "model": {"providerID": "claude", "modelID": "opus"},
-            "parts": [{"type": "text", "text": "Explain the last change."}],
-        }),
     ),
     responses(
         (status = 204, description = "The prompt is stored."),

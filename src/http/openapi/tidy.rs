@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::second;
 use crate::http::responses::{Everywhere, TaggedEverywhere};
 
 /// Where schemas are.
@@ -15,9 +16,9 @@ const ERRORS: &str = "ErrorBody";
 /// The union that a message's `error` is.
 const MESSAGE_ERRORS: &str = "MessageError";
 /// The event as the code has it: without its id.
-const PAYLOAD: &str = "EventPayload";
+pub(super) const PAYLOAD: &str = "EventPayload";
 /// The event as the stream has it.
-const EVENT: &str = "Event";
+const EVENT: &str = "ServerEvent";
 
 /// Does all of it.
 pub fn tidy(document: &mut Value) {
@@ -30,11 +31,19 @@ pub fn tidy(document: &mut Value) {
     write_primitives_as_json(document);
     name_maps_of_responses(document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        second::type_events(schemas);
         give_events_their_id(schemas);
         name_variants(schemas);
         // Its variants are what operations refer to.
         schemas.remove(ERRORS);
         tell_variants_apart(schemas);
+        let unions = schemas
+            .iter()
+            .filter(|(_, s)| s["discriminator"].is_object());
+        let unions: Vec<_> = unions.map(|(name, _)| format!("{SCHEMAS}{name}")).collect();
+        schemas
+            .values_mut()
+            .for_each(|schema| let_null_beside(schema, &unions));
         schemas.sort_keys();
     }
     write_tags_as_constants(document);
@@ -71,7 +80,7 @@ fn add_common_responses(document: &mut Value) {
     for operation in operations(document) {
         let second = operation["operationId"]
             .as_str()
-            .is_some_and(|id| id.starts_with("v2.") || id == ROOT_HEALTH);
+            .is_some_and(|id| id.starts_with("api.") || id == ROOT_HEALTH);
         let common = if second { &tagged } else { &named };
         if let (Some(responses), Some(common)) =
             (operation["responses"].as_object_mut(), common.as_object())
@@ -222,7 +231,7 @@ fn give_events_their_id(schemas: &mut Map<String, Value>) {
 }
 
 /// Adds a required property, in front of the others.
-fn put_first(schema: &mut Value, name: &str, property: Value) {
+pub(super) fn put_first(schema: &mut Value, name: &str, property: Value) {
     let mut properties = Map::from_iter([(name.to_owned(), property)]);
     properties.extend(
         schema["properties"]
@@ -291,6 +300,31 @@ fn tell_variants_apart(schemas: &mut Map<String, Value>) {
     }
     for (union, discriminator) in discriminators {
         schemas[&union]["discriminator"] = discriminator;
+    }
+}
+
+/// Validators that look at a discriminator take null for each of a union's variants: beside null, the union is any of
+/// two, and not just one.
+fn let_null_beside(value: &mut Value, unions: &[String]) {
+    match value {
+        Value::Object(map) => {
+            let is_union = |variants: &Value| {
+                let reference = variants[0]["$ref"].as_str();
+                reference.is_some_and(|reference| unions.iter().any(|union| union == reference))
+                    && variants[1]["type"] == "null"
+            };
+            if map.get("oneOf").is_some_and(is_union)
+                && let Some(variants) = map.remove("oneOf")
+            {
+                map.insert("anyOf".to_owned(), variants);
+            }
+            map.values_mut()
+                .for_each(|value| let_null_beside(value, unions));
+        }
+        Value::Array(list) => list
+            .iter_mut()
+            .for_each(|value| let_null_beside(value, unions)),
+        _ => {}
     }
 }
 
@@ -368,11 +402,12 @@ fn variant_name(union: &str, tag: &str) -> String {
         ERRORS => format!("{tag}Error"),
         MESSAGE_ERRORS if tag.starts_with("Message") => tag.to_owned(),
         MESSAGE_ERRORS => format!("Message{tag}"),
+        EVENT => format!("Event{}", pascal_case(tag)),
         _ => format!("{union}{}", pascal_case(tag)),
     }
 }
 
-fn pascal_case(tag: &str) -> String {
+pub(super) fn pascal_case(tag: &str) -> String {
     let words = tag.split(|c: char| !c.is_ascii_alphanumeric());
     let capital = |word: &str| {
         let mut letters = word.chars();

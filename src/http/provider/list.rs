@@ -16,6 +16,7 @@ use crate::opencode::provider::Provider;
 
 /// All providers.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProviderCatalog)]
 pub struct ProviderList {
     /// Every backend, in order of preference. One that cannot run has the models that it had when it did, or none.
     pub all: Vec<Provider>,

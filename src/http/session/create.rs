@@ -68,7 +68,6 @@ pub struct SessionCreateInput {
     request_body(
         content = Option<SessionCreateInput>,
         description = "What the session begins with.",
-        example = json!({"title": "Tidy up the parser"}),
     ),
     responses(
         (status = 200, description = "The session.", body = Session,

@@ -1,18 +1,23 @@
 //! `GET /session`.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::error::Problem;
+use crate::http::error::{BadKind, Problem};
 use crate::http::extract::{Directory, Params};
+use crate::http::message::list::leading_on;
 use crate::http::responses::Invalid;
 use crate::http::state::Shared;
-use crate::opencode::Session;
+use crate::opencode::{Session, SessionId};
 use crate::session::ListFilter;
 
 /// Sessions of one answer, unless the request says otherwise.
-const LIMIT: usize = 100;
+pub const LIMIT: usize = 100;
 
 /// Which sessions are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
@@ -22,10 +27,19 @@ pub enum Scope {
     Project,
 }
 
+/// The place behind a session of a list. Clients get it as opaque text.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Cursor {
+    id: SessionId,
+    /// When it was used last: it may move, or be deleted, before the next page is asked for.
+    time: u64,
+}
+
 /// List sessions
 ///
-/// The sessions of the working directory's project, the one used last first. With `directory` in the query, those
-/// of that directory alone, unless `path` or `scope` widens it.
+/// The sessions of the working directory's project, the most recently used first. With `directory` in the query, those
+/// of that directory alone, unless `path` or `scope` widens it. If there are more than `limit`, the header
+/// `X-Next-Cursor` has what `cursor` takes to go on to them.
 #[utoipa::path(
     get,
     path = "/session",
@@ -39,9 +53,14 @@ pub enum Scope {
         ("start" = Option<u64>, Query, description = "Only sessions used since then, in milliseconds since the Unix epoch."),
         ("search" = Option<String>, Query, description = "Only sessions with this text in their title, whatever its case."),
         ("limit" = Option<u64>, Query, description = "At most so many sessions; 100 if it is left out."),
+        ("cursor" = Option<String>, Query, description = "Only what comes behind an earlier answer: its `X-Next-Cursor`."),
     ),
     responses(
-        (status = 200, description = "The sessions.", body = Vec<Session>),
+        (status = 200, description = "The sessions.", body = Vec<Session>,
+            headers(
+                ("X-Next-Cursor" = String, description = "The cursor for what comes behind these; absent when there is nothing."),
+                ("Link" = String, description = "The address of what comes behind these, with `rel=\"next\"`; absent when there is nothing."),
+            )),
         Invalid,
     )
 )]
@@ -49,11 +68,14 @@ pub async fn list(
     State(state): State<Shared>,
     directory: Directory,
     params: Params,
-) -> Result<Json<Vec<Session>>, Problem> {
+    OriginalUri(uri): OriginalUri,
+) -> Result<(HeaderMap, Json<Vec<Session>>), Problem> {
     let path = params.required("path").ok().map(str::to_owned);
     let whole = params.word("scope", &[("project", ())])?.is_some();
     let only_here = params.text("directory").is_some() && path.is_none() && !whole;
     let limit = params.unsigned("limit")?;
+    let limit = limit.map_or(LIMIT, |l| usize::try_from(l).unwrap_or(usize::MAX));
+    let cursor = params.text("cursor").map(read_cursor).transpose()?;
     let place = directory.place(&state).await;
     let filter = ListFilter {
         project_id: Some(place.project_id),
@@ -62,9 +84,41 @@ pub async fn list(
         roots: params.flag("roots")?,
         start: params.unsigned("start")?,
         search: params.text("search").map(str::to_owned),
-        before: None,
+        before: cursor.as_ref().map(|cursor| cursor.time.saturating_add(1)),
+        behind: cursor.map(|cursor| cursor.id),
         without_archived: false,
-        limit: Some(limit.map_or(LIMIT, |l| usize::try_from(l).unwrap_or(usize::MAX))),
+        // One more tells whether there are others behind it.
+        limit: Some(limit.saturating_add(1)),
     };
-    Ok(Json(state.sessions.list(filter).await?))
+    let mut sessions = state.sessions.list(filter).await?;
+    let is_all = sessions.len() <= limit;
+    sessions.truncate(limit);
+    let headers = match sessions.last() {
+        Some(last) if !is_all => next(last, &uri),
+        _ => HeaderMap::new(),
+    };
+    Ok((headers, Json(sessions)))
+}
+
+/// The headers that lead on to what comes behind a session, with the same query.
+fn next(last: &Session, uri: &Uri) -> HeaderMap {
+    let place = Cursor {
+        id: last.id.clone(),
+        time: last.time.updated,
+    };
+    let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_string(&place).unwrap_or_default());
+    let asked = uri.query().unwrap_or_default().split('&');
+    let asked = asked.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let mut query: Vec<_> = asked.map(str::to_owned).collect();
+    query.push(format!("cursor={cursor}"));
+    leading_on(cursor, &query.join("&"), uri)
+}
+
+fn read_cursor(text: &str) -> Result<Cursor, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    let place = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    place.ok_or_else(|| {
+        let message = "Expected the X-Next-Cursor of an answer before, as it is\n  at [\"cursor\"]";
+        Problem::bad(BadKind::Query, message)
+    })
 }

@@ -102,10 +102,11 @@ pub struct SessionTimeUpdate {
         Client,
     ),
     request_body(
-        // `application/merge-patch+json` is the same; generators would make a second body of it.
-        content = SessionUpdateInput,
-        description = "What to change, as `application/json` or `application/merge-patch+json`.",
-        example = json!({"providerID": "claude", "modelID": "opus", "variant": "high", "agent": "plan", "pin": true}),
+        content(
+            (SessionUpdateInput = "application/json"),
+            (SessionUpdateInput = "application/merge-patch+json"),
+        ),
+        description = "What to change.",
     ),
     responses(
         (status = 200, description = "The session as it is now.", body = Session,

@@ -28,7 +28,7 @@ pub struct SwitchAgentInput {
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/agent",
-    operation_id = "v2.session.switchAgent",
+    operation_id = "api.session.switchAgent",
     tag = "session",
     params(SessionPath, Client),
     request_body(content = SwitchAgentInput, description = "The agent to go on with."),

@@ -29,7 +29,7 @@ pub struct V2Agents {
 #[utoipa::path(
     get,
     path = "/api/agent",
-    operation_id = "v2.agent.list",
+    operation_id = "api.agent.list",
     tag = "agent",
     params(Location),
     responses(

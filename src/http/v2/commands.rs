@@ -28,7 +28,7 @@ pub struct V2Commands {
 #[utoipa::path(
     get,
     path = "/api/command",
-    operation_id = "v2.command.list",
+    operation_id = "api.command.list",
     tag = "config",
     params(Location),
     responses(

@@ -9,7 +9,7 @@ use crate::http::error::Problem;
 use crate::http::extract::Params;
 
 /// Entries of a page when the request does not say.
-const PAGE: usize = 50;
+pub const PAGE: usize = 50;
 /// Entries of a page at most.
 pub const PAGE_MAX: usize = 10_000;
 

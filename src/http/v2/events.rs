@@ -18,6 +18,7 @@ use crate::http::state::Shared;
 use crate::opencode::event::{EventPayload, Resync};
 use crate::opencode::v2::event::V2Event;
 use crate::opencode::v2::live::Translator;
+use crate::opencode::v2::shape::NOT_OF_THE_SECOND;
 use crate::opencode::{EventId, now_ms};
 
 /// Time between two signs of life.
@@ -29,13 +30,13 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Subscribe to events, as OpenCode 2 does
 ///
-/// The events of all directories, as `text/event-stream`: each frame's `data` is an event. It has those of
-/// `global.event` in OpenCode 2's shape, each followed by the `session.next.*` events that say the same in OpenCode 2's
-/// words. Nothing is replayed: a client that comes back reads the logs of its sessions (`v2.session.history`).
+/// Never ends: a client has to read it as a stream. The events of all directories, as `text/event-stream`: each frame's `data` is an event. It has those of
+/// `event.subscribeAll` in OpenCode 2's shape, each followed by the `session.next.*` events that say the same in OpenCode 2's
+/// words. Nothing is replayed: a client that comes back reads the logs of its sessions (`api.session.history`).
 #[utoipa::path(
     get,
     path = "/api/event",
-    operation_id = "v2.event.subscribe",
+    operation_id = "api.event.subscribe",
     tag = "event",
     responses(
         (status = 200, description = "A stream of events, which ends only when the server stops.",
@@ -135,15 +136,12 @@ impl Follower {
     }
 }
 
-/// What OpenCode 2 has no event for.
-const NOT_OF_THE_SECOND: &str = "server.instance.disposed";
-
 /// An event of the first version in OpenCode 2's shape.
 fn first_version(event: &str) -> Option<V2Event> {
     let mut event: Value = serde_json::from_str(event).ok()?;
     let id = EventId::parse(event["id"].as_str()?).ok()?;
     let kind = event["type"].as_str()?;
-    if kind == NOT_OF_THE_SECOND {
+    if NOT_OF_THE_SECOND.contains(&kind) {
         return None;
     }
     let kind = kind.to_owned();

@@ -36,7 +36,7 @@ pub struct V2Integrations {
 #[utoipa::path(
     get,
     path = "/api/integration",
-    operation_id = "v2.integration.list",
+    operation_id = "api.integration.list",
     tag = "provider",
     params(Location),
     responses(
@@ -66,7 +66,7 @@ pub struct V2IntegrationAt {
 #[utoipa::path(
     get,
     path = "/api/integration/{integrationID}",
-    operation_id = "v2.integration.get",
+    operation_id = "api.integration.get",
     tag = "provider",
     params(("integrationID" = String, Path, description = "The integration."), Location),
     responses(

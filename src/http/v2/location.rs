@@ -37,7 +37,7 @@ impl IntoParams for Location {
 #[utoipa::path(
     get,
     path = "/api/location",
-    operation_id = "v2.location.get",
+    operation_id = "api.location.get",
     tag = "project",
     params(Location),
     responses(

@@ -117,6 +117,8 @@ pub enum ErrorTag {
     ServiceUnavailableError,
     /// The disk of the data directory is full.
     InsufficientStorageError,
+    /// The route exists, and not with this method.
+    MethodNotAllowedError,
     /// The server has failed.
     UnknownError,
 }

@@ -42,7 +42,7 @@ pub struct V2ModelInput {
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/model",
-    operation_id = "v2.session.switchModel",
+    operation_id = "api.session.switchModel",
     tag = "session",
     params(SessionPath, Client),
     request_body(

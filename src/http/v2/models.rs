@@ -42,7 +42,7 @@ pub struct V2DefaultModel {
 #[utoipa::path(
     get,
     path = "/api/model",
-    operation_id = "v2.model.list",
+    operation_id = "api.model.list",
     tag = "provider",
     params(Location),
     responses(
@@ -61,7 +61,7 @@ pub async fn list(State(state): State<Shared>, Location(location): Location) -> 
 #[utoipa::path(
     get,
     path = "/api/model/default",
-    operation_id = "v2.model.default",
+    operation_id = "api.model.default",
     tag = "provider",
     params(Location),
     responses(

@@ -47,7 +47,7 @@ pub struct V2SavedPermissions {
 #[utoipa::path(
     get,
     path = "/api/permission/request",
-    operation_id = "v2.permission.request.list",
+    operation_id = "api.permission.request.list",
     tag = "permission",
     params(Location),
     responses(
@@ -72,7 +72,7 @@ pub async fn list(
 #[utoipa::path(
     get,
     path = "/api/permission/saved",
-    operation_id = "v2.permission.saved.list",
+    operation_id = "api.permission.saved.list",
     tag = "permission",
     responses((status = 200, description = "The permissions.", body = V2SavedPermissions))
 )]

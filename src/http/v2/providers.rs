@@ -39,7 +39,7 @@ pub struct V2ProviderAt {
 #[utoipa::path(
     get,
     path = "/api/provider",
-    operation_id = "v2.provider.list",
+    operation_id = "api.provider.list",
     tag = "provider",
     params(Location),
     responses(
@@ -59,7 +59,7 @@ pub async fn list(State(state): State<Shared>, Location(location): Location) -> 
 #[utoipa::path(
     get,
     path = "/api/provider/{providerID}",
-    operation_id = "v2.provider.get",
+    operation_id = "api.provider.get",
     tag = "provider",
     params(("providerID" = String, Path, description = "The provider."), Location),
     responses(

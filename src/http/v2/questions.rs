@@ -26,7 +26,7 @@ pub struct V2Questions {
 #[utoipa::path(
     get,
     path = "/api/question/request",
-    operation_id = "v2.question.request.list",
+    operation_id = "api.question.request.list",
     tag = "question",
     params(Location),
     responses(

@@ -34,7 +34,7 @@ pub struct V2References {
 #[utoipa::path(
     get,
     path = "/api/reference",
-    operation_id = "v2.reference.list",
+    operation_id = "api.reference.list",
     tag = "project",
     params(Location),
     responses(

@@ -26,7 +26,7 @@ pub struct V2Skills {
 #[utoipa::path(
     get,
     path = "/api/skill",
-    operation_id = "v2.skill.list",
+    operation_id = "api.skill.list",
     tag = "config",
     params(Location),
     responses(

@@ -14,6 +14,7 @@ use crate::vcs;
 
 /// A patch.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = VcsApplyInput)]
 pub struct VcsApply {
     /// The patch, as `/vcs/diff/raw` gives it.
     #[schema(format = "bound:attachment")]

@@ -16,7 +16,7 @@ use crate::vcs::{self, Base};
 #[utoipa::path(
     get,
     path = "/vcs/diff/raw",
-    operation_id = "vcs.diff.raw",
+    operation_id = "vcs.patch",
     tag = "vcs",
     params(Directory),
     responses(

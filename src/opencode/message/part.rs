@@ -21,6 +21,7 @@ pub struct PartTime {
 /// One part of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[schema(as = MessagePart)]
 pub enum Part {
     /// Text.
     Text(TextPart),

@@ -13,6 +13,7 @@ use crate::opencode::{EventId, MessageId, SessionId};
 
 /// The place of an event in the log of its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = V2LogPlace)]
 pub struct Durable {
     /// The session.
     #[serde(rename = "aggregateID")]

@@ -16,6 +16,7 @@ use crate::opencode::{MessageId, SessionId};
     clippy::large_enum_variant,
     reason = "about as many of one as of the other, and a box would show in every match"
 )]
+#[schema(as = V2Message)]
 pub enum SessionMessage {
     /// The agent was changed.
     AgentSwitched(AgentSwitchedMessage),
@@ -257,6 +258,7 @@ pub struct V2AssistantMessage {
 /// One piece of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = V2Content)]
 pub enum Content {
     /// Text.
     Text(TextContent),

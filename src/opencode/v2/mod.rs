@@ -9,3 +9,4 @@ pub mod live;
 pub mod log;
 pub mod message;
 pub mod project;
+pub mod shape;

@@ -19,7 +19,14 @@ impl Sessions {
             order: SessionOrder::Used,
             ..query(filter)
         };
-        let bodies = self.office.store.sessions(query).await?;
+        let mut bodies = self.office.store.sessions(query.clone()).await?;
+        if bodies.is_none() {
+            let query = SessionQuery {
+                after: None,
+                ..query
+            };
+            bodies = self.office.store.sessions(query).await?;
+        }
         Ok(self.shown(bodies.unwrap_or_default()))
     }
 
@@ -100,6 +107,7 @@ fn query(filter: ListFilter) -> SessionQuery {
         roots: filter.roots,
         used_since: filter.start,
         used_before: filter.before,
+        after: filter.behind,
         without_archived: filter.without_archived,
         search: filter.search,
         limit: filter.limit.map(|limit| limit as u64),

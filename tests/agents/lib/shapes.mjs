@@ -112,20 +112,28 @@ export class Shapes {
 
   /** The types of an answer's body, as the document has them; none where it has no body or no such answer. */
   mediaTypes(method, path, status) {
-    const content = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status]?.content ?? {};
+    const content = this.#response(method, path, status)?.response.content ?? {};
     return Object.keys(content).map((type) => type.split(";")[0].trim());
   }
 
   /** What is wrong with an answer of `METHOD /path`, path as in the document; an empty list if nothing is. */
   answer(method, path, status, body) {
-    const response = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status];
-    if (!response) return [`OpenCode's document has no ${status} for ${method} ${path}`];
-    const content = Object.keys(response.content ?? {})[0];
+    const found = this.#response(method, path, status);
+    if (!found) return [`OpenCode's document has no ${status} for ${method} ${path}`];
+    const content = Object.keys(found.response.content ?? {})[0];
     if (!content) return body === undefined ? [] : ["OpenCode sends no body here"];
-    const pointer = ["paths", path, method.toLowerCase(), "responses", String(status), "content", content, "schema"];
+    const pointer = [...found.pointer, "content", content, "schema"];
     const wrong = this.#check(`${this.#name}#/${pointer.map(escape).join("/")}`, body);
     const also = this.#name === "opencode" && UNDOCUMENTED_ANSWERS[`${method.toUpperCase()} ${path} ${status}`];
     return wrong.length > 0 && also && this.#fits(also, body) ? [] : wrong;
+  }
+
+  /** An answer as the document has it, in place or among its components, and where that is. */
+  #response(method, path, status) {
+    const response = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status];
+    if (!response?.$ref) return response && { response, pointer: ["paths", path, method.toLowerCase(), "responses", String(status)] };
+    const pointer = response.$ref.split("/").slice(1);
+    return { response: pointer.reduce((value, key) => value[key], this.#document), pointer };
   }
 
   #fits(fields, body) {

@@ -31,6 +31,7 @@ SAID = [
     (r"says something else than|come together; ", MODELS, "two fields that have to agree; generators cannot use such rules"),
     (r"^Baton keeps no credentials", r"/auth/\{providerID\}$", "always refused, with what to do instead"),
     (r"^Baton shares nothing", r"/share$", "always refused, with what to do instead"),
+    (r"^Expected the X-Next-Cursor of an answer before", r"/session$", "a cursor is opaque, and comes from an answer before"),
     (r"^Expected an id that starts with .*\n  at \[\"before\"\]$", r"/message$", "the same: a cursor, or a message's id"),
     (r"^Expected .*, as in the path\n", r"/part/\{partID\}$", "a part that says the same ids as the path"),
     (r"^Expected provider/model, got", r"/command$", "an id alone is taken where a backend has such a model"),

@@ -7,7 +7,7 @@ import { ADDED_ERRORS, ADDED_ROUTES, Shapes } from "../../agents/lib/shapes.mjs"
 export const PREFIX = "/opencode";
 const JSON_TYPE = "application/json";
 /** At the root, beside OpenCode's API. */
-const BESIDE = /^\/((docs|ui)(\/.*)?|metrics|openapi\.json)?$/;
+const BESIDE = /^\/((docs|ui)(\/.*)?|metrics|openapi(-3\.0)?\.json)?$/;
 
 /**
  * One answer, complete.

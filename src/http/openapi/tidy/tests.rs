@@ -7,6 +7,18 @@ fn made() -> Value {
     serde_json::from_str(&document()).expect("JSON")
 }
 
+/// A document in which references are looked up.
+struct Whole(Value);
+
+impl Whole {
+    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str().and_then(|r| r.strip_prefix('#')) {
+            Some(pointer) => self.0.pointer(pointer).expect("what it refers to"),
+            None => value,
+        }
+    }
+}
+
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
@@ -28,11 +40,9 @@ fn every_reference_has_a_schema_and_every_schema_a_description() {
     let mut found = Vec::new();
     references(&document, &mut found);
     for reference in found {
-        let name = reference.strip_prefix(SCHEMAS).expect("a schema");
-        assert!(
-            document["components"]["schemas"][name].is_object(),
-            "{name}"
-        );
+        let pointer = reference.strip_prefix('#').expect("in this document");
+        let to = document.pointer(pointer);
+        assert!(to.is_some_and(Value::is_object), "{reference}");
     }
     for (name, schema) in document["components"]["schemas"]
         .as_object()
@@ -45,7 +55,7 @@ fn every_reference_has_a_schema_and_every_schema_a_description() {
             let tag = schema["const"].is_string();
             let described = schema["description"].is_string() || schema["$ref"].is_string();
             assert!(
-                tag || described || schema["oneOf"].is_array(),
+                tag || described || schema["oneOf"].is_array() || schema["anyOf"].is_array(),
                 "{name}.{property}"
             );
         }
@@ -57,6 +67,8 @@ fn nothing_is_null() {
     fn check(value: &Value, path: &str) {
         assert!(!value.is_null(), "{path}");
         let entries = value.as_object().into_iter().flatten();
+        // Examples are data.
+        let entries = entries.filter(|(key, _)| !["example", "examples"].contains(&key.as_str()));
         entries.for_each(|(key, value)| check(value, &format!("{path}/{key}")));
         let elements = value.as_array().into_iter().flatten().enumerate();
         elements.for_each(|(index, value)| check(value, &format!("{path}/{index}")));
@@ -67,6 +79,7 @@ fn nothing_is_null() {
 #[test]
 fn every_operation_is_described() {
     let mut document = made();
+    let whole = Whole(made());
     let mut ids = Vec::new();
     for operation in operations(&mut document) {
         let id = operation["operationId"].as_str().expect("an id").to_owned();
@@ -74,9 +87,11 @@ fn every_operation_is_described() {
             assert!(operation[key].is_string(), "{id} has no {key}");
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = whole.resolved(parameter);
             assert!(parameter["description"].is_string(), "{id}: {parameter}");
         }
         for (status, response) in operation["responses"].as_object().expect("responses") {
+            let response = whole.resolved(response);
             assert!(response["description"].is_string(), "{id}: {status}");
             let headers = response["headers"].as_object();
             for (name, header) in headers.into_iter().flatten() {
@@ -110,11 +125,13 @@ fn what_is_json_is_called_json() {
 #[test]
 fn whatever_an_operation_takes_or_answers_has_a_name() {
     let mut document = made();
+    let whole = Whole(made());
     for operation in operations(&mut document) {
         let id = operation["operationId"].clone();
         let request = operation["requestBody"]["content"].as_object();
         let responses = operation["responses"].as_object().expect("responses");
-        let responses = responses.values().filter_map(|r| r["content"].as_object());
+        let responses = responses.values().map(|r| whole.resolved(r));
+        let responses = responses.filter_map(|r| r["content"].as_object());
         for (kind, content) in request.into_iter().chain(responses).flatten() {
             for made_up in [
                 "oneOf",
@@ -143,7 +160,7 @@ fn unions_have_named_variants() {
         "user"
     );
     assert_eq!(schemas["UserMessage"]["required"][0], "role");
-    let mapping = &schemas["Event"]["discriminator"]["mapping"];
+    let mapping = &schemas["ServerEvent"]["discriminator"]["mapping"];
     let changed = format!("{SCHEMAS}EventSessionModelChanged");
     assert_eq!(mapping["session.model_changed"], changed);
     let changed = &schemas["EventSessionModelChanged"];
@@ -167,5 +184,104 @@ fn unions_have_named_variants() {
     assert_eq!(mapping["BadRequest"], format!("{SCHEMAS}BadRequestError"));
     for gone in [ERRORS, PAYLOAD] {
         assert!(schemas[gone].is_null(), "{gone}");
+    }
+}
+
+/// What generators put behind the name of an operation, for a second function or a type.
+const SUFFIXES: [&str; 10] = [
+    "async",
+    "raw",
+    "sync",
+    "withhttpinfo",
+    "request",
+    "response",
+    "call",
+    "builder",
+    "error",
+    "params",
+];
+/// Names that some language, its library or the support code of a generator has already.
+const OWNED: [&str; 32] = [
+    "Event",
+    "File",
+    "Symbol",
+    "Part",
+    "Selection",
+    "Config",
+    "Content",
+    "Command",
+    "Durable",
+    "Entries",
+    "Shell",
+    "Delivery",
+    "Request",
+    "Response",
+    "Headers",
+    "Body",
+    "Error",
+    "Object",
+    "String",
+    "Map",
+    "Set",
+    "Date",
+    "Option",
+    "Result",
+    "Box",
+    "Vec",
+    "List",
+    "Process",
+    "Thread",
+    "Client",
+    "Iterator",
+    "Notification",
+];
+
+fn letters(text: &str) -> String {
+    let letters = text.chars().filter(char::is_ascii_alphabetic);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[test]
+fn no_two_names_are_the_same_to_a_generator() {
+    let mut document = made();
+    let ids =
+        operations(&mut document).map(|o| o["operationId"].as_str().expect("an id").to_owned());
+    let ids: Vec<String> = ids.collect();
+    let bare: Vec<_> = ids.iter().map(|id| letters(id)).collect();
+    for (place, id) in bare.iter().enumerate() {
+        assert!(!bare[..place].contains(id), "{id}: twice");
+        for suffix in SUFFIXES {
+            assert!(!bare.contains(&format!("{id}{suffix}")), "{id} + {suffix}");
+        }
+    }
+    // Digits would be words of their own: `v_2_session_get`.
+    assert!(
+        ids.iter()
+            .all(|id| !id.contains(|c: char| c.is_ascii_digit())),
+        "{ids:?}"
+    );
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    for schema in schemas.keys() {
+        assert!(
+            !OWNED.contains(&schema.as_str()),
+            "{schema} is somebody else's name"
+        );
+        assert!(
+            !bare.contains(&letters(schema)),
+            "{schema} is an operation, too"
+        );
+    }
+}
+
+#[test]
+fn the_marks_name_operations_that_are_there() {
+    let mut document = made();
+    let ids: Vec<_> = operations(&mut document)
+        .map(|o| o["operationId"].clone())
+        .collect();
+    for name in super::super::marks::names() {
+        assert!(ids.iter().any(|id| id == name), "{name}");
     }
 }

@@ -13,7 +13,7 @@ use crate::http::v2::location::Location;
 use crate::opencode::file::FileKind;
 
 /// Results of one answer, unless the request says otherwise.
-const LIMIT: usize = 50;
+pub const LIMIT: usize = 50;
 /// The most that a request gets, whatever it says.
 const LIMIT_MAX: usize = 10_000;
 
@@ -24,7 +24,7 @@ const LIMIT_MAX: usize = 10_000;
 #[utoipa::path(
     get,
     path = "/api/fs/find",
-    operation_id = "v2.fs.find",
+    operation_id = "api.fs.find",
     tag = "find",
     params(
         Location,

@@ -16,7 +16,7 @@ use crate::opencode::file::FileSystemEntry;
 #[utoipa::path(
     get,
     path = "/api/fs/list",
-    operation_id = "v2.fs.list",
+    operation_id = "api.fs.list",
     tag = "file",
     params(
         Location,

@@ -12,6 +12,7 @@ use crate::opencode::project::LocationInfo;
 
 /// Entries, with the place that they were asked for.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = V2FileEntries)]
 pub struct Entries {
     /// The place.
     pub location: LocationInfo,

@@ -15,7 +15,7 @@ use crate::http::v2::location::Location;
 #[utoipa::path(
     get,
     path = "/api/fs/read/{*path}",
-    operation_id = "v2.fs.read",
+    operation_id = "api.fs.read",
     tag = "file",
     params(
         Location,

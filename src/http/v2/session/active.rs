@@ -37,7 +37,7 @@ pub struct V2ActiveSessions {
 #[utoipa::path(
     get,
     path = "/api/session/active",
-    operation_id = "v2.session.active",
+    operation_id = "api.session.active",
     tag = "session",
     responses((status = 200, description = "The sessions.", body = V2ActiveSessions))
 )]

@@ -12,12 +12,12 @@ use crate::registry::ModelWish;
 /// Compact a session
 ///
 /// Has the selected model write a summary of the conversation, from which the session goes on: the same as
-/// `session.summarize` with that model. Answers when the summary is in the queue; `v2.session.wait` waits for it.
+/// `session.summarize` with that model. Answers when the summary is in the queue; `api.session.wait` waits for it.
 /// (OpenCode 1.18 has the route and answers that it is not available yet.)
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/compact",
-    operation_id = "v2.session.compact",
+    operation_id = "api.session.compact",
     tag = "session",
     params(SessionPath),
     responses(

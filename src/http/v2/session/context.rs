@@ -26,7 +26,7 @@ pub struct V2Context {
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/context",
-    operation_id = "v2.session.context",
+    operation_id = "api.session.context",
     tag = "message",
     params(SessionPath),
     responses(

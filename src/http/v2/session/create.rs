@@ -45,7 +45,7 @@ pub struct V2LocationInput {
 #[utoipa::path(
     post,
     path = "/api/session",
-    operation_id = "v2.session.create",
+    operation_id = "api.session.create",
     tag = "session",
     params(Client),
     request_body(content = V2CreateSession, description = "The session."),

@@ -27,14 +27,14 @@ const READ_EVERY: Duration = Duration::from_millis(50);
 
 /// Follow a session's log
 ///
-/// The log of `v2.session.history`, from its beginning or after a number, and then what is added to it, as
+/// Never ends while the session is there: a client has to read it as a stream. The log of `api.session.history`, from its beginning or after a number, and then what is added to it, as
 /// `text/event-stream`: each frame's `data` is an event. It is made from the stored conversation, so it goes back to
 /// the session's first prompt, also over restarts; what was deleted from the conversation is not in it. It is in the
-/// order of the conversation and without the growing of texts: `v2.event.subscribe` tells things as they happen.
+/// order of the conversation and without the growing of texts: `api.event.subscribe` tells things as they happen.
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/event",
-    operation_id = "v2.session.events",
+    operation_id = "api.session.events",
     tag = "event",
     params(
         SessionPath,

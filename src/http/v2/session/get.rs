@@ -15,7 +15,7 @@ use crate::http::state::Shared;
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}",
-    operation_id = "v2.session.get",
+    operation_id = "api.session.get",
     tag = "session",
     params(SessionPath),
     responses(

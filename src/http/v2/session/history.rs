@@ -15,7 +15,7 @@ use crate::opencode::v2::event::V2Event;
 use crate::opencode::v2::log;
 
 /// Events of a page when the request does not say.
-const PAGE: usize = 100;
+pub const PAGE: usize = 100;
 
 /// A page of a session's log.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -35,7 +35,7 @@ pub struct V2History {
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/history",
-    operation_id = "v2.session.history",
+    operation_id = "api.session.history",
     tag = "event",
     params(
         SessionPath,

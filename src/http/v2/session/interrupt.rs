@@ -16,7 +16,7 @@ use crate::http::state::Shared;
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/interrupt",
-    operation_id = "v2.session.interrupt",
+    operation_id = "api.session.interrupt",
     tag = "session",
     params(SessionPath),
     responses(

@@ -29,7 +29,7 @@ pub struct V2Sessions {
 #[utoipa::path(
     get,
     path = "/api/session",
-    operation_id = "v2.session.list",
+    operation_id = "api.session.list",
     tag = "session",
     params(
         ("directory" = Option<String>, Query, description = "Only sessions of this directory."),

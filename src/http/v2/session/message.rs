@@ -21,11 +21,11 @@ pub struct V2MessageAnswer {
 
 /// Get a message
 ///
-/// One message of `v2.session.messages`.
+/// One message of `api.session.messages`.
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/message/{messageID}",
-    operation_id = "v2.session.message",
+    operation_id = "api.session.message",
     tag = "message",
     params(MessagePath),
     responses(

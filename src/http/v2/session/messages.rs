@@ -29,7 +29,7 @@ pub struct V2Messages {
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/message",
-    operation_id = "v2.session.messages",
+    operation_id = "api.session.messages",
     tag = "message",
     params(
         SessionPath,

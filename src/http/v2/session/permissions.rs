@@ -45,7 +45,7 @@ pub struct V2PermissionReply {
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/permission",
-    operation_id = "v2.session.permission.list",
+    operation_id = "api.session.permission.list",
     tag = "permission",
     params(SessionPath),
     responses(
@@ -67,7 +67,7 @@ pub async fn list(
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/permission/{requestID}",
-    operation_id = "v2.session.permission.get",
+    operation_id = "api.session.permission.get",
     tag = "permission",
     params(V2PermissionPath),
     responses(
@@ -89,7 +89,7 @@ pub async fn get(
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/permission/{requestID}/reply",
-    operation_id = "v2.session.permission.reply",
+    operation_id = "api.session.permission.reply",
     tag = "permission",
     params(V2PermissionPath),
     request_body(content = V2PermissionReply, description = "The answer."),

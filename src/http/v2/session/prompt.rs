@@ -29,6 +29,7 @@ use crate::session::Prompt;
 /// When a prompt is to be given to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = V2Delivery)]
 pub enum Delivery {
     /// As soon as possible.
     Steer,
@@ -128,12 +129,12 @@ pub struct V2AdmittedAnswer {
 
 /// Send a prompt
 ///
-/// Stores a prompt and answers at once; the model that is selected answers it. The same as `session.prompt_async`, in
-/// OpenCode 2's shape. The answer comes in the events, and in `v2.session.messages`.
+/// Stores a prompt and answers at once; the model that is selected answers it. The same as `session.queuePrompt`, in
+/// OpenCode 2's shape. The answer comes in the events, and in `api.session.messages`.
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/prompt",
-    operation_id = "v2.session.prompt",
+    operation_id = "api.session.prompt",
     tag = "message",
     params(SessionPath, Client),
     request_body(content = V2PromptInput, description = "The prompt."),

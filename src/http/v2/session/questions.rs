@@ -30,7 +30,7 @@ pub struct V2SessionQuestions {
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/question",
-    operation_id = "v2.session.question.list",
+    operation_id = "api.session.question.list",
     tag = "question",
     params(SessionPath),
     responses(
@@ -52,7 +52,7 @@ pub async fn list(
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/question/{requestID}/reply",
-    operation_id = "v2.session.question.reply",
+    operation_id = "api.session.question.reply",
     tag = "question",
     params(V2QuestionPath),
     request_body(content = QuestionReplyInput, description = "The answers."),
@@ -81,7 +81,7 @@ pub async fn reply(
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/question/{requestID}/reject",
-    operation_id = "v2.session.question.reject",
+    operation_id = "api.session.question.reject",
     tag = "question",
     params(V2QuestionPath),
     responses(

@@ -15,7 +15,7 @@ use crate::http::state::Shared;
 #[utoipa::path(
     post,
     path = "/api/session/{sessionID}/wait",
-    operation_id = "v2.session.wait",
+    operation_id = "api.session.wait",
     tag = "session",
     params(SessionPath),
     responses(

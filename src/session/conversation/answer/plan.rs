@@ -4,13 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::fold::Folded;
 use super::{Answering, PLAN_TOOL};
-use crate::opencode::event::Todo;
+use crate::opencode::event::{TODO_PRIORITIES, TODO_STATUSES, Todo};
 use crate::opencode::message::{Part, PartTime, ToolPart, ToolState};
 use crate::opencode::{PartId, now_ms};
 use crate::session::sizes::{Sizes, beginning};
 
-/// The state and the priority of an entry are words, of at most so many bytes.
-const WORD_MAX_BYTES: usize = 64;
 /// The plan's id among the tool calls of an answer.
 pub(super) const CALL_ID: &str = "plan-1";
 
@@ -83,13 +81,20 @@ fn read(entries: &[Value], sizes: &Sizes) -> Vec<Todo> {
         let text = entry.get(key).and_then(Value::as_str).unwrap_or(default);
         beginning(text, bytes).to_owned()
     };
+    // Clients know these words and no others: what an agent says beside them is the usual one.
+    let word = |entry: &Value, key: &str, words: &[&str], usual: &str| {
+        let said = entry.get(key).and_then(Value::as_str);
+        said.filter(|said| words.contains(said))
+            .unwrap_or(usual)
+            .to_owned()
+    };
     let mut room = sizes.plan_bytes;
     let mut todos = Vec::new();
     for entry in entries.iter().take(sizes.plan_entries) {
         let todo = Todo {
             content: text(entry, "content", "", room),
-            status: text(entry, "status", "pending", WORD_MAX_BYTES),
-            priority: text(entry, "priority", "medium", WORD_MAX_BYTES),
+            status: word(entry, "status", &TODO_STATUSES, "pending"),
+            priority: word(entry, "priority", &TODO_PRIORITIES, "medium"),
         };
         let bytes = bytes_of(&todo);
         if bytes > room {

@@ -2,7 +2,7 @@
 // The script is JSON: the backend, its models, and what is said to them.
 
 import assert from "node:assert/strict";
-import { type Event, type Part, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
+import { type MessagePart, type ServerEvent, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
 import { client } from "./client/client.gen.ts";
 
 client.setConfig({ baseUrl: process.argv[2] ?? assert.fail("the server's URL is missing") });
@@ -49,11 +49,11 @@ function modelOf(message: (typeof first.data)["info"]): string {
   return message.role === "assistant" ? message.modelID : message.model.modelID;
 }
 
-function textOf(parts: Part[]): string {
+function textOf(parts: MessagePart[]): string {
   return parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 }
 
-async function firstApplied(events: AsyncIterable<Event>): Promise<Extract<Event, { type: "session.model_applied" }>> {
+async function firstApplied(events: AsyncIterable<ServerEvent>): Promise<Extract<ServerEvent, { type: "session.model_applied" }>> {
   for await (const event of events) {
     if (event.type === "session.model_applied" && event.properties.current.modelID === script.second) return event;
   }

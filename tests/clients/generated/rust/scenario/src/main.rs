@@ -6,8 +6,8 @@ use std::error::Error;
 
 use baton_client::sse::{SseEvent, StreamingError};
 use baton_client::{
-    ApiOpError, Event, HttpClient, Message, MessageWithParts, Part, PartInput, PromptModel,
-    SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
+    ApiOpError, HttpClient, Message, MessagePart, MessageWithParts, PartInput, PromptModel,
+    ServerEvent, SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
 };
 use futures_util::{Stream, StreamExt};
 
@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
     let connected = events.next().await.ok_or("the event stream has ended")??;
     assert!(matches!(
         serde_json::from_str(&connected.data)?,
-        Event::EventServerConnected(_)
+        ServerEvent::EventServerConnected(_)
     ));
 
     let session = client
@@ -125,7 +125,7 @@ fn model_of(message: &MessageWithParts) -> &str {
 
 fn text_of(message: &MessageWithParts) -> String {
     let texts = message.parts.iter().filter_map(|part| match part {
-        Part::TextPart(part) => Some(part.text.as_str()),
+        MessagePart::TextPart(part) => Some(part.text.as_str()),
         _ => None,
     });
     texts.collect()
@@ -136,7 +136,7 @@ async fn applied(
     model_id: &str,
 ) -> Result<String> {
     while let Some(event) = events.next().await {
-        if let Event::EventSessionModelApplied(event) = serde_json::from_str(&event?.data)?
+        if let ServerEvent::EventSessionModelApplied(event) = serde_json::from_str(&event?.data)?
             && event.properties.current.model_id == model_id
         {
             return Ok(event.properties.current.model_id);
