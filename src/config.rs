@@ -37,6 +37,7 @@ use crate::shell::ShellLimits;
 use crate::store::Durability;
 
 use file::ConfigFile;
+pub use password::read_password_file;
 
 /// The host that is listened on unless another is given.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -81,6 +82,36 @@ pub enum LogFormat {
     Json,
 }
 
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What has gone wrong in Baton.
+    Error,
+    /// What may need somebody's attention.
+    Warn,
+    /// What happens: start, agents, switches, turns.
+    #[default]
+    Info,
+    /// Requests, too, and why something was decided.
+    Debug,
+    /// Every message to and from agents, with what they say.
+    Trace,
+}
+
+impl LogLevel {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// What `baton serve` takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
@@ -108,6 +139,11 @@ pub struct ServeArgs {
     /// Write the log as text, or as JSON with an object a line [default: text]
     #[arg(long, env = "BATON_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
+
+    /// How much is logged [default: info]. The variable BATON_LOG takes a whole filter, such as baton::http=debug, and
+    /// goes before this
+    #[arg(long, env = "BATON_LOG_LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
 
     /// Serve the fronts of `baton opencode` only, and end when the last one has gone.
     #[arg(long, hide = true)]
@@ -195,6 +231,14 @@ impl Places {
 
     fn default_config_file(&self) -> Option<PathBuf> {
         Some(self.config_home()?.join("baton/baton.toml"))
+    }
+
+    /// The config file: the one that was given, or where one is looked for.
+    pub fn config_file(&self, given: Option<&Path>) -> Option<PathBuf> {
+        match given {
+            Some(given) => Some(self.directory.join(given)),
+            None => self.default_config_file(),
+        }
     }
 }
 
@@ -291,6 +335,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// How the log is written.
     pub log_format: LogFormat,
+    /// How much is logged.
+    pub log_level: LogLevel,
     /// The working directory of sessions that name none.
     pub directory: PathBuf,
     /// The user's home directory.
@@ -350,6 +396,7 @@ impl Settings {
                 .log_format
                 .or(file.server.log_format)
                 .unwrap_or_default(),
+            log_level: args.log_level.or(file.server.log_level).unwrap_or_default(),
             directory: places.directory.clone(),
             home: places
                 .home
@@ -404,11 +451,7 @@ fn read_file(
     given: Option<&Path>,
     places: &Places,
 ) -> Result<(Option<PathBuf>, ConfigFile), ConfigError> {
-    let path = match given {
-        Some(given) => Some(places.directory.join(given)),
-        None => places.default_config_file(),
-    };
-    let Some(path) = path else {
+    let Some(path) = places.config_file(given) else {
         return Ok((None, ConfigFile::default()));
     };
     match std::fs::read_to_string(&path) {

@@ -10,7 +10,7 @@ use super::environment::EnvironmentTable;
 use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
 use super::models::ModelsTable;
-use super::{ConfigError, LogFormat};
+use super::{ConfigError, LogFormat, LogLevel};
 use crate::agent::fence::{ANY_OTHER, COMMON};
 use crate::agent::quirks::keeps::{Arguments, Keeps};
 use crate::agent::spec::AgentSpec;
@@ -57,6 +57,7 @@ pub(super) struct ServerTable {
     pub password_file: Option<PathBuf>,
     pub cors_origins: Vec<String>,
     pub log_format: Option<LogFormat>,
+    pub log_level: Option<LogLevel>,
 }
 
 #[derive(Debug, Default, Deserialize)]
