@@ -29,7 +29,7 @@ use crate::http::auth::Password;
 use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
-use crate::registry::ModelWish;
+use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
 use crate::session::handoff::Budget;
 use crate::session::{AtAbort, Sizes};
@@ -443,6 +443,11 @@ fn learn_set(environment: &Environment) {
     secret::learn(telling.map(|(_, value)| value.clone()));
 }
 
+/// A question to put behind an error about a name; empty when no name is alike.
+fn meant(name: &str, known: &[&str]) -> String {
+    did_you_mean(&alike(name, known.iter().copied()))
+}
+
 fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.is_empty())
 }
@@ -492,8 +497,9 @@ fn agents(
         let Some(known) = known else {
             let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
             return Err(ConfigError(format!(
-                "--agents names \"{id}\", which is not known. Known: {}. Others are defined as [agents.{id}] in the \
+                "--agents names \"{id}\", which is not known.{} Known: {}. Others are defined as [agents.{id}] in the \
                  config file.",
+                meant(id, &ids),
                 ids.join(", ")
             )));
         };
@@ -516,7 +522,8 @@ fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, Co
     if agents.iter().all(|a| a.id != provider) {
         let ids: Vec<_> = agents.iter().map(|a| a.id.as_str()).collect();
         return Err(ConfigError(format!(
-            "the default model \"{text}\" names the provider \"{provider}\", which is none of: {}",
+            "the default model \"{text}\" names the provider \"{provider}\", which is not known.{} Known: {}",
+            meant(provider, &ids),
             ids.join(", ")
         )));
     }

@@ -79,7 +79,7 @@ pub struct Opened {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SwitchError {
     /// The call failed.
-    #[error("the agent could not switch to {what} \"{wanted}\": {error}")]
+    #[error("the agent {}", self.in_words())]
     Call {
         /// Model, mode or variant.
         what: &'static str,
@@ -89,7 +89,7 @@ pub enum SwitchError {
         error: CallError,
     },
     /// The agent does not offer it.
-    #[error("the agent does not offer {what} \"{wanted}\"; it offers: {}", .offered.join(", "))]
+    #[error("the agent {}", self.in_words())]
     NotOffered {
         /// Model, mode or variant.
         what: &'static str,
@@ -99,7 +99,7 @@ pub enum SwitchError {
         offered: Vec<String>,
     },
     /// The agent said yes and stayed with something else.
-    #[error("the agent accepted {what} \"{wanted}\" but reports \"{got}\"")]
+    #[error("the agent {}", self.in_words())]
     Ignored {
         /// Model, mode or variant.
         what: &'static str,
@@ -108,6 +108,37 @@ pub enum SwitchError {
         /// What the agent reports.
         got: String,
     },
+}
+
+impl SwitchError {
+    /// What the agent has done, as words that follow its name.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Call {
+                what,
+                wanted,
+                error,
+            } => format!("could not switch to {what} \"{wanted}\": {error}"),
+            Self::NotOffered {
+                what,
+                wanted,
+                offered,
+            } if offered.is_empty() => {
+                format!("offers no choice of a {what}, and so not \"{wanted}\"")
+            }
+            Self::NotOffered {
+                what,
+                wanted,
+                offered,
+            } => format!(
+                "does not offer {what} \"{wanted}\" here; it offers: {}",
+                offered.join(", ")
+            ),
+            Self::Ignored { what, wanted, got } => {
+                format!("has accepted {what} \"{wanted}\" and stayed with \"{got}\"")
+            }
+        }
+    }
 }
 
 /// Shakes hands.

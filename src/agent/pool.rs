@@ -51,7 +51,7 @@ pub enum StartError {
     #[error("{0}")]
     Spawn(String),
     /// It ran and did not shake hands.
-    #[error("the agent did not start: {0}")]
+    #[error("{0}")]
     Handshake(String),
     /// There are as many processes as allowed, and all of them are at work.
     #[error(

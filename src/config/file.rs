@@ -10,7 +10,7 @@ use super::environment::EnvironmentTable;
 use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
 use super::models::ModelsTable;
-use super::{ConfigError, LogFormat, LogLevel};
+use super::{ConfigError, LogFormat, LogLevel, meant};
 use crate::agent::fence::{ANY_OTHER, COMMON};
 use crate::agent::quirks::keeps::{Arguments, Keeps};
 use crate::agent::spec::AgentSpec;
@@ -139,7 +139,8 @@ impl ConfigFile {
                 Some(place) => place,
                 None => {
                     let place = all.len().saturating_sub(1);
-                    let mut spec = AgentSpec::from_config(id, new_command(id, table)?);
+                    let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
+                    let mut spec = AgentSpec::from_config(id, new_command(id, table, &ids)?);
                     self.environment
                         .apply("environment", &mut spec.environment)?;
                     let enabled = true;
@@ -216,10 +217,12 @@ fn check_permissions(
     }
 }
 
-fn new_command(id: &str, table: &AgentTable) -> Result<Vec<String>, ConfigError> {
+fn new_command(id: &str, table: &AgentTable, known: &[&str]) -> Result<Vec<String>, ConfigError> {
     table.command.clone().ok_or_else(|| {
         ConfigError(format!(
-            "[agents.{id}] is not a built-in backend and has no command. Add: command = [\"program\", \"argument\"]"
+            "[agents.{id}] is not a built-in backend and has no command.{} To define it, add: command = [\"program\", \
+             \"argument\"]",
+            meant(id, known)
         ))
     })
 }

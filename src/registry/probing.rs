@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::efforts::keep_known;
 use super::places::Places;
-use super::{ProbeRun, Registry, Snapshot, Status, probe};
+use super::{ProbeRun, Registry, Snapshot, Status, alike, did_you_mean, probe};
 use crate::agent::spec::{AgentSpec, Origin};
 use crate::opencode::now_ms;
 
@@ -148,7 +148,31 @@ impl Registry {
             backend.probe = Some(ProbeRun { at_ms, took_ms });
         });
         self.save(id).await;
+        self.tell_unknown_default(id);
         self.remove_left(&spec, means);
+    }
+
+    /// Says in the log that the model in the configuration is none of its backend's, and which one may be meant.
+    fn tell_unknown_default(&self, id: &str) {
+        let Some(wish) = self
+            .configured_model
+            .as_ref()
+            .filter(|wish| wish.provider_id == id)
+        else {
+            return;
+        };
+        let snapshot = self.snapshot();
+        let Some(catalogue) = snapshot.backend(id).and_then(|backend| backend.usable()) else {
+            return;
+        };
+        if catalogue.model(&wish.model_id).is_none() {
+            let models = catalogue.models.iter().map(|model| model.id.as_str());
+            tracing::warn!(
+                "default_model is \"{id}/{}\", and backend \"{id}\" has no such model.{}",
+                wish.model_id,
+                did_you_mean(&alike(&wish.model_id, models))
+            );
+        }
     }
 }
 

@@ -42,6 +42,7 @@ mod mock_agent;
 mod notice;
 mod openapi;
 mod passwords;
+mod people;
 mod pin;
 mod places;
 mod places_of_agents;

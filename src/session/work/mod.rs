@@ -407,7 +407,7 @@ impl Worker {
 /// Says in the log how a turn has ended.
 fn tell_turn(answer: &AssistantMessage) {
     let model = format!("{}/{}", answer.provider_id, answer.model_id);
-    let (cost, tokens) = (answer.cost, &answer.tokens);
+    let (cost, tokens) = (format!("{:.6}", answer.cost), &answer.tokens);
     let (input, output) = (
         tokens.input + tokens.cache.read + tokens.cache.write,
         tokens.output,
