@@ -40,6 +40,7 @@ pub fn page(args: &ManArgs, mut command: Command) -> Result<Vec<u8>, Failure> {
         None => command,
         Some(name) => {
             let found = command.find_subcommand(name).cloned();
+            let found = found.map(|found| found.version(env!("CARGO_PKG_VERSION")));
             found.ok_or_else(|| {
                 Failure::Usage(format!(
                     "there is no command \"{name}\"; `baton --help` lists them"

@@ -34,6 +34,7 @@ mod kills;
 mod ladder;
 mod late;
 mod leftovers;
+mod logged;
 mod malformed;
 mod media;
 mod messages;

@@ -361,7 +361,7 @@ async fn what_waits_for_its_user_is_told_with_the_command_that_answers_it() {
     for (prompt, answer, outcome) in [
         ("permission rm -rf build", "once", "permission granted"),
         ("permission rm -rf build", "reject", "permission rejected"),
-        ("question", "blue", "blue"),
+        ("question", "blue", "you chose Blue"),
     ] {
         let mut asking = start(&server, &["send", &session, prompt]);
         let mut words = BufReader::new(asking.stderr.take().expect("stderr"));
@@ -554,7 +554,7 @@ async fn completions_and_manual_pages_know_every_command() {
     };
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]).await.well();
-        for word in ["sessions", "switch", "doctor", "--data-dir"] {
+        for word in ["sessions", "switch", "doctor", "data-dir"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

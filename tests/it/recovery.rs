@@ -147,7 +147,7 @@ async fn a_switch_that_fails_is_taken_back() {
             (&info["providerID"], &info["modelID"]),
             (&json!("second"), &json!("y"))
         );
-        assert_eq!(info["error"]["name"], "UnknownError", "{answer}");
+        assert_eq!(info["error"]["name"], "APIError", "{answer}");
         assert_eq!(text_of(&answer), "");
     }
     // Beside them stand the lines that tell of going back.
