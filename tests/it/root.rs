@@ -143,3 +143,26 @@ async fn a_browser_gets_a_page_and_everybody_else_json() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_document_opens_on_the_main_operation() {
+    let server = Server::start().await;
+    let docs = server.request(Method::GET, "/docs", None, &[BROWSER]).await;
+    // The client has followed to the page; a browser's page opens what stands behind the mark.
+    assert_eq!(docs.status(), StatusCode::OK);
+    let (path, operation) = (docs.url().path().to_owned(), docs.url().fragment());
+    assert_eq!(
+        (path.as_str(), operation),
+        ("/docs/", Some("/session/session.update"))
+    );
+    let document = server.get("/openapi.json").await;
+    let main = &document["paths"]["/opencode/session/{sessionID}"]["patch"];
+    assert_eq!(main["operationId"], "session.update");
+    assert_eq!(main["tags"], json!(["session"]));
+    let summary = main["summary"].as_str().expect("a summary");
+    assert!(
+        summary.starts_with("Switch the model, provider or agent of a session"),
+        "{summary}"
+    );
+    server.stop().await;
+}

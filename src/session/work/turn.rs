@@ -265,8 +265,8 @@ impl Worker {
             tried.push(again);
             tracing::info!(
                 model = selection.label(),
-                ?again,
-                "a prompt was not taken in and is given again"
+                "a prompt was not taken in and is given again, {}",
+                again.in_words()
             );
             // The next one may be the same native session, opened again.
             drop(live);
