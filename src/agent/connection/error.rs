@@ -73,8 +73,8 @@ impl RpcError {
         match said.as_slice() {
             [] => NO_REASON.to_owned(),
             [one] => (*one).to_owned(),
-            [first, second] if contains(second, first) => (*second).to_owned(),
             [first, second, ..] if contains(first, second) => (*first).to_owned(),
+            [first, second, ..] if contains(second, first) => (*second).to_owned(),
             [first, second, ..] => format!("{}: {second}", first.trim_end_matches(['.', ':'])),
         }
     }

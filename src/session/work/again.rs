@@ -32,7 +32,6 @@ impl Again {
             Self::Reopened => "after its native session was opened again",
             Self::ReopenedAfterSilence => "after a turn without a word, once",
             Self::New => "to a new native session, with the whole conversation",
-            Self::Shorter => "with less of the conversation, as it did not fit",
         }
     }
 }
