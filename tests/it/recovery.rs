@@ -185,7 +185,7 @@ async fn an_agent_that_ignores_a_switch_is_found_out() {
     );
     let message = error["data"]["message"].as_str().unwrap();
     assert!(
-        message.contains("accepted model \"y\" but reports \"x\""),
+        message.contains("has accepted model \"y\" and stayed with \"x\""),
         "{message}"
     );
     assert_eq!(server.say(&session, "model").await, "x");
