@@ -28,6 +28,8 @@ const HEAD: [&str; 7] = [
 ];
 /// The column that gives way.
 const MODELS: usize = 3;
+/// The built-in mock agent.
+const MOCK: &str = "mock";
 /// The indent of what goes on in a further line.
 const INDENT: usize = 2;
 
@@ -271,7 +273,8 @@ pub fn table(entries: &[Entry]) -> String {
 
 /// Whether a backend runs what its user has configured, and not what Baton knows.
 fn is_users_own(entry: &Entry) -> bool {
-    !entry.builtin || entry.found == Some(Found::Command)
+    // The mock agent is Baton itself.
+    !entry.builtin || (entry.found == Some(Found::Command) && entry.id != MOCK)
 }
 
 fn row(entry: &Entry) -> Vec<String> {

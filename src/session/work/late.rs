@@ -124,7 +124,7 @@ impl Worker {
                 Err(Error::Store(error)) if error.may_pass() => {
                     let given_up = live.heard.put_back(its);
                     tracing::warn!(
-                        given_up,
+                        session = %self.cell.id, given_up,
                         "what was said after an answer is not stored yet: {error}"
                     );
                 }
