@@ -2,9 +2,10 @@
 
 mod news;
 mod record;
+mod start;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::agent::pool::Pool;
 use crate::config::Settings;
 use crate::event::Bus;
 use crate::files;
-use crate::front::running::{self, RunFile};
+use crate::front::running::{self, RunFile, Running};
 use crate::http::auth::Password;
 use crate::http::auth::guesses::Guesses;
 use crate::http::body::Bodies;
@@ -39,6 +40,7 @@ use crate::store::{SqliteStore, Store, StoreError};
 use crate::vcs;
 
 use record::{StoreLedger, end_recorded, until_gone};
+use start::{About, reachable, survive_file_limits};
 
 /// How the names of Baton's own files in the data directory begin.
 const OWN_PREFIXES: [&str; 2] = ["baton.", "baton-data"];
@@ -76,6 +78,7 @@ pub struct App {
     signals: Signals,
     /// Tells fronts of this server.
     run_file: RunFile,
+    about: About,
 }
 
 /// What has to be brought to an end in order.
@@ -143,7 +146,14 @@ impl App {
         let stop = watch::Sender::new(false);
         let token = running::new_token();
         secret::learn([token.clone()]);
-        let run_file = RunFile::write(&settings.data_dir, reachable(address), &token)
+        let running = Running {
+            address: reachable(address),
+            token: token.clone(),
+            pid: Some(std::process::id()),
+            config_file: settings.config_file.clone(),
+            started: Some(now_ms()),
+        };
+        let run_file = RunFile::write(&settings.data_dir, &running)
             .map_err(|error| DataDirError::Unusable(data_dir.clone(), error))?;
         let state = Arc::new(AppState {
             bodies: Bodies::new(settings.limits.bodies),
@@ -168,6 +178,10 @@ impl App {
             connections: settings.limits.connections,
             signals,
             run_file,
+            about: About {
+                data_dir: settings.data_dir,
+                config_file: settings.config_file,
+            },
         })
     }
 
@@ -192,6 +206,7 @@ impl App {
     /// # Errors
     /// When signals cannot be waited for.
     pub async fn run_until_stopped(self) -> io::Result<()> {
+        self.about.tell(&self.url());
         let mut signals = self.signals;
         let background = self.parts.background(Arc::clone(&self.state.bus));
         let serving = serve::serve(
@@ -360,16 +375,6 @@ fn url_host(host: &str, port: u16) -> String {
     }
 }
 
-/// The address under which a server can be reached from this machine.
-fn reachable(listening: SocketAddr) -> SocketAddr {
-    let host = match listening.ip() {
-        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        host => host,
-    };
-    SocketAddr::new(host, listening.port())
-}
-
 /// After a server that did not end in order. In the background: it reads the whole file.
 async fn look_for_damage(store: &SqliteStore) {
     let found = match store.quick_check().await {
@@ -386,7 +391,7 @@ async fn look_for_damage(store: &SqliteStore) {
 }
 
 /// Keeps Baton's own data from being served as files. Where its user works inside of the data directory, the files in
-/// there are his, but for those with the names that Baton uses.
+/// there are theirs, but for those with the names that Baton uses.
 fn withhold(settings: &Settings) {
     let data_dir = &settings.data_dir;
     let works_in = Path::new(&settings.directory).canonicalize();
@@ -403,15 +408,6 @@ fn withhold(settings: &Settings) {
         if is_own_file || OWN_FOLDERS.contains(&name.as_str()) {
             regular::withhold(&entry.path());
         }
-    }
-}
-
-/// A file that may not grow any further (`ulimit -f`) is an error of the write, which is told to whoever asked
-/// for it. By default it would end the process.
-fn survive_file_limits() {
-    let too_large = SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32);
-    if let Err(error) = signal(too_large) {
-        tracing::warn!("a file that reaches the system's limit will end Baton: {error}");
     }
 }
 

@@ -9,13 +9,14 @@ mod file;
 #[cfg(test)]
 mod fuzz;
 mod limits;
+mod log;
 mod models;
 mod password;
+mod places;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use clap::Args;
 
 use crate::agent::Timeouts;
 use crate::agent::pool::PoolLimits;
@@ -29,7 +30,7 @@ use crate::http::auth::Password;
 use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
-use crate::registry::ModelWish;
+use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
 use crate::session::handoff::Budget;
 use crate::session::{AtAbort, Sizes};
@@ -37,6 +38,9 @@ use crate::shell::ShellLimits;
 use crate::store::Durability;
 
 use file::ConfigFile;
+pub use log::{LogFormat, LogLevel};
+pub use password::read_password_file;
+pub use places::Places;
 
 /// The host that is listened on unless another is given.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -70,17 +74,6 @@ pub struct BackendArgs {
     pub default_model: Option<String>,
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: a JSON object a line.
-    Json,
-}
-
 /// What `baton serve` takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
@@ -109,6 +102,11 @@ pub struct ServeArgs {
     #[arg(long, env = "BATON_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
 
+    /// How much is logged [default: info]. The variable BATON_LOG takes a whole filter, such as baton::http=debug, and
+    /// goes before this
+    #[arg(long, env = "BATON_LOG_LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+
     /// Serve the fronts of `baton opencode` only, and end when the last one has gone.
     #[arg(long, hide = true)]
     pub for_fronts: bool,
@@ -126,77 +124,6 @@ pub struct ServeArgs {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
-
-/// Where this process runs, as far as settings depend on it.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// `$HOME`.
-    pub home: Option<PathBuf>,
-    /// `$XDG_DATA_HOME`.
-    pub data_home: Option<PathBuf>,
-    /// `$XDG_CONFIG_HOME`.
-    pub config_home: Option<PathBuf>,
-    /// The working directory.
-    pub directory: PathBuf,
-    /// The running `baton`, which is its own mock agent.
-    pub program: PathBuf,
-}
-
-impl Places {
-    /// Those of this process.
-    ///
-    /// # Errors
-    /// When the system does not tell them.
-    pub fn of_this_process() -> Result<Self, ConfigError> {
-        let unknown = |what: &str, error: std::io::Error| ConfigError(format!("{what}: {error}"));
-        // XDG: a path in these variables that is not absolute has to be ignored.
-        let var = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|p| p.is_absolute())
-        };
-        Ok(Self {
-            home: var("HOME"),
-            data_home: var("XDG_DATA_HOME"),
-            config_home: var("XDG_CONFIG_HOME"),
-            directory: std::env::current_dir()
-                .map_err(|e| unknown("the working directory is not known", e))?,
-            program: std::env::current_exe()
-                .map_err(|e| unknown("the path of baton itself is not known", e))?,
-        })
-    }
-
-    /// The data directory: the one that was given, or the default.
-    ///
-    /// # Errors
-    /// When none was given and there is no default.
-    pub fn data_dir(&self, given: Option<&Path>) -> Result<PathBuf, ConfigError> {
-        match given {
-            Some(given) => Ok(self.directory.join(given)),
-            None => self.default_data_dir(),
-        }
-    }
-
-    fn default_data_dir(&self) -> Result<PathBuf, ConfigError> {
-        let base = self
-            .data_home
-            .clone()
-            .or_else(|| Some(self.home.as_ref()?.join(".local/share")));
-        base.map(|base| base.join("baton")).ok_or_else(|| {
-            ConfigError("neither XDG_DATA_HOME nor HOME is set: give --data-dir".to_owned())
-        })
-    }
-
-    /// Where programs keep their configuration.
-    fn config_home(&self) -> Option<PathBuf> {
-        let default = || Some(self.home.as_ref()?.join(".config"));
-        self.config_home.clone().or_else(default)
-    }
-
-    fn default_config_file(&self) -> Option<PathBuf> {
-        Some(self.config_home()?.join("baton/baton.toml"))
-    }
-}
 
 /// Bounds, each with its unit in the name.
 #[derive(Debug, Clone, Copy)]
@@ -291,6 +218,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// How the log is written.
     pub log_format: LogFormat,
+    /// How much is logged.
+    pub log_level: LogLevel,
     /// The working directory of sessions that name none.
     pub directory: PathBuf,
     /// The user's home directory.
@@ -350,6 +279,7 @@ impl Settings {
                 .log_format
                 .or(file.server.log_format)
                 .unwrap_or_default(),
+            log_level: args.log_level.or(file.server.log_level).unwrap_or_default(),
             directory: places.directory.clone(),
             home: places
                 .home
@@ -396,6 +326,11 @@ fn learn_set(environment: &Environment) {
     secret::learn(telling.map(|(_, value)| value.clone()));
 }
 
+/// A question to put behind an error about a name; empty when no name is alike.
+fn meant(name: &str, known: &[&str]) -> String {
+    did_you_mean(&alike(name, known.iter().copied()))
+}
+
 fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.is_empty())
 }
@@ -404,11 +339,7 @@ fn read_file(
     given: Option<&Path>,
     places: &Places,
 ) -> Result<(Option<PathBuf>, ConfigFile), ConfigError> {
-    let path = match given {
-        Some(given) => Some(places.directory.join(given)),
-        None => places.default_config_file(),
-    };
-    let Some(path) = path else {
+    let Some(path) = places.config_file(given) else {
         return Ok((None, ConfigFile::default()));
     };
     match std::fs::read_to_string(&path) {
@@ -449,8 +380,9 @@ fn agents(
         let Some(known) = known else {
             let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
             return Err(ConfigError(format!(
-                "--agents names \"{id}\", which is not known. Known: {}. Others are defined as [agents.{id}] in the \
+                "--agents names \"{id}\", which is not known.{} Known: {}. Others are defined as [agents.{id}] in the \
                  config file.",
+                meant(id, &ids),
                 ids.join(", ")
             )));
         };
@@ -473,7 +405,8 @@ fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, Co
     if agents.iter().all(|a| a.id != provider) {
         let ids: Vec<_> = agents.iter().map(|a| a.id.as_str()).collect();
         return Err(ConfigError(format!(
-            "the default model \"{text}\" names the provider \"{provider}\", which is none of: {}",
+            "the default model \"{text}\" names the provider \"{provider}\", which is not known.{} Known: {}",
+            meant(provider, &ids),
             ids.join(", ")
         )));
     }

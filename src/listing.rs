@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::agent::spec::{Found, Origin};
 use crate::agent::{installed, quirks};
 use crate::cli::install;
+use crate::cli::table::{self as columns, NOTHING};
 use crate::config::BackendSettings;
 use crate::process_group::Ledger;
 use crate::registry::{Backend, Registry, Status, SwitchMethod};
@@ -21,8 +22,16 @@ use crate::store::{SqliteStore, Store};
 const MODELS_SHOWN: usize = 4;
 /// The mode of a directory that only its owner can look into.
 const OWNER_ONLY: u32 = 0o700;
-/// What stands where there is nothing to say.
-const NOTHING: &str = "-";
+/// The columns of the table.
+const HEAD: [&str; 7] = [
+    "BACKEND", "STATUS", "VERSION", "MODELS", "SWITCHES", "KEEPS", "FOUND",
+];
+/// The column that gives way.
+const MODELS: usize = 3;
+/// The built-in mock agent.
+const MOCK: &str = "mock";
+/// The indent of what goes on in a further line.
+const INDENT: usize = 2;
 
 /// A backend in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -229,40 +238,24 @@ fn entry(backend: &Backend) -> Entry {
     }
 }
 
-/// The list as a table, with a line for each backend that cannot run below it, and a short one for each built-in one
-/// that is not installed.
+/// The list as a table, with a paragraph for each backend that cannot run below it, a line for each that runs a command of the
+/// user's own, and one for each built-in one that is not installed.
 pub fn table(entries: &[Entry]) -> String {
     let is_missing = |entry: &&Entry| entry.builtin && entry.found.is_none();
     let (missing, shown): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_missing);
-    let head = [
-        "BACKEND",
-        "STATUS",
-        "VERSION",
-        "MODELS",
-        "SWITCHES BY",
-        "KEEPS SESSIONS",
-        "FOUND",
-        "COMMAND",
-    ];
-    let rows: Vec<[String; 8]> = [head.map(str::to_owned)]
-        .into_iter()
-        .chain(shown.iter().map(|entry| row(entry)))
-        .collect();
-    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max();
-    let widths: Vec<usize> = (0..head.len()).map(|c| width(c).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths);
-        let line: Vec<_> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        // Writing to a String cannot fail.
-        let _always_fits = writeln!(text, "{}", line.join("  ").trim_end());
-    }
+    let rows: Vec<_> = shown.iter().map(|entry| row(entry)).collect();
+    let mut text = columns::table(&HEAD, &rows, Some(MODELS));
+    text.push('\n');
     for entry in &shown {
         if let Some(reason) = &entry.reason {
-            let _always_fits = write!(text, "\n{}: {reason}", entry.id);
+            let reason = columns::paragraph(&format!("{}: {reason}", entry.id), INDENT);
+            // Writing to a String cannot fail.
+            let _always_fits = write!(text, "\n{reason}");
         }
+    }
+    for entry in shown.iter().filter(|entry| is_users_own(entry)) {
+        let command = format!("{} runs: {}", entry.id, entry.command.join(" "));
+        let _always_fits = write!(text, "\n{}", columns::paragraph(&command, INDENT));
     }
     for entry in shown.iter().filter(|entry| entry.newest.is_some()) {
         text.push_str(&update(entry));
@@ -272,18 +265,25 @@ pub fn table(entries: &[Entry]) -> String {
     }
     for entry in missing {
         let untested = if entry.tested { "" } else { " (not tested)" };
-        let _always_fits = write!(text, "\n  {}{untested}: {}", entry.id, entry.install);
+        let how = format!("  {}{untested}: {}", entry.id, entry.install);
+        let _always_fits = write!(text, "\n{how}");
     }
     text.trim_end().to_owned()
 }
 
-fn row(entry: &Entry) -> [String; 8] {
+/// Whether a backend runs what its user has configured, and not what Baton knows.
+fn is_users_own(entry: &Entry) -> bool {
+    // The mock agent is Baton itself.
+    !entry.builtin || (entry.found == Some(Found::Command) && entry.id != MOCK)
+}
+
+fn row(entry: &Entry) -> Vec<String> {
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
     let switch = entry.switch.map(|switch| match switch {
-        SwitchMethod::ConfigOption => "set_config_option",
+        SwitchMethod::ConfigOption => "option",
         SwitchMethod::SetModel => "set_model",
         SwitchMethod::Restart => "restart",
-        SwitchMethod::Fixed => "one model only",
+        SwitchMethod::Fixed => "one model",
     });
     let keeps = match (entry.load, entry.resume) {
         (true, true) => "load, resume",
@@ -291,7 +291,7 @@ fn row(entry: &Entry) -> [String; 8] {
         (false, true) => "resume",
         (false, false) => NOTHING,
     };
-    [
+    vec![
         entry.id.clone(),
         entry.status.word().to_owned(),
         or_nothing(entry.version.clone()),
@@ -299,7 +299,6 @@ fn row(entry: &Entry) -> [String; 8] {
         or_nothing(switch.map(str::to_owned)),
         keeps.to_owned(),
         found(entry),
-        entry.command.join(" "),
     ]
 }
 
@@ -362,10 +361,11 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "BACKEND  STATUS       VERSION  MODELS  SWITCHES BY  KEEPS SESSIONS  FOUND  COMMAND",
-                "x        unavailable  -        -       -            -               -      x-agent",
+                "BACKEND  STATUS       VERSION  MODELS  SWITCHES  KEEPS  FOUND",
+                "x        unavailable  -        -       -         -      -",
                 "",
-                "x: Install it."
+                "x: Install it.",
+                "x runs: x-agent"
             ]
         );
     }

@@ -3,23 +3,37 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use baton::agent::mock::MockArgs;
 use baton::app::App;
 use baton::cli::DataDirArgs;
+use baton::cli::answer::{self, AnswerArgs};
 use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
+use baton::cli::doctor::{self, DoctorArgs};
+use baton::cli::events::{self, EventsArgs};
+use baton::cli::failure::Failure;
 use baton::cli::install::{self, InstallArgs};
-use baton::config::{BackendArgs, BackendSettings, LogFormat, Places, ServeArgs, Settings};
+use baton::cli::manual::{self, CompletionsArgs, ManArgs};
+use baton::cli::send::{self, SendArgs};
+use baton::cli::server::{Server, ServerArgs};
+use baton::cli::sessions::{self, SessionsArgs};
+use baton::cli::show::{self, ShowArgs};
+use baton::cli::switch::{self, SwitchArgs};
+use baton::cli::terminal::Terminal;
+use baton::config::{
+    BackendArgs, BackendSettings, ConfigError, LogFormat, LogLevel, Places, ServeArgs, Settings,
+};
 use baton::front;
 use baton::http::openapi::{Form, Version};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
 use baton::supervise;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
@@ -27,6 +41,8 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The variable with a whole filter for the log.
+const LOG_FILTER: &str = "BATON_LOG";
 /// The exit status for a wrong command line or configuration.
 const USAGE_STATUS: u8 = 2;
 
@@ -53,6 +69,20 @@ enum Command {
     },
     /// List the backends: which can run, with which models, and what to install for the others.
     Agents(AgentsArgs),
+    /// List the sessions of the running server.
+    Sessions(SessionsArgs),
+    /// Show a session: who has said what, and when its model was switched.
+    Show(ShowArgs),
+    /// Hand a session to another model.
+    Switch(SwitchArgs),
+    /// Send a prompt to a session, and write the answer as it comes.
+    Send(SendArgs),
+    /// Answer what an agent waits for: a permission or a question.
+    Answer(AnswerArgs),
+    /// Write what happens in the running server.
+    Events(EventsArgs),
+    /// Say where everything is, and which backends can be used.
+    Doctor(DoctorArgs),
     /// Install a built-in agent with npm or pip, into Baton's data directory.
     Install(InstallArgs),
     /// Copy the database to a file, also while a server runs, and open the copy.
@@ -63,6 +93,10 @@ enum Command {
     Openapi(OpenapiArgs),
     /// Serve the Agent Client Protocol on stdin and stdout, with no model behind it.
     MockAgent(MockArgs),
+    /// Print what a shell has to read to complete the command line.
+    Completions(CompletionsArgs),
+    /// Print a manual page: `baton man | man -l -`.
+    Man(ManArgs),
 }
 
 #[derive(Args)]
@@ -158,6 +192,34 @@ async fn run(given: Given) -> ExitCode {
             print(&form.document())
         }
         Command::MockAgent(args) => status(baton::agent::mock::run(args).await),
+        Command::Completions(args) => print_bytes(Ok(manual::completions(&args, Cli::command()))),
+        Command::Man(args) => print_bytes(manual::page(&args, Cli::command())),
+        for_people => ended(talk(for_people, given.environment.as_deref()).await),
+    }
+}
+
+/// The commands that talk to the running server. `password` is what the environment held.
+async fn talk(command: Command, password: Option<&str>) -> Result<(), Failure> {
+    let terminal = Terminal::of_this_process();
+    let find = |args: &ServerArgs| Server::find(args, password);
+    match command {
+        Command::Sessions(args) => sessions::run(&args, &find(&args.server)?, terminal).await,
+        Command::Show(args) => show::run(&args, &find(&args.server)?, terminal).await,
+        Command::Switch(args) => switch::run(&args, &find(&args.server)?, terminal).await,
+        Command::Send(args) => send::run(&args, &find(&args.server)?, terminal).await,
+        Command::Answer(args) => answer::run(&args, &find(&args.server)?, terminal).await,
+        Command::Events(args) => events::run(&args, &find(&args.server)?, terminal).await,
+        Command::Doctor(args) => doctor::run(&args, password, terminal).await,
+        // All others were run before.
+        _ => Ok(()),
+    }
+}
+
+fn ended(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_told() => ExitCode::from(failure.status()),
+        Err(failure) => fail(failure.status(), &failure),
     }
 }
 
@@ -168,7 +230,10 @@ async fn serve(args: &ServeArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_STATUS, &error),
     };
-    log_to_stderr(settings.log_format, "baton=info");
+    let logging = log_to_stderr(settings.log_format, &usual_filter(settings.log_level));
+    if let Err(error) = logging {
+        return fail(USAGE_STATUS, &error);
+    }
     if let Err(warning) = hidden {
         tracing::warn!("{warning}");
     }
@@ -212,7 +277,9 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
     };
     settings.learn_secrets();
     // What a program that does not start writes to its stderr often says why.
-    log_to_stderr(LogFormat::Text, "baton::agent=warn");
+    if let Err(error) = log_to_stderr(LogFormat::Text, "baton::agent=warn") {
+        return fail(USAGE_STATUS, &error);
+    }
     let mut entries = match listing::probe(settings, scratch.path()).await {
         Ok(entries) => entries,
         Err(error) => return fail(1, &error),
@@ -231,12 +298,15 @@ async fn agents(args: &AgentsArgs) -> ExitCode {
     }
 }
 
+fn data_dir(args: &DataDirArgs) -> Result<PathBuf, ConfigError> {
+    Places::of_this_process()?.data_dir(args.data_dir.as_deref())
+}
+
 async fn install(args: &InstallArgs) -> ExitCode {
-    let data_dir =
-        match Places::of_this_process().and_then(|p| p.data_dir(args.data.data_dir.as_deref())) {
-            Ok(data_dir) => data_dir,
-            Err(error) => return fail(USAGE_STATUS, &error),
-        };
+    let data_dir = match data_dir(&args.data) {
+        Ok(data_dir) => data_dir,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
     match install::run(&data_dir, &args.name, args.latest).await {
         Ok(text) => print(&text),
         Err(error) => fail(1, &error),
@@ -244,11 +314,10 @@ async fn install(args: &InstallArgs) -> ExitCode {
 }
 
 fn backup(args: &BackupArgs) -> ExitCode {
-    let data_dir =
-        match Places::of_this_process().and_then(|p| p.data_dir(args.data.data_dir.as_deref())) {
-            Ok(data_dir) => data_dir,
-            Err(error) => return fail(USAGE_STATUS, &error),
-        };
+    let data_dir = match data_dir(&args.data) {
+        Ok(data_dir) => data_dir,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
     match backup::run(&data_dir, &args.file) {
         Ok(text) => print(&text),
         Err(error) => fail(1, &error),
@@ -256,11 +325,10 @@ fn backup(args: &BackupArgs) -> ExitCode {
 }
 
 fn check(args: &CheckArgs) -> ExitCode {
-    let data_dir =
-        match Places::of_this_process().and_then(|p| p.data_dir(args.data.data_dir.as_deref())) {
-            Ok(data_dir) => data_dir,
-            Err(error) => return fail(USAGE_STATUS, &error),
-        };
+    let data_dir = match data_dir(&args.data) {
+        Ok(data_dir) => data_dir,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
     let report = match args.repair {
         true => check::repair(&data_dir),
         false => check::check(&data_dir),
@@ -275,9 +343,23 @@ fn check(args: &CheckArgs) -> ExitCode {
     }
 }
 
+/// What is logged at a level.
+fn usual_filter(level: LogLevel) -> String {
+    format!("baton={}", level.as_str())
+}
+
 /// `usual` is what is logged unless `BATON_LOG` says otherwise.
-fn log_to_stderr(format: LogFormat, usual: &str) {
-    let filter = EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+fn log_to_stderr(format: LogFormat, usual: &str) -> Result<(), String> {
+    let wanted = std::env::var(LOG_FILTER)
+        .ok()
+        .filter(|filter| !filter.is_empty());
+    let filter = EnvFilter::builder().parse(wanted.as_deref().unwrap_or(usual));
+    let filter = filter.map_err(|error| {
+        format!(
+            "{LOG_FILTER} is no filter ({error}). Set one such as baton=debug or baton=info,baton::acp=trace; for a level \
+             alone there is --log-level"
+        )
+    })?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(format == LogFormat::Text && std::io::stderr().is_terminal())
@@ -289,6 +371,7 @@ fn log_to_stderr(format: LogFormat, usual: &str) {
         // The request that a line belongs to stands in its `span`; there is never one in another.
         LogFormat::Json => log.json().with_span_list(false).init(),
     }
+    Ok(())
 }
 
 /// The standard error without secrets, where it can be written: on a full disk, or when its reader is gone, what was to be
@@ -311,8 +394,15 @@ impl Write for Stderr {
 }
 
 fn print(text: &str) -> ExitCode {
+    print_bytes(Ok(format!("{text}\n").into_bytes()))
+}
+
+fn print_bytes(bytes: Result<Vec<u8>, Failure>) -> ExitCode {
     let mut out = std::io::stdout().lock();
-    status(writeln!(out, "{text}").and_then(|()| out.flush()))
+    ended(bytes.and_then(|bytes| {
+        let written = out.write_all(&bytes).and_then(|()| out.flush());
+        Ok(written?)
+    }))
 }
 
 fn status(result: std::io::Result<()>) -> ExitCode {

@@ -15,6 +15,7 @@ use super::options::{Kind, Options, Via};
 use super::quirks::told;
 use super::replay::Replay;
 use super::sign_in::{self, SignInMethod};
+pub use super::switch_error::SwitchError;
 
 /// ACP's major version that Baton speaks.
 const PROTOCOL_VERSION: u16 = 1;
@@ -73,41 +74,6 @@ pub struct Opened {
     pub commands: Option<Vec<AgentCommand>>,
     /// How many messages and tool calls of an earlier conversation the agent has replayed.
     pub replayed: usize,
-}
-
-/// Why a value could not be chosen.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum SwitchError {
-    /// The call failed.
-    #[error("the agent could not switch to {what} \"{wanted}\": {error}")]
-    Call {
-        /// Model, mode or variant.
-        what: &'static str,
-        /// What was wanted.
-        wanted: String,
-        /// Why.
-        error: CallError,
-    },
-    /// The agent does not offer it.
-    #[error("the agent does not offer {what} \"{wanted}\"; it offers: {}", .offered.join(", "))]
-    NotOffered {
-        /// Model, mode or variant.
-        what: &'static str,
-        /// What was wanted.
-        wanted: String,
-        /// What there is.
-        offered: Vec<String>,
-    },
-    /// The agent said yes and stayed with something else.
-    #[error("the agent accepted {what} \"{wanted}\" but reports \"{got}\"")]
-    Ignored {
-        /// Model, mode or variant.
-        what: &'static str,
-        /// What was wanted.
-        wanted: String,
-        /// What the agent reports.
-        got: String,
-    },
 }
 
 /// Shakes hands.
@@ -240,6 +206,16 @@ pub enum Reopen {
     Resume,
     /// `session/load`: the agent replays the history, which is swallowed here.
     Load,
+}
+
+impl Reopen {
+    /// What is done, for the log.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Resume => "resuming",
+            Self::Load => "loading",
+        }
+    }
 }
 
 /// Pages of a list of native sessions that are read; what is on a later one is not looked for.

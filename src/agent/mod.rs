@@ -24,6 +24,7 @@ mod running;
 pub mod scripted;
 pub mod sign_in;
 pub mod spec;
+mod switch_error;
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use super::process::{Processes, Starter};
 use super::spec::Launch;
 use crate::process_group::Ledger;
 
-pub use super::running::{Agent, Lease, Working, last_words, log_stderr};
+pub use super::running::{Agent, Lease, Why, Working, last_words, log_stderr};
 
 /// Whoever stops a server may kill it when it takes its time; so this is all that its agents get to end by themselves.
 const END_ALL_WITHIN: Duration = Duration::from_millis(800);
@@ -51,7 +51,7 @@ pub enum StartError {
     #[error("{0}")]
     Spawn(String),
     /// It ran and did not shake hands.
-    #[error("the agent did not start: {0}")]
+    #[error("{0}")]
     Handshake(String),
     /// There are as many processes as allowed, and all of them are at work.
     #[error(
@@ -208,7 +208,7 @@ impl Pool {
                 live: self.limits.live,
             });
         };
-        remove(slots, &key);
+        remove(slots, &key, Why::Room);
         Ok(())
     }
 
@@ -217,15 +217,18 @@ impl Pool {
         let running = started.as_ref().ok().map(Arc::clone);
         sender.send_replace(Some(started));
         if let Some(agent) = running {
+            agent.tell_start();
             // Keeps the slot's place until the process is really gone, also after a crash.
             agent.connection.closed().await;
             agent.end().await;
             agent.process.note_end(self.ledger.as_ref());
+            agent.tell_end().await;
         }
         self.slots().retain(|_, slot| slot.serial != serial);
     }
 
     async fn start_now(&self, launch: &Launch, serial: u64) -> Result<Arc<Agent>, StartError> {
+        let asked = Instant::now();
         let (process, pipes) = self
             .starter
             .start(launch, &self.cwd, self.timeouts.end)
@@ -238,7 +241,7 @@ impl Pool {
                 connection,
                 info,
                 process,
-                serial,
+                (serial, asked),
             ))),
             Err(error) => {
                 drop(connection);
@@ -252,7 +255,7 @@ impl Pool {
     /// Ends an agent that misbehaves, at once; sessions that used it start another.
     pub async fn discard(&self, agent: &Arc<Agent>) {
         self.slots().retain(|_, slot| slot.serial != agent.serial);
-        agent.request_end_now();
+        agent.request_end_now(Why::Deaf);
         agent.process.exited().await;
     }
 
@@ -292,8 +295,7 @@ impl Pool {
                 .map(|(key, _)| key.clone())
                 .collect();
             for key in keys {
-                tracing::info!(backend = key.launch.backend, "ending an idle agent");
-                remove(&mut slots, &key);
+                remove(&mut slots, &key, Why::Idle);
             }
         }
     }
@@ -311,7 +313,7 @@ impl Pool {
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
-            remove(&mut slots, &key);
+            remove(&mut slots, &key, Why::Anew);
         }
     }
 
@@ -348,6 +350,7 @@ impl Pool {
             if let Some(Ok(agent)) = &*slot.state.borrow()
                 && (agent.idle_since().is_some() || agent.connection.is_closed())
             {
+                agent.note_why(Why::Stop);
                 agent.connection.close();
                 agent.process.request_end_by(deadline);
             }
@@ -371,6 +374,7 @@ impl Pool {
                 _ => None,
             };
             if let Some(Ok(agent)) = agent {
+                agent.note_why(Why::Stop);
                 agent.connection.close();
                 agent.process.request_end_by(deadline);
                 agent.process.exited().await;
@@ -381,10 +385,10 @@ impl Pool {
     }
 }
 
-fn remove(slots: &mut Slots, key: &Key) {
+fn remove(slots: &mut Slots, key: &Key, why: Why) {
     if let Some(slot) = slots.remove(key)
         && let Some(Ok(agent)) = &*slot.state.borrow()
     {
-        agent.request_end();
+        agent.request_end(why);
     }
 }

@@ -1,7 +1,7 @@
 //! An agent that runs and was shaken hands with: who uses it, and how it is ended.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 
@@ -14,9 +14,46 @@ use super::spec::Launch;
 /// into the log and nowhere else: a process has many sessions, and what it writes there may be of any of them.
 pub async fn last_words(process: &AgentProcess, error: &CallError) -> String {
     log_stderr(process);
+    ended_with(process, error).await
+}
+
+async fn ended_with(process: &AgentProcess, error: &CallError) -> String {
     match error {
         CallError::Closed => format!("{error} ({})", process.exited().await),
         _ => error.to_string(),
+    }
+}
+
+/// Why Baton ends an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody has used it for `limits.agent_idle_s`.
+    Idle,
+    /// Another one needs its place (`limits.live_agents`).
+    Room,
+    /// A newer process takes its place.
+    Retired,
+    /// It was for one session, or one model, that nobody has there any more.
+    LastSession,
+    /// Somebody has asked for agents to be started anew.
+    Anew,
+    /// It does not do what it is told.
+    Deaf,
+    /// Baton stops.
+    Stop,
+}
+
+impl Why {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Idle => "nobody has used it for a while (limits.agent_idle_s)",
+            Self::Room => "another agent needs its place (limits.live_agents)",
+            Self::Retired => "a newer process takes its place",
+            Self::LastSession => "its last session has left",
+            Self::Anew => "agents are started anew",
+            Self::Deaf => "it does not do what it is told",
+            Self::Stop => "Baton stops",
+        }
     }
 }
 
@@ -42,9 +79,13 @@ pub struct Agent {
     working: AtomicUsize,
     leases: AtomicUsize,
     used: Mutex<Instant>,
+    /// When it was asked for.
+    asked: Instant,
     /// When it had shaken hands.
     pub started: Instant,
     retired: AtomicBool,
+    /// Why Baton has ended it; empty when it has ended by itself.
+    why: OnceLock<Why>,
     /// Tells it from others with the same launch.
     pub(super) serial: u64,
 }
@@ -64,7 +105,7 @@ impl Agent {
         connection: Arc<Connection>,
         info: AgentInfo,
         process: AgentProcess,
-        serial: u64,
+        (serial, asked): (u64, Instant),
     ) -> Self {
         Self {
             launch,
@@ -74,8 +115,10 @@ impl Agent {
             working: AtomicUsize::new(0),
             leases: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
+            asked,
             started: Instant::now(),
             retired: AtomicBool::new(false),
+            why: OnceLock::new(),
             serial,
         }
     }
@@ -96,7 +139,7 @@ impl Agent {
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         if self.working() == 0 {
-            self.request_end();
+            self.request_end(Why::Retired);
         }
     }
 
@@ -117,13 +160,59 @@ impl Agent {
     }
 
     /// Asks it to end: its stdin is closed, and signals follow when that does not help.
-    pub fn request_end(&self) {
+    pub fn request_end(&self, why: Why) {
+        self.note_why(why);
         self.connection.close();
         self.process.request_end();
     }
 
+    /// The first reason counts.
+    pub(super) fn note_why(&self, why: Why) {
+        let _earlier = self.why.set(why);
+    }
+
+    /// Says in the log that it is there.
+    pub(super) fn tell_start(&self) {
+        let (backend, pid) = (&self.launch.backend, self.process.pid);
+        let ms = u64::try_from(self.asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(backend, pid, ms, "an agent has started");
+    }
+
+    /// Says in the log how it has ended. What it wrote to stderr last is of use where that was not wanted.
+    pub(super) async fn tell_end(&self) {
+        let (backend, pid) = (&self.launch.backend, self.process.pid);
+        let status = self.process.exited().await;
+        let stderr = self.process.stderr.quote();
+        match self.why.get() {
+            None => tracing::warn!(
+                backend,
+                pid,
+                status,
+                stderr,
+                "an agent has ended by itself: {}",
+                self.connection.gone()
+            ),
+            Some(Why::Deaf) => tracing::warn!(
+                backend,
+                pid,
+                status,
+                stderr,
+                "an agent was ended: {}",
+                Why::Deaf.in_words()
+            ),
+            Some(why) => tracing::info!(
+                backend,
+                pid,
+                status,
+                "an agent was ended: {}",
+                why.in_words()
+            ),
+        }
+    }
+
     /// The same for an agent that does not do what it is told, and gets no time to.
-    pub fn request_end_now(&self) {
+    pub fn request_end_now(&self, why: Why) {
+        self.note_why(why);
         self.connection.close();
         self.process.request_end_now();
     }
@@ -138,7 +227,8 @@ impl Agent {
     pub async fn obituary(&self) -> String {
         // The process may have closed only its stdout; ending it makes its status known.
         self.end().await;
-        last_words(&self.process, &self.connection.gone()).await
+        // What it wrote to stderr stands in the log with its end.
+        ended_with(&self.process, &self.connection.gone()).await
     }
 }
 
@@ -147,7 +237,7 @@ impl Drop for Working {
         *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let was_last = self.0.working.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && self.0.is_retired() {
-            self.0.request_end();
+            self.0.request_end(Why::Retired);
         }
     }
 }
@@ -156,7 +246,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let was_last = self.0.leases.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && self.0.launch.ends_with_last_session {
-            self.0.request_end();
+            self.0.request_end(Why::LastSession);
         }
     }
 }

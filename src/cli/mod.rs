@@ -1,8 +1,21 @@
-//! The commands of `baton` that need no server.
+//! The commands of `baton`: those that need no server, and those for people, which talk to the running one.
 
+pub mod answer;
 pub mod backup;
 pub mod check;
+pub mod doctor;
+pub mod events;
+pub mod failure;
 pub mod install;
+pub mod manual;
+pub mod send;
+pub mod server;
+pub mod sessions;
+pub mod show;
+pub mod switch;
+pub mod table;
+pub mod terminal;
+mod words;
 
 use std::path::PathBuf;
 

@@ -23,7 +23,7 @@ const FOLDERS: [&str; 2] = ["command", "commands"];
 pub fn read_all(opencode_config: Option<&Path>, directory: &Path) -> Vec<Command> {
     let mut commands = Vec::new();
     if let Some(base) = opencode_config {
-        // The user's own folder: its links lead where he wants them to.
+        // The user's own folder: its links lead where they want them to.
         read_base(base, Path::new("/"), &mut commands);
     }
     let near = up_to_worktree(directory);
@@ -184,7 +184,7 @@ mod tests {
         let found = read_all(None, &root.join("repo"));
         let names: Vec<_> = found.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["good", "inside"]);
-        // In his own folder the user links to what he likes.
+        // In their own folder users link to what they like.
         let links = root.join("config/command");
         std::fs::create_dir_all(&links).unwrap();
         std::os::unix::fs::symlink(root.join("secret"), links.join("mine.md")).unwrap();

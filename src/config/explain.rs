@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
+use super::{ConfigError, meant};
 
 /// A word of a message that also stands in the file is taken for a part of a value if it is this long, in characters.
 const WORD_MIN_CHARS: usize = 4;
@@ -103,7 +103,7 @@ fn without_values(message: &str, text: &str) -> String {
     }
     if first.starts_with("unknown field") || first.starts_with("missing field") {
         // Keys are no secrets, and which one is meant has to be said.
-        return first.to_owned();
+        return format!("{first}{}", meant_key(first));
     }
     let quotes = first
         .split(|c: char| !c.is_alphanumeric())
@@ -112,6 +112,18 @@ fn without_values(message: &str, text: &str) -> String {
         return NOT_TOML.to_owned();
     }
     first.to_owned()
+}
+
+/// Which of the expected keys an unknown one may stand for: serde names the unknown one first, each between backquotes.
+fn meant_key(message: &str) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = names
+        .next()
+        .filter(|_| message.starts_with("unknown field"));
+    let expected: Vec<_> = names.collect();
+    let question = unknown.map(|unknown| meant(unknown, &expected));
+    let question = question.filter(|question| !question.is_empty());
+    question.map_or_else(String::new, |question| format!(".{question}"))
 }
 
 fn stands_in_a_value(word: &str, text: &str) -> bool {
@@ -159,6 +171,19 @@ mod tests {
             let said = refused(text);
             assert!(said.contains(place), "{said}");
         }
+    }
+
+    #[test]
+    fn a_typo_in_a_key_is_told_with_what_was_meant() {
+        for (text, meant) in [
+            ("[server]\nprot = 1\n", ". Did you mean port"),
+            ("defualt_model = \"x/y\"\n", ". Did you mean default_model"),
+            ("[agents.claude]\ncomand = []\n", ". Did you mean command"),
+        ] {
+            let said = refused(text);
+            assert!(said.contains(meant), "{said}");
+        }
+        assert!(!refused("[server]\nzzzzzz = 1\n").contains("Did you mean"));
     }
 
     #[test]

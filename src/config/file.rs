@@ -10,7 +10,7 @@ use super::environment::EnvironmentTable;
 use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
 use super::models::ModelsTable;
-use super::{ConfigError, LogFormat};
+use super::{ConfigError, LogFormat, LogLevel, meant};
 use crate::agent::fence::{ANY_OTHER, COMMON};
 use crate::agent::quirks::is_mock;
 use crate::agent::quirks::keeps::{Arguments, Keeps};
@@ -58,6 +58,7 @@ pub(super) struct ServerTable {
     pub password_file: Option<PathBuf>,
     pub cors_origins: Vec<String>,
     pub log_format: Option<LogFormat>,
+    pub log_level: Option<LogLevel>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,7 +141,8 @@ impl ConfigFile {
                 None => {
                     let mock = all.iter().position(|a| is_mock(&a.spec.id));
                     let place = mock.unwrap_or(all.len());
-                    let mut spec = AgentSpec::from_config(id, new_command(id, table)?);
+                    let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
+                    let mut spec = AgentSpec::from_config(id, new_command(id, table, &ids)?);
                     self.environment
                         .apply("environment", &mut spec.environment)?;
                     let enabled = true;
@@ -217,10 +219,12 @@ fn check_permissions(
     }
 }
 
-fn new_command(id: &str, table: &AgentTable) -> Result<Vec<String>, ConfigError> {
+fn new_command(id: &str, table: &AgentTable, known: &[&str]) -> Result<Vec<String>, ConfigError> {
     table.command.clone().ok_or_else(|| {
         ConfigError(format!(
-            "[agents.{id}] is not a built-in backend and has no command. Add: command = [\"program\", \"argument\"]"
+            "[agents.{id}] is not a built-in backend and has no command.{} To define it, add: command = [\"program\", \
+             \"argument\"]",
+            meant(id, known)
         ))
     })
 }

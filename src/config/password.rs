@@ -103,6 +103,16 @@ fn resolve(
     Ok(Some(Password::new(&text)))
 }
 
+/// The password in a file, for a client.
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn read_password_file(path: &Path) -> Result<String, ConfigError> {
+    let text = read(path, &mut Vec::new())?;
+    check(&text, &path.display().to_string(), &mut Vec::new())?;
+    Ok(text)
+}
+
 fn check(text: &str, source: &str, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
     if text.trim().is_empty() {
         return Err(ConfigError(format!(

@@ -22,7 +22,7 @@ const LINE_MAX_BYTES: usize = 1_024;
 const BUDGET_FILES: u64 = 8;
 /// Folders above a directory whose rules count.
 const ANCESTORS_MAX: usize = 64;
-/// The user's own configuration of git, read for the name of his file of rules, in bytes.
+/// The user's own configuration of git, read for the name of their file of rules, in bytes.
 const CONFIG_MAX_BYTES: u64 = 256 * 1024;
 
 /// git's.

@@ -54,6 +54,15 @@ pub struct Running {
     pub address: SocketAddr,
     /// What a front shows to be let in.
     pub token: String,
+    /// Its process. This and what follows is told to people; an older server does not say it.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// Its config file, or where one would have been read from.
+    #[serde(default)]
+    pub config_file: Option<PathBuf>,
+    /// When it was started, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub started: Option<u64>,
 }
 
 /// Why there is no server, as a sentence for the user.
@@ -91,9 +100,8 @@ impl RunFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(data_dir: &Path, address: SocketAddr, token: &str) -> io::Result<Self> {
-        let token = token.to_owned();
-        let text = serde_json::to_vec(&Running { address, token })?;
+    pub fn write(data_dir: &Path, running: &Running) -> io::Result<Self> {
+        let text = serde_json::to_vec(running)?;
         let path = data_dir.join(RUN_FILE);
         // Made anew, so that the mode is right whatever was there.
         let _none = fs::remove_file(&path);

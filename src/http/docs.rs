@@ -3,9 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -111,8 +113,22 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-/// The page. Its files are part of the program.
+/// Where the page is.
+const PAGE: &str = "/docs";
+/// The main operation on the page. What stands behind the mark never reaches a server: the page itself opens it.
+const MAIN_OPERATION: &str = "/docs/#/session/session.update";
+
+/// The page. Its files are part of the program. It opens on the main operation.
 pub fn ui() -> Router<Shared> {
     let config = Config::from("/openapi.json").try_it_out_enabled(true);
-    SwaggerUi::new("/docs").config(config).into()
+    let page: Router<Shared> = SwaggerUi::new(PAGE).config(config).into();
+    page.route_layer(from_fn(open_on_main_operation))
+}
+
+/// Middleware: sends whoever asks for the page, and for nothing on it, to the main operation.
+async fn open_on_main_operation(request: Request, next: Next) -> Response {
+    match request.uri().path() {
+        PAGE => Redirect::to(MAIN_OPERATION).into_response(),
+        _ => next.run(request).await,
+    }
 }

@@ -45,7 +45,7 @@ pub async fn follow(request: Request, next: Next) -> Response {
         method = %request.method(),
         path = request.uri().path(),
     );
-    let mut running = Running::new(&request);
+    let mut running = Running::new(&request, &id);
     let answering = CURRENT.scope(id.clone(), next.run(request));
     let mut response = answering.instrument(span).await;
     running.status = Some(response.status());
@@ -80,14 +80,18 @@ fn made() -> HeaderValue {
 /// A request that is being answered. It is counted when this is dropped, also when its client goes away before.
 struct Running {
     method: Method,
+    id: HeaderValue,
+    path: String,
     route: Option<MatchedPath>,
     status: Option<axum::http::StatusCode>,
     began: Instant,
 }
 
 impl Running {
-    fn new(request: &Request) -> Self {
+    fn new(request: &Request, id: &HeaderValue) -> Self {
         Self {
+            id: id.clone(),
+            path: request.uri().path().to_owned(),
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
             status: None,
@@ -101,7 +105,12 @@ impl Drop for Running {
         let route = self.route.as_ref().map(MatchedPath::as_str);
         let route = route.map_or(Cow::Borrowed(NO_ROUTE), name_of);
         let status = self.status.as_ref().map_or(GONE, |status| status.as_str());
-        metrics::request(self.method.as_str(), &route, status, self.began.elapsed());
+        let took = self.began.elapsed();
+        metrics::request(self.method.as_str(), &route, status, took);
+        let id = self.id.to_str().unwrap_or_default();
+        let (method, path) = (self.method.as_str(), self.path.as_str());
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(id, method, path, status, ms, "a request was answered");
     }
 }
 

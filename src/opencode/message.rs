@@ -229,7 +229,7 @@ pub enum MessageError {
         /// What happened.
         message: String,
     },
-    /// The model's provider failed.
+    /// The agent has failed, or the model's provider behind it.
     APIError {
         /// What happened.
         message: String,
@@ -237,7 +237,6 @@ pub enum MessageError {
         #[serde(rename = "isRetryable")]
         is_retryable: bool,
     },
-    /// Anything else; the message says what.
     /// The answer does not have the form that the prompt asked for.
     StructuredOutputError {
         /// What does not fit.

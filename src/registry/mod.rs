@@ -4,6 +4,7 @@
 //! from one start to the next. [`resolve`](Snapshot::resolve) is the validation that the locked
 //! operation runs; it needs no I/O and no lock.
 
+mod backend;
 mod defaults;
 mod efforts;
 mod fixed;
@@ -30,13 +31,13 @@ use crate::agent::client::AgentInfo;
 use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
 use crate::agent::process::{Processes, Starter};
-use crate::agent::sign_in::SignInMethod;
 use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
 use places::Places;
 use removing::Removing;
 
+pub use backend::{Backend, ProbeRun, Status};
 pub use defaults::{Defaults, DefaultsError};
 pub use resolve::{
     BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish, alike, did_you_mean,
@@ -116,83 +117,6 @@ impl Catalogue {
     /// The model with this id.
     pub fn model(&self, id: &str) -> Option<&ModelInfo> {
         self.models.iter().find(|m| m.id == id)
-    }
-}
-
-/// Whether a backend can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    /// Its first probe is running.
-    Probing,
-    /// It runs.
-    Connected,
-    /// Its program is not there: a sentence with what to do.
-    NotInstalled(String),
-    /// It cannot run: a sentence with the reason and what to do.
-    Unavailable(String),
-    /// It runs and wants the user to sign in: a sentence with what to do.
-    SignedOut(String),
-}
-
-/// A backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backend {
-    /// How it is started.
-    pub spec: AgentSpec,
-    /// Whether it can be used, as the last probe has found.
-    pub status: Status,
-    /// A session was told that the user is not signed in; gone with the first sign that he is. A probe asks no model, so
-    /// it may well find nothing wrong.
-    pub not_signed_in: Option<NotSignedIn>,
-    /// The ways to sign in that it has named.
-    pub sign_in: Vec<SignInMethod>,
-    /// The way that was used last. Some agents keep it for the life of a process only, so each is told anew.
-    pub sign_in_with: Option<String>,
-    /// What it offers; from an earlier start while the first probe of this one runs.
-    pub catalogue: Option<Arc<Catalogue>>,
-    /// When that was found, in this run of the server.
-    pub probed: Option<Instant>,
-}
-
-impl Backend {
-    /// A backend that nothing else is known of.
-    pub fn new(spec: AgentSpec, status: Status, catalogue: Option<Catalogue>) -> Self {
-        let info = catalogue.as_ref().map(|c| &c.info);
-        Self {
-            spec,
-            status,
-            not_signed_in: None,
-            sign_in: info.map(|info| info.methods.clone()).unwrap_or_default(),
-            sign_in_with: None,
-            catalogue: catalogue.map(Arc::new),
-            probed: None,
-        }
-    }
-
-    /// What it offers, when it can be used as far as anybody knows.
-    pub fn connected(&self) -> Option<&Catalogue> {
-        self.usable().filter(|_| self.not_signed_in.is_none())
-    }
-
-    /// What it offers, when it can be tried: it runs, and may want its user to sign in. Whether he has signed in since,
-    /// only a prompt can show.
-    pub fn usable(&self) -> Option<&Catalogue> {
-        match self.status {
-            Status::Connected => self.catalogue.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// Why it is not connected: a sentence with what to do.
-    pub fn reason(&self) -> Option<&str> {
-        match &self.status {
-            Status::NotInstalled(reason)
-            | Status::Unavailable(reason)
-            | Status::SignedOut(reason) => Some(reason),
-            Status::Probing | Status::Connected => {
-                self.not_signed_in.as_ref().map(|it| it.reason.as_str())
-            }
-        }
     }
 }
 

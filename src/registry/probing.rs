@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::efforts::keep_known;
 use super::places::Places;
-use super::{Registry, Snapshot, Status, probe};
-use crate::agent::spec::Origin;
+use super::{ProbeRun, Registry, Snapshot, Status, alike, did_you_mean, probe};
+use crate::agent::spec::{AgentSpec, Origin};
+use crate::opencode::now_ms;
 
 /// A backend that could not run, or that lacks a wanted model, is probed again when it is asked for,
 /// but not more often than this.
@@ -114,17 +115,14 @@ impl Registry {
         let Some(spec) = self.snapshot().backend(id).map(|b| b.spec.clone()) else {
             return;
         };
-        let started = Instant::now();
+        let (started, at_ms) = (Instant::now(), now_ms());
         let scratch = self.scratch.join(id);
         let mut means = self.means();
         let with = self.sign_in_with(id);
         let with = with.as_deref();
         let found = probe::probe(&spec, with, &scratch, &mut means).await;
-        match spec.origin == Origin::Builtin && matches!(found.status, Status::NotInstalled(_)) {
-            // Nobody has more than a few of the built-in ones.
-            true => tracing::debug!(backend = id, "not installed"),
-            false => tracing::info!(backend = id, status = ?found.status, "probed"),
-        }
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tell(&spec, &found, took_ms);
         let catalogue = self.snapshot.borrow().catalogue(id).cloned();
         // A failed probe does not take the models away: they are still the right names for what
         // cannot run at the moment.
@@ -147,8 +145,47 @@ impl Registry {
             }
             backend.catalogue = catalogue.clone().map(Arc::new);
             backend.probed = Some(started);
+            backend.probe = Some(ProbeRun { at_ms, took_ms });
         });
         self.save(id).await;
+        self.tell_unknown_default(id);
         self.remove_left(&spec, means);
+    }
+
+    /// Says in the log that the model in the configuration is none of its backend's, and which one may be meant.
+    fn tell_unknown_default(&self, id: &str) {
+        let Some(wish) = self
+            .configured_model
+            .as_ref()
+            .filter(|wish| wish.provider_id == id)
+        else {
+            return;
+        };
+        let snapshot = self.snapshot();
+        let Some(catalogue) = snapshot.backend(id).and_then(|backend| backend.usable()) else {
+            return;
+        };
+        if catalogue.model(&wish.model_id).is_none() {
+            let models = catalogue.models.iter().map(|model| model.id.as_str());
+            tracing::warn!(
+                "default_model is \"{id}/{}\", and backend \"{id}\" has no such model.{}",
+                wish.model_id,
+                did_you_mean(&alike(&wish.model_id, models))
+            );
+        }
+    }
+}
+
+/// Says in the log what was found.
+fn tell(spec: &AgentSpec, found: &probe::Found, ms: u64) {
+    let (backend, found_in_words) = (&spec.id, found.status.in_words());
+    let catalogue = found.catalogue.as_ref();
+    let models = catalogue.map_or(0, |catalogue| catalogue.models.len());
+    match &found.status {
+        // Nobody has more than a few of the built-in ones.
+        Status::NotInstalled(_) if spec.origin == Origin::Builtin => {
+            tracing::debug!(backend, "the backend is not installed");
+        }
+        _ => tracing::info!(backend, models, ms, "the backend {found_in_words}"),
     }
 }

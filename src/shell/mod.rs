@@ -1,4 +1,4 @@
-//! Runs commands of the user: with his own shell, each in a process group of its own, bounded in time and
+//! Runs commands of the user: with their own shell, each in a process group of its own, bounded in time and
 //! in what is kept of its output. Whatever happens, the whole group is gone afterwards.
 
 mod output;

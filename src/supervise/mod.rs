@@ -13,7 +13,7 @@
 //!
 //! The supervisor of an agent adopts what the agent leaves behind (a "subreaper"), so that also what has left the group ends
 //! with the agent. What a user's own command line has put into a session of its own (`setsid`) is left alone: that is what
-//! he wanted.
+//! they wanted.
 //!
 //! *Absent here:* other systems than Linux, where things are started without a supervisor.
 

@@ -127,7 +127,7 @@ async fn a_silent_turn_is_told_and_ended_where_that_is_set() {
         "{:?}",
         began.elapsed()
     );
-    let Some(MessageError::UnknownError { message, .. }) = &answer.message.error else {
+    let Some(MessageError::APIError { message, .. }) = &answer.message.error else {
         panic!("{answer:?}");
     };
     assert!(

@@ -385,7 +385,7 @@ async fn an_agent_that_stops_without_being_asked_to_has_failed() {
     ];
     world.agent("one").answer_next(steps);
     let broken = world.ask(&id, "go").await;
-    let Some(MessageError::UnknownError { message }) = &broken.message.error else {
+    let Some(MessageError::APIError { message, .. }) = &broken.message.error else {
         panic!("no error: {broken:?}")
     };
     assert!(message.contains("the provider said no"), "{message}");

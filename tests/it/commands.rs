@@ -66,7 +66,11 @@ async fn prompted(server: &Server, session: &str) -> String {
 async fn commands_come_from_files_the_config_the_backends_and_baton_itself() {
     let config = "[commands.release]\ntemplate = \"echo release $1\"\ndescription = \"Releases\"\nagent = \"build\"\n\
         [commands.shout]\ntemplate = \"echo mine\"\n";
-    let server = pair(&["--models", "x,y", "--commands", "deploy,compact"], config).await;
+    let server = pair(
+        &["--models", "x,y", "--commands", "deploy,compact,__internal"],
+        config,
+    )
+    .await;
     write(
         &server,
         ".opencode/command/sub/hello.md",
@@ -95,12 +99,14 @@ async fn commands_come_from_files_the_config_the_backends_and_baton_itself() {
         deploy["description"]
             .as_str()
             .unwrap()
-            .ends_with("(second)"),
+            .starts_with("second: "),
         "{deploy}"
     );
     assert_eq!(deploy["template"], "/deploy $ARGUMENTS");
     // Clients have their own, which one of the server's would take the place of.
     assert_eq!(listed(&server, "compact").await, None);
+    // Not for people.
+    assert_eq!(listed(&server, "__internal").await, None);
     for builtin in ["init", "review"] {
         assert_eq!(
             listed(&server, builtin).await.unwrap()["hints"],
@@ -113,6 +119,32 @@ async fn commands_come_from_files_the_config_the_backends_and_baton_itself() {
         .get(&format!("/opencode/command?directory={elsewhere}"))
         .await;
     assert!(!all.to_string().contains("sub/hello"), "{all}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_selected_backends_own_commands_come_first() {
+    let server = pair(&["--models", "x", "--commands", "zap,deploy"], "").await;
+    let names = async || {
+        let all = server.get("/opencode/command").await;
+        let all = all.as_array().expect("a list").clone();
+        let text =
+            |command: &Value, name: &str| command[name].as_str().unwrap_or_default().to_owned();
+        let named = all
+            .iter()
+            .map(|it| (text(it, "name"), text(it, "description")));
+        named.collect::<Vec<_>>()
+    };
+    // A new session would start on the mock agent: what the other one has comes last, under its name.
+    let before = names().await;
+    let (last, about) = before.last().expect("commands");
+    assert!(last == "zap" && about.starts_with("second: "), "{before:?}");
+    let session = server.create().await;
+    server.select(&session, "second", "x").await;
+    let now = names().await;
+    assert_eq!([&now[0].0, &now[1].0], ["deploy", "zap"], "{now:?}");
+    assert!(!now[0].1.contains("second"), "{now:?}");
+    assert_eq!(now.len(), before.len());
     server.stop().await;
 }
 
@@ -376,11 +408,11 @@ async fn a_refused_command_changes_nothing_and_runs_nothing() {
 async fn what_backends_advertise_is_known_before_they_are_used_and_after_a_restart() {
     let mut server = pair(&["--models", "x", "--commands", "deploy,roll-back"], "").await;
     assert!(listed(&server, "roll-back").await.is_some());
+    // The mock agent is selected there, so its own commands need not say whose they are.
+    let shout = listed(&server, "shout").await.expect("the mock's");
     assert!(
-        listed(&server, "shout").await.unwrap()["description"]
-            .as_str()
-            .unwrap()
-            .ends_with("(mock)")
+        !shout["description"].as_str().unwrap().contains("mock"),
+        "{shout}"
     );
     server.kill().await;
     server.restart().await;

@@ -220,7 +220,7 @@ async fn a_turn_that_ends_in_silence_is_an_error() {
         .prompt(&session, "echo two", model("second", "x"))
         .await;
     let error = &answer["info"]["error"];
-    assert_eq!(error["name"], "UnknownError", "{answer}");
+    assert_eq!(error["name"], "APIError", "{answer}");
     assert!(message_of(error).contains("without an answer"), "{error}");
     server.select(&session, "mock", "mock").await;
     assert_eq!(server.say(&session, "echo three").await, "three");

@@ -46,6 +46,8 @@ pub enum Log {
     Warnings,
     /// Everything, to this file.
     EverythingTo(std::fs::File),
+    /// What the settings say, to this file.
+    AsSetTo(std::fs::File),
 }
 
 impl Server {
@@ -342,6 +344,7 @@ async fn launch(
     match log {
         Log::Warnings => command.env("BATON_LOG", "baton=warn"),
         Log::EverythingTo(file) => command.env("BATON_LOG", "baton=trace").stderr(file),
+        Log::AsSetTo(file) => command.env_remove("BATON_LOG").stderr(file),
     };
     command.stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().expect("baton starts");

@@ -171,7 +171,7 @@ async fn every_switch_stands_in_the_audit_trail_for_good() {
     assert_eq!(switches[1]["transfer"]["messages"], 2);
     assert_eq!(switches[2]["transfer"], Value::Null);
     let failure = &switches[2]["failure"];
-    assert_eq!(failure["name"], "UnknownError", "{failure}");
+    assert_eq!(failure["name"], "APIError", "{failure}");
     let why = failure["data"]["message"].as_str().unwrap();
     assert!(why.contains("\"y\"") && why.contains("second"), "{why}");
     let mut before = (0, 0);

@@ -97,10 +97,10 @@ async fn a_crash_fails_only_what_was_in_flight_on_that_process() {
         begun.insert(delta.properties["sessionID"].to_string());
     }
     let answer = server.prompt(&crashing, "crash", json!({})).await;
-    assert_eq!(answer["info"]["error"]["name"], "UnknownError", "{answer}");
+    assert_eq!(answer["info"]["error"]["name"], "APIError", "{answer}");
     let (_, answer) = answered(on_it).await;
     let error = &answer["info"]["error"];
-    assert_eq!(error["name"], "UnknownError", "{answer}");
+    assert_eq!(error["name"], "APIError", "{answer}");
     let message = error["data"]["message"].as_str().unwrap();
     assert!(
         message.contains("second") && message.contains("70"),
@@ -241,7 +241,7 @@ async fn a_crash_takes_the_children_of_the_agent_along() {
     let child: u32 = server.say(&session, "child").await.parse().unwrap();
     assert!(server.processes().contains(&child));
     let answer = server.prompt(&session, "crash", json!({})).await;
-    assert_eq!(answer["info"]["error"]["name"], "UnknownError");
+    assert_eq!(answer["info"]["error"]["name"], "APIError");
     until_gone(&server, child).await;
     server.stop().await;
 }

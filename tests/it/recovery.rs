@@ -147,7 +147,7 @@ async fn a_switch_that_fails_is_taken_back() {
             (&info["providerID"], &info["modelID"]),
             (&json!("second"), &json!("y"))
         );
-        assert_eq!(info["error"]["name"], "UnknownError", "{answer}");
+        assert_eq!(info["error"]["name"], "APIError", "{answer}");
         assert_eq!(text_of(&answer), "");
     }
     // Beside them stand the lines that tell of going back.
@@ -185,7 +185,7 @@ async fn an_agent_that_ignores_a_switch_is_found_out() {
     );
     let message = error["data"]["message"].as_str().unwrap();
     assert!(
-        message.contains("accepted model \"y\" but reports \"x\""),
+        message.contains("has accepted model \"y\" and stayed with \"x\""),
         "{message}"
     );
     assert_eq!(server.say(&session, "model").await, "x");

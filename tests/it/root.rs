@@ -144,3 +144,25 @@ async fn a_browser_gets_a_page_and_everybody_else_json() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_document_opens_on_the_main_operation() {
+    let server = Server::start().await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = client.build().expect("a client");
+    let docs = client.get(format!("{}/docs", server.url)).send().await;
+    let docs = docs.expect("an answer");
+    assert_eq!(docs.status(), StatusCode::SEE_OTHER);
+    // The page itself opens what stands behind the mark.
+    assert_eq!(docs.headers()["location"], "/docs/#/session/session.update");
+    let document = server.get("/openapi.json").await;
+    let main = &document["paths"]["/opencode/session/{sessionID}"]["patch"];
+    assert_eq!(main["operationId"], "session.update");
+    assert_eq!(main["tags"], json!(["session"]));
+    let summary = main["summary"].as_str().expect("a summary");
+    assert!(
+        summary.starts_with("Switch the model, provider or agent of a session"),
+        "{summary}"
+    );
+    server.stop().await;
+}

@@ -116,7 +116,7 @@ async fn a_turn_beside_one_that_is_aborted_in_vain_fails_alone() {
     assert_eq!(answer["info"]["error"]["name"], "MessageAbortedError");
     let (_, answer) = answered(running).await;
     let error = &answer["info"]["error"];
-    assert_eq!(error["name"], "UnknownError", "{answer}");
+    assert_eq!(error["name"], "APIError", "{answer}");
     assert!(message_of(error).contains("second"), "{error}");
     for session in [&session, &beside, &idle] {
         let history = server.say(session, "history").await;
@@ -167,7 +167,7 @@ async fn an_agent_that_reads_nothing_holds_up_no_other_session() {
     let (_, answer) = answered(stuck).await;
     assert_eq!(answer["info"]["error"]["name"], "MessageAbortedError");
     let (_, answer) = answered(waiting).await;
-    assert_eq!(answer["info"]["error"]["name"], "UnknownError", "{answer}");
+    assert_eq!(answer["info"]["error"]["name"], "APIError", "{answer}");
     assert_eq!(server.say(&beside, "model").await, "y");
     assert_eq!(server.say(&session, "model").await, "x");
     server.stop().await;

@@ -70,7 +70,7 @@ async fn a_turn_without_an_answer_is_an_error() {
         .prompt(&session, "error silent", model("mock", "mock"))
         .await;
     let (name, message) = error_of(&answer);
-    assert_eq!(name, "UnknownError");
+    assert_eq!(name, "APIError");
     assert!(
         message.contains("\"mock\"") && message.contains("without an answer"),
         "{message}"
@@ -92,7 +92,7 @@ async fn a_crash_is_told_and_the_conversation_goes_on() {
     let old = server.say(&session, "pid").await;
     let answer = server.prompt(&session, "crash", json!({})).await;
     let (name, message) = error_of(&answer);
-    assert_eq!(name, "UnknownError");
+    assert_eq!(name, "APIError");
     assert!(
         message.contains("\"mock\"") && message.contains("70"),
         "{message}"

@@ -41,6 +41,16 @@ pub struct BackendAuthMethod {
     pub terminal: bool,
 }
 
+/// When a backend was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BackendProbe {
+    /// When it began, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// How long it took.
+    #[serde(rename = "durationMs")]
+    pub duration_ms: u64,
+}
+
 /// A backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BackendInfo {
@@ -67,6 +77,9 @@ pub struct BackendInfo {
     /// The ways to sign in that it has named.
     #[serde(rename = "authMethods")]
     pub auth_methods: Vec<BackendAuthMethod>,
+    /// Its last probe in this run of the server; null before the first one has ended.
+    #[schema(required)]
+    pub probe: Option<BackendProbe>,
 }
 
 /// List backends
@@ -108,6 +121,10 @@ pub(super) fn info(backend: &Backend) -> BackendInfo {
         login: known(&spec.login),
         version: catalogue.and_then(|c| c.info.version.clone()),
         auth_methods: backend.sign_in.iter().map(method).collect(),
+        probe: backend.probe.map(|probe| BackendProbe {
+            time: probe.at_ms,
+            duration_ms: probe.took_ms,
+        }),
     }
 }
 

@@ -13,8 +13,9 @@ use crate::opencode::command::CommandInfo;
 
 /// List slash commands
 ///
-/// Everything that can be typed behind a slash in this directory: commands of Baton, of its config file, of
-/// OpenCode's command files, and those that the connected backends advertise.
+/// Everything that can be typed behind a slash in this directory: first what the backend advertises whose model the session
+/// that was used last there has selected; then commands of Baton, of its config file and of OpenCode's command files; then
+/// those of the other connected backends, whose descriptions begin with the backend's id.
 #[utoipa::path(
     get,
     path = "/command",
@@ -22,7 +23,7 @@ use crate::opencode::command::CommandInfo;
     tag = "command",
     params(Directory),
     responses(
-        (status = 200, description = "The commands, by name.", body = Vec<CommandInfo>),
+        (status = 200, description = "The commands, in each of these groups by name.", body = Vec<CommandInfo>),
         Invalid,
     )
 )]

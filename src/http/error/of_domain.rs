@@ -117,7 +117,7 @@ impl From<StoreError> for Problem {
 impl From<GitError> for Problem {
     fn from(error: GitError) -> Self {
         match error {
-            // What git says is about the user's own repository, and what he has to know.
+            // What git says is about the user's own repository, and what they have to know.
             GitError::NotInstalled
             | GitError::Failed { .. }
             | GitError::Unsound { .. }

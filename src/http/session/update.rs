@@ -82,7 +82,7 @@ pub struct SessionTimeUpdate {
     pub archived: Option<u64>,
 }
 
-/// Update a session
+/// Switch the model, provider or agent of a session, and change its title and other data
 ///
 /// Hands the session to another model, provider, agent or reasoning effort, and changes its title,
 /// metadata, permission rules and archive time: all of it or nothing. It is answered at once; a turn

@@ -32,6 +32,22 @@ pub enum Source {
     Revert,
 }
 
+impl Source {
+    /// Its word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Patch => "patch",
+            Self::Message => "message",
+            Self::Init => "init",
+            Self::Command => "command",
+            Self::Fork => "fork",
+            Self::Agent => "agent",
+            Self::Revert => "revert",
+        }
+    }
+}
+
 /// When a changed selection takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

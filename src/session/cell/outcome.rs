@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::runtime::Failed;
 use super::{Draft, Target, notice};
 use crate::metrics;
-use crate::opencode::Selection;
 use crate::opencode::event::{
     EventPayload, ModelApplied, ModelFailed, ModelMismatch, Source, ToastVariant, Transfer,
 };
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::MessageModel;
+use crate::opencode::{Selection, SessionId};
 use crate::registry::{ModelWish, VariantWish, Wish};
 use crate::session::Error;
 use crate::session::request::{Caller, Update};
@@ -32,6 +32,73 @@ pub struct Applied {
     pub duration_ms: u64,
     /// The entry of the audit trail that is still open.
     pub entry: Option<ModelSwitch>,
+}
+
+/// What the log says of a switch, whatever has come of it.
+struct Logged {
+    session: SessionId,
+    revision: u64,
+    from: String,
+    to: String,
+    by: String,
+}
+
+impl Logged {
+    fn of(draft: &Draft, target: &Target, entry: Option<&ModelSwitch>) -> Self {
+        let last_applied = draft.state().kept.last_applied.as_ref();
+        let previous = match entry {
+            Some(entry) => entry.previous.as_ref(),
+            None => last_applied.filter(|last| **last != target.selection),
+        };
+        let by = entry.map(|entry| match &entry.client {
+            Some(client) => format!("{} of {client:?}", entry.source.as_str()),
+            None => entry.source.as_str().to_owned(),
+        });
+        Self {
+            session: draft.id.clone(),
+            revision: target.revision,
+            from: previous.map_or_else(|| "none".to_owned(), in_full),
+            to: in_full(&target.selection),
+            by: by.unwrap_or_else(|| "unknown".to_owned()),
+        }
+    }
+
+    fn applied(self, transfer: Transfer, ms: u64) -> impl FnOnce() + Send + 'static {
+        move || {
+            let Self {
+                session,
+                revision,
+                from,
+                to,
+                by,
+            } = self;
+            let (how, messages, bytes) =
+                (transfer.kind.as_str(), transfer.messages, transfer.bytes);
+            let left_out = transfer.elided;
+            tracing::info!(%session, revision, from, to, by, how, messages, bytes, left_out, ms, "the model was switched");
+        }
+    }
+
+    fn failed(self, error: &MessageError, ms: u64) -> impl FnOnce() + Send + 'static {
+        let why = error.message().to_owned();
+        move || {
+            let Self {
+                session,
+                revision,
+                from,
+                to,
+                by,
+            } = self;
+            tracing::warn!(%session, revision, from, to, by, ms, "the model could not be switched: {why}");
+        }
+    }
+}
+
+/// `provider/model:variant agent`.
+fn in_full(selection: &Selection) -> String {
+    let variant = selection.variant.as_ref();
+    let variant = variant.map_or_else(String::new, |variant| format!(":{variant}"));
+    format!("{}{variant} {}", selection.label(), selection.agent)
 }
 
 impl Draft {
@@ -62,6 +129,7 @@ impl Draft {
         if self.runtime.settle(target.revision, None) {
             let (kind, took) = (transfer.kind.as_str(), Duration::from_millis(*duration_ms));
             self.then(move || metrics::switch_applied(kind, took));
+            self.then(Logged::of(self, target, entry.as_ref()).applied(*transfer, *duration_ms));
             self.event(EventPayload::ModelApplied(ModelApplied {
                 session_id: self.id.clone(),
                 revision: target.revision,
@@ -121,6 +189,7 @@ impl Draft {
         if is_news {
             let took = Duration::from_millis(duration_ms);
             self.then(move || metrics::switch_failed(took));
+            self.then(Logged::of(self, target, entry).failed(error, duration_ms));
             self.event(EventPayload::ModelFailed(ModelFailed {
                 session_id: self.id.clone(),
                 revision: target.revision,

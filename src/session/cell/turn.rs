@@ -27,6 +27,16 @@ pub enum Task {
     Switch(Target),
 }
 
+impl Task {
+    /// The selection that it is about.
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Turn(queued) => &queued.target,
+            Self::Switch(target) => target,
+        }
+    }
+}
+
 impl Draft {
     /// Takes what the worker does next; `None` when there is nothing to do, or nothing may be begun.
     pub fn next_task(&mut self) -> Option<Task> {

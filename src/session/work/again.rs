@@ -24,6 +24,18 @@ pub(super) enum Again {
     New,
 }
 
+impl Again {
+    /// What is done now, for the log.
+    pub(super) fn in_words(self) -> &'static str {
+        match self {
+            Self::NextProcess => "to the next process",
+            Self::Reopened => "after its native session was opened again",
+            Self::ReopenedAfterSilence => "after a turn without a word, once",
+            Self::New => "to a new native session, with the whole conversation",
+        }
+    }
+}
+
 /// How much an agent was given, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Size {

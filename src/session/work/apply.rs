@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Worker;
-use super::bind::unknown;
+use super::bind::{failed, refused, unknown};
 use super::heard::is_of_answer;
 use super::live::{Live, Origin};
 use super::told::mode_id;
@@ -86,8 +86,9 @@ impl Worker {
                     | CallError::Timeout { .. }),
                 ..
             }) => Err(self.give_up(provider, agent, error).await),
-            Err(error) => Err(unknown(format!(
-                "Backend \"{provider}\" did not take the selection: {error}."
+            Err(error) => Err(refused(format!(
+                "Backend \"{provider}\" {}.",
+                error.in_words().trim_end_matches('.')
             ))),
         }
     }
@@ -156,7 +157,10 @@ fn is_lost(chosen: &Result<(), SwitchError>) -> bool {
 }
 
 fn not_probed(provider: &str) -> MessageError {
-    unknown(format!("Backend \"{provider}\" has not been probed."))
+    failed(format!(
+        "What backend \"{provider}\" offers is not known yet. Send the prompt again in a moment; `baton agents` shows whether \
+         it can be used."
+    ))
 }
 
 /// What is dealt with after a choice: what belongs to an answer, and what the agent asks. The rest is older than its reply.

@@ -48,7 +48,7 @@ impl Worker {
         match noted.await {
             Ok(()) => self.aside = Aside::default(),
             Err(error) => {
-                tracing::debug!(session = %self.cell.id, "a plan or a title is not stored yet: {error}");
+                tracing::debug!("a plan or a title is not stored yet: {error}");
             }
         }
     }

@@ -171,7 +171,6 @@ impl Worker {
         let small = fits(params, most);
         if !small {
             tracing::warn!(
-                session = %self.cell.id,
                 "what an agent asks was refused: it has more than {most} bytes (limits.ask_bytes)"
             );
         }
@@ -179,7 +178,7 @@ impl Worker {
     }
 
     fn tell_refused(&self, why: &Error) {
-        tracing::warn!(session = %self.cell.id, "what an agent asks was refused: {why}");
+        tracing::warn!("what an agent asks was refused: {why}");
     }
 
     /// Takes back what is asked in the turn in flight: it ends.

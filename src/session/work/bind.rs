@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Worker;
 use super::live::{Live, Origin};
+use super::outcome::Stop;
 use crate::agent::connection::CallError;
 use crate::agent::fence::Fence;
 use crate::agent::options::Options;
@@ -44,16 +45,16 @@ impl Worker {
     pub(super) async fn start(&self, selection: &Selection) -> Result<Arc<Agent>, NotStarted> {
         let snapshot = self.tools.office.registry.snapshot();
         let Some(backend) = snapshot.backend(&selection.provider_id) else {
-            return Err(NotStarted::Failed(unknown(format!(
+            return Err(NotStarted::Failed(refused(format!(
                 "Backend \"{}\" is not configured any more. Select another model.",
                 selection.provider_id
             ))));
         };
         let program = backend.spec.find_program();
-        program.map_err(|reason| NotStarted::Failed(unknown(reason)))?;
+        program.map_err(|reason| NotStarted::Failed(refused(reason)))?;
         let fence = self.fence();
         let kept = can_keep(&snapshot, &selection.provider_id, &fence);
-        kept.map_err(|reason| NotStarted::Failed(unknown(reason)))?;
+        kept.map_err(|reason| NotStarted::Failed(refused(reason)))?;
         let modes = self.modes_of(&selection.provider_id);
         let session = self.cell.id.to_string();
         let launch = backend
@@ -64,7 +65,7 @@ impl Worker {
             let reason = format!(
                 "Backend \"{backend}\" cannot keep the session's permission rules: {reason}."
             );
-            NotStarted::Failed(unknown(reason))
+            NotStarted::Failed(refused(reason))
         })?;
         let started = self.tools.pool.get(&launch).await;
         started.map_err(|error| not_started(&selection.provider_id, &error))
@@ -287,7 +288,7 @@ impl Worker {
         let bound = bound.map_err(|error| unknown(error.to_string()))?;
         match bound.iter().find(|id| **id != self.cell.id) {
             None => Ok(()),
-            Some(other) => Err(unknown(format!(
+            Some(other) => Err(refused(format!(
                 "Backend \"{provider}\" has given this session the native session \"{native}\", which {other} has already: \
                  the two conversations would become one. Use another backend here, or a session in another directory."
             ))),
@@ -300,11 +301,29 @@ pub(super) fn unknown(message: String) -> MessageError {
     MessageError::UnknownError { message }
 }
 
+/// It cannot be done as long as nobody changes something.
+pub(super) fn refused(message: String) -> MessageError {
+    MessageError::APIError {
+        message,
+        is_retryable: false,
+    }
+}
+
+/// The agent has failed, or what stands behind it. The same prompt may work the next time.
+pub(super) fn failed(message: String) -> MessageError {
+    MessageError::APIError {
+        message,
+        is_retryable: true,
+    }
+}
+
 fn not_started(provider: &str, error: &StartError) -> NotStarted {
     match error {
-        StartError::Full { .. } => NotStarted::NoRoom(unknown(error.to_string())),
-        StartError::ShutDown => NotStarted::Failed(unknown(error.to_string())),
-        StartError::Spawn(_) | StartError::Handshake(_) => NotStarted::Failed(unknown(format!(
+        StartError::Full { .. } => NotStarted::NoRoom(failed(format!(
+            "Backend \"{provider}\" has no place: {error}."
+        ))),
+        StartError::ShutDown => NotStarted::Failed(Stop::ShutDown.error()),
+        StartError::Spawn(_) | StartError::Handshake(_) => NotStarted::Failed(failed(format!(
             "Backend \"{provider}\" could not be started: {error}. `baton agents` shows what is wrong with it."
         ))),
     }
@@ -324,22 +343,23 @@ pub(super) async fn call_error(provider: &str, agent: &Agent, error: CallError) 
             }
         }
         CallError::Rpc(error) => MessageError::APIError {
-            message: error.describe(),
-            is_retryable: false,
-        },
-        CallError::Closed => MessageError::UnknownError {
             message: format!(
-                "Backend \"{provider}\" was not done: {}. The next prompt starts it again.",
-                agent.obituary().await
+                "Backend \"{provider}\" has reported an error: {}.",
+                error.describe().trim_end_matches('.')
             ),
+            is_retryable: Refusal::of(&error) == Refusal::Provider,
         },
+        CallError::Closed => failed(format!(
+            "Backend \"{provider}\" could not finish: {}. The next prompt starts it again.",
+            agent.obituary().await
+        )),
         CallError::Timeout { .. }
         | CallError::Disconnected { .. }
         | CallError::Malformed { .. } => {
             log_stderr(&agent.process);
-            MessageError::UnknownError {
-                message: format!("Backend \"{provider}\": {error}."),
-            }
+            failed(format!(
+                "Backend \"{provider}\" could not go on: {error}. The next prompt tries it again."
+            ))
         }
     }
 }

@@ -163,7 +163,9 @@ impl Worker {
         let model = queued.target.selection.label();
         let (silent_s, tool) = (timeouts.silent.as_secs(), answer.lock().tool_at_work());
         tracing::warn!(
-            session = %self.cell.id, model, silent_s, tool,
+            model,
+            silent_s,
+            tool,
             "the agent of a running turn says nothing any more (timeouts.silent_s); the session can be aborted"
         );
         let since = queued.signs.silent_since().unwrap_or_default();

@@ -123,7 +123,10 @@ impl Worker {
                 Ok(()) => {}
                 Err(Error::Store(error)) if error.may_pass() => {
                     let given_up = live.heard.put_back(its);
-                    tracing::warn!(session = %self.cell.id, given_up, "what was said after an answer is not stored yet: {error}");
+                    tracing::warn!(
+                        session = %self.cell.id, given_up,
+                        "what was said after an answer is not stored yet: {error}"
+                    );
                 }
                 Err(error) => {
                     tracing::debug!(session = %self.cell.id, "what was said after an answer is not stored: {error}");

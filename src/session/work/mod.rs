@@ -45,6 +45,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, Span};
 
 use super::cell::commit::Office;
 use super::cell::loaded::Loaded;
@@ -53,9 +54,8 @@ use super::conversation::answer::Answering;
 use super::error::Error;
 use super::settings::Settings;
 use crate::agent::pool::Pool;
-use crate::opencode::message::MessageError;
-use crate::opencode::session::PermissionRule;
-use crate::opencode::session::Tokens;
+use crate::opencode::message::{AssistantMessage, MessageError};
+use crate::opencode::session::{PermissionRule, Tokens};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::StoreError;
@@ -102,12 +102,13 @@ pub fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
     let tools = Arc::clone(tools);
     tools.office.tasks.clone().spawn(async move {
         let another = || Worker::new(Arc::clone(&tools), Arc::clone(&cell));
+        let span = || tracing::error_span!("session", session = %cell.id);
         // In boxes, so that a session that waits has not the room of everything that it may do.
         if has_panicked(Box::pin(another().run())).await {
             tracing::error!(session = %cell.id, "a worker has panicked; its turn has failed, and another worker takes over");
-            if has_panicked(Box::pin(another().clear_up())).await {
+            if has_panicked(Box::pin(another().clear_up().instrument(span()))).await {
                 tracing::error!(session = %cell.id, "what it has left behind is given up");
-                another().give_up_what_is_left().await;
+                another().give_up_what_is_left().instrument(span()).await;
             }
         }
         cell.dismiss_worker();
@@ -168,6 +169,7 @@ impl Worker {
     async fn run(mut self) {
         loop {
             let task = self.next_task().await;
+            let span = task.as_ref().map(|task| self.span(task));
             if task.is_some() {
                 self.worked = Instant::now();
                 self.store_late().await;
@@ -175,16 +177,29 @@ impl Worker {
             match task {
                 Some(Task::Turn(queued)) => {
                     self.rules = Some(Arc::clone(&queued.rules));
-                    Box::pin(self.turn(queued)).await;
+                    let span = span.unwrap_or_else(Span::none);
+                    Box::pin(self.turn(queued).instrument(span)).await;
                     self.rules = None;
                 }
-                Some(Task::Switch(target)) => self.switch(target).await,
+                Some(Task::Switch(target)) => {
+                    let span = span.unwrap_or_else(Span::none);
+                    self.switch(target).instrument(span).await;
+                }
                 None => match self.idle().await {
                     Idle::LookAgain => {}
                     Idle::Leave => return self.close().await,
                 },
             }
         }
+    }
+
+    /// What the lines of the log belong to while something is done. An error span, so that no setting of the log leaves it
+    /// out. While a session waits it has none: there may be many that do.
+    fn span(&self, task: &Task) -> Span {
+        let target = task.target();
+        tracing::error_span!(
+            "work", session = %self.cell.id, revision = target.revision, backend = target.selection.provider_id
+        )
     }
 
     async fn next_task(&mut self) -> Option<Task> {
@@ -277,7 +292,7 @@ impl Worker {
             };
             tries += 1;
             if tries == 1 {
-                tracing::error!(session = %self.cell.id, "not stored, it is tried again: {error}");
+                tracing::error!("not stored, it is tried again: {error}");
                 self.note_store(true).await;
             }
             let hopeless = !error.may_pass() && tries >= WRITE_AGAIN_TIMES;
@@ -285,7 +300,7 @@ impl Worker {
                 give_up_at.get_or_insert_with(|| Instant::now() + STOP_TRYING);
             }
             if hopeless || give_up_at.is_some_and(|at| Instant::now() >= at) {
-                tracing::error!(session = %self.cell.id, "given up: {error}");
+                tracing::error!("given up: {error}");
                 self.note_store(false).await;
                 return Err(error.into());
             }
@@ -371,19 +386,45 @@ impl Worker {
             beside(draft, &answer);
             draft.end_turn(&answer)
         });
-        let Err(error) = ended.await else { return };
+        let Err(error) = ended.await else {
+            return tell_turn(&last_words.message);
+        };
         if matches!(error, Error::NotFound(_)) {
             // The session was deleted; who waited for this turn is told how far it got.
             queued.waiters.answer(&last_words);
         } else {
             // Whoever waits is told that there is no answer; the next start marks it as interrupted.
-            tracing::error!(session = %self.cell.id, "the end of a turn is not stored: {error}");
+            tracing::error!("the end of a turn is not stored: {error}");
             let dropped = self.cell.change(|draft| {
                 draft.drop_turn();
                 Ok(())
             });
             let _nothing_to_store = dropped.await;
         }
+    }
+}
+
+/// Says in the log how a turn has ended.
+fn tell_turn(answer: &AssistantMessage) {
+    let model = format!("{}/{}", answer.provider_id, answer.model_id);
+    let (cost, tokens) = (format!("{:.6}", answer.cost), &answer.tokens);
+    let (input, output) = (
+        tokens.input + tokens.cache.read + tokens.cache.write,
+        tokens.output,
+    );
+    let ended = answer.time.completed.unwrap_or(answer.time.created);
+    let s = Duration::from_millis(ended.saturating_sub(answer.time.created)).as_secs_f64();
+    match &answer.error {
+        None => tracing::info!(model, s, input, output, cost, "a turn has ended"),
+        Some(error) => tracing::info!(
+            model,
+            s,
+            input,
+            output,
+            cost,
+            "a turn has failed: {}",
+            error.message()
+        ),
     }
 }
 

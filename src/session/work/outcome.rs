@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::bind::{call_error, unknown};
+use super::bind::{call_error, failed};
 use crate::agent::connection::{CallError, RpcError};
 use crate::agent::pool::{Agent, log_stderr};
 use crate::agent::quirks::told;
@@ -14,6 +14,9 @@ use crate::session::cell::LiveAnswer;
 
 /// What of a text that was broken off is in the error, in characters.
 const LAST_TEXT_CHARS: usize = 500;
+
+/// What somebody can do whose prompt was not answered.
+const WHAT_TO_DO: &str = "Your prompt is kept: send it again, or switch to another model.";
 
 /// How the exchange with the agent ended.
 pub(super) enum Ended {
@@ -40,8 +43,9 @@ impl Stop {
             Self::User => "Aborted",
             Self::ShutDown => "Baton was stopped while this answer was being written.",
             Self::Silent(limit) => {
-                return unknown(format!(
-                    "The agent has said nothing for {} s, which ends a turn (timeouts.silent_end_s).",
+                return failed(format!(
+                    "The agent has said nothing for {} s, so Baton has ended its turn (timeouts.silent_end_s). What it \
+                     wrote is kept. {WHAT_TO_DO}",
                     limit.as_secs()
                 ));
             }
@@ -162,11 +166,12 @@ pub(super) async fn judge(
         Ended::Replied(Ok(reply)) => reply,
         Ended::Replied(Err(error)) => {
             let error = CallError::Rpc(error.clone());
-            return Verdict::failed(call_error(provider, agent, error).await);
+            return Verdict::failed(and_now(call_error(provider, agent, error).await));
         }
         Ended::Flooded => {
-            return Verdict::failed(unknown(format!(
-                "Backend \"{provider}\" has sent more than Baton keeps before it could be read; its answer breaks off here."
+            return Verdict::failed(failed(format!(
+                "Backend \"{provider}\" has sent more than Baton keeps before it could be read; its answer breaks off here. \
+                 {WHAT_TO_DO}"
             )));
         }
         Ended::AgentGone | Ended::CancelIgnored => {
@@ -189,23 +194,39 @@ pub(super) async fn judge(
             };
             let message =
                 format!("Backend \"{provider}\" has broken off its answer by itself{why}");
-            verdict("error", Some(unknown(message)))
+            verdict("error", Some(failed(message)))
         }
         "refusal" => {
-            let message = "The model refuses to answer.".to_owned();
+            let message =
+                "The model refuses to answer. Say it in another way, or switch to another model."
+                    .to_owned();
             let error = MessageError::ContentFilterError { message };
             verdict("content-filter", Some(error))
         }
         "max_tokens" => verdict("length", Some(MessageError::MessageOutputLengthError {})),
         _ if !answer.lock().has_content() && !outcome.asked => {
             log_stderr(&agent.process);
-            let error = unknown(format!(
-                "Backend \"{provider}\" ended its turn without an answer; its model has probably failed."
+            let error = failed(format!(
+                "Backend \"{provider}\" ended its turn without an answer; its model has probably failed. {WHAT_TO_DO}"
             ));
             verdict("error", Some(error))
         }
         "max_turn_requests" => verdict("length", None),
         _ => verdict("stop", None),
+    }
+}
+
+/// What the model's provider has told, with what to do now.
+fn and_now(error: MessageError) -> MessageError {
+    match error {
+        MessageError::APIError {
+            message,
+            is_retryable,
+        } => MessageError::APIError {
+            message: format!("{message} {WHAT_TO_DO}"),
+            is_retryable,
+        },
+        other => other,
     }
 }
 

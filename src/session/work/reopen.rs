@@ -48,7 +48,8 @@ impl Worker {
                 Ok(_) => {
                     tracing::info!(
                         backend = provider,
-                        "{how:?} has opened another native session, or an empty one"
+                        "{} a native session has opened another one, or an empty one",
+                        how.in_words()
                     );
                     agent.connection.detach(native);
                     return Ok(None);
@@ -56,7 +57,8 @@ impl Worker {
                 // The next rung does not need what the agent has lost.
                 Err(CallError::Rpc(error)) => tracing::info!(
                     backend = provider,
-                    "{how:?} of a native session was refused: {}",
+                    "{} a native session was refused: {}",
+                    how.in_words(),
                     error.describe()
                 ),
                 Err(error) => self.not_reopened(agent, provider, error).await?,

@@ -94,7 +94,7 @@ impl Worker {
             Ok(())
         });
         if let Err(error) = written.await {
-            tracing::debug!(session = %self.cell.id, "an answer's growth is not stored yet: {error}");
+            tracing::debug!("an answer's growth is not stored yet: {error}");
             answer.lock().put_back(unwritten);
         }
     }

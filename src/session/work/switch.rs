@@ -142,7 +142,6 @@ impl Worker {
         error: MessageError,
         started: Instant,
     ) {
-        tracing::warn!(session = %self.cell.id, model = target.selection.label(), "not applied: {}", error.message());
         let (target, duration_ms) = (target.clone(), elapsed_ms(started));
         let entry = self.open_entry(target.revision).await;
         let noted =

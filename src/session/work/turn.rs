@@ -264,8 +264,9 @@ impl Worker {
             };
             tried.push(again);
             tracing::info!(
-                session = %self.cell.id, model = selection.label(), ?again,
-                "a prompt was not taken in and is given again"
+                model = selection.label(),
+                "a prompt was not taken in and is given again, {}",
+                again.in_words()
             );
             // The next one may be the same native session, opened again.
             drop(live);
@@ -357,7 +358,7 @@ impl Worker {
         match begun.await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                tracing::debug!(session = %self.cell.id, "the answer was not begun: {error}");
+                tracing::debug!("the answer was not begun: {error}");
                 let dropped = self.cell.change(|draft| {
                     draft.drop_turn();
                     Ok(())

@@ -1,0 +1,193 @@
+//! `baton switch`: hands a session to another model.
+
+use axum::http::Method;
+use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::server::{Server, ServerArgs, SessionArgs};
+use super::terminal::{Terminal, one_line};
+use super::words;
+use crate::opencode::Session;
+use crate::opencode::history::{ModelHistory, ModelSwitch};
+use crate::opencode::session::{PendingReason, RuntimeStatus};
+
+/// What `baton switch` takes.
+#[derive(Debug, Clone, Args)]
+pub struct SwitchArgs {
+    /// Which session.
+    #[command(flatten)]
+    pub session: SessionArgs,
+
+    /// The model to go on with, and its reasoning effort; left out, only the agent is changed
+    #[arg(
+        value_name = "PROVIDER/MODEL[:VARIANT]",
+        required_unless_present = "agent"
+    )]
+    pub model: Option<String>,
+
+    /// The agent to go on with: build, plan, or a mode of the backend
+    #[arg(long)]
+    pub agent: Option<String>,
+
+    /// Wait until the agent has confirmed it: status 1, and the reason, if it does not
+    #[arg(long)]
+    pub wait: bool,
+
+    /// Print the entry of the audit trail as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Of which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Switches it.
+///
+/// # Errors
+/// When it is refused, or with `--wait` when it fails.
+pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Result<(), Failure> {
+    let session = server.session(&args.session.session).await?;
+    let mut body = Map::new();
+    if let Some(model) = &args.model {
+        wish(model, &session, server, &mut body).await?;
+    }
+    if let Some(agent) = &args.agent {
+        body.insert("agent".to_owned(), Value::from(agent.as_str()));
+    }
+    if args.wait && session.runtime.status == RuntimeStatus::Busy {
+        terminal.say("an answer is being written: the switch comes behind it");
+    }
+    let wait = if args.wait { "?wait=true" } else { "" };
+    let path = format!("/session/{}{wait}", session.id);
+    let switched: Session = server.ask(Method::PATCH, &path, Some(body.into())).await?;
+    if switched.revision == session.revision {
+        return unchanged(&switched, args, terminal);
+    }
+    let history: ModelHistory = server
+        .get(&format!("/session/{}/model", session.id))
+        .await?;
+    // Others may switch at the same time.
+    let made = |entry: &&ModelSwitch| {
+        entry.revision > session.revision && entry.revision <= switched.revision
+    };
+    let Some(entry) = history.switches.iter().rfind(made) else {
+        return unchanged(&switched, args, terminal);
+    };
+    if args.json {
+        let json = serde_json::to_string_pretty(entry).map_err(Failure::of)?;
+        terminal.line(&json)?;
+    } else {
+        let line = match args.wait {
+            true => words::switch(entry),
+            false => announced(entry, &switched),
+        };
+        terminal.line(&one_line(&line))?;
+    }
+    if let Some(failure) = &entry.failure {
+        return Err(Failure::of(failure.message()));
+    }
+    if args.wait && entry.transfer.is_none() {
+        return Err(Failure::of(
+            "another switch came before the agent had confirmed this one.",
+        ));
+    }
+    Ok(())
+}
+
+fn unchanged(session: &Session, args: &SwitchArgs, terminal: Terminal) -> Result<(), Failure> {
+    let model = session.model.as_ref().map(words::model_ref);
+    let model = model.unwrap_or_else(|| "no model".to_owned());
+    match args.json {
+        true => terminal.line("null")?,
+        false => terminal.line(&format!("{} · unchanged", one_line(&model)))?,
+    }
+    Ok(())
+}
+
+/// What is known of a switch that nobody has waited for.
+fn announced(entry: &ModelSwitch, session: &Session) -> String {
+    let line = words::switch(entry);
+    let is_told = entry.transfer.is_some() || entry.failure.is_some();
+    match session.runtime.pending.as_ref().map(|it| it.reason) {
+        _ if is_told => line,
+        Some(PendingReason::Turn) => format!("{line} · behind the answer that is being written"),
+        _ => format!("{line} · its agent is being prepared"),
+    }
+}
+
+/// Puts the wish into the body of the request.
+async fn wish(
+    text: &str,
+    session: &Session,
+    server: &Server,
+    body: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    let named = text.split_once('/');
+    let Some((provider, rest)) = named.filter(|(p, m)| !p.is_empty() && !m.is_empty()) else {
+        return Err(Failure::Usage(format!(
+            "\"{text}\" is no model: give PROVIDER/MODEL or PROVIDER/MODEL:VARIANT. `baton agents` lists them."
+        )));
+    };
+    let (model, variant) = match rest.contains(':') {
+        true => split(rest, &models_of(provider, session, server).await?),
+        false => (rest, None),
+    };
+    body.insert("providerID".to_owned(), Value::from(provider));
+    body.insert("modelID".to_owned(), Value::from(model));
+    if let Some(variant) = variant {
+        body.insert("variant".to_owned(), Value::from(variant));
+    }
+    Ok(())
+}
+
+/// Model and variant of `MODEL[:VARIANT]`, where the id of a model may have a `:` in it, too.
+fn split<'a>(text: &'a str, models: &[String]) -> (&'a str, Option<&'a str>) {
+    let is_known = |id: &str| models.iter().any(|model| model == id);
+    match text.rsplit_once(':') {
+        Some((model, variant)) if !is_known(text) && !variant.is_empty() && is_known(model) => {
+            (model, Some(variant))
+        }
+        // What is unknown either way is refused under the name that was given, and with suggestions.
+        _ => (text, None),
+    }
+}
+
+/// The models of a backend in the directory of a session.
+async fn models_of(
+    provider: &str,
+    session: &Session,
+    server: &Server,
+) -> Result<Vec<String>, Failure> {
+    let directory = utf8_percent_encode(&session.directory, NON_ALPHANUMERIC);
+    let providers: Value = server
+        .get(&format!("/provider?directory={directory}"))
+        .await?;
+    let all = providers["all"].as_array().into_iter().flatten();
+    let models = all.filter(|it| it["id"] == provider);
+    let models = models.filter_map(|it| it["models"].as_object());
+    Ok(models.flat_map(|models| models.keys().cloned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_is_what_stands_behind_a_known_model() {
+        let models = ["llama3:8b", "opus", "a:b"].map(str::to_owned);
+        for (text, expected) in [
+            ("opus:high", ("opus", Some("high"))),
+            ("llama3:8b", ("llama3:8b", None)),
+            ("llama3:8b:high", ("llama3:8b", Some("high"))),
+            ("a:b", ("a:b", None)),
+            ("opus:", ("opus:", None)),
+            ("opsu:high", ("opsu:high", None)),
+            ("unknown", ("unknown", None)),
+        ] {
+            assert_eq!(split(text, &models), expected, "{text}");
+        }
+    }
+}
