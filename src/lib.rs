@@ -13,6 +13,7 @@ pub mod front;
 mod fuzz;
 pub mod git;
 pub mod http;
+pub mod json;
 pub mod lanes;
 pub mod listing;
 pub mod looks;

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use super::request_id;
 use crate::files::FileError;
 use crate::git::GitError;
+use crate::json;
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, SessionId};
 use crate::registry::{DefaultsError, SelectError};
@@ -490,7 +491,7 @@ impl Problem {
 
     /// The body without secrets: some errors carry what agents or git have said.
     fn masked(&self) -> Value {
-        secret::mask_json(serde_json::to_value(&self.0.body).unwrap_or_default())
+        secret::mask_json(json::tree(&self.0.body))
     }
 
     /// The body in OpenCode's shape.

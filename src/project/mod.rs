@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
+use crate::json;
 use crate::lanes::Lanes;
 use crate::looks;
 use crate::opencode::now_ms;
@@ -308,7 +309,7 @@ impl Projects {
         let put = Change::PutProject {
             id: project.id.clone(),
             // A tree of strings and numbers always serialises.
-            body: serde_json::to_string(project).unwrap_or_default(),
+            body: json::text(project),
         };
         self.store.commit(vec![put]).await?;
         lock(&self.known).insert(project.id.clone(), project.clone());

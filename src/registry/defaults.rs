@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{BUILD, ModelWish, Registry, SelectError, Snapshot, Wish};
+use crate::json;
 use crate::store::{Change, Store, StoreError};
 
 /// The name under which the store has what clients have set.
@@ -97,7 +98,7 @@ impl Registry {
         };
         let put = Change::PutSetting {
             name: SETTING.to_owned(),
-            body: serde_json::to_string(&stored).unwrap_or_default(),
+            body: json::text(&stored),
         };
         self.store.commit(vec![put]).await?;
         self.snapshot.send_modify(|snapshot| {

@@ -32,6 +32,7 @@ use crate::agent::commands::AgentCommand;
 use crate::agent::options::ChoiceValue;
 use crate::agent::process::{Processes, Starter};
 use crate::agent::spec::AgentSpec;
+use crate::json;
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
 use places::Places;
@@ -332,7 +333,7 @@ impl Registry {
                 sign_in_with: backend.sign_in_with.clone(),
             }
         };
-        let body = serde_json::to_string(&stored).unwrap_or_default();
+        let body = json::text(&stored);
         let change = Change::PutBackend {
             id: id.to_owned(),
             body,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::second;
 use crate::http::responses::{Everywhere, TaggedEverywhere};
+use crate::json;
 
 /// Where schemas are.
 pub const SCHEMAS: &str = "#/components/schemas/";
@@ -72,9 +73,7 @@ const ROOT_HEALTH: &str = "root.api.health";
 
 /// What every operation can answer stands in every operation.
 fn add_common_responses(document: &mut Value) {
-    let of = |responses: std::collections::BTreeMap<_, _>| {
-        serde_json::to_value(responses).unwrap_or_default()
-    };
+    let of = |responses: std::collections::BTreeMap<_, _>| json::tree(&responses);
     let named = of(<Everywhere as utoipa::IntoResponses>::responses());
     let tagged = of(<TaggedEverywhere as utoipa::IntoResponses>::responses());
     for operation in operations(document) {

@@ -15,6 +15,7 @@ use crate::http::extract::{Body, Directory};
 use crate::http::fields::Fields;
 use crate::http::responses::{Invalid, NotJson, TooLarge};
 use crate::http::state::Shared;
+use crate::json;
 use crate::opencode::event::{EventPayload, TuiCommandExecute};
 
 #[derive(Clone, Copy)]
@@ -82,7 +83,7 @@ pub async fn publish(
 ) -> Result<Json<bool>, Problem> {
     let fields = body.fields(&["type", "properties"])?;
     let event = parse(&fields)?;
-    let request = serde_json::to_value(&event).unwrap_or_default();
+    let request = json::tree(&event);
     Ok(tell(&state, directory, "/tui/publish", request, event))
 }
 

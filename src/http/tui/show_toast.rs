@@ -13,6 +13,7 @@ use crate::http::extract::{Body, Directory};
 use crate::http::fields::Fields;
 use crate::http::responses::{Invalid, NotJson, TooLarge};
 use crate::http::state::Shared;
+use crate::json;
 use crate::opencode::event::{EventPayload, ToastVariant, TuiToastShow};
 
 /// How long a notification stands when the request does not say, in milliseconds.
@@ -65,7 +66,7 @@ pub async fn show_toast(
     body: Body,
 ) -> Result<Json<bool>, Problem> {
     let toast = parse(&body.fields(FIELDS)?)?;
-    let request = serde_json::to_value(&toast).unwrap_or_default();
+    let request = json::tree(&toast);
     let event = EventPayload::TuiToastShow(toast);
     Ok(tell(&state, directory, "/tui/show-toast", request, event))
 }

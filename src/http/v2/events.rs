@@ -15,6 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use crate::event::{Bus, Following, Next, Published};
 use crate::http::sse;
 use crate::http::state::Shared;
+use crate::json;
 use crate::opencode::event::{EventPayload, Resync};
 use crate::opencode::v2::event::V2Event;
 use crate::opencode::v2::live::Translator;
@@ -161,7 +162,7 @@ fn resync_event(resync: &Resync) -> V2Event {
 }
 
 fn write_frame(frames: &mut String, directory: &str, event: &V2Event) {
-    let mut event = serde_json::to_value(event).unwrap_or_default();
+    let mut event = json::tree(&event);
     if !directory.is_empty() {
         event["location"] = json!({ "directory": directory });
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::event::{Said, Teller};
 use super::message::V2Prompt;
 use super::project::prompt;
+use crate::json;
 use crate::opencode::message::{AssistantMessage, Message, Part, ToolPart, ToolState};
 use crate::opencode::request::PermissionRequest;
 use crate::opencode::{MessageId, SessionId};
@@ -122,7 +123,7 @@ impl Translator {
             "permission.asked" => match serde_json::from_value::<PermissionRequest>(properties) {
                 Ok(request) => {
                     let request = super::info::V2Permission::from(request);
-                    let data = serde_json::to_value(request).unwrap_or_default();
+                    let data = json::tree(&request);
                     vec![Said {
                         kind: "permission.v2.asked",
                         data,

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use crate::json;
 use crate::opencode::event::{EventPayload, MessageRemoved, PartRemoved};
 use crate::opencode::message::Part;
 use crate::opencode::{MessageId, PartId, SessionId};
 use crate::session::cell::{Cell, Committed, Draft};
+use crate::session::conversation::part_event;
 use crate::session::conversation::transcript::{self, Stored};
-use crate::session::conversation::{part_event, to_json};
 use crate::session::{Error, Sessions};
 use crate::store::Change;
 
@@ -74,7 +75,7 @@ impl Sessions {
                 session: draft.id.clone(),
                 message: part.message_id().clone(),
                 id: part.id().clone(),
-                body: to_json(&part),
+                body: json::text(&part),
             };
             let updated = part_event(&draft.id, part.clone());
             draft.edit(&read.stored, agents_know, save, updated);

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::json;
 use crate::opencode::event::Todo;
 use crate::opencode::history::{ModelHandover, ModelHistory, ModelSwitch};
 use crate::opencode::message::{Message, MessageWithParts};
 use crate::opencode::{MessageId, Session as SessionInfo, SessionId};
 use crate::session::cell::{Cell, Committed};
-use crate::session::conversation::to_json;
 use crate::session::conversation::transcript::{self, Stored};
 use crate::session::{Error, Sessions};
 use crate::store::{MessageRange, MessageRow, StoreError};
@@ -202,8 +202,8 @@ impl From<MessageRow> for StoredMessage {
 impl From<&MessageWithParts> for StoredMessage {
     fn from(message: &MessageWithParts) -> Self {
         Self {
-            info: to_json(&message.info),
-            parts: message.parts.iter().map(to_json).collect(),
+            info: json::text(&message.info),
+            parts: message.parts.iter().map(json::text).collect(),
         }
     }
 }

@@ -7,11 +7,11 @@ use tokio_util::task::TaskTracker;
 
 use super::runtime::{Binding, Runtime};
 use super::{Cell, Committed, SessionState, info};
+use crate::json;
 use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::session::FileDiff;
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::Snapshot;
-use crate::session::conversation::to_json;
 use crate::session::{Error, Sizes};
 use crate::store::Change;
 
@@ -289,7 +289,7 @@ impl Draft {
         self.write(Change::PutBinding {
             session: self.id.clone(),
             backend: backend.to_owned(),
-            body: to_json(&binding),
+            body: json::text(&binding),
         });
         Arc::make_mut(&mut self.runtime.bindings).insert(backend.to_owned(), binding);
     }

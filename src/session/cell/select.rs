@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::Draft;
 use super::kept::can_keep;
 use super::state::SessionState;
+use crate::json;
 use crate::metrics;
 use crate::opencode::event::{
     AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched, Source,
@@ -17,7 +18,6 @@ use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
 use crate::session::ask::fence;
-use crate::session::conversation::to_json;
 use crate::session::request::{Caller, Update};
 use crate::session::{Error, Sizes};
 use crate::store::Change;
@@ -274,7 +274,7 @@ impl Draft {
         self.write(Change::PutSwitch {
             session: self.id.clone(),
             revision: entry.revision,
-            body: to_json(entry),
+            body: json::text(entry),
         });
     }
 

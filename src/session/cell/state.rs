@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::late::LatePart;
 use super::notice::Told;
 use super::set_by::SetBy;
+use crate::json;
 use crate::opencode::event::Todo;
 use crate::opencode::history::{ContextUse, ModelUsage};
 use crate::opencode::message::AssistantMessage;
@@ -13,7 +14,6 @@ use crate::opencode::{Metadata, Selection, SessionId, now_ms};
 use crate::project::Place;
 use crate::session::ask::Always;
 use crate::session::conversation::cut::Past;
-use crate::session::conversation::to_json;
 use crate::session::request::Prompt;
 use crate::store::{Change, SessionKeys};
 
@@ -209,7 +209,7 @@ impl SessionState {
                 archived: self.time.archived,
                 restoring: self.kept.past.restoring.is_some(),
             },
-            body: to_json(self),
+            body: json::text(self),
         }
     }
 
@@ -311,10 +311,10 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         let state = SessionState::new(Birth::default());
-        let again: SessionState = serde_json::from_str(&to_json(&state)).expect("readable");
+        let again: SessionState = serde_json::from_str(&json::text(&state)).expect("readable");
         assert_eq!(again, state);
         // What only Baton keeps stands beside the rest, as in databases of earlier versions.
-        let json: Value = serde_json::from_str(&to_json(&state)).expect("JSON");
+        let json: Value = serde_json::from_str(&json::text(&state)).expect("JSON");
         assert_eq!(json["title_is_default"], true);
     }
 }

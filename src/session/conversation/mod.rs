@@ -11,18 +11,11 @@ pub mod structured;
 pub mod tool;
 pub mod transcript;
 
-use serde::Serialize;
-
+use crate::json;
 use crate::opencode::event::{EventPayload, MessageEvent, PartUpdated};
 use crate::opencode::message::{Message, Part};
 use crate::opencode::{SessionId, now_ms};
 use crate::store::{Change, MessageKey};
-
-/// JSON of one of our own types.
-pub fn to_json(value: &impl Serialize) -> String {
-    // Our types are trees of strings, numbers and string-keyed maps, which always serialise.
-    serde_json::to_string(value).unwrap_or_default()
-}
 
 /// The event of a whole message.
 pub fn message_event(session: &SessionId, info: Message) -> EventPayload {
@@ -48,7 +41,7 @@ pub fn put_message(message: &Message, session: &SessionId, key: &MessageKey) -> 
         session: session.clone(),
         key: key.clone(),
         open,
-        body: to_json(message),
+        body: json::text(message),
     }
 }
 
@@ -59,6 +52,6 @@ pub fn put_part(part: &Part, session: &SessionId, place: usize) -> Change {
         message: part.message_id().clone(),
         place: place as u64,
         id: part.id().clone(),
-        body: to_json(part),
+        body: json::text(part),
     }
 }

@@ -19,6 +19,7 @@ use crate::http::responses::{TaggedInvalid, TaggedNotThere};
 use crate::http::sse;
 use crate::http::state::Shared;
 use crate::http::v2::events::{HEARTBEAT, HEARTBEAT_EVERY};
+use crate::json;
 use crate::opencode::SessionId;
 use crate::opencode::v2::event::V2Event;
 
@@ -119,7 +120,7 @@ impl Follower {
     fn frames(&mut self) -> Bytes {
         let mut frames = String::new();
         for event in self.waiting.drain(..) {
-            let json = serde_json::to_string(&event).unwrap_or_default();
+            let json = json::text(&event);
             // Writing to a String cannot fail.
             let _always_fits = write!(frames, "data: {json}\n\n");
             self.after = event.durable.map(|d| d.seq).or(self.after);

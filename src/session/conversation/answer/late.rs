@@ -10,11 +10,11 @@ use super::fold::AGENTS_ID_MAX_BYTES;
 use super::meter::Meter;
 use super::plan::{CALL_ID as PLAN_CALL, bytes_of_plan};
 use super::{Answering, interrupt};
+use crate::json;
 use crate::opencode::event::EventPayload;
 use crate::opencode::history::ContextUse;
 use crate::opencode::message::{Message, Part, ToolState};
 use crate::opencode::{PartId, now_ms};
-use crate::session::conversation::to_json;
 use crate::session::sizes::{Sizes, beginning};
 use crate::store::{Change, MessageKey};
 
@@ -150,7 +150,7 @@ impl Answering {
                 session: session.clone(),
                 key: self.key.clone(),
                 open: is_open,
-                body: to_json(&Message::Assistant(self.message.clone())),
+                body: json::text(&Message::Assistant(self.message.clone())),
             });
         }
         for at in std::mem::take(&mut self.unwritten) {
@@ -160,7 +160,7 @@ impl Answering {
                 session: session.clone(),
                 message: self.message.id.clone(),
                 id: part.id().clone(),
-                body: to_json(part),
+                body: json::text(part),
             });
             if matches!(part, Part::Text(_) | Part::Tool(_) | Part::File(_)) {
                 changed.parts.push(part.id().clone());

@@ -1,0 +1,20 @@
+//! JSON of Baton's own types.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Our types are trees of strings, numbers and maps with strings as keys, which always serialise. One that does not is
+/// a mistake in Baton: an empty body in its place would be stored.
+const ALWAYS: &str = "a type whose JSON can be written";
+
+/// A value as JSON text.
+#[expect(clippy::expect_used, reason = "see ALWAYS")]
+pub fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect(ALWAYS)
+}
+
+/// A value as a JSON tree.
+#[expect(clippy::expect_used, reason = "see ALWAYS")]
+pub fn tree(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect(ALWAYS)
+}
