@@ -13,6 +13,7 @@ use crate::http::extract::{Directory, Params};
 use crate::http::message::list::leading_on;
 use crate::http::responses::Invalid;
 use crate::http::state::Shared;
+use crate::json;
 use crate::opencode::{Session, SessionId};
 use crate::session::ListFilter;
 
@@ -106,7 +107,7 @@ fn next(last: &Session, uri: &Uri) -> HeaderMap {
         id: last.id.clone(),
         time: last.time.updated,
     };
-    let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_string(&place).unwrap_or_default());
+    let cursor = URL_SAFE_NO_PAD.encode(json::text(&place));
     let asked = uri.query().unwrap_or_default().split('&');
     let asked = asked.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let mut query: Vec<_> = asked.map(str::to_owned).collect();

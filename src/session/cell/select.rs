@@ -284,7 +284,7 @@ impl Draft {
             session: self.id.clone(),
             turn,
             revision,
-            body: to_json(given),
+            body: json::text(given),
         });
     }
 
