@@ -20,9 +20,9 @@ const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const DOCUMENT = fileURLToPath(new URL("../../../openapi/openapi.json", import.meta.url));
 
-const README_SECTION = "## A generated client";
-/** What each of the README's programs prints. */
-const [README_TRANSCRIPT] = blocksOf(README_SECTION).filter(({ language }) => language === "");
+const SECTION = "## A generated client";
+/** What each program of docs/clients.md prints. */
+const [TRANSCRIPT] = blocksOf(SECTION).filter(({ language }) => language === "");
 
 /** The scenario with each backend: what it is told, and what it prints, in whatever language. */
 const SCENARIOS = [
@@ -83,7 +83,7 @@ test("TypeScript: @hey-api/openapi-ts, tsc --strict", LANGUAGE, async () => {
   await play(typescript, node(), "scenario.ts");
 });
 
-test("TypeScript as in the README", LANGUAGE, async () => {
+test("TypeScript as in docs/clients.md", LANGUAGE, async () => {
   const [install, generate, runIt] = blockOf("### TypeScript", "sh").split("\n");
   const locked = JSON.parse(readFileSync(path.join(HERE, "typescript/package.json"), "utf8")).devDependencies;
   for (const { name, version } of versionsIn(install)) assert.equal(locked[name], version);
@@ -96,7 +96,7 @@ test("TypeScript as in the README", LANGUAGE, async () => {
   const strict = ["--strict", "--noEmit", "--target", "es2023", "--module", "esnext", "--moduleResolution", "bundler"];
   await typescript("tsc", ...strict, "switch.ts");
   const { stdout } = await typescript("bash", "-c", runIt);
-  assert.equal(stdout, README_TRANSCRIPT.text);
+  assert.equal(stdout, TRANSCRIPT.text);
 });
 
 test("Python: openapi-python-client, mypy --strict", LANGUAGE, async () => {
@@ -109,7 +109,7 @@ test("Python: openapi-python-client, mypy --strict", LANGUAGE, async () => {
   await play(python, "python", "scenario.py");
 });
 
-test("Python as in the README", LANGUAGE, async () => {
+test("Python as in docs/clients.md", LANGUAGE, async () => {
   const [install, generate, runIt] = blockOf("### Python", "sh").split("\n");
   const requirements = readFileSync(path.join(HERE, "python/requirements.txt"), "utf8");
   for (const { name, version } of versionsIn(install)) assert.ok(requirements.includes(`\n${name}==${version}\n`), name);
@@ -118,10 +118,10 @@ test("Python as in the README", LANGUAGE, async () => {
   writeFileSync(path.join(folder, "switch.py"), readdressed(blockOf("### Python", "python"), url));
   await python("bash", "-c", generate);
   const { stdout } = await python("bash", "-c", runIt);
-  assert.equal(stdout, README_TRANSCRIPT.text);
+  assert.equal(stdout, TRANSCRIPT.text);
 });
 
-test("Rust: openapi-to-rust as in the README, warnings denied", LANGUAGE, async () => {
+test("Rust: openapi-to-rust as in docs/clients.md, warnings denied", LANGUAGE, async () => {
   const version = /openapi-to-rust@(\S+)/.exec(blockOf("### Rust", "sh"))[1];
   const lock = readFileSync(path.join(HERE, "rust/Cargo.lock"), "utf8");
   assert.ok(lock.includes(`name = "openapi-to-rust"\nversion = "${version}"`));
@@ -134,7 +134,7 @@ test("Rust: openapi-to-rust as in the README, warnings denied", LANGUAGE, async 
   const generated = await rust(path.join(target, "debug/generate"), "openapi-to-rust.toml");
   assert.equal(generated.all, "");
 
-  // The README's program has the client as a module of its own; it is compiled only once here.
+  // The page's program has the client as a module of its own; it is compiled only once here.
   mkdirSync(path.join(HERE, "rust/readme/src"), { recursive: true });
   writeFileSync(path.join(HERE, "rust/readme/src/generated.rs"), "pub use baton_client::*;\n");
   writeFileSync(path.join(HERE, "rust/readme/src/main.rs"), readdressed(blockOf("### Rust", "rust"), url));
@@ -142,7 +142,7 @@ test("Rust: openapi-to-rust as in the README, warnings denied", LANGUAGE, async 
   await rust("cargo", "build", "--locked", "--workspace");
   await play(rust, path.join(target, "debug/scenario"));
   const readme = await rust(path.join(target, "debug/readme"));
-  assert.equal(readme.stdout, README_TRANSCRIPT.text);
+  assert.equal(readme.stdout, TRANSCRIPT.text);
 });
 
 /** An empty folder in which the document lies where it does in the repository. */

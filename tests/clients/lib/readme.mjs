@@ -1,10 +1,10 @@
-// The code blocks of the README, which tests run as they stand there.
+// The code blocks of docs/clients.md, which tests run as they stand there.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-const README = new URL("../../../README.md", import.meta.url);
-/** Where the README's server listens. */
+const CLIENTS = new URL("../../../docs/clients.md", import.meta.url);
+/** Where the server of the documentation listens. */
 const ADDRESS = "http://127.0.0.1:2468";
 
 /** The blocks of one section with what is below it, in order: `{language, text}`. */
@@ -14,7 +14,7 @@ export function blocksOf(heading) {
   const blocks = [];
   let inside = false;
   let block = null;
-  for (const line of readFileSync(README, "utf8").split("\n")) {
+  for (const line of readFileSync(CLIENTS, "utf8").split("\n")) {
     // A line that begins with # is no heading within a block.
     if (block && line === "```") block = null;
     else if (block) block.text += `${line}\n`;
@@ -25,7 +25,7 @@ export function blocksOf(heading) {
       if (inside) blocks.push(block);
     }
   }
-  assert.ok(inside, `the README has no section "${heading}"`);
+  assert.ok(inside, `docs/clients.md has no section "${heading}"`);
   return blocks;
 }
 

@@ -1,4 +1,4 @@
-// What the README shows is what happens: its scripts are run as written, and print what stands below them.
+// What docs/clients.md shows is what happens: its scripts are run as written, and print what stands below them.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -27,11 +27,11 @@ before(
 after(() => run?.end(), { timeout: START_TIMEOUT_MS });
 
 test("HTTPie", SCRIPT, async () => {
-  const heading = "### The same with HTTPie";
+  const heading = "## HTTPie";
   const [install, walk] = blocksOf(heading).filter(({ language }) => language === "sh");
   const requirements = readFileSync(path.join(HERE, "requirements.txt"), "utf8");
   for (const { name, version } of versionsIn(install.text)) assert.match(requirements, new RegExp(`^${name}==${version}$`, "m"));
-  // A terminal is HTTPie's input where the README is followed; here it is told that there is none.
+  // A terminal is HTTPie's input where the page is followed; here it is told that there is none.
   const config = path.join(run.folder, "httpie");
   mkdirSync(config);
   writeFileSync(path.join(config, "config.json"), JSON.stringify({ default_options: ["--ignore-stdin"] }));
