@@ -5,9 +5,10 @@
 //! with the oldest event that is still there. Nothing a subscriber does can hold up a publisher.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::opencode::event::{EventPayload, Resync};
@@ -125,7 +126,7 @@ impl Bus {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         // No code that can panic runs under this lock, and a ring is valid between any two steps.
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock()
     }
 
     /// Publishes events that belong together: they get consecutive numbers.
@@ -243,7 +244,7 @@ impl Drop for Following {
 
 fn lock(streams: &Mutex<Streams>) -> MutexGuard<'_, Streams> {
     // The map is valid between any two steps.
-    streams.lock().unwrap_or_else(PoisonError::into_inner)
+    streams.lock()
 }
 
 /// What a subscriber reads.

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why nothing was done, or has come back.
@@ -66,7 +67,7 @@ impl<K: Eq + Hash + Clone> Lanes<K> {
     }
 
     fn lane(&self, name: &K) -> Lane {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock();
         if let Some(lane) = lanes.get(name) {
             return lane.clone();
         }
@@ -141,7 +142,7 @@ mod tests {
         let hanging = async || {
             let (hang, released) = (Arc::clone(&hang), released.0.clone());
             let call = move || {
-                let _ended = hang.lock().map(|hang| hang.recv());
+                let _ended = hang.lock().recv();
                 let _heard = released.send(());
             };
             lanes.block(&"a", LONG, SHORT, call).await
@@ -174,11 +175,11 @@ mod tests {
         assert_eq!(lanes.block(&"b", SHORT, LONG, || ()).await, Ok(()));
         drop(held);
         assert_eq!(lanes.block(&"a", LONG, LONG, || ()).await, Ok(()));
-        assert!(lanes.lanes.lock().expect("no panic").len() <= 2);
+        assert!(lanes.lanes.lock().len() <= 2);
         // Lanes of folders that nobody uses any more are forgotten.
         for _ in 0..10 {
             assert_eq!(lanes.block(&"c", LONG, LONG, || ()).await, Ok(()));
         }
-        assert_eq!(lanes.lanes.lock().expect("no panic").len(), 1);
+        assert_eq!(lanes.lanes.lock().len(), 1);
     }
 }

@@ -4,9 +4,10 @@
 //! program: hence at the bottom, and one set for the process, which is one server. What *is* at a moment ([`Now`]) is
 //! asked of its owner when somebody looks. Labels are words of this program only, never ids or what a client has sent.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -347,7 +348,7 @@ pub fn line_dropped() {
 /// When it cannot be written, as a sentence.
 pub fn render(now: &Now) -> Result<String, String> {
     let figures = &*FIGURES;
-    let gauges = figures.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    let gauges = figures.asked.lock();
     for (gauge, (_, _, value)) in gauges.iter().zip(ASKED) {
         gauge.set(i64::try_from(value(now)).unwrap_or(i64::MAX));
     }

@@ -9,9 +9,9 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
 use nix::libc::{O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
+use parking_lot::RwLock;
 
 /// Where the system shows itself as files, whatever is mounted there.
 const SYSTEM_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
@@ -89,7 +89,7 @@ pub fn withhold(path: &Path) {
     };
     let identity = identity(&metadata);
     let own = Own { path, identity };
-    let mut known = OWN.write().unwrap_or_else(PoisonError::into_inner);
+    let mut known = OWN.write();
     if !known.contains(&own) {
         known.push(own);
     }
@@ -114,7 +114,7 @@ pub fn is_withheld(path: &Path) -> bool {
 
 /// Whether one of Baton's own files is what the metadata are of, or else meets a condition.
 fn is_own(metadata: impl FnOnce() -> io::Result<Metadata>, or_else: impl Fn(&Own) -> bool) -> bool {
-    let known = OWN.read().unwrap_or_else(PoisonError::into_inner);
+    let known = OWN.read();
     if known.is_empty() {
         return false;
     }

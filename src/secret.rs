@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
+use parking_lot::RwLock;
 use serde_json::Value;
 
 /// Stands where a value was.
@@ -61,7 +62,7 @@ pub fn learn_environment() {
 pub fn learn(values: impl IntoIterator<Item = String>) {
     let spellings = values.into_iter().flat_map(|value| spellings(&value));
     let long_enough = spellings.filter(|value| value.len() >= VALUE_MIN_BYTES);
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.write();
     let before = known.values.len();
     known.values.extend(long_enough);
     known.values.sort_unstable();
@@ -94,7 +95,7 @@ fn finder(values: &[String]) -> Option<Arc<AhoCorasick>> {
 /// A text with every known secret in it replaced by [`MASK`].
 pub fn mask(text: &str) -> Cow<'_, str> {
     let finder = {
-        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        let known = KNOWN.read();
         known.finder.clone()
     };
     match finder {

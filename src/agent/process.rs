@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::process::{ChildStderr, Command};
 use tokio::sync::watch;
@@ -32,7 +33,7 @@ pub struct StderrTail(Arc<Mutex<VecDeque<u8>>>);
 impl StderrTail {
     /// Adds what was written.
     pub fn push(&self, bytes: &[u8]) {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.0.lock();
         tail.extend(bytes);
         let surplus = tail.len().saturating_sub(STDERR_TAIL_BYTES);
         tail.drain(..surplus);
@@ -41,7 +42,7 @@ impl StderrTail {
     /// The end of it, as text for an error message, with secrets masked; empty when nothing was written.
     pub fn quote(&self) -> String {
         let bytes: Vec<u8> = {
-            let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let tail = self.0.lock();
             tail.iter().copied().collect()
         };
         let text = String::from_utf8_lossy(&bytes);

@@ -1,8 +1,9 @@
 //! An agent that runs and was shaken hands with: who uses it, and how it is ended.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::client::AgentInfo;
@@ -155,7 +156,7 @@ impl Agent {
 
     /// Since when nobody is at work with it.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = *self.used.lock();
         (self.working.load(Ordering::Acquire) == 0).then_some(used)
     }
 
@@ -234,7 +235,7 @@ impl Agent {
 
 impl Drop for Working {
     fn drop(&mut self) {
-        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.used.lock() = Instant::now();
         let was_last = self.0.working.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && self.0.is_retired() {
             self.0.request_end(Why::Retired);

@@ -31,8 +31,10 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::mock::{MockArgs, in_memory};
 use super::process::{AgentProcess, InMemory, Pipes, Starter};
@@ -72,7 +74,7 @@ impl ScriptedAgents {
 
     /// The script of a backend.
     pub fn script(&self, backend: &str) -> Arc<Script> {
-        let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scripts = self.scripts.lock();
         Arc::clone(scripts.entry(backend.to_owned()).or_default())
     }
 }

@@ -1,7 +1,8 @@
 //! What a command prints, bounded: the beginning and the end are kept.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// What is shown while a command runs is at most this much of the end of its output, in bytes. It is sent
 /// whole with every change.
@@ -32,7 +33,7 @@ impl Output {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     /// Takes in what was printed next.

@@ -11,7 +11,7 @@ mod upkeep;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::git::{Git, GitError};
@@ -20,6 +20,7 @@ use crate::project::worktree_root;
 
 pub use repository::{Repository, Snapshot, Step};
 
+use parking_lot::Mutex;
 use repository::Store;
 
 /// The folder of the git directories, in Baton's data directory.
@@ -84,7 +85,7 @@ impl Snapshots {
             return Ok(None);
         };
         let store = {
-            let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stores = self.stores.lock();
             let new = || Arc::new(Store::new(&self.data_dir.join(FOLDER), &root));
             Arc::clone(stores.entry(root.clone()).or_insert_with(new))
         };
@@ -97,7 +98,7 @@ impl Snapshots {
     pub async fn take(&self, directory: &str) -> Option<Snapshot> {
         let key = PathBuf::from(directory);
         {
-            let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut paused = self.paused.lock();
             paused.retain(|_, since| since.elapsed() < PAUSE);
             if paused.contains_key(&key) {
                 return None;
@@ -113,7 +114,7 @@ impl Snapshots {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 tracing::warn!(directory, "no snapshot for the next {PAUSE:?}: {error}");
-                let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut paused = self.paused.lock();
                 paused.insert(key, Instant::now());
                 None
             }

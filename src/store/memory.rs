@@ -7,9 +7,10 @@ mod conversation;
 
 use std::collections::{BTreeMap, HashSet};
 use std::future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Change, MessageRange, MessageRow, ProcessRow, SessionKeys, SessionOrder, SessionQuery,
@@ -52,7 +53,7 @@ impl MemoryStore {
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock()
     }
 
     fn read<T: Send + 'static>(

@@ -24,7 +24,9 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
+
+use parking_lot::{Mutex, MutexGuard};
 
 #[cfg(target_os = "linux")]
 pub use process::{ORPHAN_GRACE, run};
@@ -141,7 +143,7 @@ pub fn start(
         });
     };
     find(program, environment, directory)?;
-    let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let starting = STARTING.lock();
     let (reader, writer) = io::pipe()?;
     // Only the reading end is inherited; the writing end is closed in everything that Baton starts.
     rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;

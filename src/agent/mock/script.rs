@@ -2,8 +2,9 @@
 //!
 //! A script is shared by every agent of a backend, one after the other: it outlives their deaths.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};

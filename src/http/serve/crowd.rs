@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::metrics;
 
@@ -43,7 +45,7 @@ impl Crowd {
     /// Takes a place. `None` when also the reserve is used up.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         // Counters are valid between any two steps.
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inside = self.inside.lock();
         let from_there = inside.by_address.get(&address).copied().unwrap_or(0);
         let is_full = |reserve| {
             inside.all >= self.at_most + reserve || from_there >= self.per_address + reserve
@@ -72,8 +74,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let inside = self.crowd.inside.lock();
-        let mut inside = inside.unwrap_or_else(PoisonError::into_inner);
+        let mut inside = self.crowd.inside.lock();
         inside.all -= 1;
         metrics::disconnected();
         if let Some(from_there) = inside.by_address.get_mut(&self.address) {
@@ -108,7 +109,7 @@ mod tests {
         assert!(crowd.enter(there).is_none());
         drop((first, third, reserve));
         assert!(!crowd.enter(here).expect("some").is_beyond());
-        assert_eq!(crowd.inside.lock().expect("some").all, 0);
-        assert!(crowd.inside.lock().expect("some").by_address.is_empty());
+        assert_eq!(crowd.inside.lock().all, 0);
+        assert!(crowd.inside.lock().by_address.is_empty());
     }
 }

@@ -7,6 +7,7 @@ use utoipa::IntoParams;
 
 use crate::http::error::{BadKind, Problem};
 use crate::http::extract::path_id;
+use crate::http::fields::INTEGER_MAX;
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
 use crate::opencode::SessionId;
@@ -33,7 +34,7 @@ impl FromRequestParts<Shared> for RevisionPath {
         let text = params.iter().flat_map(|params| params.iter());
         let text = text.into_iter().find(|(key, _)| *key == "revision");
         let number = text.and_then(|(_, text)| text.parse().ok());
-        let number = number.filter(|number: &u64| i64::try_from(*number).is_ok());
+        let number = number.filter(|number| *number <= INTEGER_MAX);
         let revision = number.ok_or_else(|| {
             let message = "Expected a revision, a whole number from 0 on\n  at [\"revision\"]";
             Problem::bad(BadKind::Params, message)

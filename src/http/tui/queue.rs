@@ -1,8 +1,8 @@
 //! The commands for terminal UIs that poll.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -37,7 +37,7 @@ impl TuiQueue {
             body,
         };
         {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting.lock();
             if waiting.len() >= WAITING_MAX {
                 waiting.pop_front();
             }
@@ -47,7 +47,7 @@ impl TuiQueue {
     }
 
     fn take(&self) -> Option<TuiRequest> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let first = waiting.pop_front();
         if !waiting.is_empty() {
             // One notification may stand for several commands: the next poll must not sleep over them.
@@ -96,6 +96,6 @@ mod tests {
             queue.push(&n.to_string(), Value::Null);
         }
         assert_eq!(queue.next().await.path, "1");
-        assert_eq!(queue.waiting.lock().expect("lock").len(), WAITING_MAX - 1);
+        assert_eq!(queue.waiting.lock().len(), WAITING_MAX - 1);
     }
 }

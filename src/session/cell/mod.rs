@@ -40,11 +40,12 @@ pub mod state;
 mod toast;
 mod turn;
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};

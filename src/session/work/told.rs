@@ -1,8 +1,8 @@
 //! What agents say by themselves: their slash commands, and what they have switched to.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ pub struct Told(Mutex<HashMap<String, ByBackend>>);
 
 impl Told {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, ByBackend>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Keeps what a native session in a directory has told.

@@ -6,11 +6,12 @@
 //! a full disk. So the log has about [`RESTART_FRAMES`] pages at most, and what is written within one pass.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use super::connection::{self, BUSY_TIMEOUT, Role};
@@ -52,7 +53,7 @@ struct State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -109,10 +110,7 @@ fn run(connection: &Connection, shared: &Shared) {
     loop {
         let mut state = shared.lock();
         while !state.written && !state.stopped {
-            state = shared
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            shared.changed.wait(&mut state);
         }
         if state.stopped {
             return;
@@ -138,11 +136,11 @@ fn run(connection: &Connection, shared: &Shared) {
                 failing = true;
             }
         }
-        let paused = shared.lock();
         let pause = Duration::from_millis(PAUSE_MS);
-        let _state = shared
+        let mut state = shared.lock();
+        shared
             .changed
-            .wait_timeout_while(paused, pause, |state| !state.stopped);
+            .wait_while_for(&mut state, |state| !state.stopped, pause);
     }
 }
 

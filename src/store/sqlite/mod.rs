@@ -16,10 +16,11 @@ pub mod upkeep;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
@@ -104,10 +105,8 @@ impl SqliteStore {
     /// Commits what is queued and closes the file. Blocks.
     pub fn close(&self) {
         self.readers.close();
-        let jobs = self.jobs.lock();
-        drop(jobs.unwrap_or_else(PoisonError::into_inner).take());
-        let writer = self.writer.lock();
-        let writer = writer.unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.jobs.lock().take());
+        let writer = self.writer.lock().take();
         if let Some(writer) = writer
             && writer.join().is_err()
         {
@@ -140,7 +139,7 @@ impl Store for SqliteStore {
     fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
         let (done, answer) = oneshot::channel();
         // Queued here and not in the future, so that the order of calls is the order of commits.
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs = self.jobs.lock();
         let queued = jobs
             .as_ref()
             .is_some_and(|jobs| jobs.send(Job { batch, done }).is_ok());

@@ -31,7 +31,8 @@ const CHECKS = [
   "content_type_conformance",
   "response_headers_conformance",
   "response_schema_conformance",
-  "negative_data_rejection",
+  // negative_data_rejection, but for `null` where no body is needed.
+  "refused_unless_nothing",
   // positive_data_acceptance, but for what a document cannot say.
   "accepted_unless_untold",
   "missing_required_header",

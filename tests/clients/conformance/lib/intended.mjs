@@ -27,8 +27,8 @@ export const INTENDED = [
     on: BOTH,
   },
   {
-    what: /event session\.next\.model\.switched has \.model\.variant: /,
-    why: "the variant that was selected; OpenCode leaves it out here",
+    what: /(lacks .*\[assistant\]\.model\.variant: "default"|session\.next\.model\.switched has \.model\.variant: |has \.(info\.)?model\.variant: "default")/,
+    why: "a session with a model names its effort, `default` for none; OpenCode does so after a message, and in an answer of OpenCode 2",
     on: BOTH,
   },
   {
