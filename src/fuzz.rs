@@ -18,7 +18,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// The same cases each time, unless somebody asks for others or for more.
-pub fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let cases = number("BATON_FUZZ_CASES").and_then(|n| u32::try_from(n).ok());
     ProptestConfig {
         cases: cases.unwrap_or(CASES),
@@ -30,7 +30,7 @@ pub fn config() -> ProptestConfig {
 }
 
 /// Tries a property with many values.
-pub fn check<S: Strategy>(
+pub(crate) fn check<S: Strategy>(
     name: &str,
     values: S,
     property: impl Fn(S::Value) -> Result<(), TestCaseError>,
@@ -46,7 +46,7 @@ pub fn check<S: Strategy>(
 }
 
 /// The lines of a file of `tests/corpus`, without those that are comments. They are inputs of interest.
-pub fn corpus(file: &str) -> Vec<String> {
+pub(crate) fn corpus(file: &str) -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
     let path = PathBuf::from(folder).join(file);
     let text = std::fs::read_to_string(&path);
@@ -93,7 +93,7 @@ fn apply(bytes: &mut Vec<u8>, at: usize, change: Change) {
 }
 
 /// Something valid with a few changes in it. `pieces` are what a change mostly puts in.
-pub fn mutated(
+pub(crate) fn mutated(
     valid: impl Strategy<Value = String>,
     pieces: &'static [&'static str],
 ) -> impl Strategy<Value = Vec<u8>> {
@@ -107,7 +107,7 @@ pub fn mutated(
 }
 
 /// The same as text.
-pub fn mutated_text(
+pub(crate) fn mutated_text(
     valid: impl Strategy<Value = String>,
     pieces: &'static [&'static str],
 ) -> impl Strategy<Value = String> {

@@ -17,7 +17,7 @@ const QUIET: Duration = Duration::from_millis(500);
 const FIRST_PROBES: Duration = Duration::from_secs(10);
 
 /// Follows the registry as long as it is polled.
-pub async fn tell_changes(registry: Arc<Registry>, bus: Arc<Bus>) {
+pub(super) async fn tell_changes(registry: Arc<Registry>, bus: Arc<Bus>) {
     let started = Instant::now();
     let mut snapshots = registry.watch();
     // What is known at the start is told by nobody: nobody has read anything else.

@@ -14,7 +14,7 @@ const KB: u64 = 1_000;
 const MB: u64 = 1_000_000;
 
 /// `provider/model (variant)`.
-pub fn selection(selection: &Selection) -> String {
+pub(super) fn selection(selection: &Selection) -> String {
     model(
         &selection.provider_id,
         &selection.model_id,
@@ -23,7 +23,7 @@ pub fn selection(selection: &Selection) -> String {
 }
 
 /// The same with its agent, where that is not the usual one.
-pub fn selection_and_agent(selected: &Selection) -> String {
+pub(super) fn selection_and_agent(selected: &Selection) -> String {
     match selected.agent.as_str() {
         crate::registry::BUILD => selection(selected),
         agent => format!("{}, agent {agent}", selection(selected)),
@@ -31,12 +31,12 @@ pub fn selection_and_agent(selected: &Selection) -> String {
 }
 
 /// The same of what a session shows.
-pub fn model_ref(shown: &ModelRef) -> String {
+pub(super) fn model_ref(shown: &ModelRef) -> String {
     model(&shown.provider_id, &shown.id, shown.variant.as_deref())
 }
 
 /// `provider/model (variant)`.
-pub fn model(provider: &str, id: &str, variant: Option<&str>) -> String {
+pub(super) fn model(provider: &str, id: &str, variant: Option<&str>) -> String {
     match variant {
         Some(variant) => format!("{provider}/{id} ({variant})"),
         None => format!("{provider}/{id}"),
@@ -44,7 +44,7 @@ pub fn model(provider: &str, id: &str, variant: Option<&str>) -> String {
 }
 
 /// What a session is doing.
-pub fn state(session: &Session) -> String {
+pub(super) fn state(session: &Session) -> String {
     use crate::opencode::session::{PendingReason, RuntimeStatus};
     let status = match session.runtime.status {
         RuntimeStatus::Idle => "idle",
@@ -65,7 +65,7 @@ fn is_silent(session: &Session) -> bool {
 }
 
 /// US dollars.
-pub fn cost(dollars: f64) -> String {
+pub(super) fn cost(dollars: f64) -> String {
     match dollars {
         0.0 => "$0".to_owned(),
         small if small.abs() < 0.01 => format!("${small:.4}"),
@@ -74,7 +74,7 @@ pub fn cost(dollars: f64) -> String {
 }
 
 /// Tokens in all.
-pub fn tokens(tokens: &Tokens) -> String {
+pub(super) fn tokens(tokens: &Tokens) -> String {
     let parts =
         tokens.input + tokens.output + tokens.reasoning + tokens.cache.read + tokens.cache.write;
     let all = tokens.total.unwrap_or(parts);
@@ -82,7 +82,7 @@ pub fn tokens(tokens: &Tokens) -> String {
 }
 
 /// `12,345`.
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -95,7 +95,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Bytes, in the unit that fits.
-pub fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         small if small < KB => format!("{small} B"),
         some if some < MB => format!("{:.1} KB", some as f64 / KB as f64),
@@ -104,7 +104,7 @@ pub fn bytes(bytes: u64) -> String {
 }
 
 /// Milliseconds, in the unit that fits.
-pub fn millis(ms: u64) -> String {
+pub(super) fn millis(ms: u64) -> String {
     match ms {
         short if short < 1_000 => format!("{short} ms"),
         long => format!("{:.1} s", Duration::from_millis(long).as_secs_f64()),
@@ -112,7 +112,7 @@ pub fn millis(ms: u64) -> String {
 }
 
 /// How long ago something was.
-pub fn ago(at_ms: u64) -> String {
+pub(super) fn ago(at_ms: u64) -> String {
     let seconds = now_ms().saturating_sub(at_ms) / 1_000;
     match seconds {
         0..60 => "just now".to_owned(),
@@ -123,7 +123,7 @@ pub fn ago(at_ms: u64) -> String {
 }
 
 /// A moment as the clock on the wall shows it.
-pub fn clock(at_ms: u64) -> String {
+pub(super) fn clock(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok();
     let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
     at.map_or_else(String::new, |at| {
@@ -133,7 +133,7 @@ pub fn clock(at_ms: u64) -> String {
 }
 
 /// Who has changed a selection.
-pub fn by_whom(switch: &ModelSwitch) -> String {
+pub(super) fn by_whom(switch: &ModelSwitch) -> String {
     let way = match switch.source {
         Source::Create => "when the session was made",
         Source::Patch => "by a PATCH",
@@ -151,7 +151,7 @@ pub fn by_whom(switch: &ModelSwitch) -> String {
 }
 
 /// How the conversation reaches an agent.
-pub fn transfer(transfer: &Transfer) -> String {
+pub(super) fn transfer(transfer: &Transfer) -> String {
     let how = match transfer.kind {
         TransferKind::None => return "nothing to hand over yet".to_owned(),
         TransferKind::Native => return "in its live session".to_owned(),
@@ -172,7 +172,7 @@ pub fn transfer(transfer: &Transfer) -> String {
 }
 
 /// What came of a switch, in one line.
-pub fn switch(switch: &ModelSwitch) -> String {
+pub(super) fn switch(switch: &ModelSwitch) -> String {
     let current = selection_and_agent(&switch.current);
     let change = match &switch.previous {
         Some(previous) if *previous == switch.current => match switch.pinned {

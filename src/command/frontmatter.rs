@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const FENCE: &str = "---";
 
 /// The fields and the text below them. A file without a head is all text.
-pub fn split(file: &str) -> (BTreeMap<String, String>, &str) {
+pub(super) fn split(file: &str) -> (BTreeMap<String, String>, &str) {
     let text = file.strip_prefix('\u{feff}').unwrap_or(file);
     let Some((head, body)) = head_and_body(text) else {
         return (BTreeMap::new(), text);

@@ -18,7 +18,11 @@ pub(super) struct EnvironmentTable {
 
 impl EnvironmentTable {
     /// Changes an environment. `key` is where the table stands, for errors.
-    pub fn apply(&self, key: &str, environment: &mut Environment) -> Result<(), ConfigError> {
+    pub(super) fn apply(
+        &self,
+        key: &str,
+        environment: &mut Environment,
+    ) -> Result<(), ConfigError> {
         if let Some(inherit) = self.inherit {
             environment.inherit = inherit;
         }

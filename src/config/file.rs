@@ -115,13 +115,16 @@ pub(super) struct ConfiguredAgent {
 }
 
 impl ConfigFile {
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| explain(text, &error, path))
     }
 
     /// The built-in backends with the file's changes, and the file's own ones. A backend of the file
     /// stands before the mock agents, which are the last of the built-in ones.
-    pub fn agents(&self, built_in: Vec<AgentSpec>) -> Result<Vec<ConfiguredAgent>, ConfigError> {
+    pub(super) fn agents(
+        &self,
+        built_in: Vec<AgentSpec>,
+    ) -> Result<Vec<ConfiguredAgent>, ConfigError> {
         let mut all: Vec<ConfiguredAgent> = built_in
             .into_iter()
             .map(|spec| ConfiguredAgent {
@@ -158,14 +161,14 @@ impl ConfigFile {
 
 impl ConfigFile {
     /// What the user's own commands get of the environment.
-    pub fn shell_environment(&self) -> Result<Environment, ConfigError> {
+    pub(super) fn shell_environment(&self) -> Result<Environment, ConfigError> {
         let mut environment = Environment::default();
         self.environment.apply("environment", &mut environment)?;
         Ok(environment)
     }
 
     /// The slash commands of the file.
-    pub fn commands(&self) -> Result<Vec<Command>, ConfigError> {
+    pub(super) fn commands(&self) -> Result<Vec<Command>, ConfigError> {
         let command = |(name, table): (&String, &CommandTable)| {
             if name.is_empty() || name.starts_with('/') || name.contains(char::is_whitespace) {
                 return Err(ConfigError(format!(

@@ -116,7 +116,7 @@ impl LimitsTable {
         })
     }
 
-    pub fn resolve(&self, timeouts: &TimeoutsTable) -> Result<Limits, ConfigError> {
+    pub(super) fn resolve(&self, timeouts: &TimeoutsTable) -> Result<Limits, ConfigError> {
         let bodies = BodyLimits::default();
         let connections = ConnectionLimits::default();
         let ring = RingLimits::default();
@@ -211,7 +211,7 @@ impl TimeoutsTable {
         at_least_one(&key, given, default.as_secs()).map(Duration::from_secs)
     }
 
-    pub fn resolve(&self) -> Result<Timeouts, ConfigError> {
+    pub(super) fn resolve(&self) -> Result<Timeouts, ConfigError> {
         let default = Timeouts::default();
         let seconds = |key: &str, given, default| self.seconds(key, given, default);
         let end_ms = u64::try_from(default.end.as_millis()).unwrap_or(u64::MAX);

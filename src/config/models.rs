@@ -22,7 +22,7 @@ struct ModelTable {
 }
 
 impl ModelsTable {
-    pub fn apply(&self, spec: &mut AgentSpec) {
+    pub(super) fn apply(&self, spec: &mut AgentSpec) {
         spec.models = self.0.iter().map(|(id, _)| id.clone()).collect();
         let sizes = self.0.iter().filter_map(|(id, model)| {
             let context = model.context?;

@@ -11,7 +11,7 @@ use crate::environment::PASSWORD_VARIABLE;
 use crate::http::auth::{PASSWORD_MAX_BYTES, Password};
 
 /// A shorter password is warned of, in characters.
-pub const PASSWORD_ADVISED_CHARS: usize = 8;
+pub(super) const PASSWORD_ADVISED_CHARS: usize = 8;
 /// Permissions by which somebody else can read a file.
 const READABLE_BY_OTHERS: u32 = 0o044;
 /// A line's end after the password in a file, in bytes.

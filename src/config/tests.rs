@@ -35,7 +35,7 @@ impl Setup {
     }
 }
 
-pub fn loaded(file: &str) -> Result<Settings, String> {
+pub(super) fn loaded(file: &str) -> Result<Settings, String> {
     let (setup, args) = Setup::with_file(file);
     setup.load(&args)
 }

@@ -19,7 +19,7 @@ const IGNORED: [(&str, bool); 5] = [
 
 /// How a front is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The ports to try, in order; 0 takes a free one.
     pub ports: Vec<u16>,
     /// The host to listen on.
@@ -39,7 +39,7 @@ impl Arguments {
     ///
     /// # Errors
     /// A sentence for the user when a value is missing or cannot be meant.
-    pub fn read(given: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
+    pub(super) fn read(given: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut read = Self {
             ports: vec![USUAL_PORT, 0],
             hostname: DEFAULT_HOST.to_owned(),

@@ -9,7 +9,7 @@ use super::arguments::Arguments;
 use super::{Failure, Front, NAME, PASSWORD, USERNAME, running};
 
 /// What `baton opencode --help` says.
-pub const HELP: &str = "\
+pub(super) const HELP: &str = "\
 OpenCode's terminal UI on Baton, which is started if it does not run and ends with the UI.
 
 Usage: baton opencode [--stay] [--data-dir DIR] [arguments of `opencode attach`: --dir, --session, --continue ...]
@@ -24,7 +24,7 @@ It runs the `opencode` on PATH. With this program linked as `opencode`, other co
 const FLAG: u8 = b'-';
 
 /// Runs the real program with these arguments.
-pub async fn run(arguments: Vec<OsString>) -> Result<ExitCode, Failure> {
+pub(super) async fn run(arguments: Vec<OsString>) -> Result<ExitCode, Failure> {
     let program = find()?;
     let first = arguments.first();
     let begins_ui = first.is_none_or(|first| first.as_encoded_bytes().first() == Some(&FLAG));

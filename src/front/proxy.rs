@@ -40,7 +40,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// What stands between clients and the server.
 #[derive(Debug)]
-pub struct Proxy {
+pub(super) struct Proxy {
     /// The server as it was found last.
     pub server: Mutex<Running>,
     /// Whose server it is.
@@ -62,7 +62,7 @@ pub struct Proxy {
 }
 
 /// What the server is told of a front's clients.
-pub fn says(model: Option<&str>, origins: &[String]) -> HeaderMap {
+pub(super) fn says(model: Option<&str>, origins: &[String]) -> HeaderMap {
     let origins = origins.join(" ");
     let said = [(MODEL, model), (ORIGINS, Some(origins.as_str()))];
     let said = said.into_iter().filter_map(|(name, value)| {
@@ -73,7 +73,7 @@ pub fn says(model: Option<&str>, origins: &[String]) -> HeaderMap {
 }
 
 /// The front.
-pub fn router(proxy: Arc<Proxy>) -> Router {
+pub(super) fn router(proxy: Arc<Proxy>) -> Router {
     Router::new()
         .fallback(forward)
         .layer(from_fn_with_state(Arc::clone(&proxy), let_in))

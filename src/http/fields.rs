@@ -14,7 +14,7 @@ use crate::session::Sizes;
 /// The beginning of a wrong string that is quoted in an error, in characters.
 const QUOTE_CHARS: usize = 60;
 /// The largest integer that a JSON number holds exactly (2^53 - 1).
-pub const INTEGER_MAX: u64 = (1 << 53) - 1;
+pub(super) const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// The fields of a JSON object, and where in the body it stands.
 #[derive(Debug, Clone)]
@@ -383,7 +383,7 @@ impl<'a> Element<'a> {
 
 /// Any JSON, with our own field names in it every now and then.
 #[cfg(test)]
-pub fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+pub(super) fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
     use proptest::prelude::*;
     let name = prop_oneof![
         Just("model".to_owned()),

@@ -13,7 +13,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::state::Shared;
 
 /// The operations of one path. [`routes!`] makes it from their handlers.
-pub struct Routes {
+pub(super) struct Routes {
     /// Adds them to a router.
     pub serve: fn(Router<Shared>) -> Router<Shared>,
     /// What the document says about them.
@@ -21,18 +21,18 @@ pub struct Routes {
 }
 
 /// Adds `list` to `router`, in order.
-pub fn serve(router: Router<Shared>, list: &[Routes]) -> Router<Shared> {
+pub(super) fn serve(router: Router<Shared>, list: &[Routes]) -> Router<Shared> {
     list.iter().fold(router, |router, it| (it.serve)(router))
 }
 
 /// Adds the description of `list` to `router`, in order.
-pub fn describe(router: OpenApiRouter<Shared>, list: &[Routes]) -> OpenApiRouter<Shared> {
+pub(super) fn describe(router: OpenApiRouter<Shared>, list: &[Routes]) -> OpenApiRouter<Shared> {
     list.iter()
         .fold(router, |router, it| router.routes((it.describe)()))
 }
 
 /// Adds the operation `P`, which `handler` serves. An earlier one with the same path keeps its methods.
-pub fn operation<P, H, T>(router: Router<Shared>, handler: &H) -> Router<Shared>
+pub(super) fn operation<P, H, T>(router: Router<Shared>, handler: &H) -> Router<Shared>
 where
     P: utoipa::Path,
     H: Handler<T, Shared>,

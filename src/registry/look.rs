@@ -17,7 +17,7 @@ const PROVIDERS_MAX: usize = 64;
 
 /// What a backend offers in a directory: asked by opening a native session there. Efforts are left out, but for those of
 /// the model that it starts with. `None` when the agent cannot be asked. Its process is gone afterwards.
-pub async fn look(
+pub(super) async fn look(
     spec: &AgentSpec,
     sign_in_with: Option<&str>,
     (scratch, cwd): (&Path, &Path),

@@ -35,7 +35,7 @@ struct Seen {
 
 /// What backends offer, by directory and backend.
 #[derive(Debug, Clone, Default)]
-pub struct Places(HashMap<String, BTreeMap<String, Seen>>);
+pub(super) struct Places(HashMap<String, BTreeMap<String, Seen>>);
 
 impl Places {
     /// When a backend was asked last, in any directory.

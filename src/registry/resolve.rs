@@ -392,7 +392,7 @@ impl Snapshot {
 }
 
 /// The agents that can be selected with a backend.
-pub fn agents_of(catalogue: &Catalogue, provider: &str) -> Vec<String> {
+pub(super) fn agents_of(catalogue: &Catalogue, provider: &str) -> Vec<String> {
     let mut agents = vec![BUILD.to_owned()];
     if catalogue.plan_mode.is_some() {
         agents.push(PLAN.to_owned());

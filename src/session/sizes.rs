@@ -91,7 +91,7 @@ impl Default for Sizes {
 }
 
 /// The beginning of a text, of at most so many bytes; it ends between two characters.
-pub fn beginning(text: &str, bytes: usize) -> &str {
+pub(super) fn beginning(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -105,7 +105,7 @@ pub fn fits(value: &impl Serialize, bytes: usize) -> bool {
 }
 
 /// The bytes of a value's JSON; `None` when there are more than `most`. No more of it is looked at than that.
-pub fn json_bytes(value: &impl Serialize, most: usize) -> Option<usize> {
+pub(super) fn json_bytes(value: &impl Serialize, most: usize) -> Option<usize> {
     let mut room = Room(most);
     serde_json::to_writer(&mut room, value).ok()?;
     Some(most - room.0)

@@ -8,7 +8,7 @@ use crate::opencode::file::{FileChange, VcsFileDiff};
 const BEGINNING: &str = "diff --git ";
 
 /// Splits a patch into those of its files.
-pub fn split(patch: &str) -> Vec<String> {
+pub(super) fn split(patch: &str) -> Vec<String> {
     let mut patches: Vec<String> = Vec::new();
     // Lines of a file stand behind a space, a plus or a minus, so that none of them looks like a beginning.
     for line in patch.split_inclusive('\n') {
@@ -22,7 +22,7 @@ pub fn split(patch: &str) -> Vec<String> {
 }
 
 /// A file that is wholly new; without its bytes where they cannot be had.
-pub fn added_file(path: String, bytes: Option<Vec<u8>>, max_bytes: usize) -> VcsFileDiff {
+pub(super) fn added_file(path: String, bytes: Option<Vec<u8>>, max_bytes: usize) -> VcsFileDiff {
     let mut diff = VcsFileDiff {
         file: path,
         patch: None,

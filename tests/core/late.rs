@@ -12,7 +12,7 @@ use crate::support::{Setup, World, answer, settle, text};
 
 const SOON: Duration = Duration::from_secs(5);
 
-pub fn said(text: &str, id: Option<&str>) -> Step {
+pub(crate) fn said(text: &str, id: Option<&str>) -> Step {
     let content = json!({"type": "text", "text": text});
     let mut update = json!({"sessionUpdate": "agent_message_chunk", "content": content});
     if let Some(id) = id {
@@ -21,7 +21,7 @@ pub fn said(text: &str, id: Option<&str>) -> Step {
     Step::Update(update)
 }
 
-pub fn call(kind: &str, id: &str, status: &str, output: Option<&str>) -> Step {
+pub(crate) fn call(kind: &str, id: &str, status: &str, output: Option<&str>) -> Step {
     let mut update = json!({"sessionUpdate": kind, "toolCallId": id, "title": "bash", "kind": "execute",
         "status": status, "rawInput": {"command": "make"}});
     if let Some(output) = output {
@@ -30,12 +30,12 @@ pub fn call(kind: &str, id: &str, status: &str, output: Option<&str>) -> Step {
     Step::Update(update)
 }
 
-pub fn later(steps: impl IntoIterator<Item = Step>) -> Step {
+pub(crate) fn later(steps: impl IntoIterator<Item = Step>) -> Step {
     Step::Later(SOON, steps.into_iter().collect())
 }
 
 /// The texts of the answers, with their models.
-pub async fn answers(world: &World, id: &SessionId) -> Vec<(String, String)> {
+pub(crate) async fn answers(world: &World, id: &SessionId) -> Vec<(String, String)> {
     let messages = world.messages(id).await;
     let answers = messages.iter().filter_map(|message| match &message.info {
         Message::Assistant(answer) => Some((answer.model_id.clone(), text(&message.parts))),
@@ -44,7 +44,7 @@ pub async fn answers(world: &World, id: &SessionId) -> Vec<(String, String)> {
     answers.collect()
 }
 
-pub async fn tools(world: &World, id: &SessionId) -> Vec<ToolPart> {
+pub(crate) async fn tools(world: &World, id: &SessionId) -> Vec<ToolPart> {
     let messages = world.messages(id).await;
     let parts = messages.into_iter().flat_map(|message| message.parts);
     let tools = parts.filter_map(|part| match part {
@@ -54,7 +54,7 @@ pub async fn tools(world: &World, id: &SessionId) -> Vec<ToolPart> {
     tools.collect()
 }
 
-pub async fn ask(
+pub(crate) async fn ask(
     world: &World,
     id: &SessionId,
     steps: impl IntoIterator<Item = Step>,
@@ -63,7 +63,7 @@ pub async fn ask(
     world.ask(id, "go").await.message.id
 }
 
-pub fn pair(model: &str, text: &str) -> (String, String) {
+pub(crate) fn pair(model: &str, text: &str) -> (String, String) {
     (model.to_owned(), text.to_owned())
 }
 

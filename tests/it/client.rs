@@ -18,7 +18,7 @@ const WISHES: [(&str, Option<&str>); 4] = [
     ("mock-strong", Some("high")),
 ];
 /// The title that a refused PATCH would have set.
-pub const REFUSED: &str = "refused";
+pub(crate) const REFUSED: &str = "refused";
 
 /// Numbers that are always the same for the same seed (xorshift64*).
 struct Dice(u64);
@@ -38,7 +38,7 @@ impl Dice {
 }
 
 /// One client and what it has seen.
-pub struct Client {
+pub(crate) struct Client {
     server: Arc<Server>,
     path: String,
     dice: Dice,
@@ -51,7 +51,7 @@ pub struct Client {
 
 impl Client {
     /// A client of the session at this path.
-    pub fn new(server: Arc<Server>, path: String, seed: u64) -> Self {
+    pub(crate) fn new(server: Arc<Server>, path: String, seed: u64) -> Self {
         let dice = Dice::new(seed);
         Self {
             server,
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Does it all.
-    pub async fn run(mut self) -> Self {
+    pub(crate) async fn run(mut self) -> Self {
         for _ in 0..OPERATIONS {
             match self.dice.below(1000) {
                 0..450 => self.patch_model().await,

@@ -13,7 +13,7 @@ use crate::harness::{Events, Server, answered, model, text_of};
 /// Clients of the one session.
 const CLIENTS: u64 = 64;
 /// The selection that a session shows, in the form in which `runtime` shows one.
-pub fn selection(session: &Value) -> Value {
+pub(crate) fn selection(session: &Value) -> Value {
     let (model, agent) = (&session["model"], &session["agent"]);
     let mut shown = json!({ "providerID": model["providerID"], "modelID": model["id"] });
     // The name that a session has for no variant.
@@ -25,7 +25,7 @@ pub fn selection(session: &Value) -> Value {
 }
 
 /// Asserts that state and runtime name the same selection, and returns the revision.
-pub fn consistent(session: &Value) -> u64 {
+pub(crate) fn consistent(session: &Value) -> u64 {
     let (selection, runtime) = (selection(session), &session["runtime"]);
     if runtime["pending"].is_null() {
         assert_eq!(runtime["applied"], selection, "{session}");

@@ -7,7 +7,7 @@ use crate::harness::{Events, Options, Server, answered, model, parts_of, text_of
 
 /// A server with the mock agent, and with another one under the name of `second`, which has these
 /// further arguments; `config` is the rest of its table and of the config file.
-pub async fn pair(arguments: &[&str], config: &str) -> Server {
+pub(crate) async fn pair(arguments: &[&str], config: &str) -> Server {
     let mut command = vec![env!("CARGO_BIN_EXE_baton"), "mock-agent"];
     // Agents run in the server's working directory.
     command.extend(["--state-dir", "../second"]);
@@ -27,7 +27,7 @@ pub async fn pair(arguments: &[&str], config: &str) -> Server {
 const MODELS: [&str; 2] = ["--models", "x,y"];
 
 /// The next confirmed switch.
-pub async fn applied(events: &mut Events) -> Value {
+pub(crate) async fn applied(events: &mut Events) -> Value {
     let applied = events.until("session.model_applied", |_| true).await;
     applied.properties
 }

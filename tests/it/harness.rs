@@ -16,12 +16,12 @@ use tokio::task::JoinHandle;
 /// Nothing of a server that has ended in order is left after so long.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// No single step of a test takes longer than this, also on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The environment variable by which a test finds every process that it is answerable for.
 const MARK: &str = "TEST_RUN_OF_BATON";
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     pub url: String,
     pub folder: TempDir,
@@ -33,7 +33,7 @@ pub struct Server {
 
 /// How a server is started.
 #[derive(Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// baton.toml.
     pub config: String,
     /// Further arguments.
@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// What a server logs.
-pub enum Log {
+pub(crate) enum Log {
     /// Warnings, to the stderr of the tests.
     Warnings,
     /// Everything, to this file.
@@ -52,7 +52,7 @@ pub enum Log {
 
 impl Server {
     /// A server with the mock agent only.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(Options {
             arguments: vec!["--agents".into(), "mock".into()],
             ..Options::default()
@@ -61,17 +61,21 @@ impl Server {
     }
 
     /// A server with this configuration.
-    pub async fn start_with(options: Options) -> Self {
+    pub(crate) async fn start_with(options: Options) -> Self {
         Self::start_logging(options, Log::Warnings).await
     }
 
     /// A server with this configuration and log.
-    pub async fn start_logging(options: Options, log: Log) -> Self {
+    pub(crate) async fn start_logging(options: Options, log: Log) -> Self {
         Self::start_among(options, log, &[]).await
     }
 
     /// A server with this configuration and log, and with these environment variables.
-    pub async fn start_among(options: Options, log: Log, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_among(
+        options: Options,
+        log: Log,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("scratch directory");
         std::fs::create_dir(folder.path().join("work")).expect("work directory");
         std::fs::write(folder.path().join("baton.toml"), options.config).expect("config file");
@@ -96,22 +100,22 @@ impl Server {
     }
 
     /// The working directory of the server's sessions.
-    pub fn work(&self) -> PathBuf {
+    pub(crate) fn work(&self) -> PathBuf {
         self.folder.path().join("work")
     }
 
     /// Its process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("running")
     }
 
     /// Ends the server as `kill -9` does.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.expect("killed");
     }
 
     /// Starts it again on the same data.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let (child, url) = launch(
             self.folder.path(),
             &self.mark,
@@ -124,13 +128,13 @@ impl Server {
     }
 
     /// Starts it again on the same data with other arguments.
-    pub async fn restart_with(&mut self, arguments: Vec<String>) {
+    pub(crate) async fn restart_with(&mut self, arguments: Vec<String>) {
         self.arguments = arguments;
         self.restart().await;
     }
 
     /// Ends the server with SIGTERM and checks that nothing is left of it.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.terminate().await;
         // A supervisor sees that its pipe was closed only when the server is gone.
         let gone = async {
@@ -144,7 +148,7 @@ impl Server {
     }
 
     /// Ends the server with SIGTERM.
-    pub async fn terminate(&mut self) {
+    pub(crate) async fn terminate(&mut self) {
         let pid = i32::try_from(self.child.id().expect("running")).expect("a pid");
         nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(pid),
@@ -160,7 +164,7 @@ impl Server {
 
     /// Every process that was started by this server and is still there, without the server itself, and without those
     /// that only supervise others.
-    pub fn processes(&self) -> Vec<u32> {
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let supervises = |pid: &u32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.split(|b| *b == 0).nth(1) == Some(b"supervise")
@@ -171,7 +175,7 @@ impl Server {
     }
 
     /// The same with those.
-    pub fn everything(&self) -> Vec<u32> {
+    pub(crate) fn everything(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.mark);
         let own = self.child.id();
         let marked = |pid: &u32| {
@@ -188,7 +192,7 @@ impl Server {
     }
 
     /// Sends a request and reads the JSON of the answer.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -206,7 +210,7 @@ impl Server {
     }
 
     /// Sends a request with headers.
-    pub async fn request(
+    pub(crate) async fn request(
         &self,
         method: Method,
         path: &str,
@@ -224,19 +228,19 @@ impl Server {
     }
 
     /// A request that has to succeed.
-    pub async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let (status, value) = self.send(method, path, body).await;
         assert!(status.is_success(), "{status} {path}: {value}");
         value
     }
 
     /// GET that has to succeed.
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.ok(Method::GET, path, None).await
     }
 
     /// Makes a session and returns its id.
-    pub async fn create(&self) -> String {
+    pub(crate) async fn create(&self) -> String {
         let session = self
             .ok(
                 Method::POST,
@@ -248,21 +252,26 @@ impl Server {
     }
 
     /// Sends a text, with further fields of the body, and waits for the answer.
-    pub async fn prompt(&self, session: &str, text: &str, more: Value) -> Value {
+    pub(crate) async fn prompt(&self, session: &str, text: &str, more: Value) -> Value {
         let (status, answer) = self.try_prompt(session, text, more).await;
         assert!(status.is_success(), "{status}: {answer}");
         answer
     }
 
     /// The same, where it may be refused.
-    pub async fn try_prompt(&self, session: &str, text: &str, more: Value) -> (StatusCode, Value) {
+    pub(crate) async fn try_prompt(
+        &self,
+        session: &str,
+        text: &str,
+        more: Value,
+    ) -> (StatusCode, Value) {
         let path = format!("/opencode/session/{session}/message");
         self.send(Method::POST, &path, Some(prompt_body(text, more)))
             .await
     }
 
     /// Sends a text and does not wait for the answer.
-    pub async fn prompt_async(&self, session: &str, text: &str, more: Value) {
+    pub(crate) async fn prompt_async(&self, session: &str, text: &str, more: Value) {
         let path = format!("/opencode/session/{session}/prompt_async");
         let (status, body) = self
             .send(Method::POST, &path, Some(prompt_body(text, more)))
@@ -271,7 +280,7 @@ impl Server {
     }
 
     /// PATCHes a session.
-    pub async fn patch(&self, session: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn patch(&self, session: &str, body: Value) -> (StatusCode, Value) {
         self.send(
             Method::PATCH,
             &format!("/opencode/session/{session}"),
@@ -281,12 +290,12 @@ impl Server {
     }
 
     /// Opens the event stream.
-    pub async fn events(&self) -> Events {
+    pub(crate) async fn events(&self) -> Events {
         Events::open(self, "/opencode/event", None).await
     }
 
     /// Waits until the session is idle.
-    pub async fn until_idle(&self, session: &str) {
+    pub(crate) async fn until_idle(&self, session: &str) {
         let mut events = self.events().await;
         let status = self.get("/opencode/session/status").await;
         if status.get(session).is_some() {
@@ -298,7 +307,7 @@ impl Server {
 }
 
 /// The body of a prompt.
-pub fn prompt_body(text: &str, more: Value) -> Value {
+pub(crate) fn prompt_body(text: &str, more: Value) -> Value {
     let mut body = json!({ "parts": [{ "type": "text", "text": text }] });
     if let Value::Object(more) = more {
         body.as_object_mut().expect("object").extend(more);
@@ -307,12 +316,12 @@ pub fn prompt_body(text: &str, more: Value) -> Value {
 }
 
 /// A model as a message names it.
-pub fn model(provider: &str, id: &str) -> Value {
+pub(crate) fn model(provider: &str, id: &str) -> Value {
     json!({ "model": { "providerID": provider, "modelID": id } })
 }
 
 /// All text of an answer.
-pub fn text_of(answer: &Value) -> String {
+pub(crate) fn text_of(answer: &Value) -> String {
     let parts = answer["parts"].as_array().expect("parts");
     parts
         .iter()
@@ -367,7 +376,7 @@ fn rand_number() -> u64 {
 
 /// An event, as it came.
 #[derive(Debug, Clone)]
-pub struct Event {
+pub(crate) struct Event {
     /// The SSE id, where there was one.
     pub sequence: Option<u64>,
     /// `type`.
@@ -379,7 +388,7 @@ pub struct Event {
 }
 
 /// An event stream that is being read in the background.
-pub struct Events {
+pub(crate) struct Events {
     receiver: mpsc::UnboundedReceiver<Event>,
     /// Everything that was read so far.
     pub seen: Vec<Event>,
@@ -387,7 +396,7 @@ pub struct Events {
 
 impl Events {
     /// Opens a stream and waits for its first event.
-    pub async fn open(server: &Server, path: &str, last_event_id: Option<u64>) -> Self {
+    pub(crate) async fn open(server: &Server, path: &str, last_event_id: Option<u64>) -> Self {
         let mut request = reqwest::Client::new().get(format!("{}{path}", server.url));
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
@@ -410,7 +419,7 @@ impl Events {
     }
 
     /// The next event.
-    pub async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         let next = tokio::time::timeout(PATIENCE, self.receiver.recv()).await;
         let event = next
             .unwrap_or_else(|_| panic!("no further event after {:#?}", self.kinds()))
@@ -420,7 +429,7 @@ impl Events {
     }
 
     /// The next event of a type that fits; what comes before it is skipped (and in `seen`).
-    pub async fn until(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> Event {
+    pub(crate) async fn until(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> Event {
         loop {
             let event = self.next().await;
             if event.kind == kind && fits(&event.properties) {
@@ -430,7 +439,7 @@ impl Events {
     }
 
     /// The types of what was read so far.
-    pub fn kinds(&self) -> Vec<&str> {
+    pub(crate) fn kinds(&self) -> Vec<&str> {
         self.seen.iter().map(|e| e.kind.as_str()).collect()
     }
 }
@@ -463,7 +472,7 @@ async fn read_stream(mut response: Response, sender: mpsc::UnboundedSender<Event
 }
 
 /// Reads the data of a stream's frames as they are; what has none, such as a comment, is skipped.
-pub async fn read_frames(mut response: Response, sender: mpsc::UnboundedSender<Value>) {
+pub(crate) async fn read_frames(mut response: Response, sender: mpsc::UnboundedSender<Value>) {
     let mut buffer = String::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         buffer.push_str(&String::from_utf8_lossy(&chunk));
@@ -482,7 +491,7 @@ pub async fn read_frames(mut response: Response, sender: mpsc::UnboundedSender<V
 /// What tests of more than one area need.
 impl Server {
     /// Sends a text and leaves the request waiting for its answer.
-    pub fn prompt_later(
+    pub(crate) fn prompt_later(
         &self,
         session: &str,
         text: &str,
@@ -498,7 +507,7 @@ impl Server {
     }
 
     /// All messages of a session.
-    pub async fn messages(&self, session: &str) -> Vec<Value> {
+    pub(crate) async fn messages(&self, session: &str) -> Vec<Value> {
         let all = self
             .get(&format!("/opencode/session/{session}/message"))
             .await;
@@ -506,21 +515,21 @@ impl Server {
     }
 
     /// Aborts what a session does.
-    pub async fn abort(&self, session: &str) {
+    pub(crate) async fn abort(&self, session: &str) {
         let path = format!("/opencode/session/{session}/abort");
         let answer = self.ok(Method::POST, &path, None).await;
         assert_eq!(answer, true);
     }
 
     /// Selects a model and waits until the agent has confirmed it.
-    pub async fn select(&self, session: &str, provider: &str, id: &str) -> Value {
+    pub(crate) async fn select(&self, session: &str, provider: &str, id: &str) -> Value {
         let path = format!("/opencode/session/{session}?wait=true");
         let body = json!({ "providerID": provider, "modelID": id });
         self.ok(Method::PATCH, &path, Some(body)).await
     }
 
     /// What the agent of a session answers to one of the mock agent's commands.
-    pub async fn say(&self, session: &str, text: &str) -> String {
+    pub(crate) async fn say(&self, session: &str, text: &str) -> String {
         let answer = self.prompt(session, text, json!({})).await;
         assert_eq!(answer["info"]["error"], Value::Null, "{text}");
         text_of(&answer)
@@ -528,20 +537,20 @@ impl Server {
 }
 
 /// The answer to a prompt, when it comes in time.
-pub async fn answered(waiting: JoinHandle<(StatusCode, Value)>) -> (StatusCode, Value) {
+pub(crate) async fn answered(waiting: JoinHandle<(StatusCode, Value)>) -> (StatusCode, Value) {
     let answer = tokio::time::timeout(PATIENCE, waiting).await;
     answer.expect("it is answered in time").expect("no panic")
 }
 
 /// The parts of a message of one type.
-pub fn parts_of<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
+pub(crate) fn parts_of<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
     let parts = message["parts"].as_array().expect("parts");
     parts.iter().filter(|part| part["type"] == kind).collect()
 }
 
 impl Events {
     /// Reads on to the end of the stream.
-    pub async fn until_end(&mut self) {
+    pub(crate) async fn until_end(&mut self) {
         let all = async {
             while let Some(event) = self.receiver.recv().await {
                 self.seen.push(event);
@@ -552,7 +561,7 @@ impl Events {
     }
 
     /// What was read so far, of one type.
-    pub fn of(&self, kind: &str) -> Vec<&Value> {
+    pub(crate) fn of(&self, kind: &str) -> Vec<&Value> {
         let fitting = self.seen.iter().filter(|event| event.kind == kind);
         fitting.map(|event| &event.properties).collect()
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Server, model, text_of};
 
 /// The texts of a session's messages that no model is given.
-pub async fn notices(server: &Server, session: &str) -> Vec<String> {
+pub(crate) async fn notices(server: &Server, session: &str) -> Vec<String> {
     let messages = server.messages(session).await;
     let parts = messages.iter().flat_map(|m| m["parts"].as_array().unwrap());
     parts

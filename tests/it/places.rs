@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Events, Server, prompt_body};
 
 /// Runs git, as nobody in particular.
-pub fn git(at: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(at: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .current_dir(at)
         .args(["-c", "user.name=t", "-c", "user.email=t@t"])

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Options, Server, answered, model, text_of};
 
 /// A server whose backend `odd` is a mock agent with these arguments and further settings.
-pub async fn server_with(arguments: &[&str], settings: &str) -> Server {
+pub(crate) async fn server_with(arguments: &[&str], settings: &str) -> Server {
     let baton = env!("CARGO_BIN_EXE_baton");
     let folder = tempfile::tempdir().expect("state directory");
     let state = folder.keep();

@@ -9,7 +9,7 @@ use crate::handoff::pair;
 use crate::harness::{Options, Server, answered, model, parts_of};
 
 /// Makes the server's working directory a repository, with a file in it.
-pub fn init_repository(server: &Server) {
+pub(crate) fn init_repository(server: &Server) {
     let status = Command::new("git")
         .args(["init", "--quiet"])
         .current_dir(server.work())
@@ -23,7 +23,7 @@ fn file(server: &Server, name: &str) -> Option<String> {
 }
 
 /// The ids of a session's prompts.
-pub async fn prompts(server: &Server, session: &str) -> Vec<String> {
+pub(crate) async fn prompts(server: &Server, session: &str) -> Vec<String> {
     let messages = server.messages(session).await;
     let prompts = messages.iter().filter(|m| m["info"]["role"] == "user");
     prompts
@@ -31,12 +31,12 @@ pub async fn prompts(server: &Server, session: &str) -> Vec<String> {
         .collect()
 }
 
-pub async fn try_revert(server: &Server, session: &str, body: Value) -> (StatusCode, Value) {
+pub(crate) async fn try_revert(server: &Server, session: &str, body: Value) -> (StatusCode, Value) {
     let path = format!("/opencode/session/{session}/revert");
     server.send(Method::POST, &path, Some(body)).await
 }
 
-pub async fn revert(server: &Server, session: &str, message: &str) -> Value {
+pub(crate) async fn revert(server: &Server, session: &str, message: &str) -> Value {
     let (status, body) = try_revert(server, session, json!({ "messageID": message })).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     body

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::harness::{Options, Server, model, text_of};
 
 /// Timeouts that a test can wait for.
-pub const IMPATIENT: &str =
+pub(crate) const IMPATIENT: &str =
     "[timeouts]\nstart_s = 2\nsession_s = 1\nswitch_s = 1\ncancel_s = 1\nend_ms = 300\n";
 
 /// A server with `mock` and these backends. Each of their processes notes its start in the file
 /// `started`, and takes further arguments from the file `faults`; probes run elsewhere, so they
 /// find no faults.
-pub async fn scripted(names: &[&str], config: &str) -> Server {
+pub(crate) async fn scripted(names: &[&str], config: &str) -> Server {
     let script = "echo $1 >> ../started; name=$1; shift; \
         exec \"$0\" mock-agent --state-dir ../$name $(cat ../faults 2>/dev/null) \"$@\"";
     let mut tables = String::new();
@@ -39,24 +39,24 @@ pub async fn scripted(names: &[&str], config: &str) -> Server {
 }
 
 /// The faults of the processes that are started from now on.
-pub fn set_faults(server: &Server, faults: &str) {
+pub(crate) fn set_faults(server: &Server, faults: &str) {
     std::fs::write(server.folder.path().join("faults"), faults).unwrap();
 }
 
 /// The backends whose processes were started for sessions, in order.
-pub fn started(server: &Server) -> Vec<String> {
+pub(crate) fn started(server: &Server) -> Vec<String> {
     let all = std::fs::read_to_string(server.folder.path().join("started")).unwrap_or_default();
     all.lines().map(str::to_owned).collect()
 }
 
 /// Kills the agent that answers for a session.
-pub async fn kill_agent(server: &Server, session: &str) {
+pub(crate) async fn kill_agent(server: &Server, session: &str) {
     let pid = server.say(session, "pid").await;
     kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
 }
 
 /// A session that has talked to a model.
-pub async fn talking(server: &Server, provider: &str, id: &str) -> String {
+pub(crate) async fn talking(server: &Server, provider: &str, id: &str) -> String {
     let session = server.create().await;
     let answer = server
         .prompt(&session, "echo one", model(provider, id))
@@ -66,18 +66,18 @@ pub async fn talking(server: &Server, provider: &str, id: &str) -> String {
 }
 
 /// A session as it is.
-pub async fn session_of(server: &Server, session: &str) -> Value {
+pub(crate) async fn session_of(server: &Server, session: &str) -> Value {
     server.get(&format!("/opencode/session/{session}")).await
 }
 
 /// PATCHes a session and waits for what comes of it.
-pub async fn try_select(server: &Server, session: &str, id: &str) -> (StatusCode, Value) {
+pub(crate) async fn try_select(server: &Server, session: &str, id: &str) -> (StatusCode, Value) {
     let path = format!("/opencode/session/{session}?wait=true");
     let wish = json!({ "providerID": "second", "modelID": id });
     server.send(Method::PATCH, &path, Some(wish)).await
 }
 
 /// What an error says.
-pub fn message_of(error: &Value) -> &str {
+pub(crate) fn message_of(error: &Value) -> &str {
     error["data"]["message"].as_str().expect("a message")
 }

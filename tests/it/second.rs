@@ -6,16 +6,21 @@ use serde_json::{Value, json};
 use crate::harness::Server;
 
 /// Where its routes are.
-pub const API: &str = "/opencode/api";
+pub(crate) const API: &str = "/opencode/api";
 
 /// A request of OpenCode 2.
-pub async fn api(server: &Server, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+pub(crate) async fn api(
+    server: &Server,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> (StatusCode, Value) {
     let body = (!body.is_null()).then_some(body);
     server.send(method, &format!("{API}{path}"), body).await
 }
 
 /// Sends a prompt and waits until it is answered.
-pub async fn ask(server: &Server, session: &str, text: &str) -> Value {
+pub(crate) async fn ask(server: &Server, session: &str, text: &str) -> Value {
     let path = format!("/session/{session}/prompt");
     let (status, admitted) = api(
         server,
@@ -37,7 +42,7 @@ pub async fn ask(server: &Server, session: &str, text: &str) -> Value {
 }
 
 /// A session of the mock, by its id.
-pub async fn create(server: &Server) -> String {
+pub(crate) async fn create(server: &Server) -> String {
     let body = json!({ "model": { "providerID": "mock", "id": "mock" } });
     let (status, created) = api(server, Method::POST, "/session", body).await;
     assert_eq!(status, StatusCode::OK, "{created}");

@@ -11,10 +11,10 @@ use crate::harness::{PATIENCE, Server, model, read_frames};
 use crate::second::{API, api, ask, create};
 
 /// A stream of OpenCode 2: its events as they come.
-pub struct Stream(mpsc::UnboundedReceiver<Value>);
+pub(crate) struct Stream(mpsc::UnboundedReceiver<Value>);
 
 impl Stream {
-    pub async fn open(server: &Server, path: &str) -> Self {
+    pub(crate) async fn open(server: &Server, path: &str) -> Self {
         let url = format!("{}{API}{path}", server.url);
         let response = reqwest::Client::new()
             .get(url)
@@ -34,7 +34,7 @@ impl Stream {
     }
 
     /// Everything up to the first event of a type, with it.
-    pub async fn until(&mut self, kind: &str) -> Vec<Value> {
+    pub(crate) async fn until(&mut self, kind: &str) -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
             let event = self.next().await;

@@ -25,7 +25,7 @@ struct Window {
 
 impl Record {
     /// A sign-in has failed. The first one of an address is logged at once.
-    pub fn failed(self: &Arc<Self>, address: IpAddr) {
+    pub(super) fn failed(self: &Arc<Self>, address: IpAddr) {
         let (is_new, opened) = {
             let mut window = self.window();
             (

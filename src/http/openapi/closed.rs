@@ -129,7 +129,7 @@ fn defaults() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Puts all of it into the document.
-pub fn apply(document: &mut Value) {
+pub(super) fn apply(document: &mut Value) {
     for (pointer, set) in SETS {
         close(&mut document["components"]["schemas"], pointer, set);
     }

@@ -15,7 +15,7 @@ const JSON: &str = "application/json";
 const STREAM: &str = "event.subscribe";
 
 /// Puts all of them into the document.
-pub fn show(document: &mut Value) {
+pub(super) fn show(document: &mut Value) {
     let recorded: Value = serde_json::from_str(RECORDED).unwrap_or_default();
     let errors = by_schema(&recorded["errors"]);
     let unions = unions(document);

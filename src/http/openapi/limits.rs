@@ -21,7 +21,7 @@ use crate::http::{find, vcs};
 use crate::session::Sizes;
 
 /// Does all of it.
-pub fn apply(document: &mut Value) {
+pub(super) fn apply(document: &mut Value) {
     replace_marks(document);
     let sizes = Sizes::default();
     for (pointer, more) in keywords(&sizes) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::tidy::operations;
 
 /// Marks what is there for OpenCode's clients only: a program that is written for Baton needs none of it.
-pub const COMPAT: &str = "x-baton-compat";
+pub(super) const COMPAT: &str = "x-baton-compat";
 /// The paragraph of a handler that does nothing begins with it.
 const STUB: &str = "Stub: ";
 /// Operations that do what another one does.
@@ -26,7 +26,7 @@ const DOUBLES: &[(&str, &str)] = &[
 /// Operations that are always refused, with what to do instead.
 const REFUSED: &[&str] = &["auth.set", "auth.remove", "session.share"];
 /// The operations that matter: sessions, what is said in them, what agents ask, and what can be selected.
-pub const CORE: [&str; 25] = [
+pub(super) const CORE: [&str; 25] = [
     "global.health",
     "event.subscribe",
     "session.list",
@@ -55,7 +55,7 @@ pub const CORE: [&str; 25] = [
 ];
 
 /// Does all of it.
-pub fn mark(document: &mut Value) {
+pub(super) fn mark(document: &mut Value) {
     document["info"]["contact"] = json!({ "name": "The people who run this server" });
     document["info"]["license"] = json!({
         "name": "MIT OR Apache-2.0",
@@ -104,7 +104,7 @@ fn compat_of(operation: &Value) -> Option<String> {
 }
 
 /// Leaves [`CORE`] of a document, and what it refers to.
-pub fn keep_core(document: &mut Value) {
+pub(super) fn keep_core(document: &mut Value) {
     if let Some(paths) = document["paths"].as_object_mut() {
         for item in paths.values_mut().filter_map(Value::as_object_mut) {
             item.retain(|_, operation| {
@@ -124,7 +124,7 @@ pub fn keep_core(document: &mut Value) {
 }
 
 /// Leaves of the components what the operations refer to.
-pub fn keep_used(document: &mut Value) {
+pub(super) fn keep_used(document: &mut Value) {
     let mut used = Vec::new();
     reach(&document["paths"], document, &mut used);
     let Some(components) = document["components"].as_object_mut() else {
@@ -143,7 +143,7 @@ pub fn keep_used(document: &mut Value) {
 }
 
 /// Notes what a value refers to, and what that refers to.
-pub fn reach(value: &Value, document: &Value, used: &mut Vec<String>) {
+pub(super) fn reach(value: &Value, document: &Value, used: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             if let Some(reference) = map.get("$ref").and_then(Value::as_str)
@@ -164,7 +164,7 @@ pub fn reach(value: &Value, document: &Value, used: &mut Vec<String>) {
 
 /// The operations that this file names.
 #[cfg(test)]
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let doubles = DOUBLES.iter().flat_map(|(double, of)| [*double, *of]);
     doubles.chain(REFUSED.iter().copied()).chain(CORE)
 }

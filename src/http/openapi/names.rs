@@ -8,7 +8,7 @@ use super::tidy::pascal_case;
 
 /// Go's generators have one name space for the words of all sets: a set with a word that another one has, too, says how its words
 /// are to be called.
-pub fn tell_words_apart(document: &mut Value) {
+pub(super) fn tell_words_apart(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else {
         return;
     };

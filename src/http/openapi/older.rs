@@ -9,7 +9,7 @@ use super::marks::{keep_used, reach};
 use super::tidy::{SCHEMAS, operations};
 
 /// The version that the document says.
-pub const VERSION: &str = "3.0.3";
+pub(super) const VERSION: &str = "3.0.3";
 /// The schema of OpenCode 2's errors, which is one for all of them already.
 const TAGGED: &str = "TaggedError";
 /// Keywords of JSON Schema that 3.0 does not have, and that only say more about what is described otherwise.
@@ -24,7 +24,7 @@ const ONE: &[&str] = &["items", "additionalProperties", "not"];
 const LISTS: &[&str] = &["oneOf", "anyOf", "allOf"];
 
 /// Rewrites a 3.1 document.
-pub fn rewrite(document: &mut Value) {
+pub(super) fn rewrite(document: &mut Value) {
     document["openapi"] = json!(VERSION);
     // An identifier is 3.1's.
     document["info"]["license"] = json!({

@@ -14,7 +14,7 @@ const EVENT: &str = "V2Event";
 const OWN: &str = "V2Said";
 
 /// Makes a union of the event of OpenCode 2.
-pub fn type_events(schemas: &mut Map<String, Value>) {
+pub(super) fn type_events(schemas: &mut Map<String, Value>) {
     let Some(Value::Object(own)) = schemas.remove(OWN) else {
         unreachable!("there is no {OWN}");
     };

@@ -13,7 +13,7 @@ const RESPONSES: &str = "#/components/responses/";
 const PARAMETERS: &str = "#/components/parameters/";
 
 /// Does all of it.
-pub fn share(document: &mut Value) {
+pub(super) fn share(document: &mut Value) {
     let responses = share_responses(document);
     let parameters = share_parameters(document);
     document["components"]["responses"] = Value::Object(responses);

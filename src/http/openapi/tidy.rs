@@ -11,7 +11,7 @@ use crate::http::responses::{Everywhere, TaggedEverywhere};
 use crate::json;
 
 /// Where schemas are.
-pub const SCHEMAS: &str = "#/components/schemas/";
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
 /// The union of the error bodies, which operations refer to one by one.
 const ERRORS: &str = "ErrorBody";
 /// The union that a message's `error` is.
@@ -22,7 +22,7 @@ pub(super) const PAYLOAD: &str = "EventPayload";
 const EVENT: &str = "ServerEvent";
 
 /// Does all of it.
-pub fn tidy(document: &mut Value) {
+pub(super) fn tidy(document: &mut Value) {
     add_common_responses(document);
     plain_paths(document);
     for operation in operations(document) {
@@ -60,7 +60,7 @@ fn plain_paths(document: &mut Value) {
 }
 
 /// All operations.
-pub fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+pub(super) fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     let paths = document["paths"].as_object_mut();
     let items = paths.into_iter().flat_map(Map::values_mut);
     items

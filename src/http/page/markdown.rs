@@ -14,7 +14,7 @@ use syntect::parsing::{SyntaxReference, SyntaxSet};
 use syntect::util::LinesWithEndings;
 
 /// A longer text is shown as it is, in bytes.
-pub const TEXT_MAX_BYTES: usize = 256 * 1024;
+pub(super) const TEXT_MAX_BYTES: usize = 256 * 1024;
 /// A longer piece of code is not coloured, in bytes.
 const CODE_MAX_BYTES: usize = 32 * 1024;
 /// So much time goes into the colours of one text; code behind it has none.
@@ -77,7 +77,7 @@ static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
 });
 
 /// The HTML of a text; `None` for one that is shown as it is, because it is too long or too deep.
-pub fn render(text: &str) -> Option<String> {
+pub(super) fn render(text: &str) -> Option<String> {
     if text.len() > TEXT_MAX_BYTES {
         return None;
     }

@@ -23,7 +23,7 @@ const UNKNOWN_PRICE: f64 = 0.000_001;
 const PROTOCOL: &str = "acp";
 
 /// The backends that can run, in order of preference.
-pub fn connected(snapshot: &Snapshot) -> Vec<Provider> {
+pub(crate) fn connected(snapshot: &Snapshot) -> Vec<Provider> {
     let backends = snapshot.backends.iter();
     backends
         .filter(|backend| backend.connected().is_some())
@@ -33,13 +33,13 @@ pub fn connected(snapshot: &Snapshot) -> Vec<Provider> {
 
 /// Every backend, in order of preference. OpenCode's clients offer the models of those that are connected only, and one
 /// without models is to them a provider that nobody has signed in to.
-pub fn all(snapshot: &Snapshot) -> Vec<Provider> {
+pub(crate) fn all(snapshot: &Snapshot) -> Vec<Provider> {
     let backends = snapshot.backends.iter();
     backends.map(|backend| provider(backend)).collect()
 }
 
 /// The model that each backend that can run starts with.
-pub fn defaults(snapshot: &Snapshot) -> BTreeMap<String, String> {
+pub(crate) fn defaults(snapshot: &Snapshot) -> BTreeMap<String, String> {
     let configured = snapshot.defaults.model.as_ref();
     let default = |backend: &Backend| {
         let id = &backend.spec.id;

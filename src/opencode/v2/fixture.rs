@@ -7,15 +7,15 @@ use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageWithParts;
 
 /// The session of all of them.
-pub const SESSION: &str = "ses_test";
+pub(super) const SESSION: &str = "ses_test";
 
 /// The session's id.
-pub fn session() -> SessionId {
+pub(super) fn session() -> SessionId {
     SessionId::parse(SESSION).expect("an id")
 }
 
 /// A part of a message.
-pub fn part(message: &str, id: &str, more: Value) -> Value {
+pub(super) fn part(message: &str, id: &str, more: Value) -> Value {
     let mut part = json!({ "id": format!("prt_{id}"), "sessionID": SESSION, "messageID": format!("msg_{message}") });
     let more = more.as_object().expect("an object").clone();
     part.as_object_mut().expect("an object").extend(more);
@@ -23,7 +23,7 @@ pub fn part(message: &str, id: &str, more: Value) -> Value {
 }
 
 /// A prompt with these parts, made at a time.
-pub fn user(id: &str, created: u64, parts: &[Value]) -> Value {
+pub(super) fn user(id: &str, created: u64, parts: &[Value]) -> Value {
     let model = json!({ "providerID": "p", "modelID": "m" });
     json!({
         "info": {
@@ -35,7 +35,7 @@ pub fn user(id: &str, created: u64, parts: &[Value]) -> Value {
 }
 
 /// An answer with these parts; one that has no end is being written.
-pub fn answer(
+pub(super) fn answer(
     id: &str,
     parent: &str,
     created: u64,
@@ -59,7 +59,7 @@ pub fn answer(
 }
 
 /// A text of a prompt.
-pub fn said(message: &str, text: &str) -> Value {
+pub(super) fn said(message: &str, text: &str) -> Value {
     part(
         message,
         &format!("{message}t"),
@@ -68,7 +68,7 @@ pub fn said(message: &str, text: &str) -> Value {
 }
 
 /// A text of an answer.
-pub fn written(message: &str, id: &str, text: &str, end: Option<u64>) -> Value {
+pub(super) fn written(message: &str, id: &str, text: &str, end: Option<u64>) -> Value {
     let mut time = json!({ "start": 20 });
     if let Some(end) = end {
         time["end"] = json!(end);
@@ -81,7 +81,7 @@ pub fn written(message: &str, id: &str, text: &str, end: Option<u64>) -> Value {
 }
 
 /// A tool call.
-pub fn call(message: &str, id: &str, state: Value) -> Value {
+pub(super) fn call(message: &str, id: &str, state: Value) -> Value {
     part(
         message,
         id,
@@ -90,12 +90,12 @@ pub fn call(message: &str, id: &str, state: Value) -> Value {
 }
 
 /// A message that was written as JSON.
-pub fn read(message: Value) -> MessageWithParts {
+pub(super) fn read(message: Value) -> MessageWithParts {
     serde_json::from_value(message).expect("a message")
 }
 
 /// A change of the selection.
-pub fn switch(
+pub(super) fn switch(
     revision: u64,
     time: u64,
     previous: Option<[&str; 2]>,

@@ -45,7 +45,7 @@ struct Mention {
 ///
 /// # Errors
 /// When a `file:` URL cannot be understood.
-pub async fn expand(place: &Place, parts: Vec<PartInput>) -> Result<Vec<PartInput>, Error> {
+pub(super) async fn expand(place: &Place, parts: Vec<PartInput>) -> Result<Vec<PartInput>, Error> {
     let mut expanded = Vec::new();
     for (index, part) in parts.into_iter().enumerate() {
         match part {
@@ -66,7 +66,7 @@ pub async fn expand(place: &Place, parts: Vec<PartInput>) -> Result<Vec<PartInpu
 }
 
 /// Whether some part has to be read.
-pub fn mentions_files(parts: &[PartInput]) -> bool {
+pub(super) fn mentions_files(parts: &[PartInput]) -> bool {
     let is_file =
         |part: &PartInput| matches!(part, PartInput::File(f) if f.url.starts_with(SCHEME));
     parts.iter().any(is_file)

@@ -1,20 +1,20 @@
 //! What a caller can ask of sessions: one file for each thing.
 
 mod attach;
-pub mod check;
-pub mod command;
+pub(super) mod check;
+pub(super) mod command;
 mod compact;
 mod create;
-pub mod delete;
+pub(super) mod delete;
 mod edit;
 mod fork;
 mod list;
-pub mod load;
-pub mod prompt;
-pub mod read;
+pub(super) mod load;
+pub(super) mod prompt;
+pub(super) mod read;
 mod recorded;
 mod reply;
-pub mod restart;
+pub(super) mod restart;
 mod revert;
-pub mod shell;
+pub(super) mod shell;
 mod update;

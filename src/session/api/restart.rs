@@ -15,7 +15,7 @@ const RESTARTED: &str = "Baton was restarted while this answer was being written
 const UNPLACED_AT_ONCE: usize = 100;
 
 /// Marks answers that were being written when the last server ended.
-pub async fn interrupt_open_messages(store: &dyn Store) -> Result<(), StoreError> {
+pub(crate) async fn interrupt_open_messages(store: &dyn Store) -> Result<(), StoreError> {
     let mut batch = Vec::new();
     for row in store.open_messages().await? {
         let (session, key) = (row.session.clone(), row.key.clone());

@@ -9,13 +9,13 @@ mod subject;
 
 use std::sync::Arc;
 
-pub use permission::{Always, Asking, WaitingPermission};
-pub use question::WaitingQuestion;
-pub use rules::fence;
+pub(super) use permission::{Always, Asking, WaitingPermission};
+pub(super) use question::WaitingQuestion;
+pub(super) use rules::fence;
 
 /// A request of an agent that waits for the user.
 #[derive(Debug)]
-pub enum Ask {
+pub(super) enum Ask {
     /// Whether it may do something.
     Permission(Arc<WaitingPermission>),
     /// A form to fill in.
@@ -24,7 +24,7 @@ pub enum Ask {
 
 impl Ask {
     /// Whether it was asked outside of a turn, and so does not end with one.
-    pub fn is_late(&self) -> bool {
+    pub(super) fn is_late(&self) -> bool {
         match self {
             Self::Permission(waiting) => waiting.is_late,
             Self::Question(waiting) => waiting.is_late,
@@ -32,7 +32,7 @@ impl Ask {
     }
 
     /// Whether the agent that asks is gone.
-    pub fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Permission(waiting) => waiting.is_gone(),
             Self::Question(waiting) => waiting.is_gone(),
@@ -40,7 +40,7 @@ impl Ask {
     }
 
     /// Tells the agent that nobody will answer.
-    pub async fn cancel(&self) {
+    pub(super) async fn cancel(&self) {
         match self {
             Self::Permission(waiting) => waiting.cancel().await,
             Self::Question(waiting) => waiting.refuse("cancel").await,

@@ -20,7 +20,7 @@ use crate::session::conversation::tool::ToolCall;
 
 /// A permission that the user gave for good, to one backend of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Always {
+pub(crate) struct Always {
     /// To whom. A switch of the backend takes no approval along.
     pub backend: String,
     /// In which mode. What was allowed while building is not allowed while planning.
@@ -33,7 +33,7 @@ pub struct Always {
 }
 
 /// Who asks, and where.
-pub struct Asking<'a> {
+pub(crate) struct Asking<'a> {
     /// The session.
     pub session: &'a SessionId,
     /// Its directory.
@@ -54,7 +54,7 @@ pub struct Asking<'a> {
 
 /// A permission request that waits.
 #[derive(Debug)]
-pub struct WaitingPermission {
+pub(crate) struct WaitingPermission {
     /// What clients see.
     pub request: PermissionRequest,
     /// The backend that asks.
@@ -75,7 +75,11 @@ pub struct WaitingPermission {
 
 impl WaitingPermission {
     /// Reads `session/request_permission`. `known` is what was told before about its tool call.
-    pub fn read(asking: Asking<'_>, params: &Value, known: Option<ToolCall>) -> Option<Self> {
+    pub(crate) fn read(
+        asking: Asking<'_>,
+        params: &Value,
+        known: Option<ToolCall>,
+    ) -> Option<Self> {
         let request: RequestPermissionRequest = serde_json::from_value(params.clone()).ok()?;
         let call_id = request.tool_call.tool_call_id.0.to_string();
         let known_tool = known.as_ref().map(|call| call.tool().to_owned());
@@ -129,22 +133,26 @@ impl WaitingPermission {
     }
 
     /// Whether its arguments were too large to be kept, so that nobody can know what is asked.
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
     /// Whether the agent that asks is gone.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.connection.is_closed()
     }
 
     /// Whether there is a place for it among what all agents ask.
-    pub fn may_wait(&self) -> bool {
+    pub(crate) fn may_wait(&self) -> bool {
         self.waits_at.is_some()
     }
 
     /// What the rules of the session say to it, if anything.
-    pub fn decided(&self, rules: &[PermissionRule], always: &[Always]) -> Option<PermissionReply> {
+    pub(crate) fn decided(
+        &self,
+        rules: &[PermissionRule],
+        always: &[Always],
+    ) -> Option<PermissionReply> {
         let remembered = |pattern: &str| {
             always.iter().any(|a| {
                 a.backend == self.backend
@@ -172,7 +180,7 @@ impl WaitingPermission {
     }
 
     /// What an answer `always` allows from then on.
-    pub fn remembered(&self) -> impl Iterator<Item = Always> + '_ {
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = Always> + '_ {
         self.request.always.iter().map(|pattern| Always {
             backend: self.backend.clone(),
             agent: self.agent.clone(),
@@ -182,7 +190,7 @@ impl WaitingPermission {
     }
 
     /// Answers the agent. It is gone when that fails, and then nobody waits.
-    pub async fn answer(&self, reply: PermissionReply) {
+    pub(crate) async fn answer(&self, reply: PermissionReply) {
         use PermissionOptionKind::{AllowAlways, AllowOnce, RejectAlways, RejectOnce};
         let preferred = match reply {
             PermissionReply::Once | PermissionReply::Always => [AllowOnce, AllowAlways],
@@ -203,7 +211,7 @@ impl WaitingPermission {
     }
 
     /// Tells the agent that nobody will answer.
-    pub async fn cancel(&self) {
+    pub(crate) async fn cancel(&self) {
         let _gone = self
             .connection
             .respond(

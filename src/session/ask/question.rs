@@ -17,7 +17,7 @@ const HEADER_CHARS: usize = 30;
 
 /// A question that waits.
 #[derive(Debug)]
-pub struct WaitingQuestion {
+pub(crate) struct WaitingQuestion {
     /// What clients see.
     pub request: QuestionRequest,
     fields: Vec<Field>,
@@ -49,7 +49,7 @@ enum FieldKind {
 
 impl WaitingQuestion {
     /// Reads `elicitation/create` in form mode; `None` for other modes and for forms that are no form.
-    pub fn read(
+    pub(crate) fn read(
         session: &SessionId,
         message_id: &str,
         connection: &Arc<Connection>,
@@ -94,12 +94,12 @@ impl WaitingQuestion {
     }
 
     /// Whether the agent that asks is gone.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.connection.is_closed()
     }
 
     /// Whether there is a place for it among what all agents ask.
-    pub fn may_wait(&self) -> bool {
+    pub(crate) fn may_wait(&self) -> bool {
         self.waits_at.is_some()
     }
 
@@ -107,7 +107,7 @@ impl WaitingQuestion {
     ///
     /// # Errors
     /// When there are too few answers, or one is not of its question's kind.
-    pub fn content(&self, answers: &[Vec<String>]) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn content(&self, answers: &[Vec<String>]) -> Result<Map<String, Value>, Error> {
         let invalid = |index: usize, message: String| Error::Invalid {
             field: format!("[\"answers\"][{index}]"),
             message,
@@ -137,7 +137,7 @@ impl WaitingQuestion {
     }
 
     /// Gives the agent the user's answers.
-    pub async fn accept(&self, content: Map<String, Value>) {
+    pub(crate) async fn accept(&self, content: Map<String, Value>) {
         let _gone = self
             .connection
             .respond(
@@ -148,7 +148,7 @@ impl WaitingQuestion {
     }
 
     /// Tells the agent that the user does not answer (`decline`), or that nobody will (`cancel`).
-    pub async fn refuse(&self, action: &str) {
+    pub(crate) async fn refuse(&self, action: &str) {
         let _gone = self
             .connection
             .respond(self.rpc_id.clone(), json!({ "action": action }))

@@ -73,7 +73,7 @@ const CONTENTS: [&str; 12] = [
 
 /// What a tool call does.
 #[derive(Debug)]
-pub enum Subject {
+pub(super) enum Subject {
     /// It runs a command line.
     Command(Box<Line>),
     /// It reads (`read`) or changes (`edit`) files.
@@ -86,7 +86,7 @@ pub enum Subject {
 
 impl Subject {
     /// Reads a tool call, with its title. `known_tool` is the name of the tool.
-    pub fn read(
+    pub(super) fn read(
         call: &ToolCall,
         title: Option<&str>,
         known_tool: Option<&str>,
@@ -170,7 +170,7 @@ impl Subject {
     }
 
     /// OpenCode's name for the permission.
-    pub fn permission(&self) -> &str {
+    pub(super) fn permission(&self) -> &str {
         match self {
             Self::Command(_) => "bash",
             Self::Files(permission, _) => permission,
@@ -180,7 +180,7 @@ impl Subject {
     }
 
     /// What it is done to, as the agent tells it.
-    pub fn patterns(&self) -> Vec<String> {
+    pub(super) fn patterns(&self) -> Vec<String> {
         match self {
             Self::Command(line) => vec![line.text.clone()],
             Self::Files(_, files) => files.clone(),
@@ -189,7 +189,7 @@ impl Subject {
     }
 
     /// What `always` allows from then on.
-    pub fn always(&self, place: &Place) -> Vec<String> {
+    pub(super) fn always(&self, place: &Place) -> Vec<String> {
         match self {
             Self::Command(line) => always(line),
             Self::Files(_, files) => {
@@ -207,7 +207,7 @@ impl Subject {
     }
 
     /// What rules and what was allowed for good say to it.
-    pub fn decided(&self, law: &Law<'_>) -> Decision {
+    pub(super) fn decided(&self, law: &Law<'_>) -> Decision {
         let remembered = |said: Option<Decision>, told: &str| match said {
             Some(Decision::Deny) => Decision::Deny,
             _ if (law.remembered)(told) => Decision::Allow,
@@ -256,7 +256,7 @@ impl Subject {
 }
 
 /// The directory that the call works in.
-pub fn place(call: &ToolCall, directory: &str) -> Place {
+pub(super) fn place(call: &ToolCall, directory: &str) -> Place {
     let base = DIRECTORIES
         .iter()
         .find_map(|key| call.input().get(*key)?.as_str());

@@ -49,7 +49,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::QueueFull`].
-    pub fn check_queue(&self, limit: usize) -> Result<(), Error> {
+    pub(crate) fn check_queue(&self, limit: usize) -> Result<(), Error> {
         match self.runtime.queue.len() >= limit {
             true => Err(Error::QueueFull { limit }),
             false => Ok(()),
@@ -61,7 +61,7 @@ impl Draft {
     ///
     /// # Errors
     /// A selection that is not available, a full queue, or [`Error::MovedOn`].
-    pub fn admit_prompt(
+    pub(crate) fn admit_prompt(
         &mut self,
         prompt: &Prompt,
         caller: &Caller,
@@ -173,7 +173,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session is ending, or [`Error::MovedOn`].
-    pub fn admit_work(
+    pub(crate) fn admit_work(
         &mut self,
         message: &Arc<MessageWithParts>,
         work: Work,
@@ -215,7 +215,7 @@ impl Draft {
     }
 
     /// Tells everybody of a message with its parts.
-    pub fn event_of_message(&mut self, message: &MessageWithParts) {
+    pub(crate) fn event_of_message(&mut self, message: &MessageWithParts) {
         self.event(message_event(&self.id, message.info.clone()));
         for part in &message.parts {
             self.event(part_event(&self.id, part.clone()));
@@ -223,7 +223,7 @@ impl Draft {
     }
 
     /// Notes that the session was used now.
-    pub fn touch(&mut self) {
+    pub(crate) fn touch(&mut self) {
         self.state_mut().touch();
     }
 
@@ -253,7 +253,7 @@ impl Draft {
     }
 
     /// A message that waits was edited: its turn reads it again.
-    pub fn queued_is_edited(&mut self, message: &MessageId) {
+    pub(crate) fn queued_is_edited(&mut self, message: &MessageId) {
         for queued in &mut self.runtime.queue {
             if queued.message_id == *message {
                 *queued = Arc::new(Queued {
@@ -296,7 +296,7 @@ fn bytes_of(message: &MessageWithParts) -> usize {
 impl SessionState {
     /// What a prompt changes besides the selection: nothing that a client can set, so no revision. The
     /// first one gives the session a title.
-    pub fn note_prompt(&mut self, message: &MessageWithParts, selection: &Selection) {
+    pub(crate) fn note_prompt(&mut self, message: &MessageWithParts, selection: &Selection) {
         self.touch();
         self.kept.told = Some(Told::by_prompt(selection.clone()));
         if !self.kept.title_is_default {

@@ -33,7 +33,7 @@ const PREPARED_AT_MOST: usize = 64;
 type Hire = Box<dyn Fn(Arc<Cell>) + Send + Sync>;
 
 /// What all sessions share.
-pub struct Office {
+pub(crate) struct Office {
     /// Where they are kept.
     pub store: Arc<dyn Store>,
     /// What can be selected.
@@ -51,7 +51,7 @@ pub struct Office {
 
 impl Office {
     /// An office without workers.
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         bus: Arc<Bus>,
         registry: Arc<Registry>,
@@ -70,12 +70,12 @@ impl Office {
     }
 
     /// Says how workers are started. Later calls change nothing.
-    pub fn hire_with(&self, hire: impl Fn(Arc<Cell>) + Send + Sync + 'static) {
+    pub(crate) fn hire_with(&self, hire: impl Fn(Arc<Cell>) + Send + Sync + 'static) {
         let _set_once = self.hire.set(Box::new(hire));
     }
 
     /// Sessions that are busy, or whose agents ask the user something.
-    pub fn at_work(&self) -> Vec<Arc<Cell>> {
+    pub(crate) fn at_work(&self) -> Vec<Arc<Cell>> {
         lock(&self.at_work).values().cloned().collect()
     }
 
@@ -98,7 +98,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The jobs of a session that wait.
 #[derive(Default)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     jobs: Vec<Box<dyn Job>>,
     committing: bool,
 }
@@ -140,7 +140,7 @@ impl Cell {
     ///
     /// # Errors
     /// The job's own, or that of the store: then nothing has changed and nobody has seen anything.
-    pub async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         self: &Arc<Self>,
         job: impl FnMut(&mut Draft) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -169,7 +169,7 @@ impl Cell {
     ///
     /// # Errors
     /// Those of `prepare`, of the job, and of the store.
-    pub async fn prepare_and_change<R, T, P>(
+    pub(crate) async fn prepare_and_change<R, T, P>(
         self: &Arc<Self>,
         mut prepare: impl FnMut(Arc<Committed>) -> P,
         job: impl Fn(&mut Draft, &R) -> Result<T, Error> + Send + Sync + 'static,
@@ -278,7 +278,7 @@ impl Cell {
 
     /// Tells those who watch how an answer grows, as it does. Only what stands in an answer that is still
     /// being written may be told before it is stored; its end is told by a commit.
-    pub fn tell_growth(&self, events: &[EventPayload]) {
+    pub(crate) fn tell_growth(&self, events: &[EventPayload]) {
         // While this is borrowed nothing else is committed, so that nothing follows a session's deletion.
         let committed = self.committed.borrow();
         if !committed.runtime.is_deleted() {
@@ -305,12 +305,12 @@ impl Cell {
     }
 
     /// Whether a worker was started and has not left.
-    pub fn has_worker(&self) -> bool {
+    pub(crate) fn has_worker(&self) -> bool {
         self.has_worker.load(Ordering::Acquire)
     }
 
     /// The worker leaves. Work that came in just now is given to another one.
-    pub fn dismiss_worker(self: &Arc<Self>) {
+    pub(crate) fn dismiss_worker(self: &Arc<Self>) {
         self.has_worker.store(false, Ordering::Release);
         self.find_worker();
     }

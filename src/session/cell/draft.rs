@@ -16,10 +16,10 @@ use crate::session::{Error, Sizes};
 use crate::store::Change;
 
 /// What is done once a draft is committed. It must not block.
-pub type Effect = Box<dyn FnOnce() + Send>;
+pub(super) type Effect = Box<dyn FnOnce() + Send>;
 
 /// See the module.
-pub struct Draft {
+pub(crate) struct Draft {
     /// The session.
     pub id: SessionId,
     /// Its directory.
@@ -43,7 +43,7 @@ pub struct Draft {
 }
 
 /// A draft that is finished.
-pub struct Drafted {
+pub(super) struct Drafted {
     /// What the store has to take first.
     pub batch: Vec<Change>,
     /// What is committed then.
@@ -136,17 +136,17 @@ impl Draft {
     }
 
     /// What is known for good, as drafted so far.
-    pub fn state(&self) -> &SessionState {
+    pub(crate) fn state(&self) -> &SessionState {
         &self.state
     }
 
     /// What is running, as drafted so far.
-    pub fn runtime(&self) -> &Runtime {
+    pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
     /// What can be selected.
-    pub fn registry(&self) -> &Snapshot {
+    pub(crate) fn registry(&self) -> &Snapshot {
         &self.registry
     }
 
@@ -163,7 +163,7 @@ impl Draft {
     }
 
     /// The session as clients will see it.
-    pub fn info(&self) -> SessionInfo {
+    pub(crate) fn info(&self) -> SessionInfo {
         info(&self.state, &self.runtime)
     }
 
@@ -171,7 +171,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub fn unless_deleted(&self) -> Result<(), Error> {
+    pub(crate) fn unless_deleted(&self) -> Result<(), Error> {
         match self.runtime.is_deleted() {
             true => Err(Error::NotFound(self.id.clone())),
             false => Ok(()),
@@ -182,7 +182,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::ShutDown`] or [`Error::NotFound`].
-    pub fn unless_ending(&self) -> Result<(), Error> {
+    pub(crate) fn unless_ending(&self) -> Result<(), Error> {
         match self.stopping {
             true => Err(Error::ShutDown),
             false => self.unless_deleted(),
@@ -193,7 +193,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::Busy`].
-    pub fn unless_busy(&self) -> Result<(), Error> {
+    pub(crate) fn unless_busy(&self) -> Result<(), Error> {
         match self.runtime.is_busy() {
             true => Err(Error::Busy(self.id.clone())),
             false => Ok(()),
@@ -201,17 +201,17 @@ impl Draft {
     }
 
     /// Writes something beside the state.
-    pub fn write(&mut self, change: Change) {
+    pub(crate) fn write(&mut self, change: Change) {
         self.changes.push(change);
     }
 
     /// Tells everybody, once it is committed.
-    pub fn event(&mut self, event: EventPayload) {
+    pub(crate) fn event(&mut self, event: EventPayload) {
         self.events.push(event);
     }
 
     /// Tells everybody what the session is like.
-    pub fn event_of_session(&mut self) {
+    pub(crate) fn event_of_session(&mut self) {
         let (session_id, info) = (self.id.clone(), self.info());
         self.event(EventPayload::SessionUpdated(SessionEvent {
             session_id,
@@ -220,18 +220,18 @@ impl Draft {
     }
 
     /// Does something once it is committed.
-    pub fn then(&mut self, effect: impl FnOnce() + Send + 'static) {
+    pub(crate) fn then(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.effects.push(Box::new(effect));
     }
 
     /// Does something that takes its time, such as telling an agent, once it is committed.
-    pub fn then_run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn then_run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         let tasks = self.tasks.clone();
         self.then(move || drop(tasks.spawn(task)));
     }
 
     /// Makes the session: its row is written with this draft.
-    pub fn found(&mut self) {
+    pub(crate) fn found(&mut self) {
         self.state_changed = true;
         let (session_id, info) = (self.id.clone(), self.info());
         self.event(EventPayload::SessionCreated(SessionEvent {
@@ -241,7 +241,7 @@ impl Draft {
     }
 
     /// Has the selection applied although it is the one from before a restart, or a session's first.
-    pub fn want_applied(&mut self) {
+    pub(crate) fn want_applied(&mut self) {
         let revision = self.state.kept.selection_revision;
         let open = self.runtime.applied.is_none() && self.runtime.outcomes.is_empty();
         if open && !self.runtime.is_busy() {
@@ -250,13 +250,13 @@ impl Draft {
     }
 
     /// A fork begins with so many messages; its selection waits for its first prompt.
-    pub fn settle_first(&mut self, messages: u64) {
+    pub(crate) fn settle_first(&mut self, messages: u64) {
         self.runtime.last_seq = messages;
         self.runtime.settled_revision = self.state.kept.selection_revision;
     }
 
     /// Notes what its directory belongs to.
-    pub fn belongs_to(&mut self, place: &crate::project::Place) {
+    pub(crate) fn belongs_to(&mut self, place: &crate::project::Place) {
         self.state_mut().belongs_to(place);
     }
 
@@ -264,7 +264,7 @@ impl Draft {
     ///
     /// # Errors
     /// When that was done already.
-    pub fn delete(&mut self) -> Result<(), Error> {
+    pub(crate) fn delete(&mut self) -> Result<(), Error> {
         self.unless_deleted()?;
         // A turn in flight is stopped; whoever waits for it is told that the session is gone.
         let turn = self.runtime.turn().map(|turn| &turn.queued);
@@ -285,7 +285,7 @@ impl Draft {
     }
 
     /// Notes a native session.
-    pub fn bind(&mut self, backend: &str, binding: Binding) {
+    pub(crate) fn bind(&mut self, backend: &str, binding: Binding) {
         self.write(Change::PutBinding {
             session: self.id.clone(),
             backend: backend.to_owned(),
@@ -295,7 +295,7 @@ impl Draft {
     }
 
     /// Forgets native sessions: the next turn of these backends is given the conversation anew.
-    pub fn unbind(&mut self, backends: &[String]) {
+    pub(crate) fn unbind(&mut self, backends: &[String]) {
         for backend in backends {
             self.write(Change::DeleteBinding {
                 session: self.id.clone(),
@@ -309,14 +309,14 @@ impl Draft {
     }
 
     /// Forgets native sessions that cannot be opened again; live ones stay.
-    pub fn forget_binding(&mut self, backends: &[String]) {
+    pub(crate) fn forget_binding(&mut self, backends: &[String]) {
         let epoch = self.runtime.bindings_epoch;
         self.unbind(backends);
         self.runtime.bindings_epoch = epoch;
     }
 
     /// Forgets all native sessions.
-    pub fn unbind_all(&mut self) {
+    pub(crate) fn unbind_all(&mut self) {
         self.write(Change::DeleteBindings {
             session: self.id.clone(),
         });

@@ -10,7 +10,7 @@ use crate::store::Change;
 
 /// The messages of a reverted session that the next turn removes for good, as they were read.
 #[derive(Debug, Default)]
-pub struct Reverted {
+pub(crate) struct Reverted {
     /// The state of the conversation that they were read at.
     pub read_at: u64,
     /// The messages from the turn of the cut on.
@@ -22,7 +22,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::MovedOn`].
-    pub fn unless_moved_on(&self, read_at: u64) -> Result<(), Error> {
+    pub(crate) fn unless_moved_on(&self, read_at: u64) -> Result<(), Error> {
         match self.runtime.conversation == read_at {
             true => self.at_rest(),
             false => Err(Error::MovedOn),
@@ -33,7 +33,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::MovedOn`].
-    pub fn at_rest(&self) -> Result<(), Error> {
+    pub(crate) fn at_rest(&self) -> Result<(), Error> {
         match self.runtime.is_restoring() {
             true => Err(Error::MovedOn),
             false => Ok(()),
@@ -45,7 +45,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::MovedOn`] when the messages were not read, or have changed since.
-    pub fn forget_reverted(&mut self, reverted: &Reverted) -> Result<(), Error> {
+    pub(crate) fn forget_reverted(&mut self, reverted: &Reverted) -> Result<(), Error> {
         let state = self.state();
         let (Some(revert), Some(cut)) = (state.revert.clone(), state.kept.past.cut) else {
             return Ok(());
@@ -105,7 +105,7 @@ impl Draft {
 
     /// Changes something that was said. Where agents are told of it, native sessions that know the turn are
     /// let go.
-    pub fn edit(
+    pub(crate) fn edit(
         &mut self,
         stored: &Stored,
         agents_know: bool,
@@ -134,13 +134,13 @@ impl Draft {
     }
 
     /// Keeps turns and other changes of messages away until [`Draft::end_restoring`].
-    pub fn begin_restoring(&mut self) {
+    pub(crate) fn begin_restoring(&mut self) {
         let switches = matches!(self.runtime.phase, Phase::Switching);
         self.runtime.phase = Phase::Restoring { switches };
     }
 
     /// Lets turns begin again.
-    pub fn end_restoring(&mut self) {
+    pub(crate) fn end_restoring(&mut self) {
         match self.runtime.phase {
             Phase::Restoring { switches: true } => self.runtime.phase = Phase::Switching,
             Phase::Restoring { switches: false } => self.runtime.phase = Phase::Idle,
@@ -152,7 +152,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn set_history(&mut self, from: &SessionState) -> Result<(), Error> {
+    pub(crate) fn set_history(&mut self, from: &SessionState) -> Result<(), Error> {
         self.unless_deleted()?;
         self.conversation_changes();
         let state = self.state_mut();

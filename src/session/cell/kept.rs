@@ -8,7 +8,7 @@ use crate::registry::Snapshot;
 ///
 /// # Errors
 /// A sentence for the user: what cannot be kept, what can, and what to do.
-pub fn can_keep(registry: &Snapshot, provider: &str, fence: &Fence) -> Result<(), String> {
+pub(crate) fn can_keep(registry: &Snapshot, provider: &str, fence: &Fence) -> Result<(), String> {
     // One that is not there any more runs nothing.
     let Some(backend) = registry.backend(provider) else {
         return Ok(());

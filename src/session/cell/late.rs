@@ -14,7 +14,7 @@ const LATE_MAX: usize = 256;
 
 /// A part that was said, or has changed, after its answer had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LatePart {
+pub(crate) struct LatePart {
     /// The answer.
     pub message: MessageId,
     /// The part.
@@ -30,14 +30,14 @@ pub struct LatePart {
 impl LatePart {
     /// Whether a backend that has seen the conversation up to a turn may not have seen this, although it knows the
     /// answer.
-    pub fn is_missed_by(&self, backend: &str, seen_turn: u64) -> bool {
+    pub(crate) fn is_missed_by(&self, backend: &str, seen_turn: u64) -> bool {
         self.backend != backend && self.turn <= seen_turn && seen_turn <= self.at
     }
 }
 
 /// What an agent has added to an answer.
 #[derive(Debug, Clone)]
-pub struct Late {
+pub(crate) struct Late {
     /// The answer.
     pub message: MessageId,
     /// Its turn.
@@ -61,7 +61,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn amend(&mut self, late: &Late) -> Result<(), Error> {
+    pub(crate) fn amend(&mut self, late: &Late) -> Result<(), Error> {
         self.unless_deleted()?;
         let changes = late.changed.changes.iter();
         changes.for_each(|change| self.write(change.clone()));

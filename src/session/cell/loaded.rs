@@ -25,7 +25,7 @@ struct Slot {
 }
 
 /// See the module.
-pub struct Loaded {
+pub(crate) struct Loaded {
     office: Arc<Office>,
     slots: Mutex<HashMap<SessionId, Arc<Slot>>>,
     clock: AtomicU64,
@@ -35,7 +35,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// Nothing is in memory yet.
-    pub fn new(office: Arc<Office>, keeps: usize) -> Self {
+    pub(crate) fn new(office: Arc<Office>, keeps: usize) -> Self {
         Self {
             office,
             slots: Mutex::default(),
@@ -53,7 +53,7 @@ impl Loaded {
     ///
     /// # Errors
     /// No such session, or a failing store.
-    pub async fn find(&self, id: &SessionId) -> Result<Arc<Cell>, Error> {
+    pub(crate) async fn find(&self, id: &SessionId) -> Result<Arc<Cell>, Error> {
         self.enter(id, || async {
             let row = self.office.store.session(id).await?;
             let row = row.ok_or_else(|| Error::NotFound(id.clone()))?;
@@ -67,7 +67,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of `make`.
-    pub async fn enter<M>(
+    pub(crate) async fn enter<M>(
         &self,
         id: &SessionId,
         make: impl FnOnce() -> M,
@@ -117,7 +117,7 @@ impl Loaded {
     }
 
     /// Forgets a session that was deleted.
-    pub fn forget(&self, id: &SessionId) {
+    pub(crate) fn forget(&self, id: &SessionId) {
         self.slots().remove(id);
     }
 
@@ -142,7 +142,7 @@ impl Loaded {
     }
 
     /// A session that is in memory.
-    pub fn peek(&self, id: &SessionId) -> Option<Arc<Cell>> {
+    pub(crate) fn peek(&self, id: &SessionId) -> Option<Arc<Cell>> {
         let slots = self.slots();
         slots.get(id)?.cell.get().cloned()
     }
@@ -169,7 +169,7 @@ fn read(row: SessionRow) -> Result<(SessionState, Stored), StoreError> {
 ///
 /// # Errors
 /// When it is damaged.
-pub fn read_state(body: &str) -> Result<SessionState, StoreError> {
+pub(crate) fn read_state(body: &str) -> Result<SessionState, StoreError> {
     serde_json::from_str(body).map_err(|error| {
         StoreError::Database(format!("the state of a session is damaged: {error}"))
     })

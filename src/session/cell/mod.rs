@@ -22,21 +22,21 @@
 //! *Absent here:* agents, and anything that waits for one.
 
 mod admit;
-pub mod commit;
+pub(super) mod commit;
 mod draft;
 mod history;
 mod kept;
 mod late;
-pub mod loaded;
-pub mod notice;
+pub(super) mod loaded;
+pub(super) mod notice;
 mod outcome;
 mod pin;
 mod requests;
-pub mod runtime;
-pub mod select;
-pub mod set_by;
+pub(super) mod runtime;
+pub(super) mod select;
+pub(super) mod set_by;
 mod signs;
-pub mod state;
+pub(super) mod state;
 mod toast;
 mod turn;
 
@@ -58,19 +58,20 @@ use crate::session::Error;
 
 use commit::{Office, Waiting};
 
-pub use draft::Draft;
-pub use history::Reverted;
-pub use kept::can_keep;
-pub use late::Late;
-pub use outcome::Applied;
-pub use runtime::{Answer, Binding, LiveAnswer, Phase, Queued, Runtime, Waiters, Work};
-pub use signs::Signs;
-pub use state::{Birth, SessionState, Target};
-pub use turn::Task;
+pub(super) use draft::Draft;
+pub(super) use history::Reverted;
+pub(super) use kept::can_keep;
+pub(super) use late::Late;
+pub(super) use outcome::Applied;
+pub use runtime::Answer;
+pub(super) use runtime::{Binding, LiveAnswer, Phase, Queued, Runtime, Waiters, Work};
+pub(super) use signs::Signs;
+pub(super) use state::{Birth, SessionState, Target};
+pub(super) use turn::Task;
 
 /// State and runtime as they are committed: only ever seen together.
 #[derive(Debug)]
-pub struct Committed {
+pub(super) struct Committed {
     state: Arc<SessionState>,
     runtime: Runtime,
     /// The revision of the session's row in the store; `None` before it has one.
@@ -79,17 +80,17 @@ pub struct Committed {
 
 impl Committed {
     /// What is known for good.
-    pub fn state(&self) -> &SessionState {
+    pub(super) fn state(&self) -> &SessionState {
         &self.state
     }
 
     /// What is running.
-    pub fn runtime(&self) -> &Runtime {
+    pub(super) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
     /// The session as clients see it.
-    pub fn info(&self) -> SessionInfo {
+    pub(super) fn info(&self) -> SessionInfo {
         info(&self.state, &self.runtime)
     }
 
@@ -99,14 +100,14 @@ impl Committed {
     }
 
     /// Whether there is something to do that no worker does yet.
-    pub fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         let waits = !self.runtime.queue.is_empty() || unsettled(&self.state, &self.runtime);
         matches!(self.runtime.phase, Phase::Idle) && waits
     }
 }
 
 /// A session.
-pub struct Cell {
+pub(super) struct Cell {
     /// Its id.
     pub id: SessionId,
     /// Its directory.
@@ -130,7 +131,7 @@ impl std::fmt::Debug for Cell {
 
 /// What the store has of a session that is being loaded.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub(super) struct Stored {
     /// The revision of its row; `None` for a session that is being made.
     pub row: Option<u64>,
     /// Its native sessions, by backend.
@@ -142,7 +143,7 @@ pub struct Stored {
 impl Cell {
     /// A session around its state. Nothing is started for it: a selection from before a restart is applied
     /// by the next prompt, so that reading a session starts no agent.
-    pub fn new(office: Arc<Office>, state: SessionState, stored: Stored) -> Arc<Self> {
+    pub(super) fn new(office: Arc<Office>, state: SessionState, stored: Stored) -> Arc<Self> {
         let runtime = Runtime {
             phase: match state.kept.past.restoring {
                 Some(_) => Phase::Restoring { switches: false },
@@ -170,17 +171,17 @@ impl Cell {
     }
 
     /// What is committed now.
-    pub fn committed(&self) -> Arc<Committed> {
+    pub(super) fn committed(&self) -> Arc<Committed> {
         Arc::clone(&self.committed.borrow())
     }
 
     /// Watches what is committed. Its `wait_for` looks before it waits, so no change is missed in between.
-    pub fn watch(&self) -> watch::Receiver<Arc<Committed>> {
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<Committed>> {
         self.committed.subscribe()
     }
 
     /// Waits until a prompt waits or the session was deleted.
-    pub async fn urgent(&self) {
+    pub(super) async fn urgent(&self) {
         let mut urgent = pin!(self.urgent.notified());
         loop {
             // Registered before it looks, so that what comes in between is not missed.
@@ -197,7 +198,7 @@ impl Cell {
     ///
     /// # Errors
     /// [`Error::ShutDown`] when the server stops before that.
-    pub async fn until(
+    pub(super) async fn until(
         &self,
         mut holds: impl FnMut(&Committed) -> bool,
     ) -> Result<Arc<Committed>, Error> {
@@ -216,7 +217,7 @@ impl Cell {
     ///
     /// # Errors
     /// [`Error::ShutDown`] when the server stops before that.
-    pub async fn at_rest(&self) -> Result<Arc<Committed>, Error> {
+    pub(super) async fn at_rest(&self) -> Result<Arc<Committed>, Error> {
         self.until(|committed| !committed.runtime.is_restoring())
             .await
     }
@@ -228,7 +229,7 @@ impl Cell {
     ///
     /// # Errors
     /// [`Error::Busy`], and those of what is run.
-    pub async fn rest_while<T: Send + 'static, R>(
+    pub(super) async fn rest_while<T: Send + 'static, R>(
         self: &Arc<Self>,
         run: impl FnOnce(Arc<Self>, SessionState) -> R + Send + 'static,
     ) -> Result<T, Error>
@@ -323,7 +324,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
 }
 
 /// A session of which nothing is in memory, as clients see it.
-pub fn stored_info(state: &SessionState) -> SessionInfo {
+pub(super) fn stored_info(state: &SessionState) -> SessionInfo {
     let runtime = Runtime {
         settled_revision: state.kept.selection_revision,
         queue: VecDeque::new(),

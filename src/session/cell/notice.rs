@@ -36,7 +36,7 @@ const CLIENT_SHOWN_BYTES: usize = 60;
 
 /// What the user messages of a session say about its selection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub(crate) struct Told {
     /// What the last prompt was given to.
     prompt: Selection,
     /// What was told since.
@@ -80,7 +80,7 @@ pub(super) struct TakenBack<'a> {
 
 impl Told {
     /// By a prompt, which names what it is given to.
-    pub fn by_prompt(selection: Selection) -> Self {
+    pub(crate) fn by_prompt(selection: Selection) -> Self {
         Self {
             prompt: selection,
             notice: None,

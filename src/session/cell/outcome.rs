@@ -23,7 +23,7 @@ const REASON_BYTES: usize = 300;
 
 /// A selection that the agent has confirmed.
 #[derive(Debug, Clone)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// What was confirmed.
     pub target: Target,
     /// How the conversation gets there.
@@ -106,7 +106,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn applied(&mut self, applied: &Applied) -> Result<(), Error> {
+    pub(crate) fn applied(&mut self, applied: &Applied) -> Result<(), Error> {
         self.unless_deleted()?;
         let Applied {
             target,
@@ -167,7 +167,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn failed(
+    pub(crate) fn failed(
         &mut self,
         target: &Target,
         error: &MessageError,
@@ -229,7 +229,7 @@ impl Draft {
     }
 
     /// Tells that another model has answered than the one that was selected.
-    pub fn tell_other_model(&mut self, wished: &Selection, answer: &AssistantMessage) {
+    pub(crate) fn tell_other_model(&mut self, wished: &Selection, answer: &AssistantMessage) {
         tracing::warn!(
             session = %self.id, wished = wished.label(), answered = answer.model_id,
             "another model has answered than the one that was selected"
@@ -255,7 +255,7 @@ impl Draft {
 
     /// The selection is not applied now. With `left`, it waits for the next prompt to try again: there was
     /// no room for another agent, and nobody has asked for a switch.
-    pub fn stop_switching(&mut self, left: Option<&Target>) {
+    pub(crate) fn stop_switching(&mut self, left: Option<&Target>) {
         self.end_switching();
         if let Some(target) = left {
             let settled = &mut self.runtime.settled_revision;
@@ -300,7 +300,7 @@ impl Draft {
     }
 
     /// Runs the locked operation for Baton or the agent itself; true when the selection has changed.
-    pub fn select_for(&mut self, wish: Wish, source: Source) -> bool {
+    pub(crate) fn select_for(&mut self, wish: Wish, source: Source) -> bool {
         let update = Update {
             wish,
             // What was pinned could not be had.

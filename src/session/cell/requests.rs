@@ -18,7 +18,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted, or too much waits already.
-    pub fn ask_permission(
+    pub(crate) fn ask_permission(
         &mut self,
         asked: &Arc<WaitingPermission>,
     ) -> Result<Option<PermissionReply>, Error> {
@@ -38,7 +38,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted, or too much waits already.
-    pub fn ask_question(&mut self, asked: &Arc<WaitingQuestion>) -> Result<(), Error> {
+    pub(crate) fn ask_question(&mut self, asked: &Arc<WaitingQuestion>) -> Result<(), Error> {
         self.unless_deleted()?;
         self.check_asks(asked.may_wait())?;
         self.event(EventPayload::QuestionAsked(asked.request.clone()));
@@ -69,7 +69,7 @@ impl Draft {
     ///
     /// # Errors
     /// When it does not wait (any more).
-    pub fn reply_permission(
+    pub(crate) fn reply_permission(
         &mut self,
         id: &PermissionId,
         reply: PermissionReply,
@@ -120,7 +120,7 @@ impl Draft {
     ///
     /// # Errors
     /// No such question, or answers that are not of its kind.
-    pub fn reply_question(
+    pub(crate) fn reply_question(
         &mut self,
         id: &QuestionId,
         answers: &[Vec<String>],
@@ -141,7 +141,7 @@ impl Draft {
     ///
     /// # Errors
     /// No such question.
-    pub fn reject_question(&mut self, id: &QuestionId) -> Result<(), Error> {
+    pub(crate) fn reject_question(&mut self, id: &QuestionId) -> Result<(), Error> {
         let waiting = self.question(id)?;
         self.forget_question(id);
         self.event(rejected(&waiting));
@@ -164,17 +164,17 @@ impl Draft {
     }
 
     /// Takes back what is asked in the turn in flight: it ends. What was asked outside of turns waits on.
-    pub fn cancel_asks(&mut self) {
+    pub(crate) fn cancel_asks(&mut self) {
         self.cancel_asks_if(|ask| !ask.is_late());
     }
 
     /// Takes back everything that the session's agents ask: nobody will answer.
-    pub fn cancel_all_asks(&mut self) {
+    pub(crate) fn cancel_all_asks(&mut self) {
         self.cancel_asks_if(|_| true);
     }
 
     /// Takes back what agents have asked that are gone.
-    pub fn cancel_asks_of_the_gone(&mut self) {
+    pub(crate) fn cancel_asks_of_the_gone(&mut self) {
         self.cancel_asks_if(Ask::is_gone);
     }
 

@@ -23,7 +23,7 @@ const OUTCOMES: usize = 32;
 
 /// A session's native session inside a backend.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Binding {
+pub(crate) struct Binding {
     /// The native session's id.
     pub native_session: String,
     /// The last turn whose messages the backend has seen; 0 for none.
@@ -42,7 +42,7 @@ pub struct Binding {
 
 /// What a turn does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// Gives the prompt to the agent.
     Prompt,
     /// Gives the agent one of its own slash commands, which has to stand at the beginning of a prompt.
@@ -58,7 +58,7 @@ pub enum Work {
 
 impl Work {
     /// Whether it goes on with the conversation in the session's own native session.
-    pub fn is_prompt(&self) -> bool {
+    pub(crate) fn is_prompt(&self) -> bool {
         matches!(self, Self::Prompt | Self::Command)
     }
 }
@@ -74,17 +74,17 @@ pub struct Answer {
 
 /// Who waits for an answer. Dropped without one, it tells them that there will be none.
 #[derive(Debug, Default)]
-pub struct Waiters(Mutex<Vec<oneshot::Sender<Answer>>>);
+pub(crate) struct Waiters(Mutex<Vec<oneshot::Sender<Answer>>>);
 
 impl Waiters {
     /// Somebody waits.
-    pub fn one() -> (Arc<Self>, oneshot::Receiver<Answer>) {
+    pub(crate) fn one() -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
         (Arc::new(Self(Mutex::new(vec![sender]))), receiver)
     }
 
     /// Gives the answer to all of them.
-    pub fn answer(&self, answer: &Answer) {
+    pub(crate) fn answer(&self, answer: &Answer) {
         for waiting in std::mem::take(&mut *lock(&self.0)) {
             // A client that went away reads the answer later.
             let _gone = waiting.send(answer.clone());
@@ -94,7 +94,7 @@ impl Waiters {
 
 /// A prompt that waits for its turn, or has it. Its selection is a snapshot; nothing changes it any more.
 #[derive(Debug)]
-pub struct Queued {
+pub(crate) struct Queued {
     /// The prompt's message.
     pub message_id: MessageId,
     /// The prompt, unless it was edited since: then the store has it.
@@ -121,14 +121,14 @@ pub struct Queued {
 
 /// An answer that is being written: the worker writes it, anybody may look at it.
 #[derive(Debug, Clone)]
-pub struct LiveAnswer {
+pub(crate) struct LiveAnswer {
     id: MessageId,
     answering: Arc<Mutex<Answering>>,
 }
 
 impl LiveAnswer {
     /// Shares an answer.
-    pub fn new(answering: Answering) -> Self {
+    pub(crate) fn new(answering: Answering) -> Self {
         Self {
             id: answering.message.id.clone(),
             answering: Arc::new(Mutex::new(answering)),
@@ -136,19 +136,19 @@ impl LiveAnswer {
     }
 
     /// The message's id.
-    pub fn id(&self) -> &MessageId {
+    pub(crate) fn id(&self) -> &MessageId {
         &self.id
     }
 
     /// Looks at the answer, or writes it. Never held over an await.
-    pub fn lock(&self) -> MutexGuard<'_, Answering> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Answering> {
         lock(&self.answering)
     }
 }
 
 /// A turn in flight.
 #[derive(Debug, Clone)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// The prompt.
     pub queued: Arc<Queued>,
     /// Since when the conversation is being summarised, in milliseconds since the Unix epoch.
@@ -159,7 +159,7 @@ pub struct Turn {
 
 impl Turn {
     /// The turn as clients see it.
-    pub fn shown(&self) -> Option<RuntimeTurn> {
+    pub(crate) fn shown(&self) -> Option<RuntimeTurn> {
         let tool = self
             .answer
             .as_ref()
@@ -170,7 +170,7 @@ impl Turn {
 
 /// What a session does. See the drawing in [`super`].
 #[derive(Debug, Clone, Default)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Nothing.
     #[default]
     Idle,
@@ -189,7 +189,7 @@ pub enum Phase {
 
 /// A switch that has failed.
 #[derive(Debug, Clone)]
-pub struct Failed {
+pub(crate) struct Failed {
     /// What was wished.
     pub target: Target,
     /// Why it could not be had.
@@ -200,7 +200,7 @@ pub struct Failed {
 
 /// What is running for a session. A copy is cheap: what can be large is shared.
 #[derive(Debug, Clone, Default)]
-pub struct Runtime {
+pub(crate) struct Runtime {
     /// What it does.
     pub phase: Phase,
     /// What the agent has confirmed.
@@ -239,22 +239,22 @@ pub struct Runtime {
 
 impl Runtime {
     /// Whether a turn is in flight or waits.
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.turn().is_some() || !self.queue.is_empty()
     }
 
     /// Whether the session was deleted.
-    pub fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         matches!(self.phase, Phase::Deleted)
     }
 
     /// Whether its working directory is being brought to another state.
-    pub fn is_restoring(&self) -> bool {
+    pub(crate) fn is_restoring(&self) -> bool {
         matches!(self.phase, Phase::Restoring { .. })
     }
 
     /// Whether its agent is being brought after the selection outside of a turn.
-    pub fn is_switching(&self) -> bool {
+    pub(crate) fn is_switching(&self) -> bool {
         matches!(
             self.phase,
             Phase::Switching | Phase::Restoring { switches: true }
@@ -262,7 +262,7 @@ impl Runtime {
     }
 
     /// The turn in flight.
-    pub fn turn(&self) -> Option<&Turn> {
+    pub(crate) fn turn(&self) -> Option<&Turn> {
         match &self.phase {
             Phase::Working(turn) => Some(turn),
             _ => None,
@@ -270,13 +270,13 @@ impl Runtime {
     }
 
     /// The answer that is being written.
-    pub fn answer(&self) -> Option<&LiveAnswer> {
+    pub(crate) fn answer(&self) -> Option<&LiveAnswer> {
         self.turn()?.answer.as_ref()
     }
 
     /// The backends whose native sessions know a turn, or may know it: one that failed in it has seen the
     /// prompt all the same.
-    pub fn bindings_that_know(&self, turn: u64, asked: &BTreeSet<&str>) -> Vec<String> {
+    pub(crate) fn bindings_that_know(&self, turn: u64, asked: &BTreeSet<&str>) -> Vec<String> {
         let knows = |(backend, binding): &(&String, &Binding)| {
             binding.seen_turn >= turn || asked.contains(backend.as_str())
         };
@@ -285,13 +285,13 @@ impl Runtime {
     }
 
     /// How the switch of a revision ended; the outer `None` while that is open or no longer known.
-    pub fn outcome(&self, revision: u64) -> Option<Option<&MessageError>> {
+    pub(crate) fn outcome(&self, revision: u64) -> Option<Option<&MessageError>> {
         let (_, failure) = self.outcomes.iter().find(|(r, _)| *r == revision)?;
         Some(failure.as_ref())
     }
 
     /// Notes how a switch ended; false when that was known already.
-    pub fn settle(&mut self, revision: u64, failure: Option<MessageError>) -> bool {
+    pub(crate) fn settle(&mut self, revision: u64, failure: Option<MessageError>) -> bool {
         if revision <= self.settled_revision {
             return false;
         }

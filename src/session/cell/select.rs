@@ -24,7 +24,7 @@ use crate::store::Change;
 
 /// Changes that were validated and are worth a new revision.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub(crate) struct Planned {
     next: SessionState,
     switch: Option<Switch>,
 }
@@ -39,7 +39,7 @@ struct Switch {
 
 impl Planned {
     /// The state after the change.
-    pub fn into_next(self) -> SessionState {
+    pub(crate) fn into_next(self) -> SessionState {
         self.next
     }
 }
@@ -48,7 +48,7 @@ impl Planned {
 ///
 /// # Errors
 /// A stale `If-Match`, or a selection that cannot be had.
-pub fn plan(
+pub(crate) fn plan(
     state: &SessionState,
     update: &Update,
     registry: &Snapshot,
@@ -144,7 +144,7 @@ fn plan_selection(
 
 /// What came of an update.
 #[derive(Debug, Default)]
-pub struct Selected {
+pub(crate) struct Selected {
     /// There is a new revision.
     pub is_changed: bool,
     /// What a message has taken back of somebody else's.
@@ -157,7 +157,7 @@ impl Draft {
     ///
     /// # Errors
     /// A stale `If-Match`, or a selection that is not available.
-    pub fn select(
+    pub(crate) fn select(
         &mut self,
         update: &Update,
         caller: &Caller,
@@ -270,7 +270,7 @@ impl Draft {
     }
 
     /// Writes an entry of the audit trail.
-    pub fn put_switch(&mut self, entry: &ModelSwitch) {
+    pub(crate) fn put_switch(&mut self, entry: &ModelSwitch) {
         self.write(Change::PutSwitch {
             session: self.id.clone(),
             revision: entry.revision,
@@ -279,7 +279,7 @@ impl Draft {
     }
 
     /// Writes what an agent was given of the conversation in a turn, with the selection of a revision.
-    pub fn put_handover(&mut self, turn: u64, revision: u64, given: &GivenHandover) {
+    pub(crate) fn put_handover(&mut self, turn: u64, revision: u64, given: &GivenHandover) {
         self.write(Change::PutHandover {
             session: self.id.clone(),
             turn,
@@ -289,7 +289,7 @@ impl Draft {
     }
 
     /// Writes the first entry of the audit trail of a session that was made with a selection.
-    pub fn put_first_switch(&mut self, caller: &Caller) {
+    pub(crate) fn put_first_switch(&mut self, caller: &Caller) {
         if let Some(selection) = self.state().selection.clone() {
             let revision = self.state().kept.selection_revision;
             let now = self.now;
@@ -314,7 +314,7 @@ fn blamed(update: &Update) -> &'static str {
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub fn bound_rules(rules: &mut Vec<PermissionRule>, sizes: &Sizes) -> Result<(), Error> {
+pub(crate) fn bound_rules(rules: &mut Vec<PermissionRule>, sizes: &Sizes) -> Result<(), Error> {
     let bytes = |rules: &[PermissionRule]| -> usize {
         let rule = |r: &PermissionRule| r.permission.len() + r.pattern.len();
         rules.iter().map(rule).sum()

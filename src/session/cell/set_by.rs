@@ -20,7 +20,7 @@ const HEARD_MOST: usize = 16;
 
 /// Who has set the model, and who the agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetBy {
+pub(crate) struct SetBy {
     model: Option<Setter>,
     agent: Option<Setter>,
 }
@@ -36,7 +36,7 @@ struct Setter {
 
 impl SetBy {
     /// What a change by a caller takes back of somebody else's.
-    pub fn taken_back(
+    pub(crate) fn taken_back(
         &self,
         previous: Option<&Selection>,
         current: &Selection,
@@ -59,7 +59,7 @@ impl SetBy {
     }
 
     /// Notes who has made a change.
-    pub fn note(
+    pub(crate) fn note(
         &mut self,
         previous: Option<&Selection>,
         current: &Selection,
@@ -84,7 +84,7 @@ impl SetBy {
     }
 
     /// Notes that a client has sent a message: what it selects from now on, it selects knowingly.
-    pub fn hear(&mut self, who: &Who) {
+    pub(crate) fn hear(&mut self, who: &Who) {
         for setter in [&mut self.model, &mut self.agent].into_iter().flatten() {
             if !setter.heard.contains(who) {
                 if setter.heard.len() >= HEARD_MOST {

@@ -11,7 +11,7 @@ use crate::opencode::session::RuntimeTurn;
 
 /// What is known of a turn while it runs. Nothing before it has begun.
 #[derive(Debug, Default)]
-pub struct Signs(OnceLock<Running>);
+pub(crate) struct Signs(OnceLock<Running>);
 
 /// Moments are kept as milliseconds since the beginning, on a clock that nobody sets.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Running {
 
 impl Signs {
     /// The turn begins; later calls change nothing.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.0.get_or_init(|| Running {
             began: Instant::now(),
             began_ms: now_ms(),
@@ -51,14 +51,14 @@ impl Signs {
     }
 
     /// The agent is given a prompt.
-    pub fn prompt_sent(&self) {
+    pub(crate) fn prompt_sent(&self) {
         if let Some(running) = self.0.get() {
             running.sent.store(running.now(), Ordering::Relaxed);
         }
     }
 
     /// The agent has sent something.
-    pub fn heard(&self) {
+    pub(crate) fn heard(&self) {
         if let Some(running) = self.0.get() {
             let now = running.now();
             running.last_sign.store(now.max(1), Ordering::Relaxed);
@@ -68,20 +68,20 @@ impl Signs {
     }
 
     /// Nothing is expected of the agent at this moment: it waits for the user.
-    pub fn waits_for_user(&self) {
+    pub(crate) fn waits_for_user(&self) {
         if let Some(running) = self.0.get() {
             running.quiet_since.store(running.now(), Ordering::Relaxed);
         }
     }
 
     /// How long the agent was given its prompt ago.
-    pub fn since_prompt(&self) -> Duration {
+    pub(crate) fn since_prompt(&self) -> Duration {
         let running = self.0.get();
         running.map_or(Duration::ZERO, |running| running.since(&running.sent))
     }
 
     /// For how long the agent has said nothing.
-    pub fn silence(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         let running = self.0.get();
         running.map_or(Duration::ZERO, |running| {
             running.since(&running.quiet_since)
@@ -89,7 +89,7 @@ impl Signs {
     }
 
     /// Whether the agent has said nothing for this long; true once for each time that it falls silent.
-    pub fn has_fallen_silent(&self, for_at_least: Duration) -> bool {
+    pub(crate) fn has_fallen_silent(&self, for_at_least: Duration) -> bool {
         let Some(running) = self.0.get() else {
             return false;
         };
@@ -97,14 +97,14 @@ impl Signs {
     }
 
     /// Since when the agent says nothing, in milliseconds since the Unix epoch, once that was told.
-    pub fn silent_since(&self) -> Option<u64> {
+    pub(crate) fn silent_since(&self) -> Option<u64> {
         let running = self.0.get()?;
         let is_silent = running.told.load(Ordering::Relaxed);
         is_silent.then(|| running.began_ms + running.quiet_since.load(Ordering::Relaxed))
     }
 
     /// The turn as clients see it, with the tool call that has not ended; `None` before it has begun.
-    pub fn shown(&self, tool: Option<String>) -> Option<RuntimeTurn> {
+    pub(crate) fn shown(&self, tool: Option<String>) -> Option<RuntimeTurn> {
         let running = self.0.get()?;
         let last = running.last_sign.load(Ordering::Relaxed);
         Some(RuntimeTurn {

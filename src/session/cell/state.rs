@@ -19,7 +19,7 @@ use crate::store::{Change, SessionKeys};
 
 /// What the store keeps of a session: what clients see, and in `kept` what only Baton needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SessionState {
+pub(crate) struct SessionState {
     /// Its id.
     pub id: SessionId,
     /// A short name of two words.
@@ -72,7 +72,7 @@ pub struct SessionState {
 
 /// What only Baton keeps of a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// The title is the one that Baton made.
     pub title_is_default: bool,
     /// The revision at which the selection was set.
@@ -100,7 +100,7 @@ pub struct Kept {
 
 /// Prompts without a reply, in a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredOnly {
+pub(crate) struct StoredOnly {
     /// How many.
     pub prompts: usize,
     /// Their texts and files, in bytes.
@@ -109,7 +109,7 @@ pub struct StoredOnly {
 
 impl StoredOnly {
     /// Counts a prompt; one that is answered ends the row.
-    pub fn note(&mut self, prompt: &Prompt) {
+    pub(crate) fn note(&mut self, prompt: &Prompt) {
         if !prompt.no_reply {
             *self = Self::default();
             return;
@@ -121,7 +121,7 @@ impl StoredOnly {
 
 /// A selection with the revision that made it: what the reconciler works towards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// The selection.
     pub selection: Selection,
     /// Its revision.
@@ -130,7 +130,7 @@ pub struct Target {
 
 /// What a new session is made from.
 #[derive(Debug, Clone, Default)]
-pub struct Birth {
+pub(crate) struct Birth {
     /// The working directory of its agents.
     pub directory: String,
     /// The project of that directory.
@@ -149,7 +149,7 @@ pub struct Birth {
 
 impl SessionState {
     /// The state of a session that was just made, with nothing selected yet.
-    pub fn new(birth: Birth) -> Self {
+    pub(crate) fn new(birth: Birth) -> Self {
         let (id, now) = (SessionId::new(), now_ms());
         Self {
             slug: slug(&id),
@@ -185,7 +185,7 @@ impl SessionState {
     }
 
     /// What the reconciler works towards.
-    pub fn target(&self) -> Option<Target> {
+    pub(crate) fn target(&self) -> Option<Target> {
         Some(Target {
             selection: self.selection.clone()?,
             revision: self.kept.selection_revision,
@@ -193,7 +193,7 @@ impl SessionState {
     }
 
     /// Writes it over the revision that has to be there; `None` for a new session.
-    pub fn put(&self, expected: Option<u64>) -> Change {
+    pub(crate) fn put(&self, expected: Option<u64>) -> Change {
         Change::PutSession {
             id: self.id.clone(),
             expected,
@@ -214,18 +214,18 @@ impl SessionState {
     }
 
     /// Notes what its directory belongs to.
-    pub fn belongs_to(&mut self, place: &Place) {
+    pub(crate) fn belongs_to(&mut self, place: &Place) {
         self.project_id.clone_from(&place.project_id);
         self.path = place.path();
     }
 
     /// Notes that it was used now.
-    pub fn touch(&mut self) {
+    pub(crate) fn touch(&mut self) {
         self.time.updated = now_ms().max(self.time.updated);
     }
 
     /// Adds what has come to the cost of an answer that was counted already.
-    pub fn count_more(&mut self, provider_id: &str, model_id: &str, cost: f64) {
+    pub(crate) fn count_more(&mut self, provider_id: &str, model_id: &str, cost: f64) {
         self.cost += cost;
         let same = |u: &&mut ModelUsage| u.provider_id == provider_id && u.model_id == model_id;
         if let Some(usage) = self.usage.iter_mut().find(same) {
@@ -234,7 +234,7 @@ impl SessionState {
     }
 
     /// Adds what an answer has cost to the session and to its model.
-    pub fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
+    pub(crate) fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
         self.tokens.add(&answer.tokens);
         self.cost += answer.cost;
         let same = |u: &&mut ModelUsage| {

@@ -23,7 +23,7 @@ const MESSAGE_BYTES: usize = 500;
 
 impl Draft {
     /// Shows a notification in the UIs of the session's directory.
-    pub fn toast(&mut self, variant: ToastVariant, message: &str) {
+    pub(crate) fn toast(&mut self, variant: ToastVariant, message: &str) {
         let duration = match variant {
             ToastVariant::Info | ToastVariant::Success => INFO_MS,
             ToastVariant::Warning | ToastVariant::Error => WARNING_MS,
@@ -38,13 +38,13 @@ impl Draft {
     }
 
     /// A model as people know it.
-    pub fn name_of(&self, selection: &Selection) -> String {
+    pub(crate) fn name_of(&self, selection: &Selection) -> String {
         model_name(selection, &self.registry)
     }
 
     /// What a selection needs before it can answer takes long. A prompt that passes over the switch goes on with the same
     /// start, which is told once.
-    pub fn toast_slow(&mut self, target: &Target) {
+    pub(crate) fn toast_slow(&mut self, target: &Target) {
         if self.runtime.slow == Some(target.revision) {
             return;
         }

@@ -20,7 +20,7 @@ use crate::session::sizes::beginning;
 
 /// What the worker does next.
 #[derive(Debug, Clone)]
-pub enum Task {
+pub(crate) enum Task {
     /// A turn.
     Turn(Arc<Queued>),
     /// Bringing the agent after the selection, so that it is warm.
@@ -29,7 +29,7 @@ pub enum Task {
 
 impl Task {
     /// The selection that it is about.
-    pub fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         match self {
             Self::Turn(queued) => &queued.target,
             Self::Switch(target) => target,
@@ -39,7 +39,7 @@ impl Task {
 
 impl Draft {
     /// Takes what the worker does next; `None` when there is nothing to do, or nothing may be begun.
-    pub fn next_task(&mut self) -> Option<Task> {
+    pub(crate) fn next_task(&mut self) -> Option<Task> {
         if !matches!(self.runtime.phase, Phase::Idle) || self.unless_ending().is_err() {
             return None;
         }
@@ -82,7 +82,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn show_compacting(&mut self) -> Result<(), Error> {
+    pub(crate) fn show_compacting(&mut self) -> Result<(), Error> {
         self.turn_mut()?.compacting = Some(now_ms());
         self.event_of_session();
         Ok(())
@@ -92,7 +92,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn begin_answer(
+    pub(crate) fn begin_answer(
         &mut self,
         make: impl FnOnce(&Queued, u64) -> (Answering, Vec<EventPayload>),
     ) -> Result<LiveAnswer, Error> {
@@ -111,18 +111,18 @@ impl Draft {
     }
 
     /// Adds what an answer has cost to the session and to its model.
-    pub fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
+    pub(crate) fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
         self.state_mut().count(answer, context);
     }
 
     /// Notes what the working directory was like, and what the session has changed in it.
-    pub fn note_past(&mut self, note: impl FnOnce(&mut Past) -> SessionSummary) {
+    pub(crate) fn note_past(&mut self, note: impl FnOnce(&mut Past) -> SessionSummary) {
         let state = self.state_mut();
         state.summary = note(&mut state.kept.past);
     }
 
     /// Takes in the agent's plan.
-    pub fn set_todos(&mut self, todos: &[Todo]) {
+    pub(crate) fn set_todos(&mut self, todos: &[Todo]) {
         self.state_mut().todos = todos.to_vec();
         self.event(EventPayload::TodoUpdated(TodoUpdated {
             session_id: self.id.clone(),
@@ -131,7 +131,7 @@ impl Draft {
     }
 
     /// Takes in a title that the agent has found, unless the user has given one.
-    pub fn suggest_title(&mut self, title: &str) {
+    pub(crate) fn suggest_title(&mut self, title: &str) {
         if self.state().kept.title_is_default && !title.is_empty() {
             let title = beginning(title, self.sizes.title_bytes);
             title.clone_into(&mut self.state_mut().title);
@@ -139,7 +139,7 @@ impl Draft {
     }
 
     /// What the session has changed by now is told with the end of the turn.
-    pub fn tell_diff(&mut self, diff: Vec<FileDiff>) {
+    pub(crate) fn tell_diff(&mut self, diff: Vec<FileDiff>) {
         self.diff = Some(diff);
     }
 
@@ -147,7 +147,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the session was deleted.
-    pub fn end_turn(&mut self, answer: &Arc<Answer>) -> Result<(), Error> {
+    pub(crate) fn end_turn(&mut self, answer: &Arc<Answer>) -> Result<(), Error> {
         let queued = Arc::clone(&self.turn_mut()?.queued);
         self.cancel_asks();
         self.touch();
@@ -171,13 +171,13 @@ impl Draft {
     }
 
     /// Tells of an error that belongs to the session and to no answer.
-    pub fn tell_error(&mut self, error: MessageError) {
+    pub(crate) fn tell_error(&mut self, error: MessageError) {
         self.event(error_event(&self.id, error));
     }
 
     /// Gives up a turn whose end the store does not take. Whoever waits for it is told that there is no
     /// answer.
-    pub fn drop_turn(&mut self) {
+    pub(crate) fn drop_turn(&mut self) {
         if self.runtime.turn().is_some() {
             self.cancel_asks();
             self.runtime.phase = Phase::Idle;
@@ -186,7 +186,7 @@ impl Draft {
     }
 
     /// Gives up the prompts that wait. Whoever waits for one is told that there is no answer.
-    pub fn forget_queue(&mut self) {
+    pub(crate) fn forget_queue(&mut self) {
         self.runtime.queue.clear();
     }
 
@@ -200,7 +200,7 @@ impl Draft {
     }
 
     /// The worker cannot go on until the store takes what it has, or can again.
-    pub fn note_store(&mut self, fails: bool) {
+    pub(crate) fn note_store(&mut self, fails: bool) {
         self.runtime.store_fails = fails;
     }
 }

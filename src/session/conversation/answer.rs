@@ -25,17 +25,17 @@ use crate::session::sizes::Sizes;
 use crate::store::{Change, MessageKey};
 use meter::Meter;
 
-pub use fold::Folded;
-pub use late::Changed;
+pub(crate) use fold::Folded;
+pub(crate) use late::Changed;
 
 /// The agent that OpenCode names for a summary.
 const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
-pub const PLAN_TOOL: &str = "todowrite";
+pub(crate) const PLAN_TOOL: &str = "todowrite";
 
 /// What of an answer the store does not have yet.
 #[derive(Debug)]
-pub struct Unwritten {
+pub(crate) struct Unwritten {
     /// What writes it.
     pub changes: Vec<Change>,
     message: bool,
@@ -44,7 +44,7 @@ pub struct Unwritten {
 
 /// The working directory before and after a turn.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub(crate) struct Step {
     /// The state before.
     pub before: String,
     /// The state after.
@@ -55,7 +55,7 @@ pub struct Step {
 
 /// An answer that is being written.
 #[derive(Debug, Clone)]
-pub struct Answering {
+pub(crate) struct Answering {
     /// The message.
     pub message: AssistantMessage,
     /// Its parts.
@@ -82,7 +82,7 @@ pub struct Answering {
 
 impl Answering {
     /// An empty answer to a prompt.
-    pub fn new(
+    pub(crate) fn new(
         session: &SessionId,
         parent: &MessageId,
         turn: u64,
@@ -139,19 +139,19 @@ impl Answering {
     }
 
     /// The same answer, which may be so large.
-    pub fn within(self, sizes: Sizes) -> Self {
+    pub(crate) fn within(self, sizes: Sizes) -> Self {
         Self { sizes, ..self }
     }
 
     /// Makes it the summary of a conversation, as OpenCode marks one.
-    pub fn becomes_summary(&mut self) {
+    pub(crate) fn becomes_summary(&mut self) {
         self.message.summary = Some(true);
         self.message.mode = COMPACTION.to_owned();
         self.message.agent = COMPACTION.to_owned();
     }
 
     /// The events of its beginning.
-    pub fn begin(&mut self, snapshot: Option<String>) -> Vec<EventPayload> {
+    pub(crate) fn begin(&mut self, snapshot: Option<String>) -> Vec<EventPayload> {
         let step = Part::StepStart(StepStartPart {
             id: PartId::new(),
             session_id: self.message.session_id.clone(),
@@ -162,7 +162,7 @@ impl Answering {
     }
 
     /// Puts in a part that was made elsewhere, or its next state.
-    pub fn show(&mut self, part: Part) -> EventPayload {
+    pub(crate) fn show(&mut self, part: Part) -> EventPayload {
         match self.parts.iter().position(|p| p.id() == part.id()) {
             Some(at) => {
                 self.parts[at] = part;
@@ -173,7 +173,7 @@ impl Answering {
     }
 
     /// Ends an answer that no model has given.
-    pub fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
+    pub(crate) fn complete(&mut self, error: Option<MessageError>) -> EventPayload {
         self.message.time.completed = Some(now_ms());
         self.message.error = error;
         self.message_unwritten = true;
@@ -181,44 +181,44 @@ impl Answering {
     }
 
     /// From now on its agent tells what this native session costs, which had cost so much when it told so last.
-    pub fn is_metered_from(&mut self, cost: Option<f64>) {
+    pub(crate) fn is_metered_from(&mut self, cost: Option<f64>) {
         self.meter.moves_to(cost);
     }
 
     /// What the agent's session has cost by now, where the agent says so.
-    pub fn cost_total(&self) -> Option<f64> {
+    pub(crate) fn cost_total(&self) -> Option<f64> {
         self.meter.last()
     }
 
     /// The agent tells that this model answers; the last word counts.
-    pub fn note_told_model(&mut self, model: &str) {
+    pub(crate) fn note_told_model(&mut self, model: &str) {
         self.told_model = Some(model.to_owned());
     }
 
     /// The model that answers, as far as the agent has told.
-    pub fn told_model(&self) -> Option<&str> {
+    pub(crate) fn told_model(&self) -> Option<&str> {
         self.told_model.as_deref()
     }
 
     /// It was another model of the backend that has answered; its effort is not known.
-    pub fn was_given_by(&mut self, model: String) {
+    pub(crate) fn was_given_by(&mut self, model: String) {
         self.message.model_id = model;
         self.message.variant = None;
         self.message_unwritten = true;
     }
 
     /// The turn that it belongs to.
-    pub fn turn(&self) -> u64 {
+    pub(crate) fn turn(&self) -> u64 {
         self.key.turn
     }
 
     /// The text that grows at the moment.
-    pub fn growing(&self) -> Option<&PartId> {
+    pub(crate) fn growing(&self) -> Option<&PartId> {
         self.open.as_ref().map(|(at, _)| self.parts[*at].id())
     }
 
     /// The text that was said last.
-    pub fn last_text(&self) -> String {
+    pub(crate) fn last_text(&self) -> String {
         let texts = self.parts.iter().rev().find_map(|part| match part {
             Part::Text(text) => Some(text.text.clone()),
             _ => None,
@@ -227,24 +227,24 @@ impl Answering {
     }
 
     /// What comes next is another text, whatever the agent calls it.
-    pub fn begins_anew(&mut self) -> Vec<EventPayload> {
+    pub(crate) fn begins_anew(&mut self) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
         events
     }
 
     /// What is known of a tool call, when it was announced.
-    pub fn call(&self, call_id: &str) -> Option<&ToolCall> {
+    pub(crate) fn call(&self, call_id: &str) -> Option<&ToolCall> {
         self.tools.get(call_id).map(|(_, call)| call)
     }
 
     /// Whether the agent has said or done anything.
-    pub fn has_content(&self) -> bool {
+    pub(crate) fn has_content(&self) -> bool {
         self.has_content
     }
 
     /// What the tool call does that has begun last and has not ended.
-    pub fn tool_at_work(&self) -> Option<String> {
+    pub(crate) fn tool_at_work(&self) -> Option<String> {
         self.parts.iter().rev().find_map(|part| match part {
             Part::Tool(call) => match &call.state {
                 ToolState::Pending { .. } => Some(call.tool.clone()),
@@ -259,7 +259,7 @@ impl Answering {
     }
 
     /// The message as it stands.
-    pub fn snapshot(&self) -> MessageWithParts {
+    pub(crate) fn snapshot(&self) -> MessageWithParts {
         MessageWithParts {
             info: Message::Assistant(self.message.clone()),
             parts: self.parts.clone(),
@@ -268,7 +268,7 @@ impl Answering {
 
     /// Ends the answer. Tool calls that are still running did not finish if it was broken off; in one that ended well,
     /// their agent has only not told.
-    pub fn finish(
+    pub(crate) fn finish(
         &mut self,
         reason: &str,
         tokens: Tokens,
@@ -316,7 +316,7 @@ impl Answering {
     }
 
     /// Takes what the store does not have yet.
-    pub fn take_unwritten(&mut self) -> Unwritten {
+    pub(crate) fn take_unwritten(&mut self) -> Unwritten {
         let message = std::mem::take(&mut self.message_unwritten);
         let parts = std::mem::take(&mut self.unwritten);
         let session = &self.message.session_id;
@@ -335,13 +335,13 @@ impl Answering {
     }
 
     /// Takes back what could not be written.
-    pub fn put_back(&mut self, unwritten: Unwritten) {
+    pub(crate) fn put_back(&mut self, unwritten: Unwritten) {
         self.message_unwritten |= unwritten.message;
         self.unwritten.extend(unwritten.parts);
     }
 
     /// Whether the store lacks something.
-    pub fn is_unwritten(&self) -> bool {
+    pub(crate) fn is_unwritten(&self) -> bool {
         self.message_unwritten || !self.unwritten.is_empty()
     }
 
@@ -356,7 +356,7 @@ impl Answering {
     }
 
     /// The event of the message as it stands.
-    pub fn message_event(&self) -> EventPayload {
+    pub(crate) fn message_event(&self) -> EventPayload {
         let info = Message::Assistant(self.message.clone());
         message_event(&self.message.session_id, info)
     }
@@ -396,7 +396,7 @@ fn open_call(part: &mut Part, now: u64) -> Option<(&mut ToolState, Open)> {
 }
 
 /// Turns a tool call that has not ended into one that failed; true when it was one.
-pub fn interrupt(part: &mut Part, now: u64) -> bool {
+pub(crate) fn interrupt(part: &mut Part, now: u64) -> bool {
     let Some((state, open)) = open_call(part, now) else {
         return false;
     };

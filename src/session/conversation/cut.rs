@@ -15,7 +15,7 @@ use crate::opencode::{MessageId, PartId};
 /// Where the conversation of a session is cut, and what its working directory was like.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Past {
+pub(crate) struct Past {
     /// Where the conversation ends while the session is reverted.
     pub cut: Option<Cut>,
     /// The state that reverting has left the working directory in.
@@ -30,7 +30,7 @@ pub struct Past {
 
 /// From one state of a working directory to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Move {
+pub(crate) struct Move {
     /// The state before.
     pub from: String,
     /// The state after.
@@ -39,7 +39,7 @@ pub struct Move {
 
 /// A place between two messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// The turn of the first message that is out.
     pub turn: u64,
     /// Its place in the session.
@@ -48,14 +48,14 @@ pub struct Cut {
 
 impl Cut {
     /// Whether a message stays.
-    pub fn keeps(&self, turn: u64, seq: u64) -> bool {
+    pub(crate) fn keeps(&self, turn: u64, seq: u64) -> bool {
         (turn, seq) < (self.turn, self.seq)
     }
 }
 
 /// Files that one answer has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patch {
+pub(crate) struct Patch {
     /// The state of the working directory before.
     pub tree: String,
     /// The files, as absolute paths.
@@ -64,7 +64,7 @@ pub struct Patch {
 
 /// What a revert does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// As clients see it, without snapshot and diff.
     pub revert: Revert,
     /// Where the conversation is cut.
@@ -77,7 +77,7 @@ pub struct Plan {
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missing {
+pub(crate) enum Missing {
     /// There is no such message.
     Message,
     /// The message has no such part.
@@ -89,7 +89,7 @@ pub enum Missing {
 ///
 /// # Errors
 /// When there is no such message or part.
-pub fn plan(
+pub(crate) fn plan(
     mut messages: Vec<Stored>,
     message: &MessageId,
     part: Option<&PartId>,
@@ -151,7 +151,7 @@ fn says_or_does(part: &Part) -> bool {
 }
 
 /// The states of the working directory before and after some messages.
-pub fn range<'a>(messages: impl Iterator<Item = &'a Stored>) -> Option<Move> {
+pub(crate) fn range<'a>(messages: impl Iterator<Item = &'a Stored>) -> Option<Move> {
     let parts: Vec<&Part> = messages.flat_map(|m| &m.message.parts).collect();
     let from = parts.iter().find_map(|part| match part {
         Part::StepStart(step) => step.snapshot.clone(),
@@ -165,7 +165,11 @@ pub fn range<'a>(messages: impl Iterator<Item = &'a Stored>) -> Option<Move> {
 }
 
 /// The messages that are part of the conversation while it is cut.
-pub fn remaining(messages: Vec<Stored>, cut: Option<&Cut>, revert: Option<&Revert>) -> Vec<Stored> {
+pub(crate) fn remaining(
+    messages: Vec<Stored>,
+    cut: Option<&Cut>,
+    revert: Option<&Revert>,
+) -> Vec<Stored> {
     let (Some(cut), Some(revert)) = (cut, revert) else {
         return messages;
     };
@@ -182,14 +186,14 @@ pub fn remaining(messages: Vec<Stored>, cut: Option<&Cut>, revert: Option<&Rever
 }
 
 /// The first part that is out, of a message that is reverted in part.
-pub fn parts_out(stored: &Stored, revert: &Revert) -> Option<usize> {
+pub(crate) fn parts_out(stored: &Stored, revert: &Revert) -> Option<usize> {
     let part = revert.part_id.as_ref()?;
     let mut parts = stored.message.parts.iter();
     parts.position(|p| p.id() == part)
 }
 
 /// The sum of some changes.
-pub fn summary(diffs: &[FileDiff]) -> SessionSummary {
+pub(crate) fn summary(diffs: &[FileDiff]) -> SessionSummary {
     SessionSummary {
         additions: diffs.iter().map(|d| d.additions).sum(),
         deletions: diffs.iter().map(|d| d.deletions).sum(),
@@ -198,7 +202,7 @@ pub fn summary(diffs: &[FileDiff]) -> SessionSummary {
 }
 
 /// The backends that were given a message, or have made it.
-pub fn backends<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<&'a str> {
+pub(crate) fn backends<'a>(messages: impl Iterator<Item = &'a Message>) -> BTreeSet<&'a str> {
     messages
         .map(|message| match message {
             Message::User(m) => m.model.provider_id.as_str(),

@@ -12,7 +12,7 @@ const COMPARED_MAX_BYTES: usize = 1024 * 1024;
 
 /// `filediff` in the metadata of OpenCode's edit tool: the file with its patch and the number of changed lines.
 /// `None` for texts that are too long to be compared.
-pub fn file_diff(path: &str, old: &str, new: &str) -> Option<Value> {
+pub(super) fn file_diff(path: &str, old: &str, new: &str) -> Option<Value> {
     if old.len() + new.len() > COMPARED_MAX_BYTES {
         return None;
     }

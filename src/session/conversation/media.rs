@@ -28,7 +28,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// How much there is room for, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub(crate) struct Room {
     /// Of one file.
     pub one: usize,
     /// Of what comes.
@@ -47,7 +47,7 @@ impl Default for Room {
 
 /// A file that an agent has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Media {
+pub(crate) struct Media {
     /// The id of its part.
     pub id: PartId,
     /// Its media type.
@@ -60,7 +60,7 @@ pub struct Media {
 
 /// What a content block says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// A text.
     Text(String),
     /// A file.
@@ -69,17 +69,17 @@ pub enum Content {
 
 impl Media {
     /// Its size.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         decoded_bytes(&self.data)
     }
 
     /// Whether it is the same file under another id.
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.mime == other.mime && self.data == other.data
     }
 
     /// The file as OpenCode shows it.
-    pub fn part(&self, session: &SessionId, message: &MessageId) -> FilePart {
+    pub(crate) fn part(&self, session: &SessionId, message: &MessageId) -> FilePart {
         FilePart {
             id: self.id.clone(),
             session_id: session.clone(),
@@ -92,7 +92,7 @@ impl Media {
     }
 
     /// The file that a part shows.
-    pub fn of_part(part: &FilePart) -> Option<Self> {
+    pub(crate) fn of_part(part: &FilePart) -> Option<Self> {
         Some(Self {
             id: part.id.clone(),
             mime: part.mime.clone(),
@@ -102,25 +102,25 @@ impl Media {
     }
 
     /// Says that it is there, where it cannot be shown.
-    pub fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         format!("{} ({}, {} bytes)", self.name, self.mime, self.bytes())
     }
 }
 
 /// The base64 text of a `data:` URL.
-pub fn base64_of(url: &str) -> Option<&str> {
+pub(crate) fn base64_of(url: &str) -> Option<&str> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     head.ends_with(";base64").then_some(data)
 }
 
 /// How many bytes a base64 text stands for.
-pub fn decoded_bytes(data: &str) -> usize {
+pub(crate) fn decoded_bytes(data: &str) -> usize {
     let padding = data.bytes().rev().take_while(|byte| *byte == b'=').count();
     (data.len() - padding) * 3 / 4
 }
 
 /// Reads an ACP content block; `None` for what is none.
-pub fn read(block: &Value, room: Room) -> Option<Content> {
+pub(crate) fn read(block: &Value, room: Room) -> Option<Content> {
     let text = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default();
     let kind = block.get("type").and_then(Value::as_str)?;
     Some(match kind {

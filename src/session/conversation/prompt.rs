@@ -16,7 +16,11 @@ and wait.";
 const GO_ON_MARK: &str = "compaction_continue";
 
 /// A message of the user's, with nothing in it yet.
-pub fn user_message(id: MessageId, session: &SessionId, selection: &Selection) -> UserMessage {
+pub(crate) fn user_message(
+    id: MessageId,
+    session: &SessionId,
+    selection: &Selection,
+) -> UserMessage {
     UserMessage {
         id,
         session_id: session.clone(),
@@ -32,7 +36,7 @@ pub fn user_message(id: MessageId, session: &SessionId, selection: &Selection) -
 }
 
 /// A prompt as a message, to what is selected.
-pub fn prompt_message(
+pub(crate) fn prompt_message(
     prompt: &Prompt,
     session: &SessionId,
     selection: &Selection,
@@ -91,7 +95,12 @@ fn stored_part(input: &PartInput, session: &SessionId, message: &MessageId) -> P
 }
 
 /// A text of the user's, or one that Baton says for them.
-pub fn text_part(session: &SessionId, message: &MessageId, text: &str, synthetic: bool) -> Part {
+pub(crate) fn text_part(
+    session: &SessionId,
+    message: &MessageId,
+    text: &str,
+    synthetic: bool,
+) -> Part {
     Part::Text(TextPart {
         id: PartId::new(),
         session_id: session.clone(),
@@ -105,7 +114,7 @@ pub fn text_part(session: &SessionId, message: &MessageId, text: &str, synthetic
 }
 
 /// The prompt that follows a summary which the user has not asked for themselves.
-pub fn continue_prompt() -> Prompt {
+pub(crate) fn continue_prompt() -> Prompt {
     let mark = serde_json::Map::from_iter([(GO_ON_MARK.to_owned(), true.into())]);
     let text = PartInput::Text(TextPartInput {
         id: None,

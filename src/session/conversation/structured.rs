@@ -10,11 +10,11 @@ const COMPLAINT_CHARS: usize = 500;
 /// Corrections that a model may make where the client names no number, as in OpenCode.
 const RETRIES: u32 = 2;
 /// Corrections that a model may make at most.
-pub const RETRIES_MAX: u32 = 10;
+pub(crate) const RETRIES_MAX: u32 = 10;
 
 /// The form of an answer, and how often a model may correct itself.
 #[derive(Debug, Clone)]
-pub struct Form {
+pub(crate) struct Form {
     schema: Map<String, Value>,
     /// Corrections.
     pub retries: u32,
@@ -22,7 +22,7 @@ pub struct Form {
 
 impl Form {
     /// The form that a prompt asks for; `None` for plain text.
-    pub fn of(format: Option<&OutputFormat>) -> Option<Self> {
+    pub(crate) fn of(format: Option<&OutputFormat>) -> Option<Self> {
         match format? {
             OutputFormat::Text {} => None,
             OutputFormat::JsonSchema {
@@ -36,7 +36,7 @@ impl Form {
     }
 
     /// What stands before the prompt.
-    pub fn instruction(&self) -> String {
+    pub(crate) fn instruction(&self) -> String {
         let schema = Value::Object(self.schema.clone());
         format!(
             "Answer with one JSON value and nothing else: no explanation, no Markdown. It has to be valid against this \
@@ -48,7 +48,7 @@ impl Form {
     ///
     /// # Errors
     /// When it is none.
-    pub fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         self.validator().map(|_| ())
     }
 
@@ -63,7 +63,7 @@ impl Form {
     ///
     /// # Errors
     /// What is wrong with it, in words for the model.
-    pub fn read(&self, text: &str) -> Result<Value, String> {
+    pub(crate) fn read(&self, text: &str) -> Result<Value, String> {
         let validator = self.validator()?;
         let value = json_in(text).ok_or("it is not JSON")?;
         let wrong = validator.iter_errors(&value).next().map(|error| {
@@ -80,7 +80,7 @@ impl Form {
 }
 
 /// What a model is told about an answer that does not fit.
-pub fn correction(why: &str) -> String {
+pub(crate) fn correction(why: &str) -> String {
     format!(
         "Your answer does not fit the JSON Schema: {why}. Answer again with the JSON value alone."
     )

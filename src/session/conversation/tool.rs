@@ -17,13 +17,13 @@ use bound::{TITLE_MAX_BYTES, TOOL_NAME_MAX_BYTES};
 const NAME_MAX_BYTES: usize = 64;
 
 /// Stands for the result of a tool call whose end was not told.
-pub const UNTOLD: &str = "The agent has not told what came of this tool call.";
+pub(crate) const UNTOLD: &str = "The agent has not told what came of this tool call.";
 /// Stands for the result of a tool call that was broken off.
-pub const INTERRUPTED: &str = "The tool call was interrupted before it ended.";
+pub(crate) const INTERRUPTED: &str = "The tool call was interrupted before it ended.";
 
 /// A tool call. The first title of several agents is the tool's name; later ones say what it does.
 #[derive(Debug, Clone)]
-pub struct ToolCall {
+pub(crate) struct ToolCall {
     name: Option<String>,
     first_title: Option<String>,
     title: Option<String>,
@@ -48,7 +48,7 @@ pub struct ToolCall {
 
 impl ToolCall {
     /// A call of which nothing is known yet.
-    pub fn new(now: u64) -> Self {
+    pub(crate) fn new(now: u64) -> Self {
         Self {
             name: None,
             first_title: None,
@@ -74,7 +74,7 @@ impl ToolCall {
 
     /// Takes in a `tool_call` or `tool_call_update`; true when the call has ended with it. `most` bytes of all of it
     /// are kept.
-    pub fn merge(&mut self, update: &Value, now: u64, most: usize) -> bool {
+    pub(crate) fn merge(&mut self, update: &Value, now: u64, most: usize) -> bool {
         // Fields that do not fit the schema come out as absent, never as an error.
         let fields: ToolCallUpdateFields =
             serde_json::from_value(update.clone()).unwrap_or_default();
@@ -174,7 +174,7 @@ impl ToolCall {
     }
 
     /// The tool's name, by OpenCode's names where the agent gives none.
-    pub fn tool(&self) -> &str {
+    pub(crate) fn tool(&self) -> &str {
         if let Some(name) = &self.name {
             return name;
         }
@@ -198,37 +198,37 @@ impl ToolCall {
     }
 
     /// Whether it waits for its arguments or for its turn.
-    pub fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.status == ToolCallStatus::Pending
     }
 
     /// Whether its end was told.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.end.is_some()
     }
 
     /// Its kind.
-    pub fn kind(&self) -> ToolKind {
+    pub(crate) fn kind(&self) -> ToolKind {
         self.kind
     }
 
     /// Whether it shows changes of files.
-    pub fn has_diffs(&self) -> bool {
+    pub(crate) fn has_diffs(&self) -> bool {
         !self.diffs.is_empty()
     }
 
     /// The files that it has to do with, as the agent names them.
-    pub fn files(&self) -> &[String] {
+    pub(crate) fn files(&self) -> &[String] {
         &self.files
     }
 
     /// Its arguments.
-    pub fn input(&self) -> &Map<String, Value> {
+    pub(crate) fn input(&self) -> &Map<String, Value> {
         &self.input
     }
 
     /// The call as OpenCode shows it.
-    pub fn state(&self) -> ToolState {
+    pub(crate) fn state(&self) -> ToolState {
         let input = self.input.clone();
         let title = self.title.clone().unwrap_or_else(|| self.tool().to_owned());
         let time = PartTime {
@@ -285,7 +285,7 @@ impl ToolCall {
     }
 
     /// Files that it has changed, as the agent names them; none when it failed or changes none.
-    pub fn edited_files(&self) -> Vec<String> {
+    pub(crate) fn edited_files(&self) -> Vec<String> {
         let edits = matches!(
             self.kind,
             ToolKind::Edit | ToolKind::Delete | ToolKind::Move
@@ -309,7 +309,7 @@ impl ToolCall {
 
     /// What OpenCode's terminal UI shows of an edit that its user is asked about: the file, and the change as a
     /// patch where the agent tells it.
-    pub fn proposed_edit(&self) -> Map<String, Value> {
+    pub(crate) fn proposed_edit(&self) -> Map<String, Value> {
         let mut shown = Map::new();
         let file = self.files.first().map(String::as_str);
         if let Some(file) = file.or_else(|| self.named_file()) {
@@ -352,7 +352,7 @@ fn is_shell(program: &str) -> bool {
 }
 
 /// Words as a command line that means just these words.
-pub fn joined(words: &[Value]) -> String {
+pub(crate) fn joined(words: &[Value]) -> String {
     let words = words.iter().map(|word| match word {
         Value::String(text) => quote(text),
         other => quote(&other.to_string()),
@@ -361,7 +361,7 @@ pub fn joined(words: &[Value]) -> String {
 }
 
 /// A text as one word of a shell.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let special = |c: char| c.is_whitespace() || ";&|<>()'\"$`\\#".contains(c);
     if !text.is_empty() && !text.contains(special) {
         return text.to_owned();

@@ -18,16 +18,16 @@ const SUMMARY_NOTE: &str =
     "this is a summary of everything that was said before; the messages themselves are left out";
 
 /// Says in the metadata of a text whose file it is.
-pub const OF_FILE: &str = "file";
+pub(crate) const OF_FILE: &str = "file";
 
 /// The file whose text a part is.
-pub fn file_of(metadata: Option<&Map<String, Value>>) -> Option<&str> {
+pub(crate) fn file_of(metadata: Option<&Map<String, Value>>) -> Option<&str> {
     metadata?.get(OF_FILE)?.as_str()
 }
 
 /// A stored message, read.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// The place of the prompt that it belongs to.
     pub turn: u64,
     /// Its own place.
@@ -40,7 +40,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// When a row was damaged.
-pub fn read(rows: Vec<MessageRow>) -> Result<Vec<Stored>, StoreError> {
+pub(crate) fn read(rows: Vec<MessageRow>) -> Result<Vec<Stored>, StoreError> {
     rows.into_iter().map(read_one).collect()
 }
 
@@ -48,7 +48,7 @@ pub fn read(rows: Vec<MessageRow>) -> Result<Vec<Stored>, StoreError> {
 ///
 /// # Errors
 /// When it was damaged.
-pub fn read_one(row: MessageRow) -> Result<Stored, StoreError> {
+pub(crate) fn read_one(row: MessageRow) -> Result<Stored, StoreError> {
     let damaged = |error: serde_json::Error| {
         StoreError::Database(format!("message {} is damaged: {error}", row.key.id))
     };
@@ -68,7 +68,7 @@ pub fn read_one(row: MessageRow) -> Result<Stored, StoreError> {
 
 /// What goes to an agent in front of the prompt.
 #[derive(Debug, Clone, Default)]
-pub struct Handover {
+pub(crate) struct Handover {
     /// ACP content blocks: pictures, then the text.
     pub blocks: Vec<Value>,
     /// Messages handed over.
@@ -81,7 +81,7 @@ pub struct Handover {
 
 impl Handover {
     /// The same as an event tells it.
-    pub fn transfer(&self, kind: TransferKind) -> Transfer {
+    pub(crate) fn transfer(&self, kind: TransferKind) -> Transfer {
         Transfer {
             kind,
             messages: self.messages,
@@ -93,7 +93,7 @@ impl Handover {
 
 /// Renders the messages that an agent has not seen. Each prompt is followed by its own answer, also
 /// when other prompts arrived before that answer.
-pub fn hand_over(
+pub(crate) fn hand_over(
     mut missed: Vec<Stored>,
     kind: handoff::Kind,
     budget: &handoff::Budget,
@@ -120,7 +120,7 @@ pub fn hand_over(
 
 /// The part of a conversation that is handed over: from its last summary on. Wishes for a summary, and
 /// what came of those that failed, are no part of it.
-pub fn since_summary(mut messages: Vec<Stored>) -> Vec<Stored> {
+pub(crate) fn since_summary(mut messages: Vec<Stored>) -> Vec<Stored> {
     messages.sort_by_key(|m| (m.turn, m.seq));
     let whole = |message: &Message| {
         matches!(message, Message::Assistant(m) if m.summary == Some(true)
@@ -146,7 +146,7 @@ fn belongs_to_compaction(message: &MessageWithParts) -> bool {
 }
 
 /// Whether a message has anything for a model. Notices to the user have not.
-pub fn is_for_models(message: &MessageWithParts) -> bool {
+pub(crate) fn is_for_models(message: &MessageWithParts) -> bool {
     let ignored = |part: &Part| matches!(part, Part::Text(text) if text.ignored == Some(true));
     !matches!(message.info, Message::User(_)) || !message.parts.iter().all(ignored)
 }
@@ -307,12 +307,16 @@ fn with_exit(mut output: String, metadata: &Map<String, Value>) -> String {
 }
 
 /// An ACP text block.
-pub fn text_block(text: &str) -> Value {
+pub(crate) fn text_block(text: &str) -> Value {
     json!({ "type": "text", "text": text })
 }
 
 /// The prompt itself as ACP content blocks: files first, so that the user's text comes last.
-pub fn prompt_blocks(parts: &[Part], system: Option<&str>, takes_images: bool) -> Vec<Value> {
+pub(crate) fn prompt_blocks(
+    parts: &[Part],
+    system: Option<&str>,
+    takes_images: bool,
+) -> Vec<Value> {
     let mut files = Vec::new();
     let mut texts: Vec<Value> = system
         .map(|s| text_block(&format!("[instruction for this message]\n{s}")))

@@ -27,11 +27,11 @@ mod late;
 mod live;
 mod outcome;
 mod parked;
-pub mod removal;
+pub(super) mod removal;
 mod reopen;
 mod said;
 mod shell;
-pub mod structured;
+pub(super) mod structured;
 mod switch;
 mod told;
 mod traces;
@@ -64,7 +64,7 @@ use aside::Aside;
 use live::Live;
 use told::next_said;
 
-pub use told::Told;
+pub(super) use told::Told;
 
 /// What the store has not taken is written again after this time, and then after twice as long each time.
 const WRITE_AGAIN_FIRST: Duration = Duration::from_millis(20);
@@ -76,7 +76,7 @@ const WRITE_AGAIN_TIMES: u32 = 60;
 const STOP_TRYING: Duration = Duration::from_secs(2);
 
 /// What workers work with.
-pub struct Tools {
+pub(super) struct Tools {
     /// What all sessions share.
     pub office: Arc<Office>,
     /// The sessions that are in memory.
@@ -98,7 +98,7 @@ pub struct Tools {
 }
 
 /// Starts a worker for a session, and watches over it.
-pub fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
+pub(super) fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
     let tools = Arc::clone(tools);
     tools.office.tasks.clone().spawn(async move {
         let another = || Worker::new(Arc::clone(&tools), Arc::clone(&cell));

@@ -11,7 +11,7 @@ use crate::opencode::SessionId;
 use crate::session::cell::{Binding, Cell};
 
 /// Removes the native sessions of a session that was deleted while it had no worker. Nobody waits for it.
-pub fn after_deletion(tools: &Arc<Tools>, cell: &Cell) {
+pub(crate) fn after_deletion(tools: &Arc<Tools>, cell: &Cell) {
     let bindings = cell.committed().runtime().bindings.as_ref().clone();
     remove_bound(tools, cell.id.clone(), bindings);
 }

@@ -23,7 +23,7 @@ static LANES: LazyLock<Lanes<()>> = LazyLock::new(|| Lanes::new(PLACES, PLACES, 
 ///
 /// # Errors
 /// When it takes too long.
-pub async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     look: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
     LANES

@@ -24,7 +24,7 @@ type ByBackend = BTreeMap<String, Vec<AgentCommand>>;
 /// The slash commands that native sessions have told, by directory and backend: a native session may have
 /// more than the probe was told, by its directory.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<HashMap<String, ByBackend>>);
+pub(crate) struct Told(Mutex<HashMap<String, ByBackend>>);
 
 impl Told {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, ByBackend>> {
@@ -32,7 +32,7 @@ impl Told {
     }
 
     /// Keeps what a native session in a directory has told.
-    pub fn note(&self, directory: &str, backend: &str, commands: Vec<AgentCommand>) {
+    pub(crate) fn note(&self, directory: &str, backend: &str, commands: Vec<AgentCommand>) {
         let mut told = self.lock();
         if told.len() >= DIRECTORIES_MAX && !told.contains_key(directory) {
             // Any: what is dropped is told again by the next native session there.
@@ -44,7 +44,7 @@ impl Told {
     }
 
     /// What native sessions in a directory have told.
-    pub fn of(&self, directory: &str) -> ByBackend {
+    pub(crate) fn of(&self, directory: &str) -> ByBackend {
         self.lock().get(directory).cloned().unwrap_or_default()
     }
 }

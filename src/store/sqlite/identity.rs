@@ -15,7 +15,7 @@ const SETTING: &str = "data";
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn identity(path: &Path) -> Result<Option<Identity>, StoreError> {
+pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, StoreError> {
     if !path.metadata().is_ok_and(|file| file.len() > 0) {
         return Ok(None);
     }

@@ -31,7 +31,7 @@ const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The version of the tables that this Baton writes.
-pub fn schema() -> u64 {
+pub(crate) fn schema() -> u64 {
     MIGRATIONS.len() as u64
 }
 

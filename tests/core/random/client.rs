@@ -36,18 +36,18 @@ const PROMPTS: &[&str] = &[
     "crash",
 ];
 
-pub struct Client {
+pub(super) struct Client {
     world: World,
     watch: Watch,
     rng: Rng,
 }
 
 impl Client {
-    pub fn new(world: World, watch: Watch, rng: Rng) -> Self {
+    pub(super) fn new(world: World, watch: Watch, rng: Rng) -> Self {
         Self { world, watch, rng }
     }
 
-    pub async fn act(mut self) {
+    pub(super) async fn act(mut self) {
         // What hangs is aborted at last.
         within(self.do_something()).await;
     }

@@ -25,7 +25,7 @@ const TOLD_AT_MOST: Duration = Duration::from_secs(1);
 
 /// See the module. Shared by everybody who takes part in a run.
 #[derive(Clone)]
-pub struct Watch(Arc<Mutex<Seen>>);
+pub(super) struct Watch(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
@@ -60,7 +60,7 @@ struct Told {
 }
 
 impl Watch {
-    pub fn new(world: &World) -> Self {
+    pub(super) fn new(world: &World) -> Self {
         Self(Arc::new(Mutex::new(Seen {
             place: world.first_place(),
             ..Seen::default()
@@ -72,13 +72,13 @@ impl Watch {
     }
 
     /// The sessions that are there as far as anybody knows.
-    pub fn sessions(&self) -> Vec<SessionId> {
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
         let seen = self.seen();
         let there = seen.sessions.iter().filter(|(_, known)| !known.may_be_gone);
         there.map(|(id, _)| id.clone()).collect()
     }
 
-    pub fn made(&self, id: &SessionId, revision: u64, parent: Option<SessionId>) {
+    pub(super) fn made(&self, id: &SessionId, revision: u64, parent: Option<SessionId>) {
         let mut seen = self.seen();
         // One below a session that is being deleted may be deleted with it.
         let family = parent.as_ref().and_then(|parent| seen.sessions.get(parent));
@@ -87,19 +87,19 @@ impl Watch {
         (known.revision, known.parent, known.may_be_gone) = (revision, parent, may_be_gone);
     }
 
-    pub fn changed(&self, id: &SessionId, revision: u64) {
+    pub(super) fn changed(&self, id: &SessionId, revision: u64) {
         let mut seen = self.seen();
         let known = seen.sessions.entry(id.clone()).or_default();
         known.revision = known.revision.max(revision);
     }
 
-    pub fn said(&self, id: &SessionId, message: &MessageId) {
+    pub(super) fn said(&self, id: &SessionId, message: &MessageId) {
         let mut seen = self.seen();
         let known = seen.sessions.entry(id.clone()).or_default();
         known.said.insert(message.clone());
     }
 
-    pub fn is_being_deleted(&self, id: &SessionId) {
+    pub(super) fn is_being_deleted(&self, id: &SessionId) {
         let mut seen = self.seen();
         let mut family = vec![id.clone()];
         while let Some(id) = family.pop() {
@@ -112,12 +112,12 @@ impl Watch {
         }
     }
 
-    pub fn deleted(&self, id: &SessionId) {
+    pub(super) fn deleted(&self, id: &SessionId) {
         self.seen().sessions.entry(id.clone()).or_default().is_gone = true;
     }
 
     /// Whether a prompt may end without an answer.
-    pub fn may_be_silent(&self, world: &World, id: &SessionId) -> bool {
+    pub(super) fn may_be_silent(&self, world: &World, id: &SessionId) -> bool {
         let seen = self.seen();
         let ended = seen
             .ended
@@ -126,12 +126,12 @@ impl Watch {
         ended || seen.sessions.get(id).is_some_and(|known| known.may_be_gone)
     }
 
-    pub fn has_ended(&self, world: World) {
+    pub(super) fn has_ended(&self, world: World) {
         self.seen().ended.push(world);
     }
 
     /// The next server begins where the store is.
-    pub async fn goes_on(&self, world: &World) {
+    pub(super) async fn goes_on(&self, world: &World) {
         let ids: Vec<_> = self.seen().sessions.keys().cloned().collect();
         let mut told = BTreeMap::new();
         for id in ids {
@@ -151,7 +151,7 @@ impl Watch {
     }
 
     /// Looks at everything, at any time.
-    pub async fn look(&self, world: &World) {
+    pub(super) async fn look(&self, world: &World) {
         self.look_at_events(world).await;
         let ids: Vec<_> = self.seen().sessions.keys().cloned().collect();
         for id in ids {
@@ -160,7 +160,7 @@ impl Watch {
     }
 
     /// Reads what was told since the last look.
-    pub async fn look_at_events(&self, world: &World) {
+    pub(super) async fn look_at_events(&self, world: &World) {
         let events = world.events_since(&mut self.seen().place);
         for event in events {
             let Some(id) = event["properties"]["sessionID"].as_str() else {
@@ -240,7 +240,7 @@ impl Watch {
     }
 
     /// Whether nothing is switching any more.
-    pub async fn is_quiet(&self, world: &World) -> bool {
+    pub(super) async fn is_quiet(&self, world: &World) -> bool {
         for id in self.sessions() {
             let session = world.info_if_there(&id).await;
             if session.is_some_and(|s| s.runtime.status != RuntimeStatus::Idle) {
@@ -251,7 +251,7 @@ impl Watch {
     }
 
     /// Looks at what has to hold when everything has come to rest.
-    pub async fn look_at_rest(&self, world: &World) {
+    pub(super) async fn look_at_rest(&self, world: &World) {
         assert!(world.sessions.statuses(None).is_empty());
         assert!(world.sessions.permissions(None).is_empty());
         for id in self.sessions() {
@@ -318,7 +318,7 @@ async fn assert_end_is_stored(world: &World, id: &SessionId, event: &Value) {
 
 impl World {
     /// A session as it is, unless it is gone.
-    pub async fn info_if_there(&self, id: &SessionId) -> Option<Session> {
+    pub(crate) async fn info_if_there(&self, id: &SessionId) -> Option<Session> {
         self.sessions.info(id).await.ok()
     }
 }

@@ -3,7 +3,7 @@
 
 mod events;
 
-pub use events::{is_about, revision};
+pub(crate) use events::{is_about, revision};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,14 +45,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Whatever takes longer than this will never happen. It costs no time where time stands still.
-pub const NEVER: Duration = Duration::from_secs(600);
+pub(crate) const NEVER: Duration = Duration::from_secs(600);
 
 /// Where sessions are. It does not exist, so that nothing on this machine has a part in a test.
-pub const DIRECTORY: &str = "/nowhere/core-tests";
+pub(crate) const DIRECTORY: &str = "/nowhere/core-tests";
 
 /// What differs between worlds.
 #[derive(Debug, Clone, Copy)]
-pub struct Setup {
+pub(crate) struct Setup {
     pub sizes: Sizes,
     pub loaded_sessions: usize,
     pub queue_prompts: usize,
@@ -77,7 +77,7 @@ impl Default for Setup {
 
 /// Everything that sessions are built on, and the sessions.
 #[derive(Clone)]
-pub struct World {
+pub(crate) struct World {
     pub sessions: Arc<Sessions>,
     pub store: Arc<FlakyStore>,
     pub agents: Arc<ScriptedAgents>,
@@ -90,11 +90,11 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Setup::default()).await
     }
 
-    pub async fn with(setup: Setup) -> Self {
+    pub(crate) async fn with(setup: Setup) -> Self {
         Self::on(Arc::new(MemoryStore::new()), setup).await
     }
 
@@ -157,7 +157,7 @@ impl World {
     }
 
     /// The next server on the same store, after this one was killed: nothing of it is written any more.
-    pub async fn killed(self) -> Self {
+    pub(crate) async fn killed(self) -> Self {
         self.store.heal();
         self.store.fail_all(StoreError::Closed);
         self.sessions.shut_down().await;
@@ -166,25 +166,25 @@ impl World {
     }
 
     /// The next server on the same store, after this one was stopped in order.
-    pub async fn stopped(self) -> Self {
+    pub(crate) async fn stopped(self) -> Self {
         self.sessions.shut_down().await;
         self.pool.shut_down().await;
         Self::on(self.memory, self.setup).await
     }
 
     /// The agents of a backend.
-    pub fn agent(&self, backend: &str) -> Arc<Script> {
+    pub(crate) fn agent(&self, backend: &str) -> Arc<Script> {
         self.agents.script(backend)
     }
 
     /// The revision of a session that the store has.
-    pub async fn stored_revision(&self, id: &SessionId) -> Option<u64> {
+    pub(crate) async fn stored_revision(&self, id: &SessionId) -> Option<u64> {
         let row = self.memory.session(id).await.expect("reads");
         Some(row?.revision)
     }
 
     /// From now on every commit fails as on a full disk.
-    pub fn fill_disk(&self) {
+    pub(crate) fn fill_disk(&self) {
         let full = StoreError::Unavailable("the disk is full".to_owned());
         self.store.fail_all(full);
     }
@@ -192,7 +192,7 @@ impl World {
 
 /// What clients do.
 impl World {
-    pub async fn try_create(&self, model: &str) -> Result<Session, Error> {
+    pub(crate) async fn try_create(&self, model: &str) -> Result<Session, Error> {
         let new = NewSession {
             directory: DIRECTORY.to_owned(),
             wish: wish(model),
@@ -202,18 +202,18 @@ impl World {
     }
 
     /// A new session; an empty model makes it one without a selection.
-    pub async fn create(&self, model: &str) -> SessionId {
+    pub(crate) async fn create(&self, model: &str) -> SessionId {
         self.try_create(model).await.expect("created").id
     }
 
     /// A new session whose agent is ready.
-    pub async fn ready(&self, model: &str) -> SessionId {
+    pub(crate) async fn ready(&self, model: &str) -> SessionId {
         let id = self.create(model).await;
         self.applied(&id, 1).await;
         id
     }
 
-    pub async fn select(&self, id: &SessionId, model: &str) -> Result<Session, Error> {
+    pub(crate) async fn select(&self, id: &SessionId, model: &str) -> Result<Session, Error> {
         let update = Update {
             wish: wish(model),
             ..Update::default()
@@ -221,7 +221,7 @@ impl World {
         self.update(id, update).await
     }
 
-    pub async fn rename(&self, id: &SessionId, title: &str) -> Result<Session, Error> {
+    pub(crate) async fn rename(&self, id: &SessionId, title: &str) -> Result<Session, Error> {
         let update = Update {
             title: Some(title.to_owned()),
             ..Update::default()
@@ -229,43 +229,43 @@ impl World {
         self.update(id, update).await
     }
 
-    pub async fn update(&self, id: &SessionId, update: Update) -> Result<Session, Error> {
+    pub(crate) async fn update(&self, id: &SessionId, update: Update) -> Result<Session, Error> {
         self.sessions.update(id, update, by(Source::Patch)).await
     }
 
-    pub async fn prompt(&self, id: &SessionId, text: &str) -> Result<Admitted, Error> {
+    pub(crate) async fn prompt(&self, id: &SessionId, text: &str) -> Result<Admitted, Error> {
         let prompt = text_prompt(text);
         self.sessions.prompt(id, prompt, by(Source::Message)).await
     }
 
     /// Sends a prompt and waits for its answer.
-    pub async fn ask(&self, id: &SessionId, text: &str) -> Answer {
+    pub(crate) async fn ask(&self, id: &SessionId, text: &str) -> Answer {
         let admitted = self.prompt(id, text).await.expect("admitted");
         answer(admitted.answer.expect("an answer is wanted")).await
     }
 
-    pub async fn fork(&self, id: &SessionId) -> Result<Session, Error> {
+    pub(crate) async fn fork(&self, id: &SessionId) -> Result<Session, Error> {
         self.sessions.fork(id, None, by(Source::Fork)).await
     }
 
     /// A session as it is.
-    pub async fn info(&self, id: &SessionId) -> Session {
+    pub(crate) async fn info(&self, id: &SessionId) -> Session {
         self.sessions.info(id).await.expect("a session")
     }
 
     /// What the selection waits for.
-    pub async fn pending(&self, id: &SessionId) -> Option<PendingReason> {
+    pub(crate) async fn pending(&self, id: &SessionId) -> Option<PendingReason> {
         let pending = self.info(id).await.runtime.pending;
         pending.map(|pending| pending.reason)
     }
 
     /// The selected model.
-    pub async fn selected(&self, id: &SessionId) -> Option<String> {
+    pub(crate) async fn selected(&self, id: &SessionId) -> Option<String> {
         let model = self.info(id).await.model?;
         Some(format!("{}/{}", model.provider_id, model.id))
     }
 
-    pub async fn messages(&self, id: &SessionId) -> Vec<MessageWithParts> {
+    pub(crate) async fn messages(&self, id: &SessionId) -> Vec<MessageWithParts> {
         let messages = self.sessions.messages(id, None, None);
         let messages = messages.await.expect("messages");
         let read = messages
@@ -274,19 +274,19 @@ impl World {
         read.collect()
     }
 
-    pub async fn switches(&self, id: &SessionId) -> Vec<ModelSwitch> {
+    pub(crate) async fn switches(&self, id: &SessionId) -> Vec<ModelSwitch> {
         let history = self.sessions.model_history(id);
         history.await.expect("a history").switches
     }
 
     /// Waits until the selection of a revision is applied.
-    pub async fn applied(&self, id: &SessionId, revision: u64) -> Session {
+    pub(crate) async fn applied(&self, id: &SessionId, revision: u64) -> Session {
         let applied = self.sessions.wait_applied(id, revision);
         within(applied).await.expect("applied")
     }
 
     /// Everything that clients can see of all sessions.
-    pub async fn view(&self, ids: &[SessionId]) -> Value {
+    pub(crate) async fn view(&self, ids: &[SessionId]) -> Value {
         let mut all = Vec::new();
         for id in ids {
             let history = self.sessions.model_history(id).await.expect("a history");
@@ -307,17 +307,17 @@ impl World {
     }
 
     /// Waits until nothing is at work any more.
-    pub async fn quiet(&self) {
+    pub(crate) async fn quiet(&self) {
         until(async || self.sessions.statuses(None).is_empty()).await;
     }
 }
 
-pub fn by(source: Source) -> Caller {
+pub(crate) fn by(source: Source) -> Caller {
     Caller::nobody(source)
 }
 
 /// `provider/model`; empty for no wish.
-pub fn wish(model: &str) -> Wish {
+pub(crate) fn wish(model: &str) -> Wish {
     let Some((provider, model)) = model.split_once('/') else {
         return Wish::default();
     };
@@ -331,7 +331,7 @@ pub fn wish(model: &str) -> Wish {
     }
 }
 
-pub fn text_prompt(text: &str) -> Prompt {
+pub(crate) fn text_prompt(text: &str) -> Prompt {
     let part = PartInput::Text(TextPartInput {
         id: None,
         text: text.to_owned(),
@@ -346,7 +346,7 @@ pub fn text_prompt(text: &str) -> Prompt {
 }
 
 /// What has to happen.
-pub async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(NEVER, future).await {
         Ok(done) => done,
         Err(_) => panic!("this never happens"),
@@ -354,20 +354,20 @@ pub async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// What has to happen without any waiting.
-pub async fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn at_once<T>(future: impl Future<Output = T>) -> T {
     let before = Instant::now();
     let value = future.await;
     assert_eq!(before.elapsed(), Duration::ZERO, "it has waited");
     value
 }
 
-pub async fn answer(receiver: oneshot::Receiver<Answer>) -> Answer {
+pub(crate) async fn answer(receiver: oneshot::Receiver<Answer>) -> Answer {
     within(receiver).await.expect("answered")
 }
 
 /// Waits until something holds. Sessions tell nobody of most of it, so it is looked at every millisecond, which
 /// costs nothing where time stands still.
-pub async fn until(holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
     let looked = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -377,12 +377,12 @@ pub async fn until(holds: impl AsyncFn() -> bool) {
 }
 
 /// Lets everything happen that happens by itself.
-pub async fn settle() {
+pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_secs(20)).await;
 }
 
 /// The text of an answer or of a prompt.
-pub fn text(parts: &[Part]) -> String {
+pub(crate) fn text(parts: &[Part]) -> String {
     let texts = parts.iter().filter_map(|part| match part {
         Part::Text(text) => Some(text.text.as_str()),
         _ => None,
@@ -391,7 +391,7 @@ pub fn text(parts: &[Part]) -> String {
 }
 
 /// The answers among messages that are still being written.
-pub fn unfinished(messages: &[MessageWithParts]) -> usize {
+pub(crate) fn unfinished(messages: &[MessageWithParts]) -> usize {
     let open = |m: &&MessageWithParts| matches!(&m.info, Message::Assistant(a) if a.time.completed.is_none());
     messages.iter().filter(open).count()
 }

@@ -16,14 +16,14 @@ const HASH_CHARS: usize = 40;
 const PREFIXES: [&str; 6] = ["ses", "msg", "prt", "per", "que", "evt"];
 
 /// Writes what differs from run to run in the same way every time.
-pub struct Mask {
+pub(super) struct Mask {
     ids: HashMap<String, usize>,
     texts: Vec<(String, &'static str)>,
 }
 
 impl Mask {
     /// What is masked of a server.
-    pub fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &Server) -> Self {
         let folder = server.folder.path().canonicalize().expect("a folder");
         let folder = folder.to_str().expect("a path").to_owned();
         let texts = vec![
@@ -39,7 +39,7 @@ impl Mask {
     }
 
     /// A value as it is written.
-    pub fn apply(&mut self, value: &Value) -> Value {
+    pub(super) fn apply(&mut self, value: &Value) -> Value {
         match value {
             Value::Object(map) => {
                 let entries = map

@@ -7,7 +7,7 @@ use super::mask::Mask;
 use crate::harness::Server;
 
 /// Keeps what a server answers.
-pub struct Recorder<'a> {
+pub(super) struct Recorder<'a> {
     pub server: &'a Server,
     pub mask: Mask,
     pub operations: Map<String, Value>,
@@ -16,7 +16,7 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Has kept nothing yet.
-    pub fn new(server: &'a Server) -> Self {
+    pub(super) fn new(server: &'a Server) -> Self {
         Self {
             server,
             mask: Mask::new(server),
@@ -26,7 +26,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Does what has to succeed, and keeps it as the example of an operation.
-    pub async fn done(
+    pub(super) async fn done(
         &mut self,
         id: &str,
         method: Method,
@@ -54,12 +54,18 @@ impl<'a> Recorder<'a> {
     }
 
     /// Does what has to be refused, and keeps the error with its cause.
-    pub async fn refused(&mut self, cause: &str, method: Method, path: &str, body: Option<Value>) {
+    pub(super) async fn refused(
+        &mut self,
+        cause: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) {
         self.refused_with(cause, method, path, body, &[]).await;
     }
 
     /// The same with headers.
-    pub async fn refused_with(
+    pub(super) async fn refused_with(
         &mut self,
         cause: &str,
         method: Method,
@@ -75,7 +81,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Keeps an error with its cause.
-    pub fn keep_error(&mut self, cause: &str, status: StatusCode, error: &Value) {
+    pub(super) fn keep_error(&mut self, cause: &str, status: StatusCode, error: &Value) {
         let tagged = error["_tag"].as_str().filter(|_| error["data"].is_null());
         let name = tagged.or(error["name"].as_str()).expect("a name");
         let (schema, key) = match tagged {

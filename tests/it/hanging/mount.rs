@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 const INNER: &str = "BATON_TEST_HANGING";
 
 /// A directory in which everything hangs for as long as this is there.
-pub struct Hanging {
+pub(super) struct Hanging {
     path: PathBuf,
     /// What the kernel asks is never read from it. When it is closed, all that waits fails.
     _device: File,
@@ -21,7 +21,7 @@ pub struct Hanging {
 
 impl Hanging {
     /// Has everything hang in a directory, for this thread and what it starts.
-    pub fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &Path) -> Self {
         let device = File::options().read(true).write(true).open("/dev/fuse");
         let device = device.expect("/dev/fuse");
         let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
@@ -46,7 +46,7 @@ impl Drop for Hanging {
 
 /// Whether this thread may mount, which nobody else sees. Who is not root gets a name space of their own, in which
 /// the test is run again; where the system forbids that, too, it says so and is left out.
-pub fn may_mount(test: &str) -> bool {
+pub(super) fn may_mount(test: &str) -> bool {
     let own = unshare(CloneFlags::CLONE_NEWNS).and_then(|()| {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>)

@@ -17,7 +17,7 @@ const MODELS: [&str; 3] = ["mock", "mock-fast", "mock-strong"];
 
 /// What was done.
 #[derive(Debug, Default, Clone)]
-pub struct Done {
+pub(super) struct Done {
     pub acknowledged: u64,
     refused: u64,
     unanswered: u64,
@@ -27,7 +27,7 @@ pub struct Done {
 }
 
 impl Done {
-    pub fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
         self.refused += other.refused;
         self.unanswered += other.unanswered;
@@ -58,7 +58,7 @@ enum Outcome {
 /// The server is gone, which ends the round.
 struct Gone;
 
-pub struct Client {
+pub(super) struct Client {
     name: usize,
     rng: Rng,
     http: reqwest::Client,
@@ -72,7 +72,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(name: usize, rng: Rng) -> Self {
+    pub(super) fn new(name: usize, rng: Rng) -> Self {
         Self {
             name,
             rng,
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Goes on until the server is gone.
-    pub async fn run(mut self, url: String) -> Self {
+    pub(super) async fn run(mut self, url: String) -> Self {
         self.http = reqwest::Client::builder()
             .timeout(PATIENCE)
             .build()
@@ -457,7 +457,7 @@ impl Client {
     }
 
     /// Looks at everything after a kill.
-    pub async fn look(&mut self, server: &Server) -> Done {
+    pub(super) async fn look(&mut self, server: &Server) -> Done {
         let mut done = std::mem::take(&mut self.done);
         let mut kept = Vec::new();
         for mut ledger in std::mem::take(&mut self.sessions) {

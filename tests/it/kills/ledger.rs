@@ -8,13 +8,13 @@ use crate::harness::text_of;
 
 /// A value that clients set. A request without an answer may have set it, or not.
 #[derive(Debug, Clone)]
-pub struct Field<T> {
+pub(super) struct Field<T> {
     pub sure: T,
     pub maybe: Option<T>,
 }
 
 impl<T: PartialEq + Debug> Field<T> {
-    pub fn new(sure: T) -> Self {
+    pub(super) fn new(sure: T) -> Self {
         Self { sure, maybe: None }
     }
 
@@ -32,7 +32,7 @@ impl<T: PartialEq + Debug> Field<T> {
 
 /// A prompt. Each has a text of its own.
 #[derive(Debug, Clone)]
-pub struct Said {
+pub(super) struct Said {
     pub text: String,
     /// The prompt itself was answered with success, or seen.
     pub sure: bool,
@@ -42,7 +42,7 @@ pub struct Said {
 
 /// A session.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub(super) struct Ledger {
     pub id: String,
     pub title: Field<String>,
     pub model: Field<Option<String>>,
@@ -61,7 +61,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A session as it was answered.
-    pub fn new(session: &Value) -> Self {
+    pub(super) fn new(session: &Value) -> Self {
         Self {
             id: session["id"].as_str().expect("an id").to_owned(),
             title: Field::new(title(session)),
@@ -77,7 +77,7 @@ impl Ledger {
     }
 
     /// Revisions only go forward.
-    pub fn note(&mut self, session: &Value) {
+    pub(super) fn note(&mut self, session: &Value) {
         let revision = session["revision"].as_u64().expect("a revision");
         let (id, before) = (&self.id, self.revision);
         assert!(
@@ -94,7 +94,7 @@ impl Ledger {
     }
 
     /// A prompt was taken in: what was reverted is removed for good.
-    pub fn took(&mut self, text: &str, answer: Option<String>) {
+    pub(super) fn took(&mut self, text: &str, answer: Option<String>) {
         if let Some(at) = self.cut_at() {
             let removed = self.said.drain(at..).map(|said| said.text);
             self.removed.extend(removed);
@@ -109,7 +109,7 @@ impl Ledger {
     }
 
     /// Nobody knows whether a prompt was taken in.
-    pub fn may_have_taken(&mut self, text: &str) {
+    pub(super) fn may_have_taken(&mut self, text: &str) {
         if let Some(at) = self.cut_at() {
             self.said[at..]
                 .iter_mut()
@@ -125,7 +125,7 @@ impl Ledger {
     }
 
     /// Compares with the session as it is after a kill.
-    pub fn look(&mut self, session: &Value, messages: &[Value]) {
+    pub(super) fn look(&mut self, session: &Value, messages: &[Value]) {
         self.note(session);
         let id = self.id.clone();
         self.title.look(title(session), &format!("{id}: the title"));
@@ -211,13 +211,13 @@ fn spoken(message: &Value) -> Option<String> {
 }
 
 /// The texts of a session's prompts.
-pub fn prompts(messages: &[Value]) -> Vec<String> {
+pub(super) fn prompts(messages: &[Value]) -> Vec<String> {
     let prompts = messages.iter().filter(|m| m["info"]["role"] == "user");
     prompts.filter_map(spoken).collect()
 }
 
 /// The prompt with this text.
-pub fn prompt_id(messages: &[Value], text: &str) -> Option<String> {
+pub(super) fn prompt_id(messages: &[Value], text: &str) -> Option<String> {
     let mut prompts = messages.iter().filter(|m| m["info"]["role"] == "user");
     let found = prompts.find(|m| spoken(m).as_deref() == Some(text))?;
     found["info"]["id"].as_str().map(str::to_owned)

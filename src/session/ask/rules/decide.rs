@@ -20,7 +20,7 @@ const MAX_READINGS: usize = 16;
 
 /// What is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// It may.
     Allow,
     /// The user is asked.
@@ -30,7 +30,7 @@ pub enum Decision {
 }
 
 /// What there is to decide by.
-pub struct Law<'a> {
+pub(crate) struct Law<'a> {
     /// The rules of the session.
     pub rules: &'a [PermissionRule],
     /// Whether the user has allowed a pattern for good.
@@ -50,7 +50,7 @@ impl Law<'_> {
     }
 
     /// Decides about a command line.
-    pub fn line(&self, line: &Line) -> Decision {
+    pub(crate) fn line(&self, line: &Line) -> Decision {
         let parts = &line.parts;
         let verdicts: Vec<_> = parts.iter().map(|part| self.part(part)).collect();
         let writes: Vec<_> = line
@@ -113,7 +113,7 @@ impl Law<'_> {
     }
 
     /// What the rules say to a path, if anything.
-    pub fn path(&self, permission: &str, path: &str) -> Option<Decision> {
+    pub(crate) fn path(&self, permission: &str, path: &str) -> Option<Decision> {
         let names = self.place.names(path);
         let says = |rule: &&PermissionRule| {
             let pattern = at_home(&rule.pattern);
@@ -127,7 +127,12 @@ impl Law<'_> {
     }
 
     /// What the rules say to any other text, if anything. `readings` is what a deny is compared with, too.
-    pub fn text(&self, permission: &str, text: &str, readings: &[String]) -> Option<Decision> {
+    pub(crate) fn text(
+        &self,
+        permission: &str,
+        text: &str,
+        readings: &[String],
+    ) -> Option<Decision> {
         let says = |rule: &&PermissionRule| {
             let other = rule.action != PermissionAction::Allow
                 && readings.iter().any(|r| matches(&rule.pattern, r));

@@ -13,14 +13,14 @@ const EDITORS: [&str; 4] = ["write", "patch", "multiedit", "apply_patch"];
 const SOME_TOOL: &str = "\u{E005}\u{E005}";
 
 /// Whether a rule is about the tools of a permission.
-pub fn concerns(rule: &PermissionRule, permission: &str) -> bool {
+pub(super) fn concerns(rule: &PermissionRule, permission: &str) -> bool {
     let forbids = rule.action != PermissionAction::Allow;
     let edits = permission == "edit" && EDITORS.contains(&rule.permission.as_str());
     glob(&rule.permission, permission) || (forbids && edits)
 }
 
 /// What rules come to.
-pub fn fence(rules: &[PermissionRule]) -> Fence {
+pub(crate) fn fence(rules: &[PermissionRule]) -> Fence {
     let mut fence = Fence::default();
     if rules
         .iter()

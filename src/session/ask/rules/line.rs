@@ -5,11 +5,11 @@ use super::wrapper::{self, Seen};
 use super::{naive, risky, walk};
 
 /// The longest command line that is read, in bytes. A longer one is asked.
-pub const MAX_BYTES: usize = 16 * 1024;
+pub(super) const MAX_BYTES: usize = 16 * 1024;
 /// How deep scripts inside of scripts (`sh -c "sh -c …"`) are read.
-pub const MAX_SCRIPTS: usize = 4;
+pub(super) const MAX_SCRIPTS: usize = 4;
 /// The most simple commands of one line, nested ones included.
-pub const MAX_PARTS: usize = 256;
+pub(super) const MAX_PARTS: usize = 256;
 /// The most words of a command that are looked at. One with more is asked.
 const MAX_WORDS: usize = 512;
 /// The most places of one command where another may begin.
@@ -19,7 +19,7 @@ const MAX_GUESSES: usize = 1_024;
 
 /// A command line, read.
 #[derive(Debug, Clone, Default)]
-pub struct Line {
+pub(crate) struct Line {
     /// As the agent gave it, without blanks around it.
     pub text: String,
     /// Its simple commands.
@@ -40,7 +40,7 @@ pub struct Line {
 
 /// A simple command.
 #[derive(Debug, Clone, Default)]
-pub struct Part {
+pub(crate) struct Part {
     /// The program and its arguments.
     pub words: Vec<Word>,
     /// As it is written.
@@ -55,7 +55,7 @@ pub struct Part {
 
 /// What a wrapper runs.
 #[derive(Debug, Clone)]
-pub struct Inner {
+pub(crate) struct Inner {
     /// The number of words of the wrapper which a rule has to spell out to speak for this, too.
     pub named_by: usize,
     /// The commands.
@@ -64,7 +64,7 @@ pub struct Inner {
 
 impl Line {
     /// Reads a command line. What cannot be read with certainty is still searched for what it may run.
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         Self::nested(text, 0)
     }
 
@@ -156,7 +156,7 @@ impl Part {
 }
 
 /// The name of the program of a command, without its folder.
-pub fn program(words: &[Word]) -> &str {
+pub(super) fn program(words: &[Word]) -> &str {
     let name = words.first().map_or("", |word| word.shape.as_str());
     name.rsplit('/').next().unwrap_or(name)
 }

@@ -23,11 +23,11 @@ mod walk;
 mod word;
 mod wrapper;
 
-pub use decide::{Decision, Law};
-pub use fence::fence;
-pub use line::Line;
-pub use place::Place;
-pub use told::always;
+pub(super) use decide::{Decision, Law};
+pub(crate) use fence::fence;
+pub(super) use line::Line;
+pub(super) use place::Place;
+pub(super) use told::always;
 
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,19 @@
 //! Patterns of rules: `*` stands for any text, `?` for one character, as in OpenCode.
 
 /// Stands in a shape for any text: what an expansion or a glob comes to is known only when it runs.
-pub const ANY: char = '\u{E000}';
+pub(super) const ANY: char = '\u{E000}';
 /// Stands in a shape for one unknown character.
-pub const ONE: char = '\u{E001}';
+pub(super) const ONE: char = '\u{E001}';
 /// The most steps that a comparison with an unknown text may take; beyond them it counts as possible.
 const STEPS: usize = 100_000;
 
 /// Whether a pattern matches a text. A pattern that ends with ` *` also matches without anything behind it.
-pub fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     glob(pattern, text) || pattern.strip_suffix(" *").is_some_and(|p| glob(p, text))
 }
 
 /// Whether a pattern matches a text that may have unknown pieces ([`ANY`], [`ONE`]), whatever they turn out to be.
-pub fn could_match(pattern: &str, shape: &str) -> bool {
+pub(super) fn could_match(pattern: &str, shape: &str) -> bool {
     if !shape.contains([ANY, ONE]) {
         return matches(pattern, shape);
     }
@@ -24,12 +24,12 @@ pub fn could_match(pattern: &str, shape: &str) -> bool {
 }
 
 /// What a pattern spells out before its first wildcard.
-pub fn literal_prefix(pattern: &str) -> &str {
+pub(super) fn literal_prefix(pattern: &str) -> &str {
     &pattern[..pattern.find(['*', '?']).unwrap_or(pattern.len())]
 }
 
 /// Greedy: after a star, only the last one needs to be tried again.
-pub fn glob(pattern: &str, text: &str) -> bool {
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// The working directory of what is asked.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub(crate) struct Place {
     /// The session's directory.
     pub directory: PathBuf,
     /// What relative names belong to, if that is another one.
@@ -23,7 +23,7 @@ const SINKS: [&str; 6] = [
 
 impl Place {
     /// A path without `.` and `..`, absolute. Symbolic links are not followed: this reads no files.
-    pub fn absolute(&self, path: &str) -> String {
+    pub(crate) fn absolute(&self, path: &str) -> String {
         let base = self
             .base
             .as_ref()
@@ -42,19 +42,19 @@ impl Place {
     }
 
     /// A path below the session's directory, as seen from there.
-    pub fn relative(&self, path: &str) -> Option<String> {
+    pub(crate) fn relative(&self, path: &str) -> Option<String> {
         let absolute = self.absolute(path);
         let below = Path::new(&absolute).strip_prefix(&self.directory).ok()?;
         (!below.as_os_str().is_empty()).then(|| below.to_string_lossy().into_owned())
     }
 
     /// Whether what is written there is kept nowhere.
-    pub fn is_sink(path: &str) -> bool {
+    pub(crate) fn is_sink(path: &str) -> bool {
         SINKS.contains(&path)
     }
 
     /// Whether a redirection may write there without being asked about: to a file of the project that git does not run.
-    pub fn may_be_written(&self, path: &str) -> bool {
+    pub(crate) fn may_be_written(&self, path: &str) -> bool {
         let hidden = |below: &String| {
             below
                 .split('/')
@@ -64,12 +64,12 @@ impl Place {
     }
 
     /// Whether the working directory is the session's or one below it.
-    pub fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         Path::new(&self.absolute(".")).starts_with(&self.directory)
     }
 
     /// What a path can be called: absolute, and relative to the session's directory.
-    pub fn names(&self, path: &str) -> Vec<String> {
+    pub(crate) fn names(&self, path: &str) -> Vec<String> {
         let mut names = vec![self.absolute(path)];
         names.extend(self.relative(path));
         names

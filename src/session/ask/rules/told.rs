@@ -293,7 +293,7 @@ const SPOKEN: &[&str] = &[
 ];
 
 /// What `always` stands for when a line is asked about.
-pub fn always(line: &Line) -> Vec<String> {
+pub(crate) fn always(line: &Line) -> Vec<String> {
     let told = match line.parts.as_slice() {
         [part] if line.plain => of_part(part),
         _ => line.text.clone(),
@@ -305,7 +305,7 @@ pub fn always(line: &Line) -> Vec<String> {
 }
 
 /// What stands for one simple command: the words that say what it does and ` *`, or its own text.
-pub fn of_part(part: &Part) -> String {
+pub(super) fn of_part(part: &Part) -> String {
     kind(part).map_or_else(
         || part.source.clone(),
         |words| format!("{} *", words.join(" ")),

@@ -8,7 +8,7 @@ use crate::session::conversation::tool::quote;
 
 /// A word as the shell hands it to the program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Word {
+pub(crate) struct Word {
     /// The text without its quotes; expansions stand in it as they are written.
     pub text: String,
     /// The text with what is unknown marked by [`ANY`] and [`ONE`].
@@ -23,7 +23,7 @@ pub struct Word {
 
 impl Word {
     /// A word of plain text.
-    pub fn plain(text: &str) -> Self {
+    pub(crate) fn plain(text: &str) -> Self {
         Self {
             text: text.to_owned(),
             shape: text.to_owned(),
@@ -34,7 +34,7 @@ impl Word {
     }
 
     /// Whether it may turn into an option, or into several words, when it runs.
-    pub fn may_be_option(&self) -> bool {
+    pub(crate) fn may_be_option(&self) -> bool {
         if self.literal {
             return false;
         }
@@ -43,7 +43,7 @@ impl Word {
     }
 
     /// The word as text for rules: quoted where it would not be one word otherwise.
-    pub fn canonical(&self) -> String {
+    pub(crate) fn canonical(&self) -> String {
         match self.literal {
             true => quote(&self.text),
             false => self.text.clone(),

@@ -17,7 +17,7 @@ pub(super) const AGENTS_ID_MAX_BYTES: usize = 1024;
 
 /// What an update means beyond the answer's own parts.
 #[derive(Debug, Default)]
-pub struct Folded {
+pub(crate) struct Folded {
     /// What clients are to see.
     pub events: Vec<EventPayload>,
     /// The agent's new plan.
@@ -33,7 +33,7 @@ pub struct Folded {
 
 impl Answering {
     /// Takes in one `session/update`.
-    pub fn fold(&mut self, update: &Value, directory: &str) -> Folded {
+    pub(crate) fn fold(&mut self, update: &Value, directory: &str) -> Folded {
         let kind = update
             .get("sessionUpdate")
             .and_then(Value::as_str)
@@ -219,7 +219,7 @@ impl Answering {
 
     /// The announced call that a request for a permission is about although it names another one: some agents give their
     /// requests ids of their own. It is the only one that has not ended, or the only one of those with the same arguments.
-    pub fn meant_by(&self, tool_call: &Value) -> Option<&str> {
+    pub(crate) fn meant_by(&self, tool_call: &Value) -> Option<&str> {
         let id = tool_call.get("toolCallId").and_then(Value::as_str)?;
         if self.tools.contains_key(id) {
             return None;
@@ -236,7 +236,7 @@ impl Answering {
 
     /// Takes in the tool call of a request for a permission. Some agents announce a call with nothing else
     /// before it has ended, and some give its arguments nowhere else.
-    pub fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
+    pub(crate) fn announce(&mut self, tool_call: &Value, directory: &str) -> Folded {
         let mut folded = Folded::default();
         let Some(id) = tool_call.get("toolCallId").and_then(Value::as_str) else {
             return folded;

@@ -20,7 +20,7 @@ use crate::store::{Change, MessageKey};
 
 /// What has changed about an answer that had ended.
 #[derive(Debug, Clone, Default)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// What writes it.
     pub changes: Vec<Change>,
     /// What tells it, behind what the folding has told.
@@ -33,7 +33,7 @@ pub struct Changed {
 
 impl Answering {
     /// A stored answer, which goes on; `None` for a prompt.
-    pub fn reopened(stored: &Stored, sizes: Sizes) -> Option<Self> {
+    pub(crate) fn reopened(stored: &Stored, sizes: Sizes) -> Option<Self> {
         let Message::Assistant(message) = &stored.message.info else {
             return None;
         };
@@ -93,7 +93,7 @@ impl Answering {
 
     /// A text that comes now goes on with the last one, if it is the same of its agent: `known` is the part that its id
     /// has stood for. One without an id goes on with what was said shortly before.
-    pub fn go_on(&mut self, agents_id: Option<&str>, known: Option<&PartId>, is_soon: bool) {
+    pub(crate) fn go_on(&mut self, agents_id: Option<&str>, known: Option<&PartId>, is_soon: bool) {
         let last = self.parts.iter().rposition(|part| {
             !matches!(
                 part,
@@ -114,7 +114,7 @@ impl Answering {
     }
 
     /// Whether the answer has a tool call that has not ended.
-    pub fn has_open_calls(&self) -> bool {
+    pub(crate) fn has_open_calls(&self) -> bool {
         let is_open = |part: &Part| match part {
             Part::Tool(tool) => matches!(
                 tool.state,
@@ -126,7 +126,7 @@ impl Answering {
     }
 
     /// Ends tool calls of which nothing more can be told.
-    pub fn interrupt_calls(&mut self) -> Vec<EventPayload> {
+    pub(crate) fn interrupt_calls(&mut self) -> Vec<EventPayload> {
         let open: Vec<usize> = (0..self.parts.len())
             .filter(|&at| interrupt(&mut self.parts[at], now_ms()))
             .collect();
@@ -135,7 +135,7 @@ impl Answering {
 
     /// What has changed since it was opened again; `was_open` says whether the store takes it for one with something that
     /// goes on, which the next start ends after a kill.
-    pub fn take_changed(&mut self, was_open: bool) -> Changed {
+    pub(crate) fn take_changed(&mut self, was_open: bool) -> Changed {
         let mut changed = Changed::default();
         self.close_open(&mut changed.events);
         changed.cost = self.meter.spent();

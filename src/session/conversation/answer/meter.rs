@@ -5,7 +5,7 @@ const ROUNDED: f64 = 0.01;
 
 /// Reads totals, and counts what has come to them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Meter {
+pub(super) struct Meter {
     /// The last total, in the agent's currency; `None` when none is known.
     last: Option<f64>,
     /// What has come to it.
@@ -14,12 +14,12 @@ pub struct Meter {
 
 impl Meter {
     /// From now on the totals are those of a native session with this last one.
-    pub fn moves_to(&mut self, last: Option<f64>) {
+    pub(super) fn moves_to(&mut self, last: Option<f64>) {
         self.last = last;
     }
 
     /// The agent has told a total. The first one of a native session that had none before it says only where it stands.
-    pub fn told(&mut self, total: f64) {
+    pub(super) fn told(&mut self, total: f64) {
         if !total.is_finite() || total < 0.0 {
             return;
         }
@@ -33,12 +33,12 @@ impl Meter {
     }
 
     /// The last total.
-    pub fn last(&self) -> Option<f64> {
+    pub(super) fn last(&self) -> Option<f64> {
         self.last
     }
 
     /// What has come to it.
-    pub fn spent(&self) -> f64 {
+    pub(super) fn spent(&self) -> f64 {
         self.spent
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// How much of the tool calls of the message at `index` is kept.
-    pub fn detail(&self, index: usize) -> Detail {
+    pub(super) fn detail(&self, index: usize) -> Detail {
         let (message, item) = self.results_from;
         let results_from_item = match index.cmp(&message) {
             Ordering::Less => usize::MAX,

@@ -20,7 +20,7 @@ const FACT_MAX_BYTES: usize = 16 * 1024;
 
 impl ToolCall {
     /// Bytes of what is kept of it.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let patch = self.file_diff.as_ref().and_then(|d| d["patch"].as_str());
         self.output.len()
             + self.input_bytes
@@ -30,7 +30,7 @@ impl ToolCall {
     }
 
     /// Whether its arguments were too large to be kept.
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.input_is_cut
     }
 

@@ -11,17 +11,17 @@ use crate::opencode::{MessageId, SessionId};
 
 impl ToolCall {
     /// How large the files may be that it returns.
-    pub fn allow_media(&mut self, room: Room) {
+    pub(crate) fn allow_media(&mut self, room: Room) {
         self.media_room = room;
     }
 
     /// The size of the files that it has returned.
-    pub fn media_bytes(&self) -> usize {
+    pub(crate) fn media_bytes(&self) -> usize {
         self.media.iter().map(Media::bytes).sum()
     }
 
     /// The call as OpenCode shows it in a message, with the files that it has returned.
-    pub fn state_in(&self, session: &SessionId, message: &MessageId) -> ToolState {
+    pub(crate) fn state_in(&self, session: &SessionId, message: &MessageId) -> ToolState {
         let mut state = self.state();
         if let ToolState::Completed { attachments, .. } = &mut state {
             let files = self.media.iter().map(|media| media.part(session, message));

@@ -13,7 +13,7 @@ const DERIVED: [&str; 4] = ["output", "diffs", "diff", "filediff"];
 impl ToolCall {
     /// The call that a part shows. One whose end was not told, or that was broken off, has not ended: its agent may
     /// tell still.
-    pub fn restored(part: &ToolPart) -> Self {
+    pub(crate) fn restored(part: &ToolPart) -> Self {
         let mut call = Self::new(0);
         call.name = Some(part.tool.clone());
         call.kind = kind_of(&part.tool);
