@@ -6,11 +6,11 @@ import type { components } from "baton-api";
 type Schemas = components["schemas"];
 
 export type Session = Schemas["GlobalSession"] | Schemas["Session"];
-export type Selection = Schemas["Selection"];
+export type Selection = Schemas["ModelSelection"];
 export type Message = Schemas["Message"];
 export type UserMessage = Schemas["UserMessage"];
 export type AssistantMessage = Schemas["AssistantMessage"];
-export type Part = Schemas["Part"];
+export type Part = Schemas["MessagePart"];
 export type TextPart = Schemas["TextPart"];
 export type ToolPart = Schemas["ToolPart"];
 export type FilePart = Schemas["FilePart"];
@@ -21,14 +21,14 @@ export type ModelHandover = Schemas["ModelHandover"];
 export type Transfer = Schemas["Transfer"];
 export type BackendInfo = Schemas["BackendInfo"];
 export type Provider = Schemas["Provider"];
-export type ProviderList = Schemas["ProviderList"];
+export type ProviderList = Schemas["ProviderCatalog"];
 export type Model = Schemas["Model"];
 export type Agent = Schemas["Agent"];
 export type PermissionRequest = Schemas["PermissionRequest"];
 export type QuestionRequest = Schemas["QuestionRequest"];
 export type Tokens = Schemas["Tokens"];
 export type GlobalEvent = Schemas["GlobalEvent"];
-export type Event = Schemas["Event"];
+export type Event = Schemas["ServerEvent"];
 
 /** A message of the conversation that is shown. */
 export interface Shown {

@@ -24,7 +24,7 @@ def test_the_session_is_named_after_its_first_prompt(tui, baton):
     tui.send(f"echo {word}")
     tui.answered(word, MOCK_FAST)
     tui.wait(lambda screen: f"echo {word}" in screen.split("\n")[1], 10)
-    assert baton.session_named(f"echo {word}")["model"] == {"providerID": "mock", "id": "mock-fast"}
+    assert baton.session_named(f"echo {word}")["model"] == {"providerID": "mock", "id": "mock-fast", "variant": "default"}
 
 
 def test_a_password_is_asked_for():

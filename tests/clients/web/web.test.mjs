@@ -165,7 +165,7 @@ function scenario(backend, other) {
     const line = `Model: ${backend.model} (${backend.name}) → stub2/Gamma (OpenCode)`;
     await ui.said(line).waitFor({ timeout: PATCH_SHOWS_WITHIN_MS });
     const session = await run.client.getSession(at.id);
-    assert.deepEqual(session.model, { providerID: gamma.providerID, id: gamma.modelID });
+    assert.deepEqual(session.model, { providerID: gamma.providerID, id: gamma.modelID, variant: "default" });
     const word = unique("outside");
     const answer = await run.client.prompt(at.id, `SAY ${word}`);
     assert.equal(modelOf(answer), "opencode stub2/gamma");

@@ -35,7 +35,7 @@ export interface paths {
          * Get the server's health, as OpenCode 2 does
          * @description What OpenCode 2's clients poll.
          */
-        get: operations["v2.health.get"];
+        get: operations["api.health.get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -53,9 +53,9 @@ export interface paths {
         };
         /**
          * Subscribe to the events of all directories
-         * @description As `event.subscribe`, with all events, each wrapped with the directory that it belongs to.
+         * @description Never ends: a client has to read it as a stream. As `event.subscribe`, with all events, each wrapped with the directory that it belongs to.
          */
-        get: operations["global.event"];
+        get: operations["event.subscribeAll"];
         put?: never;
         post?: never;
         delete?: never;
@@ -73,7 +73,7 @@ export interface paths {
         };
         /**
          * Subscribe to events
-         * @description The events of one directory, as `text/event-stream`: each frame's `data` is an `Event`, and its `id` the event's number. `server.connected` comes first, `server.heartbeat` every ten seconds. A client that comes back with `Last-Event-ID` gets what it missed; when that is gone, `server.resync` tells it to read sessions and messages again.
+         * @description Never ends: a client has to read it as a stream. The events of one directory, as `text/event-stream`: each frame's `data` is an `Event`, and its `id` the event's number. `server.connected` comes first, `server.heartbeat` every ten seconds. A client that comes back with `Last-Event-ID` gets what it missed; when that is gone, `server.resync` tells it to read sessions and messages again.
          */
         get: operations["event.subscribe"];
         put?: never;
@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * List sessions
-         * @description The sessions of the working directory's project, the one used last first. With `directory` in the query, those of that directory alone, unless `path` or `scope` widens it.
+         * @description The sessions of the working directory's project, the most recently used first. With `directory` in the query, those of that directory alone, unless `path` or `scope` widens it. If there are more than `limit`, the header `X-Next-Cursor` has what `cursor` takes to go on to them.
          */
         get: operations["session.list"];
         put?: never;
@@ -150,7 +150,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Update a session
+         * Switch the model, provider or agent of a session, and change its title and other data
          * @description Hands the session to another model, provider, agent or reasoning effort, and changes its title, metadata, permission rules and archive time: all of it or nothing. It is answered at once; a turn in flight keeps its model, and the next one has the new one. The conversation is kept. The events `session.model_changed`, `session.updated` and, once the agent has confirmed it, `session.model_applied` follow. A request that changes nothing makes no event and no new revision.
          */
         patch: operations["session.update"];
@@ -217,7 +217,7 @@ export interface paths {
          * Send a message without waiting
          * @description The same as `session.prompt`, answered as soon as the prompt is stored. The answer comes as events; a prompt that is refused is told as `session.error`, too.
          */
-        post: operations["session.prompt_async"];
+        post: operations["session.queuePrompt"];
         delete?: never;
         options?: never;
         head?: never;
@@ -541,7 +541,7 @@ export interface paths {
         };
         /**
          * List slash commands
-         * @description Everything that can be typed behind a slash in this directory: commands of Baton, of its config file, of OpenCode's command files, and those that the connected backends advertise.
+         * @description Everything that can be typed behind a slash in this directory: first what the backend advertises whose model the session that was used last there has selected; then commands of Baton, of its config file and of OpenCode's command files; then those of the other connected backends, whose descriptions begin with the backend's id.
          */
         get: operations["command.list"];
         put?: never;
@@ -1865,7 +1865,7 @@ export interface paths {
          * Get the changes as one patch
          * @description How the files below the working directory differ from the last commit, as `git apply` takes it.
          */
-        get: operations["vcs.diff.raw"];
+        get: operations["vcs.patch"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1905,7 +1905,7 @@ export interface paths {
          * List a folder (OpenCode 2)
          * @description Folders first, each kind by name.
          */
-        get: operations["v2.fs.list"];
+        get: operations["api.fs.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1925,7 +1925,7 @@ export interface paths {
          * Find files (OpenCode 2)
          * @description The files and folders below the location's directory whose path is most like the query. What `.gitignore` excludes is left out.
          */
-        get: operations["v2.fs.find"];
+        get: operations["api.fs.find"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1945,7 +1945,7 @@ export interface paths {
          * Read a file (OpenCode 2)
          * @description Its bytes, with the media type that its name suggests. A browser that shows it runs nothing of it.
          */
-        get: operations["v2.fs.read"];
+        get: operations["api.fs.read"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1985,7 +1985,7 @@ export interface paths {
          * Get the location
          * @description The directory that requests with this query are about, and its project.
          */
-        get: operations["v2.location.get"];
+        get: operations["api.location.get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2005,7 +2005,7 @@ export interface paths {
          * List agents
          * @description The same agents as `app.agents`.
          */
-        get: operations["v2.agent.list"];
+        get: operations["api.agent.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2025,7 +2025,7 @@ export interface paths {
          * List models
          * @description The models of all backends that can run, in order of preference.
          */
-        get: operations["v2.model.list"];
+        get: operations["api.model.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2045,7 +2045,7 @@ export interface paths {
          * Get the default model
          * @description The model of a session that names none. OpenCode's web UI asks for it; the document of OpenCode 1.18 does not have it.
          */
-        get: operations["v2.model.default"];
+        get: operations["api.model.default"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2065,7 +2065,7 @@ export interface paths {
          * List providers
          * @description The backends that can run, in order of preference.
          */
-        get: operations["v2.provider.list"];
+        get: operations["api.provider.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2085,7 +2085,7 @@ export interface paths {
          * Get a provider
          * @description A backend that can run.
          */
-        get: operations["v2.provider.get"];
+        get: operations["api.provider.get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2107,7 +2107,7 @@ export interface paths {
          *
          *     Stub: Baton keeps no credentials, agents sign in themselves.
          */
-        get: operations["v2.integration.list"];
+        get: operations["api.integration.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2129,7 +2129,7 @@ export interface paths {
          *
          *     Stub: Baton keeps no credentials, agents sign in themselves.
          */
-        get: operations["v2.integration.get"];
+        get: operations["api.integration.get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2151,7 +2151,7 @@ export interface paths {
          *
          *     Stub: agents look into the folders that their own configuration names; ACP does not tell which ones.
          */
-        get: operations["v2.reference.list"];
+        get: operations["api.reference.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2173,7 +2173,7 @@ export interface paths {
          *
          *     Stub: agents find their skills by themselves. Those that an agent announces over ACP are slash commands.
          */
-        get: operations["v2.skill.list"];
+        get: operations["api.skill.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2193,7 +2193,7 @@ export interface paths {
          * List commands
          * @description The same slash commands as `command.list`.
          */
-        get: operations["v2.command.list"];
+        get: operations["api.command.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2213,7 +2213,7 @@ export interface paths {
          * List permission requests
          * @description What the agents of the sessions in a directory want to be allowed.
          */
-        get: operations["v2.permission.request.list"];
+        get: operations["api.permission.request.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2235,7 +2235,7 @@ export interface paths {
          *
          *     Stub: a permission that was given for good belongs to one session, and ends with it; a project keeps none.
          */
-        get: operations["v2.permission.saved.list"];
+        get: operations["api.permission.saved.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2255,7 +2255,7 @@ export interface paths {
          * List questions
          * @description What the agents of the sessions in a directory ask.
          */
-        get: operations["v2.question.request.list"];
+        get: operations["api.question.request.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2273,9 +2273,9 @@ export interface paths {
         };
         /**
          * Subscribe to events, as OpenCode 2 does
-         * @description The events of all directories, as `text/event-stream`: each frame's `data` is an event. It has those of `global.event` in OpenCode 2's shape, each followed by the `session.next.*` events that say the same in OpenCode 2's words. Nothing is replayed: a client that comes back reads the logs of its sessions (`v2.session.history`).
+         * @description Never ends: a client has to read it as a stream. The events of all directories, as `text/event-stream`: each frame's `data` is an event. It has those of `event.subscribeAll` in OpenCode 2's shape, each followed by the `session.next.*` events that say the same in OpenCode 2's words. Nothing is replayed: a client that comes back reads the logs of its sessions (`api.session.history`).
          */
-        get: operations["v2.event.subscribe"];
+        get: operations["api.event.subscribe"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2297,7 +2297,7 @@ export interface paths {
          * Switch a session's model
          * @description OpenCode 2's way to do what `session.update` does. No variant means the model's default.
          */
-        post: operations["v2.session.switchModel"];
+        post: operations["api.session.switchModel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2317,7 +2317,7 @@ export interface paths {
          * Switch a session's agent
          * @description OpenCode 2's way to do what `session.update` does.
          */
-        post: operations["v2.session.switchAgent"];
+        post: operations["api.session.switchAgent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2335,13 +2335,13 @@ export interface paths {
          * List sessions
          * @description The sessions of all directories, the one created last first, in pages.
          */
-        get: operations["v2.session.list"];
+        get: operations["api.session.list"];
         put?: never;
         /**
          * Create a session
          * @description The same as `session.create`. The session's id is Baton's choice: one in the body is refused.
          */
-        post: operations["v2.session.create"];
+        post: operations["api.session.create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2359,7 +2359,7 @@ export interface paths {
          * List the sessions that are at work
          * @description Those that answer a prompt, or have one waiting.
          */
-        get: operations["v2.session.active"];
+        get: operations["api.session.active"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2379,7 +2379,7 @@ export interface paths {
          * Get a session
          * @description The same session as `session.get` shows.
          */
-        get: operations["v2.session.get"];
+        get: operations["api.session.get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2399,7 +2399,7 @@ export interface paths {
          * List a session's messages
          * @description The conversation in OpenCode 2's shape, in pages: prompts, answers, and the changes of model and agent between them.
          */
-        get: operations["v2.session.messages"];
+        get: operations["api.session.messages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2417,9 +2417,9 @@ export interface paths {
         };
         /**
          * Get a message
-         * @description One message of `v2.session.messages`.
+         * @description One message of `api.session.messages`.
          */
-        get: operations["v2.session.message"];
+        get: operations["api.session.message"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2439,7 +2439,7 @@ export interface paths {
          * Get the context
          * @description The messages that the model goes on from, oldest first: the conversation, or what came since its last summary, with that summary.
          */
-        get: operations["v2.session.context"];
+        get: operations["api.session.context"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2459,9 +2459,9 @@ export interface paths {
         put?: never;
         /**
          * Send a prompt
-         * @description Stores a prompt and answers at once; the model that is selected answers it. The same as `session.prompt_async`, in OpenCode 2's shape. The answer comes in the events, and in `v2.session.messages`.
+         * @description Stores a prompt and answers at once; the model that is selected answers it. The same as `session.queuePrompt`, in OpenCode 2's shape. The answer comes in the events, and in `api.session.messages`.
          */
-        post: operations["v2.session.prompt"];
+        post: operations["api.session.prompt"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2481,7 +2481,7 @@ export interface paths {
          * Interrupt a session
          * @description The same as `session.abort`: stops the answer that is being written, and takes the prompts that wait out of the queue.
          */
-        post: operations["v2.session.interrupt"];
+        post: operations["api.session.interrupt"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2501,7 +2501,7 @@ export interface paths {
          * Wait for a session
          * @description Answers when the session has nothing left to do: at once when it is idle. (OpenCode 1.18 has the route and answers that waiting is not available yet.)
          */
-        post: operations["v2.session.wait"];
+        post: operations["api.session.wait"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2519,9 +2519,9 @@ export interface paths {
         put?: never;
         /**
          * Compact a session
-         * @description Has the selected model write a summary of the conversation, from which the session goes on: the same as `session.summarize` with that model. Answers when the summary is in the queue; `v2.session.wait` waits for it. (OpenCode 1.18 has the route and answers that it is not available yet.)
+         * @description Has the selected model write a summary of the conversation, from which the session goes on: the same as `session.summarize` with that model. Answers when the summary is in the queue; `api.session.wait` waits for it. (OpenCode 1.18 has the route and answers that it is not available yet.)
          */
-        post: operations["v2.session.compact"];
+        post: operations["api.session.compact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2539,7 +2539,7 @@ export interface paths {
          * Get a session's log
          * @description The events of the session that last, from its beginning or after a number. They are made from the stored conversation: complete, with the same numbers at any time, also after a restart. What was deleted from the conversation is not in them, and a prompt that came during another one's answer stands behind it.
          */
-        get: operations["v2.session.history"];
+        get: operations["api.session.history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2557,9 +2557,9 @@ export interface paths {
         };
         /**
          * Follow a session's log
-         * @description The log of `v2.session.history`, from its beginning or after a number, and then what is added to it, as `text/event-stream`: each frame's `data` is an event. It is made from the stored conversation, so it goes back to the session's first prompt, also over restarts; what was deleted from the conversation is not in it. It is in the order of the conversation and without the growing of texts: `v2.event.subscribe` tells things as they happen.
+         * @description Never ends while the session is there: a client has to read it as a stream. The log of `api.session.history`, from its beginning or after a number, and then what is added to it, as `text/event-stream`: each frame's `data` is an event. It is made from the stored conversation, so it goes back to the session's first prompt, also over restarts; what was deleted from the conversation is not in it. It is in the order of the conversation and without the growing of texts: `api.event.subscribe` tells things as they happen.
          */
-        get: operations["v2.session.events"];
+        get: operations["api.session.events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2579,7 +2579,7 @@ export interface paths {
          * List a session's permission requests
          * @description What its agent wants to be allowed.
          */
-        get: operations["v2.session.permission.list"];
+        get: operations["api.session.permission.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2599,7 +2599,7 @@ export interface paths {
          * Get a permission request
          * @description One that waits for its answer.
          */
-        get: operations["v2.session.permission.get"];
+        get: operations["api.session.permission.get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2621,7 +2621,7 @@ export interface paths {
          * Answer a permission request
          * @description The same as `permission.reply`.
          */
-        post: operations["v2.session.permission.reply"];
+        post: operations["api.session.permission.reply"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2639,7 +2639,7 @@ export interface paths {
          * List a session's questions
          * @description What its agent asks.
          */
-        get: operations["v2.session.question.list"];
+        get: operations["api.session.question.list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2661,7 +2661,7 @@ export interface paths {
          * Answer a question
          * @description The same as `question.reply`.
          */
-        post: operations["v2.session.question.reply"];
+        post: operations["api.session.question.reply"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2681,7 +2681,7 @@ export interface paths {
          * Dismiss a question
          * @description The same as `question.reject`.
          */
-        post: operations["v2.session.question.reject"];
+        post: operations["api.session.question.reject"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2717,7 +2717,7 @@ export interface paths {
         };
         /**
          * Get the server's health at the root, as OpenCode 2 does
-         * @description The same as `v2.health.get`, where OpenCode's web UI polls it.
+         * @description The same as `api.health.get`, where OpenCode's web UI polls it.
          */
         get: operations["root.api.health"];
         put?: never;
@@ -2737,9 +2737,29 @@ export interface paths {
         };
         /**
          * Get this document
-         * @description The OpenAPI document of the server, as it runs.
+         * @description The OpenAPI 3.1 document of the server, as it runs, with the address at which it was asked as the first of its servers.
          */
         get: operations["openapi.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi-3.0.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get this document as OpenAPI 3.0
+         * @description The same in the form of OpenAPI 3.0.3, for generators that read no other. Every error is an `Error` there, or a `TaggedError` below `/api`.
+         */
+        get: operations["openapi.getOlder"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3002,6 +3022,20 @@ export interface components {
             version: string | null;
             /** @description The ways to sign in that it has named. */
             authMethods: components["schemas"]["BackendAuthMethod"][];
+            probe: components["schemas"]["BackendProbe"] | null;
+        };
+        /** @description When a backend was looked at. */
+        BackendProbe: {
+            /**
+             * Format: int64
+             * @description When it began, in milliseconds since the Unix epoch.
+             */
+            time: number;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            durationMs: number;
         };
         /**
          * @description Whether a backend can be used.
@@ -3045,27 +3079,34 @@ export interface components {
              */
             write: number;
         };
-        /** @description A slash command. */
-        Command: {
+        /** @description A file that differs from the last commit. */
+        ChangedFile: {
+            /** @description Its path relative to the worktree. */
+            path: string;
             /**
-             * @description Its name, without the slash.
-             * @example review
+             * Format: int64
+             * @description Lines added.
              */
+            added: number;
+            /**
+             * Format: int64
+             * @description Lines removed.
+             */
+            removed: number;
+            /** @description How it differs. */
+            status: components["schemas"]["FileChange"];
+        };
+        /** @description A symbol of a program. */
+        CodeSymbol: {
+            /** @description Its name. */
             name: string;
-            /** @description What it does. For a command that backends advertise, these stand behind it in brackets. */
-            description?: string;
-            /** @description The agent that it selects. */
-            agent?: string;
-            /** @description The model that it selects. */
-            model?: string;
-            /** @description `command`; OpenCode has others, too. */
-            source?: string;
-            /** @description What is sent. For a command of a backend, the line that the backend is given. */
-            template: string;
-            /** @description OpenCode runs it in a sub-agent; Baton answers it like any other. */
-            subtask?: boolean;
-            /** @description The placeholders of the template. */
-            hints: string[];
+            /**
+             * Format: int64
+             * @description Its kind, as the Language Server Protocol numbers them.
+             */
+            kind: number;
+            /** @description Where it is defined. */
+            location: components["schemas"]["SymbolLocation"];
         };
         /** @description A slash command was answered. */
         CommandExecuted: {
@@ -3140,7 +3181,7 @@ export interface components {
             /** @description When it was made. */
             time: components["schemas"]["CreatedTime"];
             /** @description `auto` or `manual`. */
-            reason: string;
+            reason: components["schemas"]["CompactionReason"];
             /** @description The summary. */
             summary: string;
             /** @description What of the conversation was kept verbatim; empty. */
@@ -3162,40 +3203,6 @@ export interface components {
             /** @description The work goes on by itself afterwards. */
             auto: boolean;
         };
-        /** @description The part of OpenCode's configuration that its clients look at. */
-        Config: {
-            /**
-             * @description The model of a session that names none, as `provider/model`; absent when none was set. A client takes a model that stands here as a wish, and goes on with the one that its user picked last when there is none.
-             * @example opencode/anthropic/claude-opus-4
-             */
-            model?: string;
-            /**
-             * @description The agent of a session that names none.
-             * @example build
-             */
-            default_agent: string;
-            /** @description Agents; Baton's stand in `GET /agent`. */
-            agent: Record<string, never>;
-            /** @description Modes; empty. */
-            mode: Record<string, never>;
-            /** @description Slash commands; empty. */
-            command: Record<string, never>;
-            /** @description Plugins; empty. */
-            plugin: string[];
-            /** @description `disabled`: Baton shares nothing. */
-            share: string;
-            /** @description `false`: Baton does not update itself. */
-            autoupdate: boolean;
-        };
-        /** @description The providers that can be used. */
-        ConfigProviders: {
-            /** @description The backends that can run, in order of preference. */
-            providers: components["schemas"]["Provider"][];
-            /** @description The model that each of them starts with. */
-            default: {
-                [key: string]: string;
-            };
-        };
         /** @description What of the configuration can be changed. */
         ConfigUpdateInput: {
             /**
@@ -3208,6 +3215,15 @@ export interface components {
              * @example plan
              */
             default_agent?: string | null;
+        };
+        /** @description The providers that can be used. */
+        ConfiguredProviders: {
+            /** @description The backends that can run, in order of preference. */
+            providers: components["schemas"]["Provider"][];
+            /** @description The model that each of them starts with. */
+            default: {
+                [key: string]: string;
+            };
         };
         /** @description An organisation of OpenCode's hosted console. */
         ConsoleOrg: {
@@ -3233,8 +3249,6 @@ export interface components {
              */
             switchableOrgCount: number;
         };
-        /** @description One piece of an answer. */
-        Content: components["schemas"]["TextContent"] | components["schemas"]["ReasoningContent"] | components["schemas"]["ToolContent"];
         /**
          * @description Text, or bytes in base64.
          * @enum {string}
@@ -3268,33 +3282,6 @@ export interface components {
             /** @description Leads to the next page; absent on the last one. */
             next?: string;
         };
-        /**
-         * @description When a prompt is to be given to the agent.
-         * @enum {string}
-         */
-        Delivery: "steer" | "queue";
-        /** @description The place of an event in the log of its session. */
-        Durable: {
-            /** @description The session. */
-            aggregateID: components["schemas"]["SessionId"];
-            /**
-             * Format: int64
-             * @description Its number; later ones are higher, and not every number is used.
-             */
-            seq: number;
-            /**
-             * Format: int32
-             * @description The version of its shape.
-             */
-            version: number;
-        };
-        /** @description Entries, with the place that they were asked for. */
-        Entries: {
-            /** @description The place. */
-            location: components["schemas"]["LocationInfo"];
-            /** @description The entries; paths are relative to the location's directory. */
-            data: components["schemas"]["FileSystemEntry"][];
-        };
         /** @description Only a message. */
         ErrorMessage: {
             /** @description What happened, and what to do. */
@@ -3304,9 +3291,7 @@ export interface components {
          * @description The names of errors of OpenCode 2's routes.
          * @enum {string}
          */
-        ErrorTag: "InvalidRequestError" | "ProviderModelNotFoundError" | "ProviderNotConnectedError" | "AgentNotFoundError" | "NotFoundError" | "SessionNotFoundError" | "MessageNotFoundError" | "PermissionNotFoundError" | "QuestionNotFoundError" | "ProviderNotFoundError" | "InvalidCursorError" | "ConflictError" | "QueueFullError" | "UnauthorizedError" | "ForbiddenError" | "ServiceUnavailableError" | "InsufficientStorageError" | "UnknownError";
-        /** @description An event of `/event`. */
-        Event: components["schemas"]["EventServerConnected"] | components["schemas"]["EventServerHeartbeat"] | components["schemas"]["EventServerResync"] | components["schemas"]["EventSessionCreated"] | components["schemas"]["EventSessionUpdated"] | components["schemas"]["EventSessionDeleted"] | components["schemas"]["EventSessionStatus"] | components["schemas"]["EventSessionIdle"] | components["schemas"]["EventSessionDiff"] | components["schemas"]["EventSessionError"] | components["schemas"]["EventSessionModelChanged"] | components["schemas"]["EventSessionModelApplied"] | components["schemas"]["EventSessionModelFailed"] | components["schemas"]["EventSessionModelMismatch"] | components["schemas"]["EventSessionSilent"] | components["schemas"]["EventSessionNextModelSwitched"] | components["schemas"]["EventSessionNextAgentSwitched"] | components["schemas"]["EventSessionCompacted"] | components["schemas"]["EventCommandExecuted"] | components["schemas"]["EventMessageUpdated"] | components["schemas"]["EventMessageRemoved"] | components["schemas"]["EventMessagePartUpdated"] | components["schemas"]["EventMessagePartRemoved"] | components["schemas"]["EventMessagePartDelta"] | components["schemas"]["EventPermissionAsked"] | components["schemas"]["EventPermissionReplied"] | components["schemas"]["EventQuestionAsked"] | components["schemas"]["EventQuestionReplied"] | components["schemas"]["EventQuestionRejected"] | components["schemas"]["EventTodoUpdated"] | components["schemas"]["EventProjectUpdated"] | components["schemas"]["EventFileEdited"] | components["schemas"]["EventServerInstanceDisposed"] | components["schemas"]["EventGlobalDisposed"] | components["schemas"]["EventTuiPromptAppend"] | components["schemas"]["EventTuiCommandExecute"] | components["schemas"]["EventTuiToastShow"] | components["schemas"]["EventTuiSessionSelect"];
+        ErrorTag: "InvalidRequestError" | "ProviderModelNotFoundError" | "ProviderNotConnectedError" | "AgentNotFoundError" | "NotFoundError" | "SessionNotFoundError" | "MessageNotFoundError" | "PermissionNotFoundError" | "QuestionNotFoundError" | "ProviderNotFoundError" | "InvalidCursorError" | "ConflictError" | "QueueFullError" | "UnauthorizedError" | "ForbiddenError" | "ServiceUnavailableError" | "InsufficientStorageError" | "MethodNotAllowedError" | "UnknownError";
         /** @description A slash command was answered. */
         EventCommandExecuted: {
             /** @description The event's id. */
@@ -3782,36 +3767,27 @@ export interface components {
         ExperimentalResourceListMap: {
             [key: string]: components["schemas"]["McpResource"];
         };
-        /** @description A file that differs from the last commit. */
-        File: {
-            /** @description Its path relative to the worktree. */
-            path: string;
-            /**
-             * Format: int64
-             * @description Lines added.
-             */
-            added: number;
-            /**
-             * Format: int64
-             * @description Lines removed.
-             */
-            removed: number;
-            /** @description How it differs. */
-            status: components["schemas"]["FileChange"];
-        };
         /**
          * @description How a file differs from the last commit.
          * @enum {string}
          */
         FileChange: "added" | "deleted" | "modified";
+        /**
+         * @description What was done to a file.
+         * @enum {string}
+         */
+        FileChangeStatus: "added" | "deleted" | "modified";
         /** @description What stands in a file. */
         FileContent: {
             /** @description Text or bytes. */
             type: components["schemas"]["ContentType"];
             /** @description The text without white space at its ends, as OpenCode gives it; or the bytes in base64. Empty for a file that does not exist. */
             content: string;
-            /** @description `base64`, with bytes. */
-            encoding?: string;
+            /**
+             * @description `base64`, with bytes.
+             * @constant
+             */
+            encoding?: "base64";
             /** @description The media type, with bytes. */
             mimeType?: string;
         };
@@ -3832,7 +3808,7 @@ export interface components {
              */
             deletions: number;
             /** @description What was done to it. */
-            status: components["schemas"]["FileStatus"];
+            status: components["schemas"]["FileChangeStatus"];
         };
         /** @description An agent has written a file. */
         FileEdited: {
@@ -3902,11 +3878,6 @@ export interface components {
             /** @description Where in the prompt it was mentioned. */
             source?: Record<string, never> | null;
         };
-        /**
-         * @description What was done to a file.
-         * @enum {string}
-         */
-        FileStatus: "added" | "deleted" | "modified";
         /** @description An entry of a folder, or one that was found. */
         FileSystemEntry: {
             /** @description Its path relative to the working directory; that of a folder ends in `/`. */
@@ -3922,7 +3893,7 @@ export interface components {
             name: "ForbiddenError";
         };
         /** @description A code formatter. */
-        FormatterStatus: {
+        FormatterInfo: {
             /** @description Its name. */
             name: string;
             /** @description The file name extensions that it formats. */
@@ -3956,7 +3927,7 @@ export interface components {
             /** @description The directory that it belongs to; absent for events of the whole server. */
             directory?: string;
             /** @description The event. */
-            payload: components["schemas"]["Event"];
+            payload: components["schemas"]["ServerEvent"];
         };
         /** @description A session of any directory. */
         GlobalSession: components["schemas"]["Session"] & {
@@ -4043,13 +4014,8 @@ export interface components {
          * @enum {string}
          */
         LogLevel: "debug" | "info" | "warn" | "error";
-        /**
-         * @description Whether a language server runs.
-         * @enum {string}
-         */
-        LspState: "connected" | "error";
         /** @description A language server. */
-        LspStatus: {
+        LspServerStatus: {
             /** @description Its id. */
             id: string;
             /** @description Its name. */
@@ -4059,6 +4025,11 @@ export interface components {
             /** @description Whether it runs. */
             status: components["schemas"]["LspState"];
         };
+        /**
+         * @description Whether a language server runs.
+         * @enum {string}
+         */
+        LspState: "connected" | "error";
         /** @description A piece of text in a search result. */
         MatchText: {
             /** @description The text; what is no UTF-8 is replaced. */
@@ -4073,23 +4044,23 @@ export interface components {
             /** @description The MCP server that has it. */
             client: string;
         };
+        /** @description An MCP server. */
+        McpServerStatus: {
+            /** @description Whether it runs. */
+            status: components["schemas"]["McpState"];
+        };
         /**
          * @description Whether an MCP server runs.
          * @enum {string}
          */
         McpState: "connected" | "disabled";
-        /** @description An MCP server. */
-        McpStatus: {
-            /** @description Whether it runs. */
-            status: components["schemas"]["McpState"];
-        };
         /** @description The MCP servers, by name. */
         McpStatusMap: {
-            [key: string]: components["schemas"]["McpStatus"];
+            [key: string]: components["schemas"]["McpServerStatus"];
         };
         /** @description A message: what the user said, or what a model answered. */
         Message: components["schemas"]["UserMessage"] | components["schemas"]["AssistantMessage"];
-        /** @description The model's provider failed. */
+        /** @description The agent has failed, or the model's provider behind it. */
         MessageAPIError: {
             data: components["schemas"]["MessageAPIErrorData"];
             /**
@@ -4098,7 +4069,7 @@ export interface components {
              */
             name: "APIError";
         };
-        /** @description The model's provider failed. */
+        /** @description The agent has failed, or the model's provider behind it. */
         MessageAPIErrorData: {
             /** @description What happened. */
             message: string;
@@ -4173,6 +4144,8 @@ export interface components {
              */
             name: "MessageOutputLengthError";
         };
+        /** @description One part of a message. */
+        MessagePart: components["schemas"]["TextPart"] | components["schemas"]["ReasoningPart"] | components["schemas"]["FilePart"] | components["schemas"]["ToolPart"] | components["schemas"]["StepStartPart"] | components["schemas"]["StepFinishPart"] | components["schemas"]["PatchPart"] | components["schemas"]["AgentPart"] | components["schemas"]["SubtaskPart"] | components["schemas"]["CompactionPart"];
         /** @description The directory that an answer was made in. */
         MessagePath: {
             /** @description The working directory. */
@@ -4203,7 +4176,7 @@ export interface components {
             /** @description The message. */
             messageID: components["schemas"]["MessageId"];
         };
-        /** @description Anything else; the message says what. The answer does not have the form that the prompt asked for. */
+        /** @description The answer does not have the form that the prompt asked for. */
         MessageStructuredOutputError: {
             data: components["schemas"]["MessageStructuredOutputErrorData"];
             /**
@@ -4212,7 +4185,7 @@ export interface components {
              */
             name: "StructuredOutputError";
         };
-        /** @description Anything else; the message says what. The answer does not have the form that the prompt asked for. */
+        /** @description The answer does not have the form that the prompt asked for. */
         MessageStructuredOutputErrorData: {
             /** @description What does not fit. */
             message: string;
@@ -4241,7 +4214,7 @@ export interface components {
             /** @description The message. */
             info: components["schemas"]["Message"];
             /** @description Its parts, in order. */
-            parts: components["schemas"]["Part"][];
+            parts: components["schemas"]["MessagePart"][];
         };
         /** @description The route exists, and not with this method. */
         MethodNotAllowedError: {
@@ -4280,7 +4253,7 @@ export interface components {
             /** @description Limits in tokens. */
             limit: components["schemas"]["ModelLimit"];
             /** @description `active`. */
-            status: string;
+            status: components["schemas"]["ModelStatus"];
             /** @description Options; Baton has none. */
             options: Record<string, never>;
             /** @description Headers; Baton has none. */
@@ -4309,7 +4282,7 @@ export interface components {
              */
             revision: number;
             /** @description The selection that is applied. */
-            current: components["schemas"]["Selection"];
+            current: components["schemas"]["ModelSelection"];
             /** @description What goes to the agent beside the next prompt. */
             transfer: components["schemas"]["Transfer"];
             /**
@@ -4349,9 +4322,9 @@ export interface components {
              * @description The session's revision after the change.
              */
             revision: number;
-            previous: components["schemas"]["Selection"] | null;
+            previous: components["schemas"]["ModelSelection"] | null;
             /** @description The selection now. */
-            current: components["schemas"]["Selection"];
+            current: components["schemas"]["ModelSelection"];
             /** @description Who changed it. */
             source: components["schemas"]["SwitchSource"];
             /** @description The `x-client-id` of the request, or null. */
@@ -4395,7 +4368,7 @@ export interface components {
              */
             revision: number;
             /** @description The selection that failed. */
-            current: components["schemas"]["Selection"];
+            current: components["schemas"]["ModelSelection"];
             /** @description Why, and what to do. */
             error: components["schemas"]["MessageError"];
             /**
@@ -4426,10 +4399,10 @@ export interface components {
              * @description The session's revision.
              */
             revision: number;
-            selected: components["schemas"]["Selection"] | null;
+            selected: components["schemas"]["ModelSelection"] | null;
             /** @description Whether messages cannot select another model until the next PATCH. */
             pinned?: boolean;
-            applied: components["schemas"]["Selection"] | null;
+            applied: components["schemas"]["ModelSelection"] | null;
             /** @description What each model has answered, the first one used first. */
             usage: components["schemas"]["ModelUsage"][];
             /** @description The changes, oldest first. */
@@ -4455,7 +4428,7 @@ export interface components {
             /** @description The answer. */
             messageID: components["schemas"]["MessageId"];
             /** @description What was selected; it stays selected, and is set again before the next prompt. */
-            wished: components["schemas"]["Selection"];
+            wished: components["schemas"]["ModelSelection"];
             /** @description The model that has answered. */
             answered: components["schemas"]["MessageModel"];
             /**
@@ -4484,14 +4457,37 @@ export interface components {
             /** @description Ids to take instead: of providers, models or variants, whichever is not known. */
             suggestions: string[];
         };
-        /** @description A session's model as OpenCode writes it in a `Session`. */
+        /** @description A model as OpenCode writes it in a `Session` and in OpenCode 2's messages. */
         ModelRef: {
             /** @description The model's id. */
             id: string;
             /** @description The provider's id. */
             providerID: string;
-            /** @description The reasoning effort; absent for the model's default. */
+            /** @description The reasoning effort; in a `Session` `default` stands for the model's default. */
             variant?: string;
+        };
+        /** @description What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode. */
+        ModelSelection: {
+            /**
+             * @description The backend's id, which OpenCode clients see as a provider.
+             * @example claude
+             */
+            providerID: string;
+            /**
+             * @description The model's id, verbatim as the backend advertises it; it may contain `/`.
+             * @example opus
+             */
+            modelID: string;
+            /**
+             * @description The reasoning effort; absent for the model's default.
+             * @example high
+             */
+            variant?: string;
+            /**
+             * @description `build`, `plan`, or the id of a mode that the backend advertises.
+             * @example build
+             */
+            agent: string;
         };
         /** @description One change of a session's selection, or of whether it is pinned. */
         ModelSwitch: {
@@ -4505,9 +4501,9 @@ export interface components {
              * @description When, in milliseconds since the Unix epoch.
              */
             time: number;
-            previous: components["schemas"]["Selection"] | null;
+            previous: components["schemas"]["ModelSelection"] | null;
             /** @description The selection after. */
-            current: components["schemas"]["Selection"];
+            current: components["schemas"]["ModelSelection"];
             /** @description Who changed it. */
             source: components["schemas"]["SwitchSource"];
             /** @description The `x-client-id` of the request, or null. */
@@ -4609,8 +4605,18 @@ export interface components {
             data: components["schemas"]["NotFoundData"];
             /** @constant */
             name: "NotFoundError";
+            /** @description Its name in OpenCode 2, where OpenCode sends both. */
+            _tag?: string;
+            /** @description What is not there. */
+            message?: string;
+            /** @description The session that is not there. */
+            sessionID?: components["schemas"]["SessionId"];
+            /** @description The permission request or question that is not there. */
+            requestID?: string;
+            /** @description The project that is not there. */
+            projectID?: string;
         };
-        /** @description An OpenAPI 3.1 document. */
+        /** @description An OpenAPI document. */
         OpenApiDocument: Record<string, never>;
         /** @description The form that an answer shall have. */
         OutputFormat: components["schemas"]["OutputFormatText"] | components["schemas"]["OutputFormatJsonSchema"];
@@ -4639,8 +4645,6 @@ export interface components {
              */
             type: "text";
         };
-        /** @description One part of a message. */
-        Part: components["schemas"]["TextPart"] | components["schemas"]["ReasoningPart"] | components["schemas"]["FilePart"] | components["schemas"]["ToolPart"] | components["schemas"]["StepStartPart"] | components["schemas"]["StepFinishPart"] | components["schemas"]["PatchPart"] | components["schemas"]["AgentPart"] | components["schemas"]["SubtaskPart"] | components["schemas"]["CompactionPart"];
         /** @description Text was added to a part. */
         PartDelta: {
             /** @description The session. */
@@ -4649,8 +4653,11 @@ export interface components {
             messageID: components["schemas"]["MessageId"];
             /** @description The part. */
             partID: components["schemas"]["PartId"];
-            /** @description The field that grows: `text`. */
-            field: string;
+            /**
+             * @description The field that grows: `text`.
+             * @constant
+             */
+            field: "text";
             /** @description What is added at its end. */
             delta: string;
         };
@@ -4685,7 +4692,7 @@ export interface components {
             /** @description The session. */
             sessionID: components["schemas"]["SessionId"];
             /** @description The part, whole. */
-            part: components["schemas"]["Part"];
+            part: components["schemas"]["MessagePart"];
             /**
              * Format: int64
              * @description When, in milliseconds since the Unix epoch.
@@ -4746,6 +4753,11 @@ export interface components {
          * @enum {string}
          */
         PermissionAction: "allow" | "deny" | "ask";
+        /**
+         * @description The user's answer to a permission request.
+         * @enum {string}
+         */
+        PermissionAnswer: "once" | "always" | "reject";
         /** @description A permission request's id, `per_…`. */
         PermissionId: string;
         /** @description A permission request was answered. */
@@ -4755,17 +4767,12 @@ export interface components {
             /** @description The request. */
             requestID: components["schemas"]["PermissionId"];
             /** @description The answer. */
-            reply: components["schemas"]["PermissionReply"];
+            reply: components["schemas"]["PermissionAnswer"];
         };
-        /**
-         * @description The user's answer to a permission request.
-         * @enum {string}
-         */
-        PermissionReply: "once" | "always" | "reject";
         /** @description The answer to a permission request. */
         PermissionReplyInput: {
             /** @description The answer. */
-            reply: components["schemas"]["PermissionReply"];
+            reply: components["schemas"]["PermissionAnswer"];
         };
         /** @description An agent wants to do something that the user has to allow. */
         PermissionRequest: {
@@ -4787,7 +4794,7 @@ export interface components {
         /** @description The answer to a permission request. */
         PermissionResponse: {
             /** @description The answer. */
-            response: components["schemas"]["PermissionReply"];
+            response: components["schemas"]["PermissionAnswer"];
         };
         /** @description One rule of a session's permissions; the last rule that matches decides. */
         PermissionRule: {
@@ -4807,8 +4814,11 @@ export interface components {
             id: string;
             /** @description The root of the repository's main worktree; `/` where there is no repository. */
             worktree: string;
-            /** @description `git`, where there is a repository. */
-            vcs?: string;
+            /**
+             * @description `git`, where there is a repository.
+             * @constant
+             */
+            vcs?: "git";
             /** @description Its name, when a client has given it one. */
             name?: string;
             /** @description How it is shown. */
@@ -4834,8 +4844,11 @@ export interface components {
         ProjectDirectory: {
             /** @description Where. */
             directory: string;
-            /** @description `git_worktree` for a further worktree of the repository. */
-            strategy?: string;
+            /**
+             * @description `git_worktree` for a further worktree of the repository.
+             * @constant
+             */
+            strategy?: "git_worktree";
         };
         /** @description How a project is shown. */
         ProjectIcon: {
@@ -5011,7 +5024,7 @@ export interface components {
             label: string;
         };
         /** @description All providers. */
-        ProviderList: {
+        ProviderCatalog: {
             /** @description Every backend, in order of preference. One that cannot run has the models that it had when it did, or none. */
             all: components["schemas"]["Provider"][];
             /** @description The model that each of them starts with. */
@@ -5175,7 +5188,7 @@ export interface components {
              * @description The session's revision now; it is the `ETag` of this answer, too.
              */
             revision: number;
-            selection: components["schemas"]["Selection"] | null;
+            selection: components["schemas"]["ModelSelection"] | null;
         };
         /** @description The session has moved on since the client read it. */
         RevisionConflictError: {
@@ -5214,29 +5227,33 @@ export interface components {
             /** @description The session. */
             sessionID: components["schemas"]["SessionId"];
         };
-        /** @description What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode. */
-        Selection: {
+        /** @description The part of OpenCode's configuration that its clients look at. */
+        ServerConfig: {
             /**
-             * @description The backend's id, which OpenCode clients see as a provider.
-             * @example claude
+             * @description The model of a session that names none, as `provider/model`; absent when none was set. A client takes a model that stands here as a wish, and goes on with the one that its user picked last when there is none.
+             * @example opencode/anthropic/claude-opus-4
              */
-            providerID: string;
+            model?: string;
             /**
-             * @description The model's id, verbatim as the backend advertises it; it may contain `/`.
-             * @example opus
-             */
-            modelID: string;
-            /**
-             * @description The reasoning effort; absent for the model's default.
-             * @example high
-             */
-            variant?: string;
-            /**
-             * @description `build`, `plan`, or the id of a mode that the backend advertises.
+             * @description The agent of a session that names none.
              * @example build
              */
-            agent: string;
+            default_agent: string;
+            /** @description Agents; Baton's stand in `GET /agent`. */
+            agent: Record<string, never>;
+            /** @description Modes; empty. */
+            mode: Record<string, never>;
+            /** @description Slash commands; empty. */
+            command: Record<string, never>;
+            /** @description Plugins; empty. */
+            plugin: string[];
+            /** @description `disabled`: Baton shares nothing. */
+            share: components["schemas"]["ShareMode"];
+            /** @description `false`: Baton does not update itself. */
+            autoupdate: boolean;
         };
+        /** @description An event of `/event`. */
+        ServerEvent: components["schemas"]["EventServerConnected"] | components["schemas"]["EventServerHeartbeat"] | components["schemas"]["EventServerResync"] | components["schemas"]["EventSessionCreated"] | components["schemas"]["EventSessionUpdated"] | components["schemas"]["EventSessionDeleted"] | components["schemas"]["EventSessionStatus"] | components["schemas"]["EventSessionIdle"] | components["schemas"]["EventSessionDiff"] | components["schemas"]["EventSessionError"] | components["schemas"]["EventSessionModelChanged"] | components["schemas"]["EventSessionModelApplied"] | components["schemas"]["EventSessionModelFailed"] | components["schemas"]["EventSessionModelMismatch"] | components["schemas"]["EventSessionSilent"] | components["schemas"]["EventSessionNextModelSwitched"] | components["schemas"]["EventSessionNextAgentSwitched"] | components["schemas"]["EventSessionCompacted"] | components["schemas"]["EventCommandExecuted"] | components["schemas"]["EventMessageUpdated"] | components["schemas"]["EventMessageRemoved"] | components["schemas"]["EventMessagePartUpdated"] | components["schemas"]["EventMessagePartRemoved"] | components["schemas"]["EventMessagePartDelta"] | components["schemas"]["EventPermissionAsked"] | components["schemas"]["EventPermissionReplied"] | components["schemas"]["EventQuestionAsked"] | components["schemas"]["EventQuestionReplied"] | components["schemas"]["EventQuestionRejected"] | components["schemas"]["EventTodoUpdated"] | components["schemas"]["EventProjectUpdated"] | components["schemas"]["EventFileEdited"] | components["schemas"]["EventServerInstanceDisposed"] | components["schemas"]["EventGlobalDisposed"] | components["schemas"]["EventTuiPromptAppend"] | components["schemas"]["EventTuiCommandExecute"] | components["schemas"]["EventTuiToastShow"] | components["schemas"]["EventTuiSessionSelect"];
         /** @description Which events are gone. */
         ServerResync: {
             /**
@@ -5306,6 +5323,24 @@ export interface components {
             /** @description How the running agent stands to the selection (Baton's addition). */
             runtime: components["schemas"]["SessionRuntime"];
         };
+        /** @description Busy or idle. */
+        SessionActivity: components["schemas"]["SessionActivityIdle"] | components["schemas"]["SessionActivityBusy"];
+        /** @description `busy`: one case of `SessionActivity`. */
+        SessionActivityBusy: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "busy";
+        };
+        /** @description `idle`: one case of `SessionActivity`. */
+        SessionActivityIdle: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "idle";
+        };
         /** @description A session has nothing left to do. */
         SessionBecameIdle: {
             /** @description The session. */
@@ -5327,6 +5362,12 @@ export interface components {
              * @enum {string}
              */
             name: "SessionBusyError";
+            /** @description Its name in OpenCode 2, where OpenCode sends both. */
+            _tag?: string;
+            /** @description What to do. */
+            message?: string;
+            /** @description The session. */
+            sessionID?: components["schemas"]["SessionId"];
         };
         /** @description A session, whole. */
         SessionChanged: {
@@ -5390,8 +5431,6 @@ export interface components {
             modelID?: string | null;
             messageID?: components["schemas"]["MessageId"] | null;
         };
-        /** @description A message of OpenCode 2: what the user said, what a model answered, or what was changed in between. */
-        SessionMessage: components["schemas"]["AgentSwitchedMessage"] | components["schemas"]["ModelSwitchedMessage"] | components["schemas"]["V2UserMessage"] | components["schemas"]["SyntheticMessage"] | components["schemas"]["V2AssistantMessage"] | components["schemas"]["CompactionMessage"];
         /** @description A session's model in a request: `modelID` or, as OpenCode writes it in a session, `id`. */
         SessionModelInput: {
             /**
@@ -5422,7 +5461,7 @@ export interface components {
         SessionRuntime: {
             /** @description What is going on right now. */
             status: components["schemas"]["RuntimeStatus"];
-            applied: components["schemas"]["Selection"] | null;
+            applied: components["schemas"]["ModelSelection"] | null;
             pending: components["schemas"]["PendingSelection"] | null;
             /** @description The turn in flight; absent when there is none. */
             turn?: components["schemas"]["RuntimeTurn"];
@@ -5451,34 +5490,16 @@ export interface components {
              */
             endsAt?: number;
         };
-        /** @description Busy or idle. */
-        SessionStatus: components["schemas"]["SessionStatusIdle"] | components["schemas"]["SessionStatusBusy"];
-        /** @description `busy`: one case of `SessionStatus`. */
-        SessionStatusBusy: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "busy";
-        };
         /** @description A session became busy or idle. */
         SessionStatusChanged: {
             /** @description The session. */
             sessionID: components["schemas"]["SessionId"];
             /** @description Its status. */
-            status: components["schemas"]["SessionStatus"];
-        };
-        /** @description `idle`: one case of `SessionStatus`. */
-        SessionStatusIdle: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "idle";
+            status: components["schemas"]["SessionActivity"];
         };
         /** @description The sessions that are busy, by id. */
         SessionStatuses: {
-            [key: string]: components["schemas"]["SessionStatus"];
+            [key: string]: components["schemas"]["SessionActivity"];
         };
         /** @description Lines and files that the session has changed. */
         SessionSummary: {
@@ -5562,15 +5583,6 @@ export interface components {
             permission?: components["schemas"]["PermissionRule"][] | null;
             time?: components["schemas"]["SessionTimeUpdate"] | null;
         };
-        /** @description A shell for terminals. */
-        Shell: {
-            /** @description Its program. */
-            path: string;
-            /** @description Its name. */
-            name: string;
-            /** @description OpenCode can use it for its tools, too. */
-            acceptable: boolean;
-        };
         /** @description A command line. */
         ShellInput: {
             messageID?: components["schemas"]["MessageId"] | null;
@@ -5585,6 +5597,15 @@ export interface components {
              * @example git status
              */
             command: string;
+        };
+        /** @description A shell for terminals. */
+        ShellProgram: {
+            /** @description Its program. */
+            path: string;
+            /** @description Its name. */
+            name: string;
+            /** @description OpenCode can use it for its tools, too. */
+            acceptable: boolean;
         };
         /** @description A notification. */
         ShowToastInput: {
@@ -5607,6 +5628,28 @@ export interface components {
             location: string;
             /** @description Its text. */
             content: string;
+        };
+        /** @description A slash command. */
+        SlashCommand: {
+            /**
+             * @description Its name, without the slash.
+             * @example review
+             */
+            name: string;
+            /** @description What it does. For a command that backends advertise, these stand behind it in brackets. */
+            description?: string;
+            /** @description The agent that it selects. */
+            agent?: string;
+            /** @description The model that it selects. */
+            model?: string;
+            /** @description `command`; OpenCode has others, too. */
+            source?: components["schemas"]["CommandSource"];
+            /** @description What is sent. For a command of a backend, the line that the backend is given. */
+            template: string;
+            /** @description OpenCode runs it in a sub-agent; Baton answers it like any other. */
+            subtask?: boolean;
+            /** @description The placeholders of the template. */
+            hints: string[];
         };
         /** @description When something began and ended, in milliseconds since the Unix epoch. */
         SpanTime: {
@@ -5765,18 +5808,6 @@ export interface components {
          * @enum {string}
          */
         SwitchTiming: "immediate" | "next_turn";
-        /** @description A symbol of a program. */
-        Symbol: {
-            /** @description Its name. */
-            name: string;
-            /**
-             * Format: int64
-             * @description Its kind, as the Language Server Protocol numbers them.
-             */
-            kind: number;
-            /** @description Where it is defined. */
-            location: components["schemas"]["SymbolLocation"];
-        };
         /** @description Where a symbol is defined. */
         SymbolLocation: {
             /** @description The file. */
@@ -5827,7 +5858,7 @@ export interface components {
             /** @description What happened, and what to do. */
             message: string;
             /** @description The part of the request that is wrong, such as `Payload`. */
-            kind?: string;
+            kind?: components["schemas"]["BadRequestKind"];
             /** @description The session. */
             sessionID?: components["schemas"]["SessionId"];
             /** @description The message. */
@@ -5935,10 +5966,10 @@ export interface components {
         Todo: {
             /** @description What is to be done. */
             content: string;
-            /** @description `pending`, `in_progress`, `completed` or `cancelled`. */
-            status: string;
-            /** @description `high`, `medium` or `low`. */
-            priority: string;
+            /** @description How far it is: one of [`TODO_STATUSES`]. */
+            status: components["schemas"]["TodoStatus"];
+            /** @description How much it matters: one of [`TODO_PRIORITIES`]. */
+            priority: components["schemas"]["TodoPriority"];
         };
         /** @description The agent's plan has changed. */
         TodoUpdated: {
@@ -6354,7 +6385,7 @@ export interface components {
             /** @description What it says. */
             prompt: components["schemas"]["V2Prompt"];
             /** @description `queue`: it waits for its turn. */
-            delivery: string;
+            delivery: components["schemas"]["V2Delivery"];
             /**
              * Format: int64
              * @description When it was stored, in milliseconds since the Unix epoch.
@@ -6375,7 +6406,7 @@ export interface components {
             /** @description What it does. */
             description: string;
             /** @description `primary`. */
-            mode: string;
+            mode: components["schemas"]["AgentMode"];
             /** @description It is not offered in lists. */
             hidden: boolean;
             /** @description Its rules; none, the agents have their own. */
@@ -6415,7 +6446,7 @@ export interface components {
             /** @description The model that produced it. */
             model: components["schemas"]["ModelRef"];
             /** @description What it said and did, in order. */
-            content: components["schemas"]["Content"][];
+            content: components["schemas"]["V2Content"][];
             /** @description The files before it, and which of them it has changed. */
             snapshot?: components["schemas"]["V2Snapshot"];
             /** @description Why it ended: `stop`, `length`, … */
@@ -6474,10 +6505,44 @@ export interface components {
             /** @description The commands. */
             data: components["schemas"]["V2Command"][];
         };
+        /** @description The summary of a conversation is there. */
+        V2CompactionEnded: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The summary's message. */
+            messageID: components["schemas"]["MessageId"];
+            /** @description Who wanted it: `auto` or `manual`. */
+            reason: components["schemas"]["CompactionReason"];
+            /** @description The summary. */
+            text: string;
+            /** @description What of the conversation was kept verbatim; empty. */
+            recent: string;
+        };
+        /** @description The summary of a conversation begins. */
+        V2CompactionStarted: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The summary's message. */
+            messageID: components["schemas"]["MessageId"];
+            /** @description Who wanted it: `auto` or `manual`. */
+            reason: components["schemas"]["CompactionReason"];
+        };
+        /** @description One piece of an answer. */
+        V2Content: components["schemas"]["TextContent"] | components["schemas"]["ReasoningContent"] | components["schemas"]["ToolContent"];
         /** @description The messages that count. */
         V2Context: {
             /** @description The messages, oldest first. */
-            data: components["schemas"]["SessionMessage"][];
+            data: components["schemas"]["V2Message"][];
         };
         /** @description What a model costs; zero, since no agent tells it. */
         V2Cost: {
@@ -6510,28 +6575,1005 @@ export interface components {
             location: components["schemas"]["LocationInfo"];
             data: components["schemas"]["V2Model"] | null;
         };
+        /**
+         * @description When a prompt is to be given to the agent.
+         * @enum {string}
+         */
+        V2Delivery: "steer" | "queue";
         /** @description Why an answer or a tool call failed. */
         V2Error: {
-            /** @description `unknown`. */
-            type: string;
+            /**
+             * @description `unknown`.
+             * @constant
+             */
+            type: "unknown";
             /** @description What happened and what to do. */
             message: string;
         };
         /** @description An event of OpenCode 2's streams. `data` depends on `type`: the `session.next.*` events are OpenCode 2's own; an event of the first version has there what it has in `properties` on `/event`. */
-        V2Event: {
+        V2Event: components["schemas"]["V2EventServerConnected"] | components["schemas"]["V2EventServerResync"] | components["schemas"]["V2EventSessionCreated"] | components["schemas"]["V2EventSessionUpdated"] | components["schemas"]["V2EventSessionDeleted"] | components["schemas"]["V2EventSessionStatus"] | components["schemas"]["V2EventSessionIdle"] | components["schemas"]["V2EventSessionDiff"] | components["schemas"]["V2EventSessionError"] | components["schemas"]["V2EventSessionModelChanged"] | components["schemas"]["V2EventSessionModelApplied"] | components["schemas"]["V2EventSessionModelFailed"] | components["schemas"]["V2EventSessionModelMismatch"] | components["schemas"]["V2EventSessionSilent"] | components["schemas"]["V2EventSessionCompacted"] | components["schemas"]["V2EventCommandExecuted"] | components["schemas"]["V2EventMessageUpdated"] | components["schemas"]["V2EventMessageRemoved"] | components["schemas"]["V2EventMessagePartUpdated"] | components["schemas"]["V2EventMessagePartRemoved"] | components["schemas"]["V2EventMessagePartDelta"] | components["schemas"]["V2EventPermissionAsked"] | components["schemas"]["V2EventPermissionReplied"] | components["schemas"]["V2EventQuestionAsked"] | components["schemas"]["V2EventQuestionReplied"] | components["schemas"]["V2EventQuestionRejected"] | components["schemas"]["V2EventTodoUpdated"] | components["schemas"]["V2EventProjectUpdated"] | components["schemas"]["V2EventFileEdited"] | components["schemas"]["V2EventGlobalDisposed"] | components["schemas"]["V2EventTuiPromptAppend"] | components["schemas"]["V2EventTuiCommandExecute"] | components["schemas"]["V2EventTuiToastShow"] | components["schemas"]["V2EventTuiSessionSelect"] | components["schemas"]["V2EventSessionNextPromptAdmitted"] | components["schemas"]["V2EventSessionNextPrompted"] | components["schemas"]["V2EventSessionNextSynthetic"] | components["schemas"]["V2EventSessionNextModelSwitched"] | components["schemas"]["V2EventSessionNextAgentSwitched"] | components["schemas"]["V2EventSessionNextStepStarted"] | components["schemas"]["V2EventSessionNextStepEnded"] | components["schemas"]["V2EventSessionNextStepFailed"] | components["schemas"]["V2EventSessionNextCompactionStarted"] | components["schemas"]["V2EventSessionNextCompactionEnded"] | components["schemas"]["V2EventSessionNextTextStarted"] | components["schemas"]["V2EventSessionNextTextDelta"] | components["schemas"]["V2EventSessionNextTextEnded"] | components["schemas"]["V2EventSessionNextReasoningStarted"] | components["schemas"]["V2EventSessionNextReasoningDelta"] | components["schemas"]["V2EventSessionNextReasoningEnded"] | components["schemas"]["V2EventSessionNextToolInputStarted"] | components["schemas"]["V2EventSessionNextToolInputEnded"] | components["schemas"]["V2EventSessionNextToolCalled"] | components["schemas"]["V2EventSessionNextToolProgress"] | components["schemas"]["V2EventSessionNextToolSuccess"] | components["schemas"]["V2EventSessionNextToolFailed"] | components["schemas"]["V2EventPermissionV2Asked"] | components["schemas"]["V2EventPermissionV2Replied"] | components["schemas"]["V2EventQuestionV2Asked"] | components["schemas"]["V2EventQuestionV2Replied"] | components["schemas"]["V2EventQuestionV2Rejected"];
+        /** @description A slash command was answered. */
+        V2EventCommandExecuted: {
             /** @description The event's id. */
             id: components["schemas"]["EventId"];
             /**
-             * @description What happened.
-             * @example session.next.text.delta
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
              */
-            type: string;
+            type: "command.executed";
+            /** @description A slash command was answered. */
+            data: components["schemas"]["CommandExecuted"];
             /** @description Its place in the log of its session, for events of that log. */
-            durable?: components["schemas"]["Durable"];
+            durable?: components["schemas"]["V2LogPlace"];
             /** @description Where it happened; absent for events of the whole server. */
             location?: components["schemas"]["LocationRef"];
-            /** @description What it carries. */
+        };
+        /** @description An agent has written a file. */
+        V2EventFileEdited: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "file.edited";
+            /** @description An agent has written a file. */
+            data: components["schemas"]["FileEdited"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description What was cached for all directories is gone: clients read everything again. */
+        V2EventGlobalDisposed: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "global.disposed";
+            /** @description What was cached for all directories is gone: clients read everything again. */
             data: Record<string, never>;
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Text was added to a part. */
+        V2EventMessagePartDelta: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message.part.delta";
+            /** @description Text was added to a part. */
+            data: components["schemas"]["PartDelta"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A part was deleted. */
+        V2EventMessagePartRemoved: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message.part.removed";
+            /** @description A part was deleted. */
+            data: components["schemas"]["PartRemoved"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A part was made or has changed. */
+        V2EventMessagePartUpdated: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message.part.updated";
+            /** @description A part was made or has changed. */
+            data: components["schemas"]["PartUpdated"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A message was deleted. */
+        V2EventMessageRemoved: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message.removed";
+            /** @description A message was deleted. */
+            data: components["schemas"]["MessageRemoved"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A message was made or has changed. */
+        V2EventMessageUpdated: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message.updated";
+            /** @description A message was made or has changed. */
+            data: components["schemas"]["MessageChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An agent wants a permission. */
+        V2EventPermissionAsked: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "permission.asked";
+            /** @description An agent wants a permission. */
+            data: components["schemas"]["PermissionRequest"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A permission request was answered. */
+        V2EventPermissionReplied: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "permission.replied";
+            /** @description A permission request was answered. */
+            data: components["schemas"]["PermissionReplied"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An agent asks for a permission. */
+        V2EventPermissionV2Asked: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description An agent asks for a permission. */
+            data: components["schemas"]["V2Permission"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "permission.v2.asked";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A permission request was answered. */
+        V2EventPermissionV2Replied: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A permission request was answered. */
+            data: components["schemas"]["PermissionReplied"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "permission.v2.replied";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description What clients set about a project has changed. */
+        V2EventProjectUpdated: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "project.updated";
+            /** @description What clients set about a project has changed. */
+            data: components["schemas"]["Project"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An agent asks a question. */
+        V2EventQuestionAsked: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "question.asked";
+            /** @description An agent asks a question. */
+            data: components["schemas"]["QuestionRequest"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A question was dismissed. */
+        V2EventQuestionRejected: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "question.rejected";
+            /** @description A question was dismissed. */
+            data: components["schemas"]["QuestionRejected"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A question was answered. */
+        V2EventQuestionReplied: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "question.replied";
+            /** @description A question was answered. */
+            data: components["schemas"]["QuestionReplied"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An agent asks questions. */
+        V2EventQuestionV2Asked: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description An agent asks questions. */
+            data: components["schemas"]["QuestionRequest"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "question.v2.asked";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Questions were dismissed. */
+        V2EventQuestionV2Rejected: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description Questions were dismissed. */
+            data: components["schemas"]["QuestionRejected"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "question.v2.rejected";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Questions were answered. */
+        V2EventQuestionV2Replied: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description Questions were answered. */
+            data: components["schemas"]["QuestionReplied"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "question.v2.replied";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The first event of every stream. */
+        V2EventServerConnected: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "server.connected";
+            /** @description The first event of every stream. */
+            data: Record<string, never>;
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Events were lost to this subscriber: it has to read sessions and messages again. */
+        V2EventServerResync: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "server.resync";
+            /** @description Events were lost to this subscriber: it has to read sessions and messages again. */
+            data: components["schemas"]["ServerResync"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The conversation goes on from a summary. */
+        V2EventSessionCompacted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.compacted";
+            /** @description The conversation goes on from a summary. */
+            data: components["schemas"]["SessionCompacted"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A session was created. */
+        V2EventSessionCreated: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.created";
+            /** @description A session was created. */
+            data: components["schemas"]["SessionChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A session was deleted. */
+        V2EventSessionDeleted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.deleted";
+            /** @description A session was deleted. */
+            data: components["schemas"]["SessionChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description What a session has changed in its working directory. */
+        V2EventSessionDiff: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.diff";
+            /** @description What a session has changed in its working directory. */
+            data: components["schemas"]["SessionDiffChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Something failed. */
+        V2EventSessionError: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.error";
+            /** @description Something failed. */
+            data: components["schemas"]["SessionFailed"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A session has nothing left to do. */
+        V2EventSessionIdle: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.idle";
+            /** @description A session has nothing left to do. */
+            data: components["schemas"]["SessionBecameIdle"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The agent has confirmed the selection. */
+        V2EventSessionModelApplied: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.model_applied";
+            /** @description The agent has confirmed the selection. */
+            data: components["schemas"]["ModelApplied"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A session's selection has changed. */
+        V2EventSessionModelChanged: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.model_changed";
+            /** @description A session's selection has changed. */
+            data: components["schemas"]["ModelChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The selection could not be applied. */
+        V2EventSessionModelFailed: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.model_failed";
+            /** @description The selection could not be applied. */
+            data: components["schemas"]["ModelFailed"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Another model has answered than the one that was selected. */
+        V2EventSessionModelMismatch: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.model_mismatch";
+            /** @description Another model has answered than the one that was selected. */
+            data: components["schemas"]["ModelMismatch"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The agent was changed. */
+        V2EventSessionNextAgentSwitched: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description The agent was changed. */
+            data: components["schemas"]["AgentSwitched"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.agent.switched";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The summary of a conversation is there. */
+        V2EventSessionNextCompactionEnded: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description The summary of a conversation is there. */
+            data: components["schemas"]["V2CompactionEnded"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.compaction.ended";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The summary of a conversation begins. */
+        V2EventSessionNextCompactionStarted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description The summary of a conversation begins. */
+            data: components["schemas"]["V2CompactionStarted"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.compaction.started";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The model was changed. */
+        V2EventSessionNextModelSwitched: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description The model was changed. */
+            data: components["schemas"]["ModelSwitched"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.model.switched";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A prompt was stored. */
+        V2EventSessionNextPromptAdmitted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A prompt was stored. */
+            data: components["schemas"]["V2PromptSaid"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.prompt.admitted";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A prompt was given to its agent. */
+        V2EventSessionNextPrompted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A prompt was given to its agent. */
+            data: components["schemas"]["V2PromptSaid"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.prompted";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A thought has grown. */
+        V2EventSessionNextReasoningDelta: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A thought has grown. */
+            data: components["schemas"]["V2ReasoningDelta"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.reasoning.delta";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A thought is complete. */
+        V2EventSessionNextReasoningEnded: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A thought is complete. */
+            data: components["schemas"]["V2ReasoningEnded"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.reasoning.ended";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A thought begins. */
+        V2EventSessionNextReasoningStarted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A thought begins. */
+            data: components["schemas"]["V2ReasoningStarted"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.reasoning.started";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An answer has ended. */
+        V2EventSessionNextStepEnded: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description An answer has ended. */
+            data: components["schemas"]["V2StepEnded"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.step.ended";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An answer has failed, or was cut short. */
+        V2EventSessionNextStepFailed: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description An answer has failed, or was cut short. */
+            data: components["schemas"]["V2StepFailed"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.step.failed";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description An answer begins. */
+        V2EventSessionNextStepStarted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description An answer begins. */
+            data: components["schemas"]["V2StepStarted"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.step.started";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A prompt that the server made was stored. */
+        V2EventSessionNextSynthetic: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A prompt that the server made was stored. */
+            data: components["schemas"]["V2SyntheticSaid"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.synthetic";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A text has grown. */
+        V2EventSessionNextTextDelta: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A text has grown. */
+            data: components["schemas"]["V2TextDelta"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.text.delta";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A text is complete. */
+        V2EventSessionNextTextEnded: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A text is complete. */
+            data: components["schemas"]["V2TextEnded"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.text.ended";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A text begins. */
+        V2EventSessionNextTextStarted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A text begins. */
+            data: components["schemas"]["V2TextStarted"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.text.started";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A tool runs. */
+        V2EventSessionNextToolCalled: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A tool runs. */
+            data: components["schemas"]["V2ToolCalled"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.tool.called";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A tool has failed. */
+        V2EventSessionNextToolFailed: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A tool has failed. */
+            data: components["schemas"]["V2ToolFailed"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.tool.failed";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The arguments of a tool call are complete. */
+        V2EventSessionNextToolInputEnded: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description The arguments of a tool call are complete. */
+            data: components["schemas"]["V2InputEnded"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.tool.input.ended";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A tool call was announced. */
+        V2EventSessionNextToolInputStarted: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A tool call was announced. */
+            data: components["schemas"]["V2InputStarted"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.tool.input.started";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A running tool tells something. */
+        V2EventSessionNextToolProgress: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A running tool tells something. */
+            data: components["schemas"]["V2ToolProgress"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.tool.progress";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A tool has returned. */
+        V2EventSessionNextToolSuccess: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /** @description A tool has returned. */
+            data: components["schemas"]["V2ToolSuccess"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.next.tool.success";
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The agent of a turn says nothing any more. */
+        V2EventSessionSilent: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.silent";
+            /** @description The agent of a turn says nothing any more. */
+            data: components["schemas"]["SessionSilent"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A session became busy or idle. */
+        V2EventSessionStatus: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.status";
+            /** @description A session became busy or idle. */
+            data: components["schemas"]["SessionStatusChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description A session has changed. */
+        V2EventSessionUpdated: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "session.updated";
+            /** @description A session has changed. */
+            data: components["schemas"]["SessionChanged"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description The agent's plan has changed. */
+        V2EventTodoUpdated: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "todo.updated";
+            /** @description The agent's plan has changed. */
+            data: components["schemas"]["TodoUpdated"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description For terminal UIs: execute a command. */
+        V2EventTuiCommandExecute: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "tui.command.execute";
+            /** @description For terminal UIs: execute a command. */
+            data: components["schemas"]["TuiCommandExecute"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description For terminal UIs: append to the prompt. */
+        V2EventTuiPromptAppend: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "tui.prompt.append";
+            /** @description For terminal UIs: append to the prompt. */
+            data: components["schemas"]["TuiPromptAppend"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description For terminal UIs: show a session. */
+        V2EventTuiSessionSelect: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "tui.session.select";
+            /** @description For terminal UIs: show a session. */
+            data: components["schemas"]["TuiSessionSelect"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description For terminal UIs: show a notification. */
+        V2EventTuiToastShow: {
+            /** @description The event's id. */
+            id: components["schemas"]["EventId"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "tui.toast.show";
+            /** @description For terminal UIs: show a notification. */
+            data: components["schemas"]["TuiToastShow"];
+            /** @description Its place in the log of its session, for events of that log. */
+            durable?: components["schemas"]["V2LogPlace"];
+            /** @description Where it happened; absent for events of the whole server. */
+            location?: components["schemas"]["LocationRef"];
+        };
+        /** @description Entries, with the place that they were asked for. */
+        V2FileEntries: {
+            /** @description The place. */
+            location: components["schemas"]["LocationInfo"];
+            /** @description The entries; paths are relative to the location's directory. */
+            data: components["schemas"]["FileSystemEntry"][];
         };
         /** @description A file of a prompt. */
         V2FileInput: {
@@ -6547,6 +7589,38 @@ export interface components {
             data: components["schemas"]["V2Event"][];
             /** @description There are more behind them. */
             hasMore: boolean;
+        };
+        /** @description The arguments of a tool call are complete. */
+        V2InputEnded: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The call's id, as the agent made it. */
+            callID: string;
+            /** @description The arguments, as JSON in a text. */
+            text: string;
+        };
+        /** @description A tool call was announced. */
+        V2InputStarted: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The call's id, as the agent made it. */
+            callID: string;
+            /** @description The tool: `bash`, `edit`, `read`, … */
+            name: string;
         };
         /** @description A service that credentials can be given for. */
         V2Integration: {
@@ -6587,15 +7661,32 @@ export interface components {
             /** @description The directory; empty for the server's own. */
             directory: string;
         };
+        /** @description The place of an event in the log of its session. */
+        V2LogPlace: {
+            /** @description The session. */
+            aggregateID: components["schemas"]["SessionId"];
+            /**
+             * Format: int64
+             * @description Its number; later ones are higher, and not every number is used.
+             */
+            seq: number;
+            /**
+             * Format: int32
+             * @description The version of its shape.
+             */
+            version: number;
+        };
+        /** @description A message of OpenCode 2: what the user said, what a model answered, or what was changed in between. */
+        V2Message: components["schemas"]["AgentSwitchedMessage"] | components["schemas"]["ModelSwitchedMessage"] | components["schemas"]["V2UserMessage"] | components["schemas"]["SyntheticMessage"] | components["schemas"]["V2AssistantMessage"] | components["schemas"]["CompactionMessage"];
         /** @description A message. */
         V2MessageAnswer: {
             /** @description The message. */
-            data: components["schemas"]["SessionMessage"];
+            data: components["schemas"]["V2Message"];
         };
         /** @description A page of messages. */
         V2Messages: {
             /** @description The messages. */
-            data: components["schemas"]["SessionMessage"][];
+            data: components["schemas"]["V2Message"][];
             /** @description Where other pages are. */
             cursor: components["schemas"]["Cursors"];
         };
@@ -6620,7 +7711,7 @@ export interface components {
             /** @description What it costs. */
             cost: components["schemas"]["V2Cost"][];
             /** @description `active`. */
-            status: string;
+            status: components["schemas"]["ModelStatus"];
             /** @description `true`: it can be selected. */
             enabled: boolean;
             /** @description Its limits. */
@@ -6693,7 +7784,7 @@ export interface components {
         /** @description The user's answer. */
         V2PermissionReply: {
             /** @description The answer. */
-            reply: components["schemas"]["PermissionReply"];
+            reply: components["schemas"]["PermissionAnswer"];
         };
         /** @description A permission rule, as OpenCode 2 shows it. */
         V2PermissionRule: {
@@ -6702,7 +7793,7 @@ export interface components {
             /** @description What it is done to. */
             resource: string;
             /** @description `allow`, `deny` or `ask`. */
-            effect: string;
+            effect: components["schemas"]["PermissionAction"];
         };
         /** @description The tool call that a permission request belongs to. */
         V2PermissionSource: components["schemas"]["ToolRef"] & {
@@ -6739,9 +7830,25 @@ export interface components {
             id?: components["schemas"]["MessageId"] | null;
             /** @description What it says. */
             prompt: components["schemas"]["V2PromptContent"];
-            delivery?: components["schemas"]["Delivery"] | null;
+            delivery?: components["schemas"]["V2Delivery"] | null;
             /** @description `false` only stores the prompt; it goes to the model with the next one. */
             resume?: boolean | null;
+        };
+        /** @description A prompt. */
+        V2PromptSaid: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The prompt's message. */
+            messageID: components["schemas"]["MessageId"];
+            /** @description What it says. */
+            prompt: components["schemas"]["V2Prompt"];
+            /** @description How it is delivered. */
+            delivery: components["schemas"]["V2Delivery"];
         };
         /** @description A backend, as OpenCode 2 shows it. */
         V2Provider: {
@@ -6781,6 +7888,52 @@ export interface components {
             location: components["schemas"]["LocationInfo"];
             /** @description The questions. */
             data: components["schemas"]["QuestionRequest"][];
+        };
+        /** @description A thought has grown. */
+        V2ReasoningDelta: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The thought's part. */
+            reasoningID: components["schemas"]["PartId"];
+            /** @description What is added at its end. */
+            delta: string;
+        };
+        /** @description A thought is complete. */
+        V2ReasoningEnded: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The thought's part. */
+            reasoningID: components["schemas"]["PartId"];
+            /** @description The whole thought. */
+            text: string;
+        };
+        /** @description A thought begins. */
+        V2ReasoningStarted: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The thought's part. */
+            reasoningID: components["schemas"]["PartId"];
         };
         /** @description A folder or repository that agents may look into. */
         V2Reference: {
@@ -6910,6 +8063,117 @@ export interface components {
             /** @description The text between. */
             text: string;
         };
+        /** @description An answer has ended. */
+        V2StepEnded: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description Why it ended: `stop`, `length`, … */
+            finish: string;
+            /**
+             * Format: double
+             * @description Cost, in US dollars where the agent says so.
+             */
+            cost: number;
+            /** @description Tokens spent on it. */
+            tokens: components["schemas"]["V2Tokens"];
+        };
+        /** @description An answer has failed, or was cut short. */
+        V2StepFailed: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description Why. */
+            error: components["schemas"]["V2Error"];
+        };
+        /** @description An answer begins. */
+        V2StepStarted: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The agent. */
+            agent: string;
+            /** @description The model that answers. */
+            model: components["schemas"]["ModelRef"];
+        };
+        /** @description A prompt that the server made. */
+        V2SyntheticSaid: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The prompt's message. */
+            messageID: components["schemas"]["MessageId"];
+            /** @description Its text. */
+            text: string;
+        };
+        /** @description A text has grown. */
+        V2TextDelta: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The text's part. */
+            textID: components["schemas"]["PartId"];
+            /** @description What is added at its end. */
+            delta: string;
+        };
+        /** @description A text is complete. */
+        V2TextEnded: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The text's part. */
+            textID: components["schemas"]["PartId"];
+            /** @description The whole text. */
+            text: string;
+        };
+        /** @description A text begins. */
+        V2TextStarted: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The text's part. */
+            textID: components["schemas"]["PartId"];
+        };
         /** @description Tokens spent, as OpenCode 2 counts them. */
         V2Tokens: {
             /**
@@ -6929,6 +8193,62 @@ export interface components {
             reasoning: number;
             /** @description Prompt cache use. */
             cache: components["schemas"]["CacheTokens"];
+        };
+        /** @description A tool runs. */
+        V2ToolCalled: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The call's id, as the agent made it. */
+            callID: string;
+            /** @description The tool: `bash`, `edit`, `read`, … */
+            tool: string;
+            /** @description Its arguments. */
+            input: Record<string, never>;
+            /** @description Who runs it. */
+            provider: components["schemas"]["ToolProvider"];
+        };
+        /** @description A tool has failed. */
+        V2ToolFailed: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The call's id, as the agent made it. */
+            callID: string;
+            /** @description Why. */
+            error: components["schemas"]["V2Error"];
+            /** @description Who has run it. */
+            provider: components["schemas"]["ToolProvider"];
+        };
+        /** @description A running tool tells something. */
+        V2ToolProgress: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The call's id, as the agent made it. */
+            callID: string;
+            /** @description Free data. */
+            structured: Record<string, never>;
+            /** @description What it has returned so far. */
+            content: components["schemas"]["ToolOutput"][];
         };
         /** @description How far a tool call is. */
         V2ToolState: components["schemas"]["V2ToolStatePending"] | components["schemas"]["V2ToolStateRunning"] | components["schemas"]["V2ToolStateCompleted"] | components["schemas"]["V2ToolStateError"];
@@ -6986,6 +8306,26 @@ export interface components {
              */
             status: "running";
         };
+        /** @description A tool has returned. */
+        V2ToolSuccess: {
+            /**
+             * Format: int64
+             * @description When, in milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            /** @description The session. */
+            sessionID: components["schemas"]["SessionId"];
+            /** @description The answer. */
+            assistantMessageID: components["schemas"]["MessageId"];
+            /** @description The call's id, as the agent made it. */
+            callID: string;
+            /** @description Free data, such as the diff of an edit. */
+            structured: Record<string, never>;
+            /** @description What it has returned. */
+            content: components["schemas"]["ToolOutput"][];
+            /** @description Who has run it. */
+            provider: components["schemas"]["ToolProvider"];
+        };
         /** @description A prompt of the user. */
         V2UserMessage: {
             /**
@@ -7014,11 +8354,6 @@ export interface components {
             /** @description True. */
             applied: boolean;
         };
-        /** @description A patch. */
-        VcsApply: {
-            /** @description The patch, as `/vcs/diff/raw` gives it. */
-            patch: string;
-        };
         /** @description A patch that was not applied. */
         VcsApplyData: {
             /** @description What is wrong, in git's words. */
@@ -7035,6 +8370,11 @@ export interface components {
              * @enum {string}
              */
             name: "VcsApplyError";
+        };
+        /** @description A patch. */
+        VcsApplyInput: {
+            /** @description The patch, as `/vcs/diff/raw` gives it. */
+            patch: string;
         };
         /**
          * @description What files are compared with.
@@ -7114,11 +8454,392 @@ export interface components {
             /** @description The workspace. */
             workspaceID: string;
             /** @description `connected`, `connecting`, `disconnected` or `error`. */
-            status: string;
+            status: components["schemas"]["WorkspaceState"];
+        };
+        /**
+         * @description How far an entry of a plan is.
+         * @enum {string}
+         */
+        TodoStatus: "pending" | "in_progress" | "completed" | "cancelled";
+        /**
+         * @description How much an entry of a plan matters.
+         * @enum {string}
+         */
+        TodoPriority: "high" | "medium" | "low";
+        /**
+         * @description Where a slash command comes from: Baton's are all `command`, OpenCode has the others, too.
+         * @enum {string}
+         */
+        CommandSource: "command" | "mcp" | "skill";
+        /**
+         * @description Whether sessions are shared: `disabled`, Baton shares nothing.
+         * @enum {string}
+         */
+        ShareMode: "manual" | "auto" | "disabled";
+        /**
+         * @description How far a model is: Baton's are all `active`, OpenCode has the others, too.
+         * @enum {string}
+         */
+        ModelStatus: "alpha" | "beta" | "deprecated" | "active";
+        /**
+         * @description Who wanted a summary: the server itself or the user.
+         * @enum {string}
+         */
+        CompactionReason: "auto" | "manual";
+        /**
+         * @description How a workspace is.
+         * @enum {string}
+         */
+        WorkspaceState: "connected" | "connecting" | "disconnected" | "error";
+    };
+    responses: {
+        /** @description The session is busy, and this cannot be done beside it. */
+        Busy: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["SessionBusyError"];
+            };
+        };
+        /** @description The session is busy, or there is a message with this id already. */
+        BusyOrExists: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["BusyOrExistsError"];
+            };
+        };
+        /** @description The server has failed; the reference stands in its log. */
+        Failed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnknownError"];
+            };
+        };
+        /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ForbiddenError"];
+            };
+        };
+        /** @description The disk of the data directory is full. Nothing was changed. */
+        Full: {
+            headers: {
+                /** @description Seconds after which to try again. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["InsufficientStorageError"];
+            };
+        };
+        /** @description The request cannot be understood; the message has the path of the field. */
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["BadRequestError"];
+            };
+        };
+        /** @description There is a message with this id already. */
+        MessageExists: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["MessageExistsError"];
+            };
+        };
+        /** @description A password is set, and the request has none or a wrong one. */
+        NoPassword: {
+            headers: {
+                /** @description How to send the password. */
+                "WWW-Authenticate"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnauthorizedError"];
+            };
+        };
+        /** @description The agent could not apply the selection, which was taken back. */
+        NotApplied: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ModelNotAppliedError"];
+            };
+        };
+        /** @description The body's content type is not JSON. */
+        NotJson: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["BadRequestError"];
+            };
+        };
+        /** @description There is no such session, message or request. */
+        NotThere: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["NotFoundError"];
+            };
+        };
+        /** @description Too many prompts wait for the session. */
+        QueueFull: {
+            headers: {
+                /** @description Seconds after which to try again. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["QueueFullError"];
+            };
+        };
+        /** @description The session has moved on since the revision in If-Match. Nothing was changed. */
+        Stale: {
+            headers: {
+                /** @description The session's revision now. */
+                ETag?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["RevisionConflictError"];
+            };
+        };
+        /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
+        Stopping: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ServiceUnavailableError"];
+            };
+        };
+        /** @description There is a message with this id already. */
+        TaggedExists: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The server has failed; the reference stands in its log. */
+        TaggedFailed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
+        TaggedForbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The disk of the data directory is full. Nothing was changed. */
+        TaggedFull: {
+            headers: {
+                /** @description Seconds after which to try again. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
+        TaggedInvalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description There is no such thing, or no such session. */
+        TaggedMissing: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description A password is set, and the request has none or a wrong one. */
+        TaggedNoPassword: {
+            headers: {
+                /** @description How to send the password. */
+                "WWW-Authenticate"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The body's content type is not JSON. */
+        TaggedNotJson: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description There is no such session. */
+        TaggedNotThere: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description Too many prompts wait for the session. */
+        TaggedQueueFull: {
+            headers: {
+                /** @description Seconds after which to try again. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
+        TaggedStopping: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The body is larger than the server takes (limits.body_bytes). */
+        TaggedTooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The server has this path, and not with this method: an older server than this document's. */
+        TaggedWrongMethod: {
+            headers: {
+                /** @description The methods that it has. */
+                Allow?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TaggedError"];
+            };
+        };
+        /** @description The body is larger than the server takes (limits.body_bytes). */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["BadRequestError"];
+            };
+        };
+        /** @description The request cannot be understood, there is no such command, or what it selects cannot be had. Nothing was changed. */
+        UnknownCommand: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnknownCommandError"];
+            };
+        };
+        /** @description The request cannot be understood, or the patch does not fit. Nothing was changed. */
+        Unpatchable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnpatchableError"];
+            };
+        };
+        /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
+        Unselectable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnselectableError"];
+            };
+        };
+        /** @description The server has this path, and not with this method: an older server than this document's. */
+        WrongMethod: {
+            headers: {
+                /** @description The methods that it has. */
+                Allow?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["MethodNotAllowedError"];
+            };
         };
     };
-    responses: never;
-    parameters: never;
+    parameters: {
+        /** @description Only events with a higher number. */
+        After: number;
+        /** @description Only the operations that matter for driving sessions. Without a value it is true. */
+        Core: boolean;
+        /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
+        Directory: string;
+        /** @description The number of the event that the client had last: what came after it is sent again. */
+        LastEventID: string;
+        /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
+        LocationDirectory: string;
+        /** @description The message's id. */
+        MessageID: components["schemas"]["MessageId"];
+        /** @description `desc`, the newest first, when it is left out. */
+        Order: components["schemas"]["ListOrder"];
+        /** @description The part's id. */
+        PartID: components["schemas"]["PartId"];
+        /** @description The project's id. */
+        ProjectID: string;
+        /** @description The provider. */
+        ProviderID: string;
+        /** @description Characters that the path has, in this order. Empty: the shortest paths. */
+        Query: string;
+        /** @description The question's id. */
+        RequestID: components["schemas"]["QuestionId"];
+        /** @description Only sessions without a parent. */
+        Roots: boolean;
+        /** @description Only sessions with this text in their title, whatever its case. */
+        Search: string;
+        /** @description The session's id. */
+        SessionID: components["schemas"]["SessionId"];
+        /** @description Only sessions used since then, in milliseconds since the Unix epoch. */
+        Start: number;
+        /** @description `file` or `directory`: only those. */
+        Type: components["schemas"]["FileKind"];
+        /** @description Names the client in the events that this request causes; at most 256 bytes. */
+        XClientId: string;
+        /** @description The same, percent-encoded. The query parameter goes first. */
+        XOpencodeDirectory: string;
+    };
     requestBodies: never;
     headers: never;
     pathItems: never;
@@ -7140,41 +8861,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "healthy": true,
+                     *       "version": "0.1.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
-    "v2.health.get": {
+    "api.health.get": {
         parameters: {
             query?: never;
             header?: never;
@@ -7192,43 +8894,21 @@ export interface operations {
                     "application/json": components["schemas"]["ApiHealth"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "global.event": {
+    "event.subscribeAll": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The same, for clients that cannot set headers. It goes before the header. */
+                lastEventID?: string;
+            };
             header?: {
-                /** @description The number of the event that the client had last: what came after it is sent again. Clients that cannot set headers send it in the query, as `lastEventID`. */
-                "Last-Event-ID"?: string;
+                /** @description The number of the event that the client had last: what came after it is sent again. */
+                "Last-Event-ID"?: components["parameters"]["LastEventID"];
             };
             path?: never;
             cookie?: never;
@@ -7244,57 +8924,26 @@ export interface operations {
                     "text/event-stream": components["schemas"]["GlobalEvent"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "event.subscribe": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
+                /** @description The same, for clients that cannot set headers. It goes before the header. */
+                lastEventID?: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
-                /** @description The number of the event that the client had last: what came after it is sent again. Clients that cannot set headers send it in the query, as `lastEventID`. */
-                "Last-Event-ID"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
+                /** @description The number of the event that the client had last: what came after it is sent again. */
+                "Last-Event-ID"?: components["parameters"]["LastEventID"];
             };
             path?: never;
             cookie?: never;
@@ -7307,70 +8956,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Event"];
+                    "text/event-stream": components["schemas"]["ServerEvent"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description `project`: those of the whole project, also with `directory`. */
                 scope?: components["schemas"]["SessionScope"];
                 /** @description Those of this directory of the worktree and of all below it; empty for the whole. */
                 path?: string;
                 /** @description Only sessions without a parent. */
-                roots?: boolean;
+                roots?: components["parameters"]["Roots"];
                 /** @description Only sessions used since then, in milliseconds since the Unix epoch. */
-                start?: number;
+                start?: components["parameters"]["Start"];
                 /** @description Only sessions with this text in their title, whatever its case. */
-                search?: string;
+                search?: components["parameters"]["Search"];
                 /** @description At most so many sessions; 100 if it is left out. */
                 limit?: number;
+                /** @description Only what comes behind an earlier answer: its `X-Next-Cursor`. */
+                cursor?: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -7380,63 +8998,84 @@ export interface operations {
             /** @description The sessions. */
             200: {
                 headers: {
+                    /** @description The address of what comes behind these, with `rel="next"`; absent when there is nothing. */
+                    Link?: string;
+                    /** @description The cursor for what comes behind these; absent when there is nothing. */
+                    "X-Next-Cursor"?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": "ses_20b300000001Baton000000000",
+                     *         "slug": "brave-comet",
+                     *         "projectID": "global",
+                     *         "directory": "/home/ada/parser",
+                     *         "path": "home/ada/parser",
+                     *         "summary": {
+                     *           "additions": 0,
+                     *           "deletions": 0,
+                     *           "files": 0
+                     *         },
+                     *         "cost": 0.0021,
+                     *         "tokens": {
+                     *           "input": 220,
+                     *           "output": 17,
+                     *           "reasoning": 0,
+                     *           "cache": {
+                     *             "read": 0,
+                     *             "write": 0
+                     *           }
+                     *         },
+                     *         "title": "Tidy up the parser",
+                     *         "agent": "plan",
+                     *         "model": {
+                     *           "id": "mock-strong",
+                     *           "providerID": "mock",
+                     *           "variant": "high"
+                     *         },
+                     *         "version": "0.1.0",
+                     *         "time": {
+                     *           "created": 1795000000000,
+                     *           "updated": 1795000000000
+                     *         },
+                     *         "revision": 3,
+                     *         "pinned": true,
+                     *         "runtime": {
+                     *           "status": "idle",
+                     *           "applied": {
+                     *             "providerID": "mock",
+                     *             "modelID": "mock-strong",
+                     *             "variant": "high",
+                     *             "agent": "plan"
+                     *           },
+                     *           "pending": null
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["Session"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.create": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path?: never;
             cookie?: never;
@@ -7461,105 +9100,67 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "ses_20b300000001Baton000000000",
+                     *       "slug": "brave-comet",
+                     *       "projectID": "global",
+                     *       "directory": "/home/ada/parser",
+                     *       "path": "home/ada/parser",
+                     *       "summary": {
+                     *         "additions": 0,
+                     *         "deletions": 0,
+                     *         "files": 0
+                     *       },
+                     *       "cost": 0.0021,
+                     *       "tokens": {
+                     *         "input": 220,
+                     *         "output": 17,
+                     *         "reasoning": 0,
+                     *         "cache": {
+                     *           "read": 0,
+                     *           "write": 0
+                     *         }
+                     *       },
+                     *       "title": "Tidy up the parser",
+                     *       "version": "0.1.0",
+                     *       "time": {
+                     *         "created": 1795000000000,
+                     *         "updated": 1795000000000
+                     *       },
+                     *       "revision": 1,
+                     *       "pinned": false,
+                     *       "runtime": {
+                     *         "status": "idle",
+                     *         "applied": null,
+                     *         "pending": null
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.status": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -7572,47 +9173,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ses_20b300000001Baton000000000": {
+                     *         "type": "busy"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["SessionStatuses"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.get": {
@@ -7621,7 +9196,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -7635,56 +9210,63 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "ses_20b300000001Baton000000000",
+                     *       "slug": "brave-comet",
+                     *       "projectID": "global",
+                     *       "directory": "/home/ada/parser",
+                     *       "path": "home/ada/parser",
+                     *       "summary": {
+                     *         "additions": 0,
+                     *         "deletions": 0,
+                     *         "files": 0
+                     *       },
+                     *       "cost": 0.0021,
+                     *       "tokens": {
+                     *         "input": 220,
+                     *         "output": 17,
+                     *         "reasoning": 0,
+                     *         "cache": {
+                     *           "read": 0,
+                     *           "write": 0
+                     *         }
+                     *       },
+                     *       "title": "Tidy up the parser",
+                     *       "agent": "plan",
+                     *       "model": {
+                     *         "id": "mock-strong",
+                     *         "providerID": "mock",
+                     *         "variant": "high"
+                     *       },
+                     *       "version": "0.1.0",
+                     *       "time": {
+                     *         "created": 1795000000000,
+                     *         "updated": 1795000000000
+                     *       },
+                     *       "revision": 3,
+                     *       "pinned": true,
+                     *       "runtime": {
+                     *         "status": "idle",
+                     *         "applied": {
+                     *           "providerID": "mock",
+                     *           "modelID": "mock-strong",
+                     *           "variant": "high",
+                     *           "agent": "plan"
+                     *         },
+                     *         "pending": null
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.delete": {
@@ -7693,7 +9275,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -7705,56 +9287,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example true */
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.update": {
@@ -7769,27 +9311,37 @@ export interface operations {
                 /** @description The revision that the session has to have, as its `ETag`: `"8"`. Any other is refused with 412. */
                 "If-Match"?: string;
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
-        /** @description What to change, as `application/json` or `application/merge-patch+json`. */
+        /** @description What to change. */
         requestBody: {
             content: {
                 /**
                  * @example {
-                 *       "providerID": "claude",
-                 *       "modelID": "opus",
+                 *       "providerID": "mock",
+                 *       "modelID": "mock-strong",
                  *       "variant": "high",
                  *       "agent": "plan",
                  *       "pin": true
                  *     }
                  */
                 "application/json": components["schemas"]["SessionUpdateInput"];
+                /**
+                 * @example {
+                 *       "providerID": "mock",
+                 *       "modelID": "mock-strong",
+                 *       "variant": "high",
+                 *       "agent": "plan",
+                 *       "pin": true
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["SessionUpdateInput"];
             };
         };
         responses: {
@@ -7801,114 +9353,69 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "ses_20b300000001Baton000000000",
+                     *       "slug": "brave-comet",
+                     *       "projectID": "global",
+                     *       "directory": "/home/ada/parser",
+                     *       "path": "home/ada/parser",
+                     *       "summary": {
+                     *         "additions": 0,
+                     *         "deletions": 0,
+                     *         "files": 0
+                     *       },
+                     *       "cost": 0.0021,
+                     *       "tokens": {
+                     *         "input": 220,
+                     *         "output": 17,
+                     *         "reasoning": 0,
+                     *         "cache": {
+                     *           "read": 0,
+                     *           "write": 0
+                     *         }
+                     *       },
+                     *       "title": "Tidy up the parser",
+                     *       "agent": "plan",
+                     *       "model": {
+                     *         "id": "mock-strong",
+                     *         "providerID": "mock",
+                     *         "variant": "high"
+                     *       },
+                     *       "version": "0.1.0",
+                     *       "time": {
+                     *         "created": 1795000000000,
+                     *         "updated": 1795000000000
+                     *       },
+                     *       "revision": 3,
+                     *       "pinned": true,
+                     *       "runtime": {
+                     *         "status": "idle",
+                     *         "applied": {
+                     *           "providerID": "mock",
+                     *           "modelID": "mock-strong",
+                     *           "variant": "high",
+                     *           "agent": "plan"
+                     *         },
+                     *         "pending": null
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session has moved on since the revision in If-Match. Nothing was changed. */
-            412: {
-                headers: {
-                    /** @description The session's revision now. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RevisionConflictError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The agent could not apply the selection, which was taken back. */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelNotAppliedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            412: components["responses"]["Stale"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
+            502: components["responses"]["NotApplied"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.messages": {
@@ -7922,7 +9429,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -7931,63 +9438,164 @@ export interface operations {
             /** @description The messages. */
             200: {
                 headers: {
-                    /** @description The address of older messages, with `rel="next"`, if there are any. */
-                    Link?: string | null;
-                    /** @description The cursor for older messages, if there are any. */
-                    "X-Next-Cursor"?: string | null;
+                    /** @description The address of older messages, with `rel="next"`; absent when there are none. */
+                    Link?: string;
+                    /** @description The cursor for older messages; absent when there are none. */
+                    "X-Next-Cursor"?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "info": {
+                     *           "role": "user",
+                     *           "id": "msg_20b300000003Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "time": {
+                     *             "created": 1795000000000
+                     *           },
+                     *           "summary": {
+                     *             "diffs": []
+                     *           },
+                     *           "agent": "build",
+                     *           "model": {
+                     *             "providerID": "mock",
+                     *             "modelID": "mock"
+                     *           }
+                     *         },
+                     *         "parts": [
+                     *           {
+                     *             "type": "text",
+                     *             "id": "prt_20b300000007Baton000000000",
+                     *             "sessionID": "ses_20b300000001Baton000000000",
+                     *             "messageID": "msg_20b300000003Baton000000000",
+                     *             "text": "echo The parser is tidy."
+                     *           }
+                     *         ]
+                     *       },
+                     *       {
+                     *         "info": {
+                     *           "role": "assistant",
+                     *           "id": "msg_20b300000002Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "time": {
+                     *             "created": 1795000000000,
+                     *             "completed": 1795000000000
+                     *           },
+                     *           "parentID": "msg_20b300000003Baton000000000",
+                     *           "modelID": "mock",
+                     *           "providerID": "mock",
+                     *           "mode": "build",
+                     *           "agent": "build",
+                     *           "path": {
+                     *             "cwd": "/home/ada/parser",
+                     *             "root": "/home/ada/parser"
+                     *           },
+                     *           "cost": 0.0021,
+                     *           "tokens": {
+                     *             "total": 237,
+                     *             "input": 220,
+                     *             "output": 17,
+                     *             "reasoning": 0,
+                     *             "cache": {
+                     *               "read": 0,
+                     *               "write": 0
+                     *             }
+                     *           },
+                     *           "finish": "stop",
+                     *           "revision": 2
+                     *         },
+                     *         "parts": [
+                     *           {
+                     *             "type": "step-start",
+                     *             "id": "prt_20b300000004Baton000000000",
+                     *             "sessionID": "ses_20b300000001Baton000000000",
+                     *             "messageID": "msg_20b300000002Baton000000000"
+                     *           },
+                     *           {
+                     *             "type": "text",
+                     *             "id": "prt_20b300000005Baton000000000",
+                     *             "sessionID": "ses_20b300000001Baton000000000",
+                     *             "messageID": "msg_20b300000002Baton000000000",
+                     *             "text": "The parser is tidy.",
+                     *             "time": {
+                     *               "start": 1795000000000,
+                     *               "end": 1795000000000
+                     *             }
+                     *           },
+                     *           {
+                     *             "type": "step-finish",
+                     *             "id": "prt_20b300000006Baton000000000",
+                     *             "sessionID": "ses_20b300000001Baton000000000",
+                     *             "messageID": "msg_20b300000002Baton000000000",
+                     *             "reason": "stop",
+                     *             "cost": 0.0021,
+                     *             "tokens": {
+                     *               "total": 237,
+                     *               "input": 220,
+                     *               "output": 17,
+                     *               "reasoning": 0,
+                     *               "cache": {
+                     *                 "read": 0,
+                     *                 "write": 0
+                     *               }
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       {
+                     *         "info": {
+                     *           "role": "user",
+                     *           "id": "msg_20b300000008Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "time": {
+                     *             "created": 1795000000000
+                     *           },
+                     *           "agent": "plan",
+                     *           "model": {
+                     *             "providerID": "mock",
+                     *             "modelID": "mock-strong",
+                     *             "variant": "high"
+                     *           }
+                     *         },
+                     *         "parts": [
+                     *           {
+                     *             "type": "text",
+                     *             "id": "prt_20b300000009Baton000000000",
+                     *             "sessionID": "ses_20b300000001Baton000000000",
+                     *             "messageID": "msg_20b300000008Baton000000000",
+                     *             "text": "Model: Mock (Mock) → Mock Strong, high (Mock)\nAgent: build → plan",
+                     *             "ignored": true,
+                     *             "metadata": {
+                     *               "modelSwitch": {
+                     *                 "previous": {
+                     *                   "providerID": "mock",
+                     *                   "modelID": "mock",
+                     *                   "agent": "build"
+                     *                 },
+                     *                 "current": {
+                     *                   "providerID": "mock",
+                     *                   "modelID": "mock-strong",
+                     *                   "variant": "high",
+                     *                   "agent": "plan"
+                     *                 }
+                     *               }
+                     *             }
+                     *           }
+                     *         ]
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["MessageWithParts"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.prompt": {
@@ -7995,11 +9603,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8009,13 +9617,13 @@ export interface operations {
                 /**
                  * @example {
                  *       "model": {
-                 *         "providerID": "claude",
-                 *         "modelID": "opus"
+                 *         "providerID": "mock",
+                 *         "modelID": "mock"
                  *       },
                  *       "parts": [
                  *         {
                  *           "type": "text",
-                 *           "text": "Explain the last change."
+                 *           "text": "echo The parser is tidy."
                  *         }
                  *       ]
                  *     }
@@ -8030,114 +9638,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "info": {
+                     *         "role": "assistant",
+                     *         "id": "msg_20b300000002Baton000000000",
+                     *         "sessionID": "ses_20b300000001Baton000000000",
+                     *         "time": {
+                     *           "created": 1795000000000,
+                     *           "completed": 1795000000000
+                     *         },
+                     *         "parentID": "msg_20b300000003Baton000000000",
+                     *         "modelID": "mock",
+                     *         "providerID": "mock",
+                     *         "mode": "build",
+                     *         "agent": "build",
+                     *         "path": {
+                     *           "cwd": "/home/ada/parser",
+                     *           "root": "/home/ada/parser"
+                     *         },
+                     *         "cost": 0.0021,
+                     *         "tokens": {
+                     *           "total": 237,
+                     *           "input": 220,
+                     *           "output": 17,
+                     *           "reasoning": 0,
+                     *           "cache": {
+                     *             "read": 0,
+                     *             "write": 0
+                     *           }
+                     *         },
+                     *         "finish": "stop",
+                     *         "revision": 2
+                     *       },
+                     *       "parts": [
+                     *         {
+                     *           "type": "step-start",
+                     *           "id": "prt_20b300000004Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "messageID": "msg_20b300000002Baton000000000"
+                     *         },
+                     *         {
+                     *           "type": "text",
+                     *           "id": "prt_20b300000005Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "messageID": "msg_20b300000002Baton000000000",
+                     *           "text": "The parser is tidy.",
+                     *           "time": {
+                     *             "start": 1795000000000,
+                     *             "end": 1795000000000
+                     *           }
+                     *         },
+                     *         {
+                     *           "type": "step-finish",
+                     *           "id": "prt_20b300000006Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "messageID": "msg_20b300000002Baton000000000",
+                     *           "reason": "stop",
+                     *           "cost": 0.0021,
+                     *           "tokens": {
+                     *             "total": 237,
+                     *             "input": 220,
+                     *             "output": 17,
+                     *             "reasoning": 0,
+                     *             "cache": {
+                     *               "read": 0,
+                     *               "write": 0
+                     *             }
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["MessageWithParts"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description There is a message with this id already. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MessageExistsError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["QueueFullError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["MessageExists"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            429: components["responses"]["QueueFull"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.message": {
@@ -8146,9 +9733,9 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The message's id. */
-                messageID: components["schemas"]["MessageId"];
+                messageID: components["parameters"]["MessageID"];
             };
             cookie?: never;
         };
@@ -8160,56 +9747,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "info": {
+                     *         "role": "user",
+                     *         "id": "msg_20b300000003Baton000000000",
+                     *         "sessionID": "ses_20b300000001Baton000000000",
+                     *         "time": {
+                     *           "created": 1795000000000
+                     *         },
+                     *         "summary": {
+                     *           "diffs": []
+                     *         },
+                     *         "agent": "build",
+                     *         "model": {
+                     *           "providerID": "mock",
+                     *           "modelID": "mock"
+                     *         }
+                     *       },
+                     *       "parts": [
+                     *         {
+                     *           "type": "text",
+                     *           "id": "prt_20b300000007Baton000000000",
+                     *           "sessionID": "ses_20b300000001Baton000000000",
+                     *           "messageID": "msg_20b300000003Baton000000000",
+                     *           "text": "echo The parser is tidy."
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["MessageWithParts"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.deleteMessage": {
@@ -8218,9 +9793,9 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The message's id. */
-                messageID: components["schemas"]["MessageId"];
+                messageID: components["parameters"]["MessageID"];
             };
             cookie?: never;
         };
@@ -8235,74 +9810,25 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session is busy, and this cannot be done beside it. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionBusyError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["Busy"];
+            500: components["responses"]["Failed"];
         };
     };
-    "session.prompt_async": {
+    "session.queuePrompt": {
         parameters: {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8311,14 +9837,10 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "model": {
-                 *         "providerID": "claude",
-                 *         "modelID": "opus"
-                 *       },
                  *       "parts": [
                  *         {
                  *           "type": "text",
-                 *           "text": "Explain the last change."
+                 *           "text": "echo And now the tests."
                  *         }
                  *       ]
                  *     }
@@ -8334,111 +9856,18 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description There is a message with this id already. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MessageExistsError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["QueueFullError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["MessageExists"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            429: components["responses"]["QueueFull"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.modelHistory": {
@@ -8447,7 +9876,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8459,56 +9888,103 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "revision": 3,
+                     *       "selected": {
+                     *         "providerID": "mock",
+                     *         "modelID": "mock-strong",
+                     *         "variant": "high",
+                     *         "agent": "plan"
+                     *       },
+                     *       "pinned": true,
+                     *       "applied": {
+                     *         "providerID": "mock",
+                     *         "modelID": "mock-strong",
+                     *         "variant": "high",
+                     *         "agent": "plan"
+                     *       },
+                     *       "usage": [
+                     *         {
+                     *           "providerID": "mock",
+                     *           "modelID": "mock",
+                     *           "answers": 1,
+                     *           "tokens": {
+                     *             "input": 220,
+                     *             "output": 17,
+                     *             "reasoning": 0,
+                     *             "cache": {
+                     *               "read": 0,
+                     *               "write": 0
+                     *             }
+                     *           },
+                     *           "cost": 0.0021,
+                     *           "context": {
+                     *             "used": 10,
+                     *             "size": 200000
+                     *           }
+                     *         }
+                     *       ],
+                     *       "switches": [
+                     *         {
+                     *           "revision": 2,
+                     *           "time": 1795000000000,
+                     *           "previous": null,
+                     *           "current": {
+                     *             "providerID": "mock",
+                     *             "modelID": "mock",
+                     *             "agent": "build"
+                     *           },
+                     *           "source": "message",
+                     *           "client": null,
+                     *           "transfer": {
+                     *             "kind": "none",
+                     *             "messages": 0,
+                     *             "bytes": 0,
+                     *             "elided": 0
+                     *           },
+                     *           "durationMs": 12,
+                     *           "failure": null,
+                     *           "pinned": false
+                     *         },
+                     *         {
+                     *           "revision": 3,
+                     *           "time": 1795000000000,
+                     *           "previous": {
+                     *             "providerID": "mock",
+                     *             "modelID": "mock",
+                     *             "agent": "build"
+                     *           },
+                     *           "current": {
+                     *             "providerID": "mock",
+                     *             "modelID": "mock-strong",
+                     *             "variant": "high",
+                     *             "agent": "plan"
+                     *           },
+                     *           "source": "patch",
+                     *           "client": null,
+                     *           "transfer": {
+                     *             "kind": "native",
+                     *             "messages": 0,
+                     *             "bytes": 0,
+                     *             "elided": 0
+                     *           },
+                     *           "durationMs": 12,
+                     *           "failure": null,
+                     *           "pinned": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ModelHistory"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.modelHandover": {
@@ -8517,7 +9993,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The revision that the change has made. */
                 revision: number;
             };
@@ -8534,53 +10010,12 @@ export interface operations {
                     "application/json": components["schemas"]["ModelHandover"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.abort": {
@@ -8592,7 +10027,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8608,56 +10043,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example true */
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.init": {
@@ -8665,11 +10060,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8689,111 +10084,18 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description There is a message with this id already. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MessageExistsError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["QueueFullError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["MessageExists"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            429: components["responses"]["QueueFull"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.children": {
@@ -8802,7 +10104,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8817,53 +10119,12 @@ export interface operations {
                     "application/json": components["schemas"]["Session"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.todo": {
@@ -8872,7 +10133,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -8887,53 +10148,12 @@ export interface operations {
                     "application/json": components["schemas"]["Todo"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "permission.respond": {
@@ -8942,7 +10162,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The permission request's id. */
                 permissionID: components["schemas"]["PermissionId"];
             };
@@ -8964,71 +10184,14 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.diff": {
@@ -9040,7 +10203,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -9055,53 +10218,12 @@ export interface operations {
                     "application/json": components["schemas"]["FileDiff"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.revert": {
@@ -9110,13 +10232,18 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
         /** @description Where to go back to. */
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "messageID": "msg_20b300000008Baton000000000"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SessionRevertInput"];
             };
         };
@@ -9127,103 +10254,71 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "ses_20b300000001Baton000000000",
+                     *       "slug": "brave-comet",
+                     *       "projectID": "global",
+                     *       "directory": "/home/ada/parser",
+                     *       "path": "home/ada/parser",
+                     *       "summary": {
+                     *         "additions": 0,
+                     *         "deletions": 0,
+                     *         "files": 0
+                     *       },
+                     *       "cost": 0.0021,
+                     *       "tokens": {
+                     *         "input": 220,
+                     *         "output": 17,
+                     *         "reasoning": 0,
+                     *         "cache": {
+                     *           "read": 0,
+                     *           "write": 0
+                     *         }
+                     *       },
+                     *       "title": "Tidy up the parser",
+                     *       "agent": "build",
+                     *       "model": {
+                     *         "id": "mock-strong",
+                     *         "providerID": "mock",
+                     *         "variant": "high"
+                     *       },
+                     *       "version": "0.1.0",
+                     *       "time": {
+                     *         "created": 1795000000000,
+                     *         "updated": 1795000000000
+                     *       },
+                     *       "revert": {
+                     *         "messageID": "msg_20b300000008Baton000000000"
+                     *       },
+                     *       "revision": 4,
+                     *       "pinned": false,
+                     *       "runtime": {
+                     *         "status": "idle",
+                     *         "applied": {
+                     *           "providerID": "mock",
+                     *           "modelID": "mock-strong",
+                     *           "variant": "high",
+                     *           "agent": "build"
+                     *         },
+                     *         "pending": null
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session is busy, and this cannot be done beside it. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionBusyError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["Busy"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.unrevert": {
@@ -9232,7 +10327,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -9244,85 +10339,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "ses_20b300000001Baton000000000",
+                     *       "slug": "brave-comet",
+                     *       "projectID": "global",
+                     *       "directory": "/home/ada/parser",
+                     *       "path": "home/ada/parser",
+                     *       "summary": {
+                     *         "additions": 0,
+                     *         "deletions": 0,
+                     *         "files": 0
+                     *       },
+                     *       "cost": 0.0021,
+                     *       "tokens": {
+                     *         "input": 220,
+                     *         "output": 17,
+                     *         "reasoning": 0,
+                     *         "cache": {
+                     *           "read": 0,
+                     *           "write": 0
+                     *         }
+                     *       },
+                     *       "title": "Tidy up the parser",
+                     *       "agent": "build",
+                     *       "model": {
+                     *         "id": "mock-strong",
+                     *         "providerID": "mock",
+                     *         "variant": "high"
+                     *       },
+                     *       "version": "0.1.0",
+                     *       "time": {
+                     *         "created": 1795000000000,
+                     *         "updated": 1795000000000
+                     *       },
+                     *       "revision": 4,
+                     *       "pinned": false,
+                     *       "runtime": {
+                     *         "status": "idle",
+                     *         "applied": {
+                     *           "providerID": "mock",
+                     *           "modelID": "mock-strong",
+                     *           "variant": "high",
+                     *           "agent": "build"
+                     *         },
+                     *         "pending": null
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session is busy, and this cannot be done beside it. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionBusyError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["Busy"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.fork": {
@@ -9330,17 +10406,22 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
         /** @description How much of the conversation is copied. */
         requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "messageID": "msg_20b300000008Baton000000000"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SessionForkInput"];
             };
         };
@@ -9353,94 +10434,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "ses_20b30000000eBaton000000000",
+                     *       "slug": "brave-comet",
+                     *       "projectID": "global",
+                     *       "directory": "/home/ada/parser",
+                     *       "path": "home/ada/parser",
+                     *       "summary": {
+                     *         "additions": 0,
+                     *         "deletions": 0,
+                     *         "files": 0
+                     *       },
+                     *       "cost": 0.0021,
+                     *       "tokens": {
+                     *         "input": 220,
+                     *         "output": 17,
+                     *         "reasoning": 0,
+                     *         "cache": {
+                     *           "read": 0,
+                     *           "write": 0
+                     *         }
+                     *       },
+                     *       "title": "Tidy up the parser (fork #1)",
+                     *       "agent": "build",
+                     *       "model": {
+                     *         "id": "mock-strong",
+                     *         "providerID": "mock",
+                     *         "variant": "high"
+                     *       },
+                     *       "version": "0.1.0",
+                     *       "time": {
+                     *         "created": 1795000000000,
+                     *         "updated": 1795000000000
+                     *       },
+                     *       "revision": 2,
+                     *       "pinned": false,
+                     *       "runtime": {
+                     *         "status": "idle",
+                     *         "applied": null,
+                     *         "pending": null
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.share": {
@@ -9449,7 +10498,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -9464,53 +10513,12 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.unshare": {
@@ -9519,7 +10527,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -9534,53 +10542,12 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "part.delete": {
@@ -9589,11 +10556,11 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The message's id. */
-                messageID: components["schemas"]["MessageId"];
+                messageID: components["parameters"]["MessageID"];
                 /** @description The part's id. */
-                partID: components["schemas"]["PartId"];
+                partID: components["parameters"]["PartID"];
             };
             cookie?: never;
         };
@@ -9608,62 +10575,13 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session is busy, and this cannot be done beside it. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionBusyError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["Busy"];
+            500: components["responses"]["Failed"];
         };
     };
     "part.update": {
@@ -9672,18 +10590,18 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The message's id. */
-                messageID: components["schemas"]["MessageId"];
+                messageID: components["parameters"]["MessageID"];
                 /** @description The part's id. */
-                partID: components["schemas"]["PartId"];
+                partID: components["parameters"]["PartID"];
             };
             cookie?: never;
         };
         /** @description The whole part, with the ids of the path. */
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Part"];
+                "application/json": components["schemas"]["MessagePart"];
             };
         };
         responses: {
@@ -9693,83 +10611,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Part"];
+                    "application/json": components["schemas"]["MessagePart"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session is busy, and this cannot be done beside it. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionBusyError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["Busy"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.shell": {
@@ -9778,7 +10631,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -9798,100 +10651,17 @@ export interface operations {
                     "application/json": components["schemas"]["MessageWithParts"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The session is busy, or there is a message with this id already. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BusyOrExistsError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["BusyOrExists"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "session.command": {
@@ -9899,11 +10669,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -9923,175 +10693,49 @@ export interface operations {
                     "application/json": components["schemas"]["MessageWithParts"];
                 };
             };
-            /** @description The request cannot be understood, there is no such command, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownCommandError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description There is a message with this id already. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MessageExistsError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["QueueFullError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["UnknownCommand"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            409: components["responses"]["MessageExists"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            429: components["responses"]["QueueFull"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "command.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The commands, by name. */
+            /** @description The commands, in each of these groups by name. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Command"][];
+                    "application/json": components["schemas"]["SlashCommand"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "session.summarize": {
@@ -10100,13 +10744,19 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
         /** @description Who is to write it. */
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "providerID": "mock",
+                 *       "modelID": "mock-fast"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SummarizeInput"];
             };
         };
@@ -10117,116 +10767,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example true */
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["QueueFullError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            429: components["responses"]["QueueFull"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "permission.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -10239,47 +10805,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": "per_20b30000000aBaton000000000",
+                     *         "sessionID": "ses_20b300000001Baton000000000",
+                     *         "permission": "bash",
+                     *         "patterns": [
+                     *           "rm -rf build"
+                     *         ],
+                     *         "metadata": {
+                     *           "command": "rm -rf build",
+                     *           "title": "rm -rf build"
+                     *         },
+                     *         "always": [
+                     *           "rm *"
+                     *         ],
+                     *         "tool": {
+                     *           "messageID": "msg_20b30000000bBaton000000000",
+                     *           "callID": "call_c84b0ebd84d01fd5"
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["PermissionRequest"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "permission.reply": {
@@ -10295,6 +10851,11 @@ export interface operations {
         /** @description The answer. */
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "reply": "once"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PermissionReplyInput"];
             };
         };
@@ -10305,85 +10866,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example true */
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "question.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -10396,47 +10901,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": "que_20b30000000cBaton000000000",
+                     *         "sessionID": "ses_20b300000001Baton000000000",
+                     *         "questions": [
+                     *           {
+                     *             "question": "Which color?",
+                     *             "header": "Color",
+                     *             "options": [
+                     *               {
+                     *                 "label": "Red",
+                     *                 "description": ""
+                     *               },
+                     *               {
+                     *                 "label": "Blue",
+                     *                 "description": ""
+                     *               }
+                     *             ],
+                     *             "custom": false
+                     *           }
+                     *         ],
+                     *         "tool": {
+                     *           "messageID": "msg_20b30000000dBaton000000000",
+                     *           "callID": "call_c84b0ebd84d01fd5"
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["QuestionRequest"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "question.reply": {
@@ -10445,13 +10946,22 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The question's id. */
-                requestID: components["schemas"]["QuestionId"];
+                requestID: components["parameters"]["RequestID"];
             };
             cookie?: never;
         };
         /** @description The answers. */
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "answers": [
+                 *         [
+                 *           "Red"
+                 *         ]
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["QuestionReplyInput"];
             };
         };
@@ -10462,74 +10972,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example true */
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "question.reject": {
@@ -10538,7 +10992,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The question's id. */
-                requestID: components["schemas"]["QuestionId"];
+                requestID: components["parameters"]["RequestID"];
             };
             cookie?: never;
         };
@@ -10553,64 +11007,23 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "provider.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -10623,47 +11036,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderList"];
+                    "application/json": components["schemas"]["ProviderCatalog"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "backend.list": {
@@ -10684,35 +11064,10 @@ export interface operations {
                     "application/json": components["schemas"]["BackendInfo"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "backend.authenticate": {
@@ -10741,82 +11096,25 @@ export interface operations {
                     "application/json": components["schemas"]["BackendInfo"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "config.providers": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -10829,47 +11127,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConfigProviders"];
+                    "application/json": components["schemas"]["ConfiguredProviders"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "config.get": {
@@ -10887,49 +11152,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Config"];
+                    "application/json": components["schemas"]["ServerConfig"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "config.update": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -10947,76 +11187,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Config"];
+                    "application/json": components["schemas"]["ServerConfig"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "app.agents": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -11032,55 +11223,22 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "path.get": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -11096,44 +11254,11 @@ export interface operations {
                     "application/json": components["schemas"]["Paths"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "global.config.get": {
@@ -11151,38 +11276,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Config"];
+                    "application/json": components["schemas"]["ServerConfig"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "global.config.update": {
@@ -11205,65 +11305,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Config"];
+                    "application/json": components["schemas"]["ServerConfig"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "global.dispose": {
@@ -11284,46 +11335,21 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "instance.dispose": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -11339,44 +11365,11 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "provider.auth": {
@@ -11397,35 +11390,10 @@ export interface operations {
                     "application/json": components["schemas"]["ProviderAuthMap"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "provider.oauth.authorize": {
@@ -11434,7 +11402,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The provider. */
-                providerID: string;
+                providerID: components["parameters"]["ProviderID"];
             };
             cookie?: never;
         };
@@ -11454,71 +11422,14 @@ export interface operations {
                     "application/json": components["schemas"]["ProviderAuthAuthorization"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "provider.oauth.callback": {
@@ -11527,7 +11438,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The provider. */
-                providerID: string;
+                providerID: components["parameters"]["ProviderID"];
             };
             cookie?: never;
         };
@@ -11547,71 +11458,14 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnselectableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Unselectable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "auth.set": {
@@ -11620,50 +11474,26 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The provider. */
-                providerID: string;
+                providerID: components["parameters"]["ProviderID"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
+            /** @description What OpenCode answers; Baton never does. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BadRequestError"];
+                    "application/json": boolean;
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "auth.remove": {
@@ -11672,50 +11502,26 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The provider. */
-                providerID: string;
+                providerID: components["parameters"]["ProviderID"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
+            /** @description What OpenCode answers; Baton never does. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BadRequestError"];
+                    "application/json": boolean;
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "mcp.status": {
@@ -11736,35 +11542,10 @@ export interface operations {
                     "application/json": components["schemas"]["McpStatusMap"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "lsp.status": {
@@ -11782,38 +11563,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LspStatus"][];
+                    "application/json": components["schemas"]["LspServerStatus"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "formatter.status": {
@@ -11831,38 +11587,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FormatterStatus"][];
+                    "application/json": components["schemas"]["FormatterInfo"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "app.skills": {
@@ -11883,35 +11614,10 @@ export interface operations {
                     "application/json": components["schemas"]["Skill"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "app.log": {
@@ -11937,62 +11643,13 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.capabilities.get": {
@@ -12013,35 +11670,10 @@ export interface operations {
                     "application/json": components["schemas"]["ExperimentalCapabilities"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.console.get": {
@@ -12062,35 +11694,10 @@ export interface operations {
                     "application/json": components["schemas"]["ConsoleState"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.console.listOrgs": {
@@ -12111,35 +11718,10 @@ export interface operations {
                     "application/json": components["schemas"]["ConsoleOrgs"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.resource.list": {
@@ -12160,35 +11742,10 @@ export interface operations {
                     "application/json": components["schemas"]["ExperimentalResourceListMap"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.session.list": {
@@ -12197,13 +11754,13 @@ export interface operations {
                 /** @description Only sessions of this directory. */
                 directory?: string;
                 /** @description Only sessions without a parent. */
-                roots?: boolean;
+                roots?: components["parameters"]["Roots"];
                 /** @description Only sessions used since then, in milliseconds since the Unix epoch. */
-                start?: number;
+                start?: components["parameters"]["Start"];
                 /** @description Only sessions used before then: the time of the last one of the page before. */
                 cursor?: number;
                 /** @description Only sessions with this text in their title, whatever its case. */
-                search?: string;
+                search?: components["parameters"]["Search"];
                 /** @description At most so many sessions; 100 when it is left out. */
                 limit?: number;
                 /** @description Archived sessions, too. */
@@ -12224,44 +11781,11 @@ export interface operations {
                     "application/json": components["schemas"]["GlobalSession"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tool.list": {
@@ -12287,44 +11811,11 @@ export interface operations {
                     "application/json": components["schemas"]["ToolListItem"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tool.ids": {
@@ -12345,35 +11836,10 @@ export interface operations {
                     "application/json": string[];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.workspace.list": {
@@ -12394,35 +11860,10 @@ export interface operations {
                     "application/json": components["schemas"]["Workspace"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.workspace.status": {
@@ -12443,35 +11884,10 @@ export interface operations {
                     "application/json": components["schemas"]["WorkspaceStatus"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "experimental.workspace.adapter.list": {
@@ -12492,35 +11908,10 @@ export interface operations {
                     "application/json": components["schemas"]["WorkspaceAdapter"][];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "worktree.list": {
@@ -12541,46 +11932,21 @@ export interface operations {
                     "application/json": string[];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.appendPrompt": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -12601,73 +11967,24 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.openHelp": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -12683,55 +12000,22 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.openSessions": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -12747,55 +12031,22 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.openThemes": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -12811,55 +12062,22 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.openModels": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -12875,55 +12093,22 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.submitPrompt": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -12939,55 +12124,22 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.clearPrompt": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13003,55 +12155,22 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.executeCommand": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13072,73 +12191,24 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.showToast": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13159,73 +12229,24 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.publish": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13246,73 +12267,24 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.selectSession": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13333,71 +12305,14 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "tui.control.next": {
@@ -13418,55 +12333,12 @@ export interface operations {
                     "application/json": components["schemas"]["TuiRequest"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ServiceUnavailableError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InsufficientStorageError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
+            503: components["responses"]["Stopping"];
+            507: components["responses"]["Full"];
         };
     };
     "tui.control.response": {
@@ -13492,73 +12364,24 @@ export interface operations {
                     "application/json": boolean;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "project.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13574,55 +12397,22 @@ export interface operations {
                     "application/json": components["schemas"]["Project"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "project.current": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13638,55 +12428,22 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "project.initGit": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13702,59 +12459,26 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "project.update": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path: {
                 /** @description The project's id. */
-                projectID: string;
+                projectID: components["parameters"]["ProjectID"];
             };
             cookie?: never;
         };
@@ -13774,86 +12498,29 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
     "project.directories": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path: {
                 /** @description The project's id. */
-                projectID: string;
+                projectID: components["parameters"]["ProjectID"];
             };
             cookie?: never;
         };
@@ -13868,57 +12535,24 @@ export interface operations {
                     "application/json": components["schemas"]["ProjectDirectory"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "file.list": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description The folder, relative to the working directory; empty for that itself. */
                 path: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -13934,66 +12568,25 @@ export interface operations {
                     "application/json": components["schemas"]["FileNode"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description There is no such session, message or request. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotThere"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "file.read": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description The file, relative to the working directory. */
                 path: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14009,55 +12602,22 @@ export interface operations {
                     "application/json": components["schemas"]["FileContent"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "file.status": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14070,60 +12630,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["File"][];
+                    "application/json": components["schemas"]["ChangedFile"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "find.text": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description The regular expression, in the syntax of ripgrep. */
                 pattern: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14139,63 +12666,30 @@ export interface operations {
                     "application/json": components["schemas"]["TextMatch"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "find.files": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description Characters that the path has, in this order. Empty: the shortest paths. */
-                query: string;
+                query: components["parameters"]["Query"];
                 /** @description `false`: no folders. */
                 dirs?: boolean;
                 /** @description `file` or `directory`: only those. */
-                type?: components["schemas"]["FileKind"];
+                type?: components["parameters"]["Type"];
                 /** @description At most so many, up to 200; 10 if it is left out. */
                 limit?: number;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14211,57 +12705,24 @@ export interface operations {
                     "application/json": string[];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "find.symbols": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description A part of the symbol's name. */
                 query: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14274,58 +12735,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Symbol"][];
+                    "application/json": components["schemas"]["CodeSymbol"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "vcs.get": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14341,55 +12769,22 @@ export interface operations {
                     "application/json": components["schemas"]["VcsInfo"];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "vcs.status": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14405,51 +12800,18 @@ export interface operations {
                     "application/json": components["schemas"]["VcsFileStatus"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "vcs.diff": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
                 /** @description `git` or `branch`. */
                 mode: components["schemas"]["VcsDiffMode"];
                 /** @description Unchanged lines around a change. */
@@ -14457,7 +12819,7 @@ export interface operations {
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14473,55 +12835,22 @@ export interface operations {
                     "application/json": components["schemas"]["VcsFileDiff"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
-    "vcs.diff.raw": {
+    "vcs.patch": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14537,55 +12866,22 @@ export interface operations {
                     "text/x-diff; charset=utf-8": string;
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "vcs.apply": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14593,7 +12889,7 @@ export interface operations {
         /** @description The patch. */
         requestBody: {
             content: {
-                "application/json": components["schemas"]["VcsApply"];
+                "application/json": components["schemas"]["VcsApplyInput"];
             };
         };
         responses: {
@@ -14606,75 +12902,26 @@ export interface operations {
                     "application/json": components["schemas"]["VcsApplied"];
                 };
             };
-            /** @description The request cannot be understood, or the patch does not fit. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnpatchableError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Unpatchable"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            500: components["responses"]["Failed"];
         };
     };
-    "v2.fs.list": {
+    "api.fs.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
                 /** @description The folder, relative to the location's directory; left out, that itself. */
                 path?: string;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14687,73 +12934,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Entries"];
+                    "application/json": components["schemas"]["V2FileEntries"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.fs.find": {
+    "api.fs.find": {
         parameters: {
             query: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
                 /** @description Characters that the path has, in this order. Empty: the shortest paths. */
-                query: string;
+                query: components["parameters"]["Query"];
                 /** @description `file` or `directory`: only those. */
-                type?: components["schemas"]["FileKind"];
+                type?: components["parameters"]["Type"];
                 /** @description At most so many; 50 if it is left out. */
                 limit?: number;
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14766,58 +12972,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Entries"];
+                    "application/json": components["schemas"]["V2FileEntries"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.fs.read": {
+    "api.fs.read": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path: {
                 /** @description The file, relative to the location's directory. Its slashes stand as they are. */
@@ -14836,64 +13009,23 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
     "pty.shells": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                directory?: string;
+                directory?: components["parameters"]["Directory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14906,58 +13038,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Shell"][];
+                    "application/json": components["schemas"]["ShellProgram"][];
                 };
             };
-            /** @description The request cannot be understood; the message has the path of the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BadRequestError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
-    "v2.location.get": {
+    "api.location.get": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -14973,55 +13072,22 @@ export interface operations {
                     "application/json": components["schemas"]["LocationInfo"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.agent.list": {
+    "api.agent.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15037,55 +13103,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2Agents"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.model.list": {
+    "api.model.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15101,55 +13134,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2Models"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.model.default": {
+    "api.model.default": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15165,55 +13165,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2DefaultModel"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.provider.list": {
+    "api.provider.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15229,59 +13196,26 @@ export interface operations {
                     "application/json": components["schemas"]["V2Providers"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.provider.get": {
+    "api.provider.get": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path: {
                 /** @description The provider. */
-                providerID: string;
+                providerID: components["parameters"]["ProviderID"];
             };
             cookie?: never;
         };
@@ -15296,64 +13230,23 @@ export interface operations {
                     "application/json": components["schemas"]["V2ProviderAt"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such thing, or no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedMissing"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.integration.list": {
+    "api.integration.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15369,55 +13262,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2Integrations"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.integration.get": {
+    "api.integration.get": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path: {
                 /** @description The integration. */
@@ -15436,55 +13296,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2IntegrationAt"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.reference.list": {
+    "api.reference.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15500,55 +13327,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2References"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.skill.list": {
+    "api.skill.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15564,55 +13358,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2Skills"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.command.list": {
+    "api.command.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15628,55 +13389,22 @@ export interface operations {
                     "application/json": components["schemas"]["V2Commands"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.permission.request.list": {
+    "api.permission.request.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15692,47 +13420,14 @@ export interface operations {
                     "application/json": components["schemas"]["V2Permissions"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.permission.saved.list": {
+    "api.permission.saved.list": {
         parameters: {
             query?: never;
             header?: never;
@@ -15750,46 +13445,21 @@ export interface operations {
                     "application/json": components["schemas"]["V2SavedPermissions"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.question.request.list": {
+    "api.question.request.list": {
         parameters: {
             query?: {
                 /** @description The working directory, as a path on the server's machine; the server's own when there is none. */
-                "location[directory]"?: string;
+                "location[directory]"?: components["parameters"]["LocationDirectory"];
             };
             header?: {
                 /** @description The same, percent-encoded. The query parameter goes first. */
-                "x-opencode-directory"?: string;
+                "x-opencode-directory"?: components["parameters"]["XOpencodeDirectory"];
             };
             path?: never;
             cookie?: never;
@@ -15805,47 +13475,14 @@ export interface operations {
                     "application/json": components["schemas"]["V2Questions"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.event.subscribe": {
+    "api.event.subscribe": {
         parameters: {
             query?: never;
             header?: never;
@@ -15863,47 +13500,22 @@ export interface operations {
                     "text/event-stream": components["schemas"]["V2Event"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.switchModel": {
+    "api.session.switchModel": {
         parameters: {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -15930,103 +13542,28 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            413: components["responses"]["TaggedTooLarge"];
+            415: components["responses"]["TaggedNotJson"];
+            500: components["responses"]["TaggedFailed"];
+            503: components["responses"]["TaggedStopping"];
+            507: components["responses"]["TaggedFull"];
         };
     };
-    "v2.session.switchAgent": {
+    "api.session.switchAgent": {
         parameters: {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16044,94 +13581,19 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            413: components["responses"]["TaggedTooLarge"];
+            415: components["responses"]["TaggedNotJson"];
+            500: components["responses"]["TaggedFailed"];
+            503: components["responses"]["TaggedStopping"];
+            507: components["responses"]["TaggedFull"];
         };
     };
-    "v2.session.list": {
+    "api.session.list": {
         parameters: {
             query?: {
                 /** @description Only sessions of this directory. */
@@ -16139,11 +13601,11 @@ export interface operations {
                 /** @description Only sessions of this project. */
                 project?: string;
                 /** @description Only sessions with this text in their title, whatever its case. */
-                search?: string;
+                search?: components["parameters"]["Search"];
                 /** @description At most so many sessions, up to 10,000; 50 when it is left out. */
                 limit?: number;
                 /** @description `desc`, the newest first, when it is left out. */
-                order?: components["schemas"]["ListOrder"];
+                order?: components["parameters"]["Order"];
                 /** @description A cursor of the answer before. */
                 cursor?: string;
             };
@@ -16162,52 +13624,19 @@ export interface operations {
                     "application/json": components["schemas"]["V2Sessions"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.create": {
+    "api.session.create": {
         parameters: {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path?: never;
             cookie?: never;
@@ -16228,85 +13657,18 @@ export interface operations {
                     "application/json": components["schemas"]["V2SessionAnswer"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            413: components["responses"]["TaggedTooLarge"];
+            415: components["responses"]["TaggedNotJson"];
+            500: components["responses"]["TaggedFailed"];
+            503: components["responses"]["TaggedStopping"];
+            507: components["responses"]["TaggedFull"];
         };
     };
-    "v2.session.active": {
+    "api.session.active": {
         parameters: {
             query?: never;
             header?: never;
@@ -16324,44 +13686,19 @@ export interface operations {
                     "application/json": components["schemas"]["V2ActiveSessions"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.get": {
+    "api.session.get": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16376,69 +13713,28 @@ export interface operations {
                     "application/json": components["schemas"]["V2SessionAnswer"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.messages": {
+    "api.session.messages": {
         parameters: {
             query?: {
                 /** @description At most so many messages, up to 10,000; 50 when it is left out. */
                 limit?: number;
                 /** @description `desc`, the newest first, when it is left out. */
-                order?: components["schemas"]["ListOrder"];
+                order?: components["parameters"]["Order"];
                 /** @description A cursor of the answer before; it brings its order along. */
                 cursor?: string;
             };
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16453,64 +13749,23 @@ export interface operations {
                     "application/json": components["schemas"]["V2Messages"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.message": {
+    "api.session.message": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The message's id. */
-                messageID: components["schemas"]["MessageId"];
+                messageID: components["parameters"]["MessageID"];
             };
             cookie?: never;
         };
@@ -16525,62 +13780,21 @@ export interface operations {
                     "application/json": components["schemas"]["V2MessageAnswer"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such thing, or no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedMissing"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.context": {
+    "api.session.context": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16595,65 +13809,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2Context"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.prompt": {
+    "api.session.prompt": {
         parameters: {
             query?: never;
             header?: {
                 /** @description Names the client in the events that this request causes; at most 256 bytes. */
-                "x-client-id"?: string;
+                "x-client-id"?: components["parameters"]["XClientId"];
             };
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16673,120 +13846,27 @@ export interface operations {
                     "application/json": components["schemas"]["V2AdmittedAnswer"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is a message with this id already. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            409: components["responses"]["TaggedExists"];
+            413: components["responses"]["TaggedTooLarge"];
+            415: components["responses"]["TaggedNotJson"];
+            429: components["responses"]["TaggedQueueFull"];
+            500: components["responses"]["TaggedFailed"];
+            503: components["responses"]["TaggedStopping"];
+            507: components["responses"]["TaggedFull"];
         };
     };
-    "v2.session.interrupt": {
+    "api.session.interrupt": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16799,62 +13879,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.wait": {
+    "api.session.wait": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16867,82 +13906,23 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
+            503: components["responses"]["TaggedStopping"];
+            507: components["responses"]["TaggedFull"];
         };
     };
-    "v2.session.compact": {
+    "api.session.compact": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -16955,98 +13935,29 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description Too many prompts wait for the session. */
-            429: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server is shutting down, or nothing can be stored for now. Nothing was changed. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The disk of the data directory is full. Nothing was changed. */
-            507: {
-                headers: {
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            429: components["responses"]["TaggedQueueFull"];
+            500: components["responses"]["TaggedFailed"];
+            503: components["responses"]["TaggedStopping"];
+            507: components["responses"]["TaggedFull"];
         };
     };
-    "v2.session.history": {
+    "api.session.history": {
         parameters: {
             query?: {
                 /** @description Only events with a higher number. */
-                after?: number;
+                after?: components["parameters"]["After"];
                 /** @description At most so many events, up to 10,000; 100 when it is left out. */
                 limit?: number;
             };
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -17061,65 +13972,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2History"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.events": {
+    "api.session.events": {
         parameters: {
             query?: {
                 /** @description Only events with a higher number. */
-                after?: number;
+                after?: components["parameters"]["After"];
             };
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -17134,62 +14004,21 @@ export interface operations {
                     "text/event-stream": components["schemas"]["V2Event"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.permission.list": {
+    "api.session.permission.list": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -17204,62 +14033,21 @@ export interface operations {
                     "application/json": components["schemas"]["V2SessionPermissions"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.permission.get": {
+    "api.session.permission.get": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The permission request's id. */
                 requestID: components["schemas"]["PermissionId"];
             };
@@ -17276,62 +14064,21 @@ export interface operations {
                     "application/json": components["schemas"]["V2PermissionAnswer"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such thing, or no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedMissing"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.permission.reply": {
+    "api.session.permission.reply": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The permission request's id. */
                 requestID: components["schemas"]["PermissionId"];
             };
@@ -17351,80 +14098,23 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such thing, or no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedMissing"];
+            405: components["responses"]["TaggedWrongMethod"];
+            413: components["responses"]["TaggedTooLarge"];
+            415: components["responses"]["TaggedNotJson"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.question.list": {
+    "api.session.question.list": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
             };
             cookie?: never;
         };
@@ -17439,64 +14129,23 @@ export interface operations {
                     "application/json": components["schemas"]["V2SessionQuestions"];
                 };
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedNotThere"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.question.reply": {
+    "api.session.question.reply": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The question's id. */
-                requestID: components["schemas"]["QuestionId"];
+                requestID: components["parameters"]["RequestID"];
             };
             cookie?: never;
         };
@@ -17514,82 +14163,25 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such thing, or no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body is larger than the server takes (limits.body_bytes). */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The body's content type is not JSON. */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedMissing"];
+            405: components["responses"]["TaggedWrongMethod"];
+            413: components["responses"]["TaggedTooLarge"];
+            415: components["responses"]["TaggedNotJson"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
-    "v2.session.question.reject": {
+    "api.session.question.reject": {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description The session's id. */
-                sessionID: components["schemas"]["SessionId"];
+                sessionID: components["parameters"]["SessionID"];
                 /** @description The question's id. */
-                requestID: components["schemas"]["QuestionId"];
+                requestID: components["parameters"]["RequestID"];
             };
             cookie?: never;
         };
@@ -17602,53 +14194,12 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be understood, or what it selects cannot be had. Nothing was changed. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description There is no such thing, or no such session. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            400: components["responses"]["TaggedInvalid"];
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            404: components["responses"]["TaggedMissing"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
     "root.health": {
@@ -17669,35 +14220,10 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "root.api.health": {
@@ -17718,40 +14244,18 @@ export interface operations {
                     "application/json": components["schemas"]["ApiHealth"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaggedError"];
-                };
-            };
+            401: components["responses"]["TaggedNoPassword"];
+            403: components["responses"]["TaggedForbidden"];
+            405: components["responses"]["TaggedWrongMethod"];
+            500: components["responses"]["TaggedFailed"];
         };
     };
     "openapi.get": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only the operations that matter for driving sessions. Without a value it is true. */
+                core?: components["parameters"]["Core"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -17761,41 +14265,63 @@ export interface operations {
             /** @description The document. */
             200: {
                 headers: {
+                    /** @description Changes with the document; `If-None-Match` takes it. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["OpenApiDocument"];
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
+            /** @description The document is the one that `If-None-Match` names. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
+                content?: never;
             };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
+        };
+    };
+    "openapi.getOlder": {
+        parameters: {
+            query?: {
+                /** @description Only the operations that matter for driving sessions. Without a value it is true. */
+                core?: components["parameters"]["Core"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document. */
+            200: {
                 headers: {
+                    /** @description Changes with the document; `If-None-Match` takes it. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UnknownError"];
+                    "application/json": components["schemas"]["OpenApiDocument"];
                 };
             };
+            /** @description The document is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
     "metrics.get": {
@@ -17816,35 +14342,10 @@ export interface operations {
                     "text/plain; version=0.0.4; charset=utf-8": string;
                 };
             };
-            /** @description A password is set, and the request has none or a wrong one. */
-            401: {
-                headers: {
-                    /** @description How to send the password. */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnauthorizedError"];
-                };
-            };
-            /** @description The request comes from a page of another web site, or under a host name that is not the server's. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ForbiddenError"];
-                };
-            };
-            /** @description The server has failed; the reference stands in its log. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnknownError"];
-                };
-            };
+            401: components["responses"]["NoPassword"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["WrongMethod"];
+            500: components["responses"]["Failed"];
         };
     };
 }
