@@ -123,6 +123,8 @@ impl Registry {
         let found = probe::probe(&spec, with, &scratch, &mut means).await;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tell(&spec, &found, took_ms);
+        // Before anybody sees that the probe is over: a stop waits for what is being removed.
+        self.remove_left(&spec, means);
         let catalogue = self.snapshot.borrow().catalogue(id).cloned();
         // A failed probe does not take the models away: they are still the right names for what
         // cannot run at the moment.
@@ -149,7 +151,6 @@ impl Registry {
         });
         self.save(id).await;
         self.tell_unknown_default(id);
-        self.remove_left(&spec, means);
     }
 
     /// Says in the log that the model in the configuration is none of its backend's, and which one may be meant.
