@@ -74,8 +74,10 @@ scenario("a template is filled in by Baton and answered by the model that it nam
 
 scenario("a command that opencode itself advertises is run by it, with the conversation known", async () => {
   const commands = await client.ok("GET", "/command");
-  const own = commands.filter(({ description }) => /\bopencode\b.*\)$/.test(description ?? ""));
-  assert.ok(own.length > 0, `opencode advertises nothing: ${commands.map(({ name }) => name).join(" ")}`);
+  // Those that are not Baton's, nor written down by this test.
+  const names = commands.map(({ name }) => name);
+  const own = names.filter((name) => !["init", "review", "greet", "shout", "count"].includes(name));
+  assert.ok(own.length > 0, `opencode advertises nothing: ${names.join(" ")}`);
   const id = await client.createSession();
   const fig = unique("fig");
   await client.prompt(id, `SAY ${fig}`, { model: MOCK });

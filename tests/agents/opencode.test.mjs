@@ -135,7 +135,7 @@ describe("changing the model inside opencode", () => {
     assert.equal(answer.info.variant, "medium");
 
     const { session: without, seen } = await switchTo(id, ALPHA);
-    assert.equal(without.model.variant, undefined);
+    assert.equal(without.model.variant, "default");
     assert.equal(seen.find((event) => event.type === "session.model_changed").properties.variantReset, true);
     await client.prompt(id, "SAY three");
     assert.deepEqual([lastTurn(stub).model, lastTurn(stub).effort], ["alpha", undefined]);
