@@ -9,7 +9,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { startRun } from "./harness.mjs";
-import { AGENTS } from "./lib/agents.mjs";
+import { AGENTS, isTriedWhole } from "./lib/agents.mjs";
 import { eventually } from "./lib/processes.mjs";
 
 const SCENARIO = { timeout: 300_000 };
@@ -18,7 +18,7 @@ const REMOVED_TIMEOUT_MS = 90_000;
 const LIST_TIMEOUT_MS = 30_000;
 
 for (const id of ["opencode", "kilo"]) {
-  if (!AGENTS[id]) continue;
+  if (!AGENTS[id] || !isTriedWhole(id)) continue;
   describe(`what is left in ${id}`, () => {
     test("nothing of a probe, and nothing of a deleted session", SCENARIO, async (t) => {
       let entry;

@@ -342,7 +342,7 @@ function writeTables() {
     { title: "Each agent", table: checks.table("agent") },
     {
       title: "Each agent to each other",
-      text: "The size of the conversation, with a tool call and its result, that the agent of the row has held and the model of the column was given. The agents that came last move to and from two of the others, unless the run was told `--all-pairs`.",
+      text: "The size of the conversation, with a tool call and its result, that the agent of the row has held and the model of the column was given. The agents that came last move to and from two of the others, unless the run was told `--all`.",
       table: pairs.table("from \\ to", Object.keys(AGENTS), Object.keys(AGENTS)),
     },
     {

@@ -51,5 +51,17 @@ const LATER = ["kimi", "copilot", "vibe", "kilo", "cline"];
 export function isPair(from, to) {
   if (from === to) return false;
   const isFew = (id, other) => LATER.includes(id) && !PAIRED_WITH.includes(other);
-  return Boolean(process.env.BATON_ALL_PAIRS) || !(isFew(from, to) || isFew(to, from));
+  return Boolean(process.env.BATON_ALL) || !(isFew(from, to) || isFew(to, from));
 }
+
+/** Agents that are built from another one that is tested, and slow: beyond the matrix they are tried when they are named
+ * or when everything is asked for. */
+const SIBLINGS = ["kilo"];
+
+/** Whether everything is tried with an agent, and not the matrix alone. */
+export function isTriedWhole(id) {
+  return !SIBLINGS.includes(id) || SKIPPED.length > 0 || Boolean(process.env.BATON_ALL);
+}
+
+/** Whether this run tries everything that there is. */
+export const IS_WHOLE = SKIPPED.length === 0 && Boolean(process.env.BATON_ALL);
