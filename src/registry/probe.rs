@@ -20,6 +20,8 @@ use crate::agent::sign_in::{self as agent_sign_in, SignInMethod};
 use crate::agent::spec::AgentSpec;
 use crate::process_group::Ledger;
 
+/// The mode of a folder that is nobody else's business.
+const OWNER_ONLY: u32 = 0o700;
 /// Models whose variants a probe finds out beforehand; those of the others are asked when somebody needs them
 /// ([`efforts_of`]).
 const VARIANT_MODELS_MAX: usize = 64;
@@ -131,7 +133,13 @@ pub(super) async fn start(
     starter: &dyn Starter,
 ) -> Result<(AgentProcess, Pipes), Status> {
     starter.find(spec).map_err(Status::NotInstalled)?;
-    if let Err(error) = tokio::fs::create_dir_all(scratch).await {
+    let mut builder = tokio::fs::DirBuilder::new();
+    if let Err(error) = builder
+        .recursive(true)
+        .mode(OWNER_ONLY)
+        .create(scratch)
+        .await
+    {
         let folder = scratch.display();
         let reason = format!("The folder {folder} cannot be made: {error}");
         return Err(Status::Unavailable(reason));

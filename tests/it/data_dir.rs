@@ -208,6 +208,17 @@ async fn others_cannot_look_into_it() {
     }
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
     server.restart().await;
+    server
+        .prompt(&server.create().await, "echo one", model("mock", "mock"))
+        .await;
+    let entries = fs::read_dir(&data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        assert_eq!(mode(&folder) & 0o077, 0, "{}", folder.display());
+    }
     assert_eq!(mode(&data), 0o700);
     assert_eq!(mode(&data.join("baton.sqlite")), 0o600);
     server.kill().await;
