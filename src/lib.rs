@@ -8,6 +8,7 @@ pub mod config;
 pub mod environment;
 pub mod event;
 pub mod files;
+pub mod folder;
 pub mod front;
 #[cfg(test)]
 mod fuzz;

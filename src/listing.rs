@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,14 +13,13 @@ use crate::agent::{installed, quirks};
 use crate::cli::install;
 use crate::cli::table::{self as columns, NOTHING};
 use crate::config::BackendSettings;
+use crate::folder;
 use crate::process_group::Ledger;
 use crate::registry::{Backend, Registry, Status, SwitchMethod};
 use crate::store::{SqliteStore, Store};
 
 /// Names of models that the table shows before it only counts them.
 const MODELS_SHOWN: usize = 4;
-/// The mode of a directory that only its owner can look into.
-const OWNER_ONLY: u32 = 0o700;
 /// The columns of the table.
 const HEAD: [&str; 7] = [
     "BACKEND", "STATUS", "VERSION", "MODELS", "SWITCHES", "KEEPS", "FOUND",
@@ -130,7 +128,7 @@ impl ScratchFolder {
     pub fn new() -> io::Result<Self> {
         let number: u64 = rand::rng().random();
         let path = std::env::temp_dir().join(format!("baton-agents-{number:016x}"));
-        std::fs::DirBuilder::new().mode(OWNER_ONLY).create(&path)?;
+        folder::make_new(&path)?;
         Ok(Self(path))
     }
 

@@ -12,7 +12,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::detach;
+use crate::folder;
 use crate::store::data_dir::DataDir;
 
 /// What a running server says of itself. It holds the token, so that only the owner may read it.
@@ -130,9 +131,7 @@ impl Hold {
     pub fn take(data_dir: &Path) -> Result<Self, StartError> {
         let shown = data_dir.display().to_string();
         let unusable = |error| StartError::DataDir(shown.clone(), error);
-        let mut builder = fs::DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(data_dir);
-        made.map_err(unusable)?;
+        folder::make(data_dir).map_err(unusable)?;
         let file = lock_file(data_dir, FRONTS_LOCK).map_err(unusable)?;
         file.lock_shared().map_err(unusable)?;
         Ok(Self(file))

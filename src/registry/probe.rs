@@ -18,10 +18,9 @@ use crate::agent::process::{AgentProcess, Pipes, Starter};
 use crate::agent::refusal::Refusal;
 use crate::agent::sign_in::{self as agent_sign_in, SignInMethod};
 use crate::agent::spec::AgentSpec;
+use crate::folder;
 use crate::process_group::Ledger;
 
-/// The mode of a folder that is nobody else's business.
-const OWNER_ONLY: u32 = 0o700;
 /// Models whose variants a probe finds out beforehand; those of the others are asked when somebody needs them
 /// ([`efforts_of`]).
 const VARIANT_MODELS_MAX: usize = 64;
@@ -133,15 +132,9 @@ pub(super) async fn start(
     starter: &dyn Starter,
 ) -> Result<(AgentProcess, Pipes), Status> {
     starter.find(spec).map_err(Status::NotInstalled)?;
-    let mut builder = tokio::fs::DirBuilder::new();
-    if let Err(error) = builder
-        .recursive(true)
-        .mode(OWNER_ONLY)
-        .create(scratch)
-        .await
-    {
-        let folder = scratch.display();
-        let reason = format!("The folder {folder} cannot be made: {error}");
+    if let Err(error) = folder::make_async(scratch).await {
+        let shown = scratch.display();
+        let reason = format!("The folder {shown} cannot be made: {error}");
         return Err(Status::Unavailable(reason));
     }
     let launch = spec.launch(spec.models.first().map_or("", String::as_str), "probe");

@@ -10,13 +10,12 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::SnapshotError;
+use crate::folder;
 use crate::git::Git;
 use crate::looks;
 use crate::opencode::now_ms;
 use crate::regular::{self, Links};
 
-/// The mode of a folder that is nobody else's business.
-const OWNER_ONLY: u32 = 0o700;
 /// A new file that is larger than this is not in a snapshot, in bytes.
 const NEW_FILE_MAX_BYTES: u64 = 2 * 1024 * 1024;
 /// A file that has been in a snapshot before may grow to this, in bytes.
@@ -392,15 +391,13 @@ async fn prepare(store: &Store) -> Result<(), SnapshotError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    let mut builder = tokio::fs::DirBuilder::new();
-    builder.recursive(true).mode(OWNER_ONLY);
-    builder.create(&store.git_dir).await?;
+    folder::make_async(&store.git_dir).await?;
     git(store, &store.root, "init")
         .args(["--quiet", "--template=", "--object-format=sha1"])
         .run()
         .await?;
     let info = store.git_dir.join("info");
-    builder.create(&info).await?;
+    folder::make_async(&info).await?;
     tokio::fs::write(info.join("attributes"), ATTRIBUTES).await?;
     Ok(())
 }

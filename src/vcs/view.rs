@@ -6,17 +6,15 @@
 //! name filters and drivers that nobody has configured, which git takes for none.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::folder;
 use crate::git::{Git, GitError};
 use crate::project::Place;
 
 /// The folder of all views, in Baton's data directory.
 const FOLDER: &str = "view";
-/// The mode of a folder that only its owner can look into.
-const OWNER_ONLY: u32 = 0o700;
 /// What counts of a repository's configuration, in git's spelling: what decides how its files compare.
 const KEPT: [&str; 12] = [
     "core.autocrlf",
@@ -114,9 +112,7 @@ impl Drop for View {
 }
 
 fn make(git_dir: &Path, configuration: &str, own: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(OWNER_ONLY).recursive(true);
-    builder.create(git_dir.join("refs"))?;
+    folder::make(&git_dir.join("refs"))?;
     std::fs::write(git_dir.join("HEAD"), "ref: refs/heads/none\n")?;
     std::fs::write(git_dir.join("config"), configuration)?;
     // The parts of a split index stand beside the index, which git takes to be in its directory.

@@ -17,6 +17,7 @@ const CRATE: [&[&str]; 6] = [
     &["git", "process_group", "supervise", "opencode", "looks"],
     &[
         "environment",
+        "folder",
         "json",
         "lanes",
         "metrics",

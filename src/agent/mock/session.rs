@@ -2,14 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// The mode of a folder that is nobody else's business.
-const OWNER_ONLY: u32 = 0o700;
 /// The largest session file that is read back, in bytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -201,8 +198,7 @@ pub(super) fn save(directory: &Path, stored: &Stored) -> io::Result<()> {
     let Some(path) = file(directory, &stored.session_id) else {
         return Err(io::Error::other("not a session id of this agent"));
     };
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(OWNER_ONLY).create(directory)?;
+    crate::folder::make(directory)?;
     let unfinished = path.with_extension(format!("json.{}", std::process::id()));
     std::fs::write(&unfinished, serde_json::to_vec(stored)?)?;
     std::fs::rename(&unfinished, &path)

@@ -6,9 +6,9 @@
 
 pub mod marker;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::StoreError;
 use super::sqlite::upkeep::{self, Finding, Judge};
 use super::sqlite::{self, Durability, Opening, SqliteStore};
+use crate::folder;
 use crate::opencode::now_ms;
 use marker::{Doubt, Found, Identity, Marker};
 
@@ -37,8 +38,6 @@ const STORE_FILES: [&str; 5] = [
 const LEAVING: Duration = Duration::from_secs(1);
 /// Between two looks whether it is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// The mode of a directory that only its owner can look into.
-const OWNER_ONLY_DIR: u32 = 0o700;
 /// The mode of a file that only its owner can read.
 const OWNER_ONLY_FILE: u32 = 0o600;
 /// The bits of a mode that say what others may do.
@@ -96,12 +95,7 @@ impl DataDir {
     pub fn claim(path: &Path) -> Result<Self, DataDirError> {
         let shown = path.display().to_string();
         let unusable = |error| DataDirError::Unusable(shown.clone(), error);
-        let mut builder = DirBuilder::new();
-        builder
-            .mode(OWNER_ONLY_DIR)
-            .recursive(true)
-            .create(path)
-            .map_err(unusable)?;
+        folder::make(path).map_err(unusable)?;
         narrow_directory(path)?;
         let lock = open(&path.join(LOCK_FILE)).map_err(unusable)?;
         take(&lock, &shown)?;
