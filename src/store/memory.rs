@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    Change, MessageRange, MessageRow, ProcessRow, SessionKeys, SessionOrder, SessionQuery,
+    Change, Keys, MessageRange, MessageRow, ProcessRow, SessionKeys, SessionOrder, SessionQuery,
     SessionRow, Store, StoreError,
 };
 use crate::opencode::{MessageId, SessionId};
@@ -116,7 +116,7 @@ impl Tables {
         id: SessionId,
         expected: Option<u64>,
         revision: u64,
-        keys: SessionKeys,
+        keys: Keys,
         body: String,
     ) -> Result<(), StoreError> {
         let stored = self.sessions.get(&id);
@@ -124,6 +124,14 @@ impl Tables {
             return Err(StoreError::Conflict(id));
         }
         let n = stored.map_or(self.made + 1, |stored| stored.n);
+        let keys = match (keys, stored) {
+            (Keys::All(keys), _) => keys,
+            (Keys::Used(updated), Some(stored)) => SessionKeys {
+                updated,
+                ..stored.keys.clone()
+            },
+            (Keys::Used(_), None) => return Err(StoreError::Conflict(id)),
+        };
         self.made = self.made.max(n);
         let session = StoredSession {
             n,

@@ -62,7 +62,7 @@ pub enum Change {
         /// The revision from now on.
         revision: u64,
         /// What lists order and select by.
-        keys: SessionKeys,
+        keys: Keys,
         /// The state.
         body: String,
     },
@@ -232,6 +232,15 @@ pub struct SessionKeys {
     pub archived: Option<u64>,
     /// Its working directory is being brought to another state.
     pub restoring: bool,
+}
+
+/// What lists order and select a session by, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// All of it.
+    All(SessionKeys),
+    /// As it is stored, but for the time of the last use, in milliseconds since the Unix epoch. Most changes are such.
+    Used(u64),
 }
 
 /// In which order sessions are listed. Of two with the same time the one made later counts as newer.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use baton::opencode::SessionId;
-use baton::store::{Change, SessionKeys, SessionOrder, SessionQuery, Store};
+use baton::store::{Change, SessionKeys, SessionOrder, SessionQuery, Store, StoreError};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use proptest::sample::select;
 
 use crate::support::{
     Folder, body, commit, list, memory, new_session, on_each_store, put_session, titled,
+    use_session,
 };
 
 on_each_store!(
@@ -20,6 +21,8 @@ on_each_store!(
     search_reaches_far_behind_the_newest,
     a_family_is_listed_from_below,
     children_and_restoring_are_listed,
+    what_was_used_moves_up_in_every_list,
+    a_use_over_another_revision_is_refused,
 );
 
 /// A session as the model keeps it: the later in the list, the later it was made.
@@ -159,7 +162,7 @@ fn query() -> impl Strategy<Value = (SessionQuery, Option<prop::sample::Index>)>
 async fn fill(
     store: &dyn Store,
     made: &[SessionKeys],
-    changed: &[(prop::sample::Index, SessionKeys)],
+    changed: &[(prop::sample::Index, bool, SessionKeys)],
 ) -> Vec<Known> {
     let mut known: Vec<Known> = Vec::new();
     for keys in made {
@@ -167,15 +170,23 @@ async fn fill(
         commit(store, vec![new_session(&id, keys.clone())]).await;
         known.push((id, keys.clone()));
     }
-    for (revision, (at, keys)) in (2..).zip(changed) {
+    for (at, is_only_used, keys) in changed {
         let (id, old) = at.get(&known).clone();
         let row = store.session(&id).await.expect("reads").expect("there");
         // When a session was made never changes.
-        let keys = SessionKeys {
+        let mut keys = SessionKeys {
             created: old.created,
             ..keys.clone()
         };
-        let change = put_session(&id, Some(row.revision), revision, keys.clone());
+        let change = if *is_only_used {
+            keys = SessionKeys {
+                updated: keys.updated,
+                ..old
+            };
+            use_session(&id, row.revision, keys.updated)
+        } else {
+            put_session(&id, Some(row.revision), row.revision + 1, keys.clone())
+        };
         commit(store, vec![change]).await;
         let at = at.index(known.len());
         known[at].1 = keys;
@@ -189,7 +200,7 @@ proptest! {
     #[test]
     fn lists_are_as_the_model_says(
         made in vec(keys(), 1..14),
-        changed in vec((any::<prop::sample::Index>(), keys()), 0..8),
+        changed in vec((any::<prop::sample::Index>(), any::<bool>(), keys()), 0..8),
         queries in vec(query(), 1..24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -401,4 +412,79 @@ async fn children_and_restoring_are_listed(store: &dyn Store) {
     assert_eq!(children, [body(&ids[1]), body(&ids[2]), body(&ids[0])]);
     let restoring = store.restoring().await.expect("reads");
     assert_eq!(restoring, [ids[0].clone(), ids[2].clone()]);
+}
+
+/// Used more often, and more of them, than a store may leave unsorted.
+async fn what_was_used_moves_up_in_every_list(store: &dyn Store) {
+    let parent = SessionId::new();
+    commit(store, vec![new_session(&parent, titled("parent"))]).await;
+    let ids: Vec<_> = (0..600).map(|_| SessionId::new()).collect();
+    for id in &ids {
+        let keys = SessionKeys {
+            parent: Some(parent.clone()),
+            ..titled("used")
+        };
+        commit(store, vec![new_session(id, keys)]).await;
+    }
+    for (revision, time) in [(1, 10_000), (2, 20_000)] {
+        for (at, id) in (0..).zip(&ids) {
+            commit(store, vec![use_session(id, revision, time - at)]).await;
+        }
+    }
+    let used: Vec<_> = ids.iter().map(body).collect();
+    let query = |since: u64| SessionQuery {
+        used_since: Some(since),
+        ..SessionQuery::default()
+    };
+    assert_eq!(list(store, query(1)).await, used);
+    assert_eq!(list(store, query(19_991)).await, used[..10]);
+    let children = store.children(&parent).await.expect("reads");
+    assert_eq!(children, used);
+    commit(store, vec![use_session(&ids[300], 3, 30_000)]).await;
+    let children = store.children(&parent).await.expect("reads");
+    assert_eq!(children[..2], [body(&ids[300]), body(&ids[0])]);
+    let search = SessionQuery {
+        search: Some("used".to_owned()),
+        limit: Some(1),
+        ..SessionQuery::default()
+    };
+    assert_eq!(list(store, search).await, [body(&ids[300])]);
+}
+
+async fn a_use_over_another_revision_is_refused(store: &dyn Store) {
+    let id = SessionId::new();
+    commit(store, vec![new_session(&id, titled("a"))]).await;
+    for (id, expected) in [(id.clone(), 2), (SessionId::new(), 1)] {
+        let refused = store.commit(vec![use_session(&id, expected, 5)]).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(of)) if of == id));
+    }
+    assert!(
+        list(
+            store,
+            SessionQuery {
+                used_since: Some(1),
+                ..SessionQuery::default()
+            }
+        )
+        .await
+        .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn what_was_used_is_known_after_a_kill() {
+    let folder = Folder::new();
+    let (first, second) = (SessionId::new(), SessionId::new());
+    {
+        let store = folder.open();
+        for id in [&first, &second] {
+            commit(store.as_ref(), vec![new_session(id, titled("a"))]).await;
+        }
+        commit(store.as_ref(), vec![use_session(&first, 1, 7)]).await;
+        // Nothing has asked for a list, and nothing closes the store.
+        std::mem::forget(store);
+    }
+    let store = folder.open();
+    let all = list(store.as_ref(), SessionQuery::default()).await;
+    assert_eq!(all, [body(&first), body(&second)]);
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use baton::opencode::SessionId;
-use baton::store::{Change, SessionKeys, SessionOrder, SessionQuery, SqliteStore, Store};
+use baton::store::{Change, Keys, SessionKeys, SessionOrder, SessionQuery, SqliteStore, Store};
 
 use crate::support::{Folder, commit, list};
 
@@ -35,7 +35,7 @@ fn put(number: u64, expected: Option<u64>, updated: u64) -> Change {
         id: id(number),
         expected,
         revision: expected.unwrap_or(0) + 1,
-        keys,
+        keys: Keys::All(keys),
         body: "x".repeat(BODY_BYTES),
     }
 }

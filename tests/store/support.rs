@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use baton::opencode::{MessageId, PartId, SessionId};
 use baton::store::memory::MemoryStore;
-use baton::store::{Change, MessageKey, SessionKeys, SessionQuery, SqliteStore, Store};
+use baton::store::{Change, Keys, MessageKey, SessionKeys, SessionQuery, SqliteStore, Store};
 use tempfile::TempDir;
 
 /// Makes a module of tests for each store out of functions that take one.
@@ -64,7 +64,18 @@ pub(crate) fn put_session(
         id: id.clone(),
         expected,
         revision,
-        keys,
+        keys: Keys::All(keys),
+        body: body(id),
+    }
+}
+
+/// A session that was used, over a revision.
+pub(crate) fn use_session(id: &SessionId, expected: u64, updated: u64) -> Change {
+    Change::PutSession {
+        id: id.clone(),
+        expected: Some(expected),
+        revision: expected + 1,
+        keys: Keys::Used(updated),
         body: body(id),
     }
 }

@@ -117,7 +117,7 @@ impl Draft {
             });
         } else {
             if self.state_changed {
-                batch.push(self.state.put(row));
+                batch.push(self.state.put(row, &self.base.state));
                 row = Some(self.state.revision);
             }
             batch.append(&mut self.changes);

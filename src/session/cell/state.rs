@@ -15,7 +15,7 @@ use crate::project::Place;
 use crate::session::ask::Always;
 use crate::session::conversation::cut::Past;
 use crate::session::request::Prompt;
-use crate::store::{Change, SessionKeys};
+use crate::store::{Change, Keys, SessionKeys};
 
 /// What the store keeps of a session: what clients see, and in `kept` what only Baton needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -192,24 +192,48 @@ impl SessionState {
         })
     }
 
-    /// Writes it over the revision that has to be there; `None` for a new session.
-    pub(crate) fn put(&self, expected: Option<u64>) -> Change {
+    /// Writes it over what is stored: the revision that has to be there, `None` for a new session, and the state.
+    pub(crate) fn put(&self, expected: Option<u64>, stored: &Self) -> Change {
+        let keys = match expected {
+            Some(_) if self.is_listed_as(stored) => Keys::Used(self.time.updated),
+            _ => Keys::All(self.keys()),
+        };
         Change::PutSession {
             id: self.id.clone(),
             expected,
             revision: self.revision,
-            keys: SessionKeys {
-                project: self.project_id.clone(),
-                directory: self.directory.clone(),
-                path: self.path.clone(),
-                parent: self.parent_id.clone(),
-                title: self.title.clone(),
-                created: self.time.created,
-                updated: self.time.updated,
-                archived: self.time.archived,
-                restoring: self.kept.past.restoring.is_some(),
-            },
+            keys,
             body: json::text(self),
+        }
+    }
+
+    /// Whether lists select it as they do another state, whenever it was used.
+    fn is_listed_as(&self, other: &Self) -> bool {
+        self.project_id == other.project_id
+            && self.directory == other.directory
+            && self.path == other.path
+            && self.parent_id == other.parent_id
+            && self.title == other.title
+            && self.time.created == other.time.created
+            && self.time.archived == other.time.archived
+            && self.is_restoring() == other.is_restoring()
+    }
+
+    fn is_restoring(&self) -> bool {
+        self.kept.past.restoring.is_some()
+    }
+
+    fn keys(&self) -> SessionKeys {
+        SessionKeys {
+            project: self.project_id.clone(),
+            directory: self.directory.clone(),
+            path: self.path.clone(),
+            parent: self.parent_id.clone(),
+            title: self.title.clone(),
+            created: self.time.created,
+            updated: self.time.updated,
+            archived: self.time.archived,
+            restoring: self.is_restoring(),
         }
     }
 

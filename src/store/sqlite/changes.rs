@@ -1,10 +1,10 @@
 //! Writes changes within the transaction of the writer.
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::search;
 use crate::opencode::SessionId;
-use crate::store::{Change, HANDOVERS_KEPT, SessionKeys, StoreError};
+use crate::store::{Change, HANDOVERS_KEPT, Keys, SessionKeys, StoreError};
 
 /// Writes one change.
 ///
@@ -36,13 +36,19 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
             keys,
             body,
         } => {
-            let stored = stored(db, id, keys)?;
-            match (stored, expected) {
-                (None, None) => insert_session(db, id, *revision, keys, body),
-                (Some(stored), Some(expected)) if stored.revision == *expected => {
-                    update_session(db, &stored, *revision, keys, body)
+            let is_written = match (expected, keys) {
+                (None, Keys::All(keys)) => insert_session(db, id, *revision, keys, body)?,
+                (Some(expected), Keys::All(keys)) => {
+                    update_session(db, id, (*expected, *revision), keys, body)?
                 }
-                _ => Err(StoreError::Conflict(id.clone())),
+                (Some(expected), Keys::Used(used)) => {
+                    use_session(db, id, (*expected, *revision), *used, body)?
+                }
+                (None, Keys::Used(_)) => false,
+            };
+            match is_written {
+                true => Ok(()),
+                false => Err(StoreError::Conflict(id.clone())),
             }
         }
         Change::DeleteSession { id } => {
@@ -65,59 +71,20 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
     }
 }
 
-/// What a session's row says, compared with the keys that it is to have.
-struct Stored {
-    n: i64,
-    revision: u64,
-    same_title: bool,
-    same_time: bool,
-    same_rest: bool,
-}
-
-fn stored(
-    db: &Connection,
-    id: &SessionId,
-    keys: &SessionKeys,
-) -> Result<Option<Stored>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT n, revision, title, updated, project, directory, path, parent, created, archived, restoring
-         FROM session WHERE id = ?1",
-    )?;
-    let compare = |row: &Row<'_>| {
-        let is = |column: usize, text: &str| -> rusqlite::Result<bool> {
-            Ok(row.get_ref(column)?.as_str()? == text)
-        };
-        Ok(Stored {
-            n: row.get(0)?,
-            revision: row.get(1)?,
-            same_title: is(2, &keys.title)?,
-            same_time: row.get::<_, u64>(3)? == keys.updated,
-            same_rest: is(4, &keys.project)?
-                && is(5, &keys.directory)?
-                && is(6, &keys.path)?
-                && row.get_ref(7)?.as_str_or_null()? == keys.parent.as_ref().map(SessionId::as_str)
-                && row.get::<_, u64>(8)? == keys.created
-                && row.get::<_, Option<u64>>(9)? == keys.archived
-                && row.get::<_, bool>(10)? == keys.restoring,
-        })
-    };
-    Ok(statement.query_row([id.as_str()], compare).optional()?)
-}
-
+/// Makes a session. False when there is one of that id.
 fn insert_session(
     db: &Connection,
     id: &SessionId,
     revision: u64,
     keys: &SessionKeys,
     body: &str,
-) -> Result<(), StoreError> {
-    run(
+) -> Result<bool, StoreError> {
+    let made = run(
         db,
-        "INSERT INTO session (id, revision, project, directory, path, parent, title, created, updated, archived, restoring)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO session (id, project, directory, path, parent, title, created, updated, archived, restoring)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
         params![
             id.as_str(),
-            revision,
             keys.project,
             keys.directory,
             keys.path,
@@ -129,46 +96,105 @@ fn insert_session(
             keys.restoring
         ],
     )?;
+    if made == 0 {
+        return Ok(false);
+    }
     let n = db.last_insert_rowid();
     run(
         db,
-        "INSERT INTO session_body (n, body) VALUES (?1, ?2)",
-        params![n, body],
+        "INSERT INTO session_body (n, revision, used, moved, body) VALUES (?1, ?2, ?3, 0, ?4)",
+        params![n, revision, keys.updated, body],
     )?;
     let title = search::indexed(&keys.title);
     run(db, search::INSERT_TITLE, params![n, title])?;
-    Ok(())
+    Ok(true)
 }
 
-/// SQLite writes every index of which a column is named in the statement, also where the value stays the same. So
-/// only what differs is named: most writes change the time of use and nothing else.
+/// Writes a session that was used, over the first of two revisions, and nothing that an index is made of. False when
+/// it has another revision. SQLite writes an index as soon as the statement names a column of it: so only the first
+/// that moves a session says so.
+fn use_session(
+    db: &Connection,
+    id: &SessionId,
+    (expected, revision): (u64, u64),
+    used: u64,
+    body: &str,
+) -> Result<bool, StoreError> {
+    let params = params![id.as_str(), expected, revision, used, body];
+    let written = run(
+        db,
+        "UPDATE session_body SET revision = ?3, used = ?4, body = ?5
+         WHERE n = (SELECT n FROM session WHERE id = ?1) AND revision = ?2 AND moved = 1",
+        params,
+    )?;
+    if written > 0 {
+        return Ok(true);
+    }
+    let written = run(
+        db,
+        "UPDATE session_body SET revision = ?3, used = ?4, body = ?5, moved = 1
+         WHERE n = (SELECT n FROM session WHERE id = ?1) AND revision = ?2",
+        params,
+    )?;
+    Ok(written > 0)
+}
+
+/// What lists order and select a session by, as it is stored, beside its number.
+fn stored(
+    db: &Connection,
+    id: &SessionId,
+    revision: u64,
+) -> Result<Option<(i64, SessionKeys)>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT n, project, directory, path, parent, title, created, updated, archived, restoring
+         FROM session JOIN session_body USING (n) WHERE id = ?1 AND revision = ?2",
+    )?;
+    let stored = statement.query_row(params![id.as_str(), revision], |row| {
+        let parent: Option<String> = row.get(4)?;
+        let keys = SessionKeys {
+            project: row.get(1)?,
+            directory: row.get(2)?,
+            path: row.get(3)?,
+            parent: parent.and_then(|parent| SessionId::parse(&parent).ok()),
+            title: row.get(5)?,
+            created: row.get(6)?,
+            updated: row.get(7)?,
+            archived: row.get(8)?,
+            restoring: row.get(9)?,
+        };
+        Ok((row.get(0)?, keys))
+    });
+    Ok(stored.optional()?)
+}
+
+/// Writes a session with what lists order and select by, over the first of two revisions; of that only what differs.
+/// False when it has another revision.
 fn update_session(
     db: &Connection,
-    stored: &Stored,
-    revision: u64,
+    id: &SessionId,
+    (expected, revision): (u64, u64),
     keys: &SessionKeys,
     body: &str,
-) -> Result<(), StoreError> {
-    let n = stored.n;
-    if stored.same_time {
-        run(
-            db,
-            "UPDATE session SET revision = ?2 WHERE n = ?1",
-            params![n, revision],
-        )?;
-    } else {
-        run(
-            db,
-            "UPDATE session SET revision = ?2, updated = ?3 WHERE n = ?1",
-            params![n, revision, keys.updated],
-        )?;
+) -> Result<bool, StoreError> {
+    let Some((n, mut stored)) = stored(db, id, expected)? else {
+        return Ok(false);
+    };
+    let sql = "UPDATE session_body SET revision = ?2, used = ?3, moved = 0, body = ?4 WHERE n = ?1";
+    run(db, sql, params![n, revision, keys.updated, body])?;
+    if stored.updated != keys.updated {
+        let sql = "UPDATE session SET updated = ?2 WHERE n = ?1";
+        run(db, sql, params![n, keys.updated])?;
+        stored.updated = keys.updated;
     }
-    run(
-        db,
-        "UPDATE session_body SET body = ?2 WHERE n = ?1",
-        params![n, body],
-    )?;
-    if !stored.same_rest {
+    if stored.title != keys.title {
+        let sql = "UPDATE session SET title = ?2 WHERE n = ?1";
+        run(db, sql, params![n, keys.title])?;
+        run(db, "DELETE FROM session_title WHERE rowid = ?1", params![n])?;
+        let title = search::indexed(&keys.title);
+        run(db, search::INSERT_TITLE, params![n, title])?;
+        stored.title.clone_from(&keys.title);
+    }
+    if stored != *keys {
         run(
             db,
             "UPDATE session SET project = ?2, directory = ?3, path = ?4, parent = ?5, created = ?6, archived = ?7,
@@ -186,17 +212,7 @@ fn update_session(
             ],
         )?;
     }
-    if !stored.same_title {
-        run(
-            db,
-            "UPDATE session SET title = ?2 WHERE n = ?1",
-            params![n, keys.title],
-        )?;
-        run(db, "DELETE FROM session_title WHERE rowid = ?1", params![n])?;
-        let title = search::indexed(&keys.title);
-        run(db, search::INSERT_TITLE, params![n, title])?;
-    }
-    Ok(())
+    Ok(true)
 }
 
 fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError> {

@@ -25,6 +25,11 @@ pub(super) enum Source<'a> {
     Among(&'a str),
 }
 
+/// Whether a query asks when sessions were used.
+pub(super) fn is_by_use(query: &SessionQuery) -> bool {
+    query.order == SessionOrder::Used || query.used_since.is_some() || query.used_before.is_some()
+}
+
 /// The bodies that a query selects; `None` when the session that it starts behind is not there.
 pub(super) fn sessions(
     db: &Connection,

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     script(include_str!("../migrations/005_native.sql")),
     script(include_str!("../migrations/006_handover.sql")),
+    script(include_str!("../migrations/007_used.sql")),
 ];
 
 /// The version of the tables that this Baton writes.

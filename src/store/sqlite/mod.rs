@@ -7,6 +7,7 @@ mod error;
 mod identity;
 mod list;
 mod migrate;
+mod moved;
 mod presence;
 mod readers;
 mod reads;
@@ -37,12 +38,15 @@ pub(super) use migrate::schema;
 use presence::Presence;
 use readers::Readers;
 use reserve::Reserve;
-use writer::{AtRest, Job, Writer};
+use writer::{AtRest, Job, Work, Writer};
+
+/// Where work for the writer goes; `None` once the store was closed.
+type Queue = Arc<Mutex<Option<mpsc::Sender<Work>>>>;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    queue: Queue,
     writer: Mutex<Option<thread::JoinHandle<()>>>,
     readers: Arc<Readers>,
 }
@@ -82,21 +86,23 @@ impl SqliteStore {
             identity::write(&connection, identity)?;
         }
         opening.durability.apply(&connection)?;
+        moved::sort_in(&connection)?;
         let checkpoints = Checkpoints::start(path)?;
         let writer = Writer {
             connection,
             write: changes::write,
+            groups: 0,
             presence: Presence::of(path),
             reserve: Reserve::beside(path),
             at_rest: opening.at_rest,
         };
-        let (jobs, queue) = mpsc::channel();
+        let (sender, queue) = mpsc::channel();
         let writer = thread::Builder::new()
             .name("baton-store".to_owned())
             .spawn(move || writer.run(&queue, checkpoints))
             .map_err(|error| StoreError::Database(error.to_string()))?;
         Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
+            queue: Arc::new(Mutex::new(Some(sender))),
             writer: Mutex::new(Some(writer)),
             readers: Arc::new(Readers::new(path.to_owned())),
         })
@@ -105,7 +111,7 @@ impl SqliteStore {
     /// Commits what is queued and closes the file. Blocks.
     pub fn close(&self) {
         self.readers.close();
-        drop(self.jobs.lock().take());
+        drop(self.queue.lock().take());
         let writer = self.writer.lock().take();
         if let Some(writer) = writer
             && writer.join().is_err()
@@ -133,17 +139,45 @@ impl SqliteStore {
     {
         Box::pin(Arc::clone(&self.readers).read(query))
     }
+
+    /// Reads what is ordered by use: has sorted in first what was used since, if anything was.
+    fn read_by_use<T, F>(&self, query: F) -> BoxFuture<'static, Result<T, StoreError>>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
+    {
+        let (query, queue) = (Arc::new(query), Arc::clone(&self.queue));
+        let first = Arc::clone(&query);
+        let read = self.read(move |db| match moved::any(db)? {
+            true => Ok(None),
+            false => first(db).map(Some),
+        });
+        let readers = Arc::clone(&self.readers);
+        Box::pin(async move {
+            if let Some(found) = read.await? {
+                return Ok(found);
+            }
+            let (done, sorted) = oneshot::channel();
+            if give(&queue, Work::SortIn(done)) {
+                // Where that fails, because the disk is full, the order is the one from before.
+                let _closed = sorted.await;
+            }
+            readers.read(move |db| query(db)).await
+        })
+    }
+}
+
+/// Queues work for the writer. False when the store was closed.
+fn give(queue: &Queue, work: Work) -> bool {
+    let queue = queue.lock();
+    queue.as_ref().is_some_and(|queue| queue.send(work).is_ok())
 }
 
 impl Store for SqliteStore {
     fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
         let (done, answer) = oneshot::channel();
         // Queued here and not in the future, so that the order of calls is the order of commits.
-        let jobs = self.jobs.lock();
-        let queued = jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(Job { batch, done }).is_ok());
-        drop(jobs);
+        let queued = give(&self.queue, Work::Write(Job { batch, done }));
         Box::pin(async move {
             if !queued {
                 return Err(StoreError::Closed);
@@ -164,7 +198,12 @@ impl Store for SqliteStore {
         &self,
         query: SessionQuery,
     ) -> BoxFuture<'static, Result<Option<Vec<String>>, StoreError>> {
-        self.read(move |db| list::sessions(db, &query))
+        let by_use = list::is_by_use(&query);
+        let list = move |db: &Connection| list::sessions(db, &query);
+        match by_use {
+            true => self.read_by_use(list),
+            false => self.read(list),
+        }
     }
 
     fn count_sessions(&self) -> BoxFuture<'static, Result<u64, StoreError>> {
@@ -178,7 +217,7 @@ impl Store for SqliteStore {
 
     fn children(&self, id: &SessionId) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
         let id = id.clone();
-        self.read(move |db| list::children(db, &id))
+        self.read_by_use(move |db| list::children(db, &id))
     }
 
     fn bound(

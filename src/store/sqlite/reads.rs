@@ -128,9 +128,8 @@ pub(super) fn open_messages(db: &Connection) -> Result<Vec<MessageRow>, StoreErr
 /// One session.
 pub(super) fn session(db: &Connection, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT revision, (SELECT body FROM session_body WHERE n = session.n),
-                (SELECT max(seq) FROM message WHERE session = ?1)
-         FROM session WHERE id = ?1",
+        "SELECT revision, body, (SELECT max(seq) FROM message WHERE session = ?1)
+         FROM session JOIN session_body USING (n) WHERE id = ?1",
     )?;
     let row = statement.query_row([id.as_str()], |row| {
         Ok(SessionRow {

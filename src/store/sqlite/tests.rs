@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::search::Effort;
 use super::*;
-use crate::store::SessionKeys;
+use crate::store::{Keys, SessionKeys};
 
 /// What the writing functions of these tests take for a sign to fail.
 const POISON: &str = "poison";
@@ -28,6 +28,7 @@ impl Scratch {
         let mut connection = connection::open(&self.path(), Role::Writer).expect("opens");
         migrate::migrate(&mut connection).expect("brought up to date");
         Writer {
+            groups: 0,
             connection,
             write,
             presence: Presence::of(&self.path()),
@@ -206,7 +207,7 @@ proptest! {
             id: SessionId::new(),
             expected: None,
             revision: 1,
-            keys: SessionKeys { title: title.clone(), ..SessionKeys::default() },
+            keys: Keys::All(SessionKeys { title: title.clone(), ..SessionKeys::default() }),
             body: title.clone(),
         }];
         for result in write(&mut writer, titles.iter().map(session).collect()) {

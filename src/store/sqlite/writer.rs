@@ -1,5 +1,6 @@
 //! The thread that writes: it takes whatever is queued and commits it as one transaction.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::sync::mpsc;
@@ -9,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::{self, Checkpoints};
+use super::moved;
 use super::presence::Presence;
 use super::reserve::Reserve;
 use crate::metrics;
@@ -26,6 +28,14 @@ pub(super) struct Job {
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// What the writer is asked for.
+pub(super) enum Work {
+    /// To write a batch.
+    Write(Job),
+    /// To sort in the sessions that were used. Answered once it was tried.
+    SortIn(oneshot::Sender<()>),
+}
+
 /// Notes that a store was closed in order. False when that could not be noted.
 pub(crate) type AtRest = Box<dyn FnOnce() -> bool + Send>;
 
@@ -38,6 +48,8 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     /// What writes a change.
     pub(super) write: Write,
+    /// Groups that were written.
+    pub(super) groups: u32,
     /// Whether the file is still there.
     pub(super) presence: Presence,
     /// Room for the case of a full disk.
@@ -56,17 +68,23 @@ enum Failure {
 
 impl Writer {
     /// Writes what is queued until nobody can queue anything any more, then brings the log back.
-    pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>, checkpoints: Checkpoints) {
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Work>, checkpoints: Checkpoints) {
         while let Ok(first) = queue.recv() {
-            let mut group = vec![first];
-            group.extend(queue.try_iter().take(GROUP_BATCHES - 1));
-            let began = Instant::now();
-            let results = self.write_group(&group);
-            let failed = results.iter().filter(|result| result.is_err()).count();
-            metrics::committed(group.len(), failed, began.elapsed());
-            for (job, result) in group.into_iter().zip(results) {
-                // A caller that has gone away does not need the answer; its batch is committed all the same.
-                let _nobody_waits = job.done.send(result);
+            let (mut group, mut waiting) = (Vec::new(), Vec::new());
+            for work in iter::once(first).chain(queue.try_iter().take(GROUP_BATCHES - 1)) {
+                match work {
+                    Work::Write(job) => group.push(job),
+                    Work::SortIn(done) => waiting.push(done),
+                }
+            }
+            if !group.is_empty() {
+                self.answer_group(group);
+            }
+            if !waiting.is_empty() || self.are_many_moved() {
+                self.sort_in();
+                for done in waiting {
+                    let _nobody_waits = done.send(());
+                }
             }
             checkpoints.committed(&self.connection);
             self.reserve.renew();
@@ -85,6 +103,33 @@ impl Writer {
             // Closing the last connection would remove the log, and a log that is missing after a server that is not
             // known to have ended in order is taken for a loss.
             std::mem::forget(self.connection);
+        }
+    }
+
+    fn answer_group(&mut self, group: Vec<Job>) {
+        let began = Instant::now();
+        let results = self.write_group(&group);
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        metrics::committed(group.len(), failed, began.elapsed());
+        for (job, result) in group.into_iter().zip(results) {
+            // A caller that has gone away does not need the answer; its batch is committed all the same.
+            let _nobody_waits = job.done.send(result);
+        }
+    }
+
+    /// Looks now and then whether too many sessions wait to be sorted in.
+    fn are_many_moved(&mut self) -> bool {
+        self.groups = (self.groups + 1) % moved::GROUPS_BETWEEN_LOOKS;
+        self.groups == 0 && moved::are_many(&self.connection).unwrap_or(false)
+    }
+
+    fn sort_in(&mut self) {
+        let sorted = self
+            .begin()
+            .and_then(|()| moved::sort_in(&self.connection))
+            .and_then(|()| self.run_sql("COMMIT"));
+        if let Err(error) = sorted.or_else(|error| self.take_back().and(Err(error))) {
+            tracing::debug!("lists are not in the order of the last use at the moment: {error}");
         }
     }
 
@@ -140,10 +185,7 @@ impl Writer {
     }
 
     fn write_together(&mut self, group: &[Job]) -> Result<Vec<Result<(), StoreError>>, Failure> {
-        // A transaction that could not be taken back when it failed stands in the way of this one.
-        self.take_back()
-            .and_then(|()| self.run_sql("BEGIN IMMEDIATE"))
-            .map_err(Failure::NotBegun)?;
+        self.begin().map_err(Failure::NotBegun)?;
         // Nothing of what a panic leaves behind is used: the transaction is taken back whole.
         let written = catch_unwind(AssertUnwindSafe(|| self.fill_transaction(group)));
         let written = written.unwrap_or_else(|_panic| {
@@ -173,6 +215,12 @@ impl Writer {
         batch
             .iter()
             .try_for_each(|change| (self.write)(&self.connection, change))
+    }
+
+    fn begin(&self) -> Result<(), StoreError> {
+        // A transaction that could not be taken back when it failed stands in the way of this one.
+        self.take_back()?;
+        self.run_sql("BEGIN IMMEDIATE")
     }
 
     fn take_back(&self) -> Result<(), StoreError> {
