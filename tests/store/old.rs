@@ -7,11 +7,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Folder, commit, list, put_session, titled};
 
-const SCRIPTS: [&str; 3] = [
+const SCRIPTS: [&str; 6] = [
     include_str!("../../src/store/migrations/001_start.sql"),
     include_str!("../../src/store/migrations/002_setting.sql"),
     include_str!("../../src/store/migrations/003_projects.sql"),
+    include_str!("../../src/store/migrations/004_sessions.sql"),
+    include_str!("../../src/store/migrations/005_native.sql"),
+    include_str!("../../src/store/migrations/006_handover.sql"),
 ];
+/// Until this version a session was one row with its body.
+const ONE_ROW: usize = 3;
 
 /// A session's state as it was written then.
 fn state(id: &str, title: &str, created: u64, updated: u64) -> Value {
@@ -31,12 +36,10 @@ fn write(folder: &Folder, version: usize, bodies: &[(&str, String)]) {
     connection
         .pragma_update(None, "journal_mode", "WAL")
         .expect("set");
-    for script in &SCRIPTS[..version] {
+    let (before, after) = SCRIPTS[..version].split_at(version.min(ONE_ROW));
+    for script in before {
         connection.execute_batch(script).expect("runs");
     }
-    connection
-        .pragma_update(None, "user_version", version)
-        .expect("set");
     for (id, body) in bodies {
         let sql = "INSERT INTO session (id, revision, body) VALUES (?1, 3, ?2)";
         connection.execute(sql, params![id, body]).expect("written");
@@ -49,6 +52,12 @@ fn write(folder: &Folder, version: usize, bodies: &[(&str, String)]) {
     }
     let sql = "INSERT INTO process (pid, started_at_s, backend) VALUES (77, 5, 'mock')";
     connection.execute(sql, []).expect("written");
+    for script in after {
+        connection.execute_batch(script).expect("runs");
+    }
+    connection
+        .pragma_update(None, "user_version", version)
+        .expect("set");
 }
 
 fn sessions() -> Vec<(&'static str, String)> {

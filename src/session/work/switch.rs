@@ -18,6 +18,8 @@ const SETTLE_COLD: Duration = Duration::from_millis(150);
 /// A switch on a live native session waits this long, so that an agent does not follow every step of a
 /// picker that is flicked through, or of a script that patches in a loop.
 const SETTLE_WARM: Duration = Duration::from_millis(3);
+/// While the selection goes on changing it looks less and less often, but as often as this.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(12);
 
 /// A start that takes longer is told of.
 const SLOW: Duration = Duration::from_secs(1);
@@ -69,20 +71,21 @@ impl Worker {
     /// Waits until the user has not changed their mind for a moment. It looks from time to time instead of
     /// being woken by every change: a script that patches in a loop does not pay for the agent.
     async fn settle(&self, target: &mut Target) {
-        let mut since = Instant::now();
+        let (mut since, mut pause) = (Instant::now(), SETTLE_WARM);
         loop {
             let urgent = self.cell.urgent();
             let stopping = &self.tools.office.stopping;
             tokio::select! {
                 () = urgent => return,
                 () = stopping.cancelled() => return,
-                () = tokio::time::sleep(SETTLE_WARM) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             let Some(next) = self.cell.committed().state().target() else {
                 return;
             };
             if next != *target {
                 (*target, since) = (next, Instant::now());
+                pause = LOOK_AT_LEAST.min(pause * 2);
             }
             let is_warm = self.lives.contains_key(&target.selection.provider_id);
             if since.elapsed() >= if is_warm { SETTLE_WARM } else { SETTLE_COLD } {
