@@ -382,7 +382,12 @@ mod tests {
         });
         keep_one_parameter_of_a_name(&mut document);
         let left = &document["paths"]["/event"]["get"]["parameters"];
-        let left: Vec<_> = left.as_array().unwrap().iter().map(|p| &p["name"]).collect();
+        let left: Vec<_> = left
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| &p["name"])
+            .collect();
         assert_eq!(left, ["x-client-id", "lastEventID"]);
     }
 
