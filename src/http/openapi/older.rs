@@ -384,7 +384,7 @@ mod tests {
         let left = &document["paths"]["/event"]["get"]["parameters"];
         let left: Vec<_> = left
             .as_array()
-            .unwrap()
+            .expect("a list")
             .iter()
             .map(|p| &p["name"])
             .collect();
