@@ -141,7 +141,6 @@ pub struct Symbol {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SymbolLocation {
     /// The file.
-    #[schema(format = "uri")]
     pub uri: String,
     /// From where to where.
     pub range: SymbolRange,

@@ -12,7 +12,6 @@ pub struct McpResource {
     /// Its name.
     pub name: String,
     /// Its address.
-    #[schema(format = "uri")]
     pub uri: String,
     /// The MCP server that has it.
     pub client: String,

@@ -337,7 +337,6 @@ pub enum ToolOutput {
     /// A picture or another file.
     File {
         /// Its `data:` URL.
-        #[schema(format = "uri")]
         uri: String,
         /// Its media type.
         mime: String,
