@@ -179,6 +179,7 @@ pub struct QueueFullData {
     /// What to do.
     pub message: String,
     /// How many may wait.
+    #[schema(format = Int64)]
     pub limit: usize,
 }
 

@@ -110,7 +110,8 @@ responses! {
     BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"];
     Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"],
         header "ETag": "The session's revision now.";
-    TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"];
+    TooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["BadRequestError"];
+    TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"], also TooSlow;
     NotJson = "415", "The body's content type is not JSON.", ["BadRequestError"];
     QueueFull = "429", "Too many prompts wait for the session.", ["QueueFullError"],
         header "Retry-After": "Seconds after which to try again.";
@@ -121,7 +122,8 @@ responses! {
     TaggedExists = "409", "There is a message with this id already.", ["TaggedError"];
     TaggedQueueFull = "429", "Too many prompts wait for the session.", ["TaggedError"],
         header "Retry-After": "Seconds after which to try again.";
-    TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"];
+    TaggedTooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["TaggedError"];
+    TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"], also TaggedTooSlow;
     TaggedNotJson = "415", "The body's content type is not JSON.", ["TaggedError"];
     Full = "507", "The disk of the data directory is full. Nothing was changed.", ["InsufficientStorageError"],
         header "Retry-After": "Seconds after which to try again.";

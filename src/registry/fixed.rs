@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use super::left::Left;
 use super::removing::Removing;
 use super::{Registry, Snapshot};
 use crate::agent::Timeouts;
@@ -21,6 +22,7 @@ impl Registry {
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             // A backend without an entry is not probed.
             probes: HashMap::new(),
+            left: Left::new(Arc::clone(&store), Vec::new()),
             store,
             ledger: Arc::new(NoLedger),
             timeouts: Timeouts::default(),

@@ -31,6 +31,8 @@ pub(super) async fn look(
         let info = client::initialize(&connection, timeouts.start).await?;
         let opened = sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
+        let native_session = opened.native_session.clone();
+        means.opened(&spec.id, &native_session).await;
         let mut catalogue = read(spec, info, &opened.options);
         if opened.options.providers.is_some() {
             read_providers(&connection, &mut opened, &mut catalogue, timeouts.switch).await;
@@ -39,7 +41,9 @@ pub(super) async fn look(
         note_efforts(&mut catalogue, &first, opened.options.variant.as_ref());
         catalogue.commands = read_commands(&mut opened).await;
         let can = catalogue.info.capabilities;
-        means.leave(&connection, can, &opened.native_session).await;
+        means
+            .leave(&connection, can, &spec.id, &native_session)
+            .await;
         Ok::<_, CallError>(catalogue)
     };
     let asked = asked.await;

@@ -8,6 +8,7 @@ mod backend;
 mod defaults;
 mod efforts;
 mod fixed;
+mod left;
 mod look;
 mod notes;
 mod places;
@@ -35,6 +36,7 @@ use crate::agent::spec::AgentSpec;
 use crate::json;
 use crate::process_group::Ledger;
 use crate::store::{Change, Store};
+use left::Left;
 use places::Places;
 use removing::Removing;
 
@@ -174,6 +176,7 @@ pub struct Registry {
     looks: Arc<Semaphore>,
     starter: Arc<dyn Starter>,
     removing: Removing,
+    left: Left,
 }
 
 impl std::fmt::Debug for Registry {
@@ -237,6 +240,7 @@ impl Registry {
         let ids: Vec<_> = probes.keys().map(String::as_str).collect();
         let defaults = defaults::load(store.as_ref(), default_model.as_ref(), &ids).await;
         let snapshot = watch::Sender::new(Arc::new(Snapshot::new(backends, defaults)));
+        let left = Left::load(Arc::clone(&store)).await;
         Arc::new(Self {
             snapshot,
             probes,
@@ -249,6 +253,7 @@ impl Registry {
             looks: Arc::new(Semaphore::new(places::LOOKS_MAX)),
             starter,
             removing: Removing::default(),
+            left,
         })
     }
 

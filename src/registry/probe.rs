@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::left::Left;
 use super::{Catalogue, ModelInfo, Status, SwitchMethod, look, sign_in};
 use crate::agent::Timeouts;
 use crate::agent::client::{self, AgentInfo, Capabilities, Opened, SwitchError};
@@ -60,20 +61,64 @@ pub struct Means<'a> {
     pub ledger: &'a dyn Ledger,
     /// Starts agents.
     pub starter: &'a dyn Starter,
+    /// Notes what is opened, until it is gone.
+    pub(super) notes: Option<&'a Left>,
     /// Native sessions that were opened, and that the agent may keep in its own store.
-    pub left: Vec<String>,
+    pub(super) left: Vec<String>,
 }
 
-impl Means<'_> {
+impl<'a> Means<'a> {
+    /// To ask with; what is opened is noted nowhere.
+    pub fn new(timeouts: &'a Timeouts, ledger: &'a dyn Ledger, starter: &'a dyn Starter) -> Self {
+        Self {
+            timeouts,
+            ledger,
+            starter,
+            notes: None,
+            left: Vec::new(),
+        }
+    }
+
+    /// A native session was opened.
+    pub(super) async fn opened(&self, backend: &str, native_session: &str) {
+        if let Some(notes) = self.notes {
+            notes.note(backend, native_session).await;
+        }
+    }
+
     /// Takes leave of a native session that was opened to ask something.
     pub(super) async fn leave(
         &mut self,
         connection: &Connection,
         can: Capabilities,
+        backend: &str,
         native_session: &str,
     ) {
         if !client::remove_session(connection, can, native_session, self.timeouts.end).await {
             self.left.push(native_session.to_owned());
+        } else if let Some(notes) = self.notes {
+            notes.forget(backend, native_session).await;
+        }
+    }
+
+    /// Takes leave of what an earlier run has opened and left, but for the native session that is in use.
+    async fn leave_earlier(
+        &mut self,
+        connection: &Connection,
+        can: Capabilities,
+        backend: &str,
+        in_use: &str,
+    ) {
+        let Some(notes) = self.notes else { return };
+        // It is open nowhere.
+        let can = Capabilities {
+            close: false,
+            ..can
+        };
+        for native_session in notes.take_earlier(backend).await {
+            if native_session != in_use {
+                self.leave(connection, can, backend, &native_session).await;
+            }
         }
     }
 }
@@ -167,8 +212,11 @@ pub async fn efforts_of(
             agent_sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
         let (can, native_session) = (info.capabilities, opened.native_session.clone());
+        means.opened(&spec.id, &native_session).await;
         let Some(first) = opened.options.model.as_ref().map(|m| m.current.clone()) else {
-            means.leave(&connection, can, &native_session).await;
+            means
+                .leave(&connection, can, &spec.id, &native_session)
+                .await;
             return Ok(None);
         };
         let found = select_once(&connection, &mut opened, model, timeouts.switch)
@@ -176,7 +224,9 @@ pub async fn efforts_of(
             .map(|()| efforts(opened.options.variant.as_ref()));
         // Some agents make a switch the user's new default.
         let _put_back = select_once(&connection, &mut opened, &first, timeouts.switch).await;
-        means.leave(&connection, can, &native_session).await;
+        means
+            .leave(&connection, can, &spec.id, &native_session)
+            .await;
         Ok::<_, CallError>(
             found
                 .map_err(|error| tracing::debug!("the variants of {model} are not known: {error}"))
@@ -221,9 +271,10 @@ async fn ask(
         }
         Err(error) => return Err(Failure::Call(error)),
     };
+    let native_session = opened.native_session.clone();
+    means.opened(&spec.id, &native_session).await;
     let mut catalogue = read(spec, info, &opened.options);
     let can = catalogue.info.capabilities;
-    let native_session = opened.native_session.clone();
     if opened.options.providers.is_some() {
         look::read_providers(connection, &mut opened, &mut catalogue, timeouts.switch).await;
     }
@@ -232,7 +283,12 @@ async fn ask(
         read_variants(connection, &mut opened, &mut catalogue, timeouts.switch).await;
     }
     catalogue.commands = read_commands(&mut opened).await;
-    means.leave(connection, can, &native_session).await;
+    means
+        .leave_earlier(connection, can, &spec.id, &native_session)
+        .await;
+    means
+        .leave(connection, can, &spec.id, &native_session)
+        .await;
     Ok(Found {
         status: Status::Connected,
         sign_in: catalogue.info.methods.clone(),

@@ -13,7 +13,7 @@ use crate::agent::spec::{AgentSpec, Launch};
 
 /// How long one removal may take.
 const REMOVAL_AT_MOST: Duration = Duration::from_secs(60);
-/// How long a server that stops waits for what is being removed; the rest stays where it is.
+/// How long a server that stops waits for what is being removed; the rest is noted for the next start (`left`).
 const AT_STOP_AT_MOST: Duration = Duration::from_secs(3);
 /// Removals that may wait, so that deleting many sessions at once takes no memory without end.
 const WAITING_MAX: usize = 1_000;
@@ -41,6 +41,7 @@ impl Registry {
             timeouts: &self.timeouts,
             ledger: self.ledger.as_ref(),
             starter: self.starter.as_ref(),
+            notes: Some(&self.left),
             left: Vec::new(),
         }
     }
@@ -54,31 +55,39 @@ impl Registry {
 
     /// Removes a native session of a backend from the agent's own store, if its program has a way. Nobody waits for it.
     pub fn remove_later(self: &Arc<Self>, spec: &AgentSpec, native_session: &str) {
-        let Some(launch) = spec.removal(native_session) else {
-            return;
-        };
         if self.removing.tasks.is_closed() || self.removing.tasks.len() >= WAITING_MAX {
             tracing::debug!(backend = spec.id, "a native session stays in its store");
             return;
         }
+        let launch = spec.removal(native_session);
         let registry = Arc::clone(self);
         let turn = Arc::clone(&self.removing.turn);
+        let (backend, session) = (spec.id.clone(), native_session.to_owned());
         self.removing.tasks.spawn(async move {
-            // It is never closed.
-            let _one_at_a_time = turn.acquire_owned().await;
-            registry.remove(&launch).await;
+            let is_over = match &launch {
+                Some(launch) => {
+                    registry.left.note(&backend, &session).await;
+                    // It is never closed.
+                    let _one_at_a_time = turn.acquire_owned().await;
+                    registry.remove(launch).await
+                }
+                // There is no way, for the next start either.
+                None => true,
+            };
+            if is_over {
+                registry.left.forget(&backend, &session).await;
+            }
         });
     }
 
-    async fn remove(&self, launch: &Launch) {
+    /// Whether the program has ended, whatever it has said: it would say the same again.
+    async fn remove(&self, launch: &Launch) -> bool {
         let scratch = self.scratch.join(&launch.backend);
         let started = match self.starter.start(launch, &scratch, self.timeouts.end) {
             Ok(started) => started,
             Err(error) => {
-                return tracing::debug!(
-                    backend = launch.backend,
-                    "a native session stays: {error}"
-                );
+                tracing::debug!(backend = launch.backend, "a native session stays: {error}");
+                return false;
             }
         };
         let (process, mut pipes) = started;
@@ -92,7 +101,7 @@ impl Registry {
         let status = done.await;
         process.end().await;
         process.note_end(self.ledger.as_ref());
-        match status {
+        match &status {
             Ok(status) => tracing::debug!(
                 backend = launch.backend,
                 status,
@@ -103,6 +112,7 @@ impl Registry {
                 "removing a native session takes too long"
             ),
         }
+        status.is_ok()
     }
 
     /// Waits for what is being removed, for a moment. Nothing more is removed after this.
@@ -110,7 +120,9 @@ impl Registry {
         self.removing.tasks.close();
         let ended = tokio::time::timeout(AT_STOP_AT_MOST, self.removing.tasks.wait());
         if ended.await.is_err() {
-            tracing::warn!("some native sessions that nobody needs stay in their agents' stores");
+            tracing::warn!(
+                "some native sessions that nobody needs are still in their agents' stores; the next start removes them"
+            );
         }
     }
 }

@@ -20,13 +20,13 @@ async fn server(config: &str) -> Server {
     .await
 }
 
-async fn connect(server: &Server) -> TcpStream {
+pub(crate) async fn connect(server: &Server) -> TcpStream {
     let address = server.url.strip_prefix("http://").expect("a URL");
     TcpStream::connect(address).await.expect("connected")
 }
 
 /// Sends something and reads until the server closes the connection.
-async fn until_closed(mut stream: TcpStream, sent: &str) -> String {
+pub(crate) async fn until_closed(mut stream: TcpStream, sent: &str) -> String {
     if stream.write_all(sent.as_bytes()).await.is_err() {
         // Closed at once.
         return String::new();

@@ -4,6 +4,7 @@
 //! What differs from run to run (ids, times, folders) is written as if the run had been somebody's.
 
 mod mask;
+mod narrow;
 mod recorder;
 
 use reqwest::Method;
@@ -47,6 +48,7 @@ async fn the_examples_of_the_document_are_what_a_server_answers() {
     refusals(&mut recorder, &session).await;
     let events = model_events(&mut recorder, &session).await;
     locked(&mut recorder).await;
+    narrow::refusals(&mut recorder).await;
     let recorded = json!({
         "operations": recorder.operations,
         "errors": recorder.errors,
@@ -104,6 +106,13 @@ async fn conversation(recorder: &mut Recorder<'_>) -> String {
     recorder
         .done("session.list", get.clone(), "/session", None)
         .await;
+    backends_are_known(recorder.server).await;
+    recorder
+        .done("backend.list", get.clone(), "/backend", None)
+        .await;
+    recorder
+        .done("command.list", get.clone(), "/command", None)
+        .await;
     let history = format!("{own}/model");
     recorder
         .done("session.modelHistory", get.clone(), &history, None)
@@ -117,6 +126,18 @@ async fn conversation(recorder: &mut Recorder<'_>) -> String {
     );
     recorder.done("session.message", get, &first, None).await;
     session
+}
+
+/// Waits until each backend has been asked what it is.
+async fn backends_are_known(server: &Server) {
+    loop {
+        let list = server.get("/opencode/backend").await;
+        let mut backends = list.as_array().expect("a list").iter();
+        if !backends.any(|backend| backend["status"] == "starting") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What agents ask, and what they are given to do meanwhile.
@@ -146,6 +167,11 @@ async fn asks(recorder: &mut Recorder<'_>, session: &str) {
     let cause = "As many prompts wait as may (limits.queue_prompts).";
     recorder
         .refused(cause, Method::POST, &path, Some(body))
+        .await;
+    let body = json!({ "prompt": { "text": "echo And the documents." } });
+    let second = format!("/api{own}/prompt");
+    recorder
+        .refused(cause, Method::POST, &second, Some(body))
         .await;
     let shell = json!({ "agent": "build", "command": "ls" });
     let cause =
@@ -207,6 +233,11 @@ async fn history(recorder: &mut Recorder<'_>, session: &str) {
         .await;
     let body = json!({ "providerID": "mock", "modelID": "mock-fast" });
     let copied = format!("/session/{}", copy["id"].as_str().expect("an id"));
+    let shout = json!({ "command": "shout", "arguments": "the parser is tidy" });
+    let command = format!("{copied}/command");
+    recorder
+        .done("session.command", Method::POST, &command, Some(shout))
+        .await;
     let summarize = format!("{copied}/summarize");
     recorder
         .done("session.summarize", Method::POST, &summarize, Some(body))
@@ -266,14 +297,11 @@ async fn refusals(recorder: &mut Recorder<'_>, session: &str) {
             None,
         )
         .await;
-    recorder
-        .refused(
-            "The path has no such method.",
-            Method::PUT,
-            "/session",
-            None,
-        )
-        .await;
+    for path in ["/session", "/api/session"] {
+        recorder
+            .refused("The path has no such method.", Method::PUT, path, None)
+            .await;
+    }
     let title = Some(json!({ "title": "Too late" }));
     let cause = "The session has moved on since the revision in If-Match.";
     recorder
@@ -284,9 +312,11 @@ async fn refusals(recorder: &mut Recorder<'_>, session: &str) {
         ("origin", "https://elsewhere.example"),
         ("sec-fetch-site", "cross-site"),
     ];
-    recorder
-        .refused_with(cause, post.clone(), "/session", None, &origin)
-        .await;
+    for path in ["/session", "/api/session"] {
+        recorder
+            .refused_with(cause, post.clone(), path, None, &origin)
+            .await;
+    }
     let patch = Some(json!({ "patch": "diff --git a/a b/a\n" }));
     recorder
         .refused(
@@ -301,13 +331,14 @@ async fn refusals(recorder: &mut Recorder<'_>, session: &str) {
         "messageID": messages[0]["info"]["id"], "parts": [{ "type": "text", "text": "echo again" }],
     });
     let path = format!("{own}/message");
+    let cause = "The session has a message with this id.";
     recorder
-        .refused(
-            "The session has a message with this id.",
-            post,
-            &path,
-            Some(again),
-        )
+        .refused(cause, post.clone(), &path, Some(again))
+        .await;
+    let again =
+        json!({ "id": messages[0]["info"]["id"], "prompt": { "text": "Say something else." } });
+    recorder
+        .refused(cause, post, &format!("/api{own}/prompt"), Some(again))
         .await;
     for (cause, path) in [
         ("There is no such session.", "/api/session/ses_gone"),

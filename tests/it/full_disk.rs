@@ -19,7 +19,7 @@ const OPERATIONS: usize = 24;
 const ANSWERS_PER_TURN: usize = 60;
 
 /// Lets no file of the server grow beyond the store's log as it is now, or lifts that.
-fn limit(server: &Server, limited: bool) {
+pub(crate) fn limit(server: &Server, limited: bool) {
     let log = server.folder.path().join("data/baton.sqlite-wal");
     let bytes = std::fs::metadata(log).expect("the store's log").len();
     let limit = if limited {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Options, PATIENCE, Server, model};
@@ -14,28 +14,65 @@ use crate::harness::{Options, PATIENCE, Server, model};
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A server with one backend. Its agent is the mock, which keeps its native sessions in the folder `kept`, and is started
-/// through a program that writes what it is asked to delete into the file `deleted`, as OpenCode's has a command for it.
+/// through a program that writes what it is asked to delete into the file `deleted`, as OpenCode's has a command for it, and
+/// all that the agent reads and says into `asked` and `said`.
 async fn server(backend: &str, arguments: &str) -> (Server, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("agent");
-    let baton = env!("CARGO_BIN_EXE_baton");
-    let at = folder.path().display();
-    let script = format!(
-        "#!/bin/sh\nif [ \"$1\" = acp ]; then exec {baton} mock-agent --state-dir {at}/kept {arguments}; fi\n\
-         [ \"$1 $2\" = 'session delete' ] && echo \"$3\" >>{at}/deleted\n"
-    );
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let program = write_program(&folder, arguments);
     let config = format!("[agents.{backend}]\ncommand = [{program:?}, \"acp\"]\n");
     let arguments = vec!["--agents".into(), backend.to_owned()];
     let server = Server::start_with(Options { config, arguments }).await;
     (server, folder)
 }
 
+/// Writes the agent's program, which gives the mock these arguments.
+fn write_program(folder: &TempDir, arguments: &str) -> PathBuf {
+    let program = folder.path().join("agent");
+    let baton = env!("CARGO_BIN_EXE_baton");
+    let at = folder.path().display();
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = acp ]; then tee -a {at}/asked | {baton} mock-agent --state-dir {at}/kept {arguments} | tee -a {at}/said; fi\n\
+         [ \"$1 $2\" = 'session delete' ] && echo \"$3\" >>{at}/deleted\n"
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    program
+}
+
 /// The native sessions that the agent has been told to delete by a command line.
 fn deleted(folder: &TempDir) -> BTreeSet<String> {
     let text = std::fs::read_to_string(folder.path().join("deleted")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// Those that it has been told to delete by the protocol.
+fn deleted_in_protocol(folder: &TempDir) -> BTreeSet<String> {
+    let asked = lines(folder, "asked");
+    let deleted = asked.iter().filter(|m| m["method"] == "session/delete");
+    deleted.filter_map(|m| id_in(&m["params"])).collect()
+}
+
+fn is_asked_to_switch(folder: &TempDir) -> bool {
+    let asked = lines(folder, "asked");
+    let mut methods = asked.iter().filter_map(|m| m["method"].as_str());
+    methods.any(|method| method.starts_with("session/set_"))
+}
+
+/// Those that it has opened.
+fn opened(folder: &TempDir) -> BTreeSet<String> {
+    let said = lines(folder, "said");
+    said.iter().filter_map(|m| id_in(&m["result"])).collect()
+}
+
+fn id_in(value: &Value) -> Option<String> {
+    value["sessionId"].as_str().map(str::to_owned)
+}
+
+/// The messages in one of the files; of the last one perhaps only half is there.
+fn lines(folder: &TempDir, file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.path().join(file)).unwrap_or_default();
+    let messages = text.lines().map(serde_json::from_str);
+    messages.filter_map(Result::ok).collect()
 }
 
 /// Those that it keeps.
@@ -83,6 +120,38 @@ async fn a_stop_right_after_a_probe_waits_for_what_is_deleted() {
     tokio::time::timeout(PATIENCE, connected).await.unwrap();
     server.stop().await;
     assert_eq!(deleted(&folder).len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_stop_in_the_middle_of_a_probe_leaves_is_deleted_by_the_next_start() {
+    for (backend, without) in [("opencode", "--without delete"), ("keeper", "")] {
+        for is_killed in [false, true] {
+            // Its first switch would take a minute.
+            let slow = format!("{without} --fault slow-switch --delay-ms 60000");
+            let (mut server, folder) = server(backend, &slow).await;
+            until("it is asked to switch", || is_asked_to_switch(&folder)).await;
+            let left = opened(&folder);
+            match is_killed {
+                true => server.kill().await,
+                false => server.terminate().await,
+            }
+            let gone = || {
+                deleted(&folder)
+                    .union(&deleted_in_protocol(&folder))
+                    .cloned()
+                    .collect()
+            };
+            let before: BTreeSet<String> = gone();
+            assert!(before.is_empty(), "{backend}: {before:?}");
+
+            write_program(&folder, without);
+            server.restart().await;
+            until("what was left is deleted", || left.is_subset(&gone())).await;
+            // And what the second start has opened itself.
+            until("nothing is left", || opened(&folder).is_subset(&gone())).await;
+            server.stop().await;
+        }
+    }
 }
 
 #[tokio::test]

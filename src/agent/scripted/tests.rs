@@ -247,12 +247,7 @@ async fn probed(agents: &ScriptedAgents, flags: &[&str]) -> probe::Found {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let spec = ScriptedAgents::spec("one", flags);
     let timeouts = Timeouts::default();
-    let mut means = probe::Means {
-        timeouts: &timeouts,
-        ledger: &NoLedger,
-        starter: agents,
-        left: Vec::new(),
-    };
+    let mut means = probe::Means::new(&timeouts, &NoLedger, agents);
     probe::probe(&spec, None, scratch.path(), &mut means).await
 }
 

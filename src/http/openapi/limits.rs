@@ -124,7 +124,7 @@ fn meaning(kind: &str, name: &str) -> Option<Value> {
         }
         _ => {
             let from: u64 = name.strip_prefix("from-")?.parse().ok()?;
-            json!({ "minimum": from, "maximum": INTEGER_MAX })
+            json!({ "format": "double", "minimum": from, "maximum": INTEGER_MAX })
         }
     })
 }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::marks::{keep_used, reach};
+use super::shared::PARAMETERS;
 use super::tidy::{SCHEMAS, operations};
 
 /// The version that the document says.
@@ -33,6 +34,7 @@ pub(super) fn rewrite(document: &mut Value) {
     });
     join_errors(document);
     operations(document).for_each(keep_one_kind_of_body);
+    keep_one_parameter_of_a_name(document);
     keep_used(document);
     each_schema(document, &mut rewrite_schema);
     let answered = reached_by(document, "responses");
@@ -138,6 +140,32 @@ fn keep_one_kind_of_body(operation: &mut Value) {
         && content.contains_key("application/json")
     {
         content.retain(|kind, _| kind == "application/json");
+    }
+}
+
+/// `Last-Event-ID` and `lastEventID` are one name to generators that write all of them in one style: of such, the one in
+/// the query stays, which every client can send.
+fn keep_one_parameter_of_a_name(document: &mut Value) {
+    let shared = document["components"]["parameters"].clone();
+    let place_and_letters = |parameter: &Value| {
+        let reference = parameter["$ref"].as_str();
+        let name = reference.and_then(|r| r.strip_prefix(PARAMETERS));
+        let parameter = name.map_or(parameter, |name| &shared[name]);
+        let letters = parameter["name"].as_str().unwrap_or_default().chars();
+        let letters = letters.filter(char::is_ascii_alphanumeric);
+        let letters: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+        (parameter["in"] == "header", letters)
+    };
+    for operation in operations(document) {
+        let parameters = operation.get_mut("parameters");
+        let Some(parameters) = parameters.and_then(Value::as_array_mut) else {
+            continue;
+        };
+        let all: Vec<_> = parameters.iter().map(place_and_letters).collect();
+        parameters.retain(|parameter| {
+            let (is_header, letters) = place_and_letters(parameter);
+            !is_header || !all.contains(&(false, letters))
+        });
     }
 }
 
@@ -339,6 +367,28 @@ mod tests {
     fn rewritten(mut schema: Value) -> Value {
         rewrite_schema(&mut schema);
         schema
+    }
+
+    #[test]
+    fn a_header_that_is_called_like_a_parameter_of_the_query_goes() {
+        let operation = json!({ "parameters": [
+            { "$ref": "#/components/parameters/LastEventID" },
+            { "name": "x-client-id", "in": "header" },
+            { "name": "lastEventID", "in": "query" },
+        ] });
+        let mut document = json!({
+            "paths": { "/event": { "get": operation }, "/none": { "get": {} } },
+            "components": { "parameters": { "LastEventID": { "name": "Last-Event-ID", "in": "header" } } },
+        });
+        keep_one_parameter_of_a_name(&mut document);
+        let left = &document["paths"]["/event"]["get"]["parameters"];
+        let left: Vec<_> = left
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|p| &p["name"])
+            .collect();
+        assert_eq!(left, ["x-client-id", "lastEventID"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::http::responses::SHARED;
 /// Where responses are.
 const RESPONSES: &str = "#/components/responses/";
 /// Where parameters are.
-const PARAMETERS: &str = "#/components/parameters/";
+pub(super) const PARAMETERS: &str = "#/components/parameters/";
 
 /// Does all of it.
 pub(super) fn share(document: &mut Value) {

@@ -51,6 +51,8 @@ export const ADDED_ERRORS = {
   "403 ForbiddenError": "a page of a stranger's web site may not drive the agents; OpenCode lets it",
   "404 NotFoundError": "a route that is not there answers with JSON: the web page that OpenCode sends instead ends its terminal UI",
   "405 MethodNotAllowedError": "the same for a method",
+  "408 BadRequest": "a body that does not arrive is not waited for for ever",
+  "408 InvalidRequestError": "a body that does not arrive is not waited for for ever",
   "409 MessageExistsError": "a prompt that is sent again with its messageID is not run twice",
   "409 SessionBusyError": "what cannot be done beside a running turn says so, on routes where OpenCode's document forgets it",
   "412 RevisionConflictError": "If-Match of compare-and-set",
@@ -70,6 +72,15 @@ export const UNDOCUMENTED_ANSWERS = {
   "POST /session/{sessionID}/message 200": { info: "UserMessage", parts: ["Part"] },
 };
 
+/** What `format` says of numbers and addresses, in Baton's own documents. */
+const FORMATS = {
+  int32: { type: "number", validate: (number) => Number.isInteger(number) && Math.abs(number) <= 2 ** 31 },
+  int64: { type: "number", validate: Number.isSafeInteger },
+  double: { type: "number", validate: Number.isFinite },
+  binary: true,
+  uri: URL.canParse,
+};
+
 const ADDED_FIELDS = Object.keys(ADDED).map((name) => name.split(".")[1]);
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
@@ -84,8 +95,11 @@ export class Shapes {
   /** `name` tells the documents of several servers apart. */
   constructor(document, name = "opencode") {
     const require = createRequire(installed("schema", "ajv/package.json"));
-    const Ajv = require("ajv/dist/2020.js");
-    this.#ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+    // OpenAPI 3.0 is an older JSON Schema, with `nullable`, which Ajv knows: only beside a type, and beside an enum only with
+    // null in it, as 3.0.3 has it.
+    const Ajv = require(document.openapi.startsWith("3.0.") ? "ajv" : "ajv/dist/2020.js");
+    const formats = name === "opencode" ? { validateFormats: false } : { formats: FORMATS };
+    this.#ajv = new Ajv({ strict: false, allErrors: true, ...formats });
     this.#name = name;
     this.#document = document;
     this.#ajv.addSchema(document, name);
@@ -130,8 +144,10 @@ export class Shapes {
 
   /** An answer as the document has it, in place or among its components, and where that is. */
   #response(method, path, status) {
-    const response = this.#document.paths[path]?.[method.toLowerCase()]?.responses?.[status];
-    if (!response?.$ref) return response && { response, pointer: ["paths", path, method.toLowerCase(), "responses", String(status)] };
+    const responses = this.#document.paths[path]?.[method.toLowerCase()]?.responses ?? {};
+    const key = [String(status), `${String(status)[0]}XX`].find((key) => key in responses);
+    const response = responses[key];
+    if (!response?.$ref) return response && { response, pointer: ["paths", path, method.toLowerCase(), "responses", key] };
     const pointer = response.$ref.split("/").slice(1);
     return { response: pointer.reduce((value, key) => value[key], this.#document), pointer };
   }
@@ -158,6 +174,14 @@ export class Shapes {
     // One type may have several versions.
     const wrong = names.map((name) => this.named(name, event));
     return wrong.some((list) => list.length === 0) ? [] : wrong[0];
+  }
+
+  /** The same for a union that says by which property its members are told apart. */
+  told(union, value) {
+    const { propertyName, mapping } = this.#document.components.schemas[union].discriminator;
+    const reference = mapping[value?.[propertyName]];
+    if (!reference) return [`${union} has no ${value?.[propertyName]}`];
+    return this.named(reference.split("/").at(-1), value);
   }
 
   /** What is wrong with a value of a named schema; an empty list if nothing is. */

@@ -1,7 +1,6 @@
 // The check of what a server sends finds what is wrong: without this, a check that finds nothing says nothing.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import { once } from "node:events";
@@ -11,16 +10,23 @@ import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { opencodeDocument } from "../../agents/lib/opencode-server.mjs";
 import { proxyTo } from "../lib/proxy.mjs";
+import { ownDocuments } from "../lib/record.mjs";
 import { Traffic } from "../lib/traffic.mjs";
 
 const TIMEOUT = { timeout: 90_000 };
 const TODO = { content: "one", status: "pending", priority: "high" };
 
+const SESSION = {
+  ...{ id: "ses_1", slug: "a", projectID: "global", directory: "/a", path: "a", title: "A", version: "1" },
+  ...{ time: { created: 1, updated: 1 }, summary: { additions: 0, deletions: 0, files: 0 }, revision: 1, pinned: false },
+  ...{ cost: 0, tokens: { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } } },
+  runtime: { status: "idle", applied: null, pending: null },
+};
+
 let traffic;
 const folder = mkdtempSync(path.join(tmpdir(), "baton-traffic-"));
 before(async () => {
-  const printed = execFileSync(process.env.BATON_BIN, ["openapi"], { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
-  traffic = new Traffic({ opencode: await opencodeDocument(folder), baton: JSON.parse(printed) });
+  traffic = new Traffic({ opencode: await opencodeDocument(folder), ...ownDocuments(process.env.BATON_BIN) });
 }, TIMEOUT);
 after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 
@@ -74,12 +80,26 @@ test("an addition is one that is listed", () => {
   assert.deepEqual(traffic.answer(json("/nonsense", { name: "NotFoundError", data: { message: "x" } }, 404)), []);
 });
 
+test("each form of Baton's own document is looked at", () => {
+  const session = (runtime) => json("/session", [{ ...SESSION, runtime }]);
+  // Null is said in two ways.
+  assert.deepEqual(traffic.answer(session({ status: "idle", applied: null, pending: null })), []);
+  const wrong = traffic.answer(session({ status: null, applied: null, pending: null }));
+  assert.deepEqual(wrong.map((text) => text.split(":")[0]).filter((form, at, all) => form !== all[at - 1]), ["openapi.json", "the 3.0 form"]);
+  const fraction = traffic.answer(json("/session", [{ ...SESSION, time: { created: 1.5, updated: 1 } }]));
+  assert.match(fraction.join("\n"), /3\.0 form.*created must match format "int64"|3\.0 form.*created must be integer/);
+});
+
 test("events that fit, and events that do not", () => {
   const idle = { id: "evt_1", type: "session.idle", properties: { sessionID: "ses_1" } };
   const judge = (path, event) => traffic.event(`/opencode${path}`, JSON.stringify(event)).join("\n");
   assert.equal(judge("/event", idle), "");
   assert.equal(judge("/global/event", { directory: "/", payload: idle }), "");
-  assert.equal(judge("/event", { ...idle, type: "session.model_applied" }), "");
+  const answered = { providerID: "a", modelID: "c" };
+  const mismatch = { sessionID: "ses_1", messageID: "msg_1", wished: { providerID: "a", modelID: "b", agent: "build" }, answered, time: 1 };
+  const own = { ...idle, type: "session.model_mismatch", properties: mismatch };
+  assert.equal(judge("/event", own), "");
+  assert.match(judge("/event", { ...own, properties: { ...mismatch, answered: 5 } }), /openapi\.json: .*answered.*\nthe 3\.0 form: .*answered/);
   assert.match(judge("/event", { ...idle, properties: {} }), /sessionID/);
   assert.match(judge("/event", { ...idle, type: "session.nonsense" }), /no event session.nonsense/);
   assert.match(judge("/global/event", { folder: "/", payload: idle }), /no folder/);

@@ -20,6 +20,8 @@ const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const MADE = path.join(HERE, "made");
 const BIN = path.join(HERE, "node_modules/.bin");
+/** What is large, and installed for the slow ones only. */
+const HEAVY_BIN = path.join(HERE, "heavy/node_modules/.bin");
 const VENV = path.join(HERE, ".venv/bin");
 /** The forms of the document, as files. */
 const FORMS = { document: [], older: ["--version", "3.0"], core: ["--core"], olderCore: ["--version", "3.0", "--core"] };
@@ -133,6 +135,47 @@ test("openapi-generator: go, with discriminators looked up", SLOW, async () => {
   played(await run(program, [url]));
 });
 
+test("openapi-generator: java, library native, with discriminators looked up", SLOW, async () => {
+  const properties = "library=native,openApiNullable=false,useOneOfDiscriminatorLookup=true";
+  const packages = "invokerPackage=baton,apiPackage=baton.api,modelPackage=baton.model";
+  const made = await openapiGenerator("java", form("document"), `${properties},${packages}`);
+  // Jackson with its dates is in the generator's own archive; Debian has no module of Jackson's for them.
+  const site = await run(path.join(VENV, "python"), ["-c", "import openapi_generator_cli as cli; print(cli.__path__[0])"]);
+  const libraries = [path.join(site.stdout.trim(), "openapi-generator.jar"), "/usr/share/java/geronimo-annotation-1.3-spec.jar"];
+  const classes = path.join(made, "classes");
+  const sources = await run("find", [path.join(made, "src/main/java"), "-name", "*.java"]);
+  const list = path.join(folder, "java-sources");
+  writeFileSync(list, sources.stdout);
+  // It calls what Jackson has deprecated.
+  const options = ["-Xlint:-deprecation", "-nowarn", "-d", classes, "-cp", libraries.join(":")];
+  const compiled = await run("javac", [...options, `@${list}`]);
+  assert.doesNotMatch(compiled.all, /warning/);
+  played(await run("java", ["-cp", [classes, ...libraries].join(":"), "java/Scenario.java", url]));
+});
+
+test("progenitor, from the 3.0 form", SLOW, async () => {
+  cpSync(form("older"), path.join(HERE, "progenitor/made/document.json"));
+  const cargo = ["--quiet", "--locked", "--manifest-path", "progenitor/Cargo.toml", "--target-dir", "progenitor/target"];
+  const built = await run("cargo", ["build", ...cargo]);
+  assert.equal(built.all, "");
+  played(await run("progenitor/target/debug/scenario", [url]));
+});
+
+test("kubb", SLOW, async () => {
+  await run(path.join(HEAVY_BIN, "kubb"), ["generate"], { env: { DOCUMENT: form("document") }, cwd: path.join(HERE, "heavy") });
+  await playTypescript("kubb", "heavy/kubb.ts");
+});
+
+test("Postman's import, and Newman", SLOW, async () => {
+  played(await run(node(), ["heavy/postman.mjs", form("core"), url]));
+});
+
+test("Bruno", SLOW, async () => {
+  const made = path.join(folder, "bruno");
+  mkdirSync(made);
+  played(await run(node(), ["heavy/bruno.mjs", form("core"), url, made]));
+});
+
 /** Has openapi-generator make a client in `made/NAME`. What it warns of beside these is a fault of the document. */
 async function openapiGenerator(name, document, properties) {
   const made = path.join(MADE, name);
@@ -146,6 +189,8 @@ async function openapiGenerator(name, document, properties) {
     /Type mixed not handled properly/,
     // Free data.
     /Codegen property is null/,
+    // Java.
+    /Ignoring complex example on request body/,
   ];
   const warned = said.all.split("\n").filter((line) => /\bWARN|\bERROR/.test(line));
   assert.deepEqual(warned.filter((line) => !known.some((pattern) => pattern.test(line))), []);
@@ -153,13 +198,13 @@ async function openapiGenerator(name, document, properties) {
 }
 
 /** Checks a scenario and what it imports strictly, and plays it. */
-async function playTypescript(name) {
+async function playTypescript(name, scenario = `scenarios/${name}.ts`) {
   const config = path.join(HERE, `made/tsconfig-${name}.json`);
-  writeFileSync(config, JSON.stringify({ extends: "../tsconfig.json", files: [`../scenarios/${name}.ts`] }));
+  writeFileSync(config, JSON.stringify({ extends: "../tsconfig.json", files: [`../${scenario}`] }));
   assert.equal((await run(path.join(BIN, "tsc"), ["--project", config])).all, "");
   // Some clients have what has to be written anew for JavaScript, such as enums.
   const options = ["--experimental-transform-types", "--disable-warning=ExperimentalWarning"];
-  played(await run(node(), [...options, `scenarios/${name}.ts`, url]));
+  played(await run(node(), [...options, scenario, url]));
 }
 
 function played({ stdout }) {
@@ -167,9 +212,9 @@ function played({ stdout }) {
 }
 
 /** Runs a program here; a failure shows all that it has said. */
-async function run(program, args, { env } = {}) {
+async function run(program, args, { env, cwd = HERE } = {}) {
   const options = {
-    cwd: HERE,
+    cwd,
     env: { ...process.env, PATH: `${path.dirname(node())}:${process.env.PATH}`, NO_COLOR: "1", ...env },
     timeout: COMMAND_TIMEOUT_MS,
     killSignal: "SIGKILL",

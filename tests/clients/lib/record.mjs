@@ -21,8 +21,7 @@ export class Recorder {
   constructor(folder, baton) {
     this.#folder = folder;
     const opencode = JSON.parse(readFileSync(path.join(folder, "..", DOCUMENT), "utf8"));
-    const own = JSON.parse(execFileSync(baton, ["openapi"], { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 }));
-    this.#traffic = new Traffic({ opencode, baton: own });
+    this.#traffic = new Traffic({ opencode, ...ownDocuments(baton) });
   }
 
   /** A request was answered with this status. */
@@ -62,6 +61,12 @@ export class Recorder {
     this.#seen.add(file + key);
     appendFileSync(path.join(this.#folder, file), `${JSON.stringify(line)}\n`);
   }
+}
+
+/** Both forms of the document of a Baton's program. */
+export function ownDocuments(program) {
+  const print = (...args) => JSON.parse(execFileSync(program, ["openapi", ...args], { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 }));
+  return { baton: print(), older: print("--version", "3.0") };
 }
 
 /** The lines of a record, without those that several servers have written. */

@@ -1,6 +1,6 @@
 // Judges what a Baton sends to its clients: every answer and every event has to have the shape that the real
 // OpenCode's document gives it, except for the additions in tests/agents/lib/shapes.mjs, and the one that
-// Baton's own document promises.
+// Baton's own document promises, in both of its forms.
 
 import { ADDED_ERRORS, ADDED_ROUTES, Shapes } from "../../agents/lib/shapes.mjs";
 
@@ -17,11 +17,14 @@ const BESIDE = /^\/((docs|ui)(\/.*)?|metrics|openapi(-3\.0)?\.json)?$/;
 export class Traffic {
   #opencode;
   #baton;
+  /** Each form of Baton's document, by what a complaint calls it. */
+  #forms;
 
-  /** The documents of the real OpenCode and of Baton. */
-  constructor({ opencode, baton }) {
+  /** The documents of the real OpenCode and of Baton, and Baton's in the form of OpenAPI 3.0. */
+  constructor({ opencode, baton, older }) {
     this.#opencode = new Shapes(opencode, "opencode");
     this.#baton = new Shapes(baton, "baton");
+    this.#forms = { "openapi.json": this.#baton, "the 3.0 form": new Shapes(older, "older") };
   }
 
   /** The route that a request goes to, as the documents write it; null for what is no part of the API. */
@@ -55,16 +58,29 @@ export class Traffic {
     }
     switch (this.#opencode.template("GET", innerPath(path) ?? path)) {
       case "/event":
-        return this.#opencode.event(event);
+        return [...this.#opencode.event(event), ...this.#told("ServerEvent", event)];
       case "/global/event":
-        return this.#globalEvent(event);
+        return [...this.#globalEvent(event), ...this.#told("ServerEvent", event.payload), ...this.#named("GlobalEvent", event)];
       case "/api/event":
-        return this.#opencode.eventOf("V2Event", event);
+        return [...this.#opencode.eventOf("V2Event", event), ...this.#told("V2Event", event)];
       case "/api/session/{sessionID}/event":
-        return this.#opencode.eventOf("SessionDurableEvent", event);
+        return [...this.#opencode.eventOf("SessionDurableEvent", event), ...this.#told("V2Event", event)];
       default:
         return [`OpenCode has no event stream at ${path}`];
     }
+  }
+
+  /** What is wrong with an event by Baton's own document, in each form. */
+  #told(union, event) {
+    return this.#byForm((shapes) => shapes.told(union, event));
+  }
+
+  #named(schema, value) {
+    return this.#byForm((shapes) => shapes.named(schema, value));
+  }
+
+  #byForm(judge) {
+    return Object.entries(this.#forms).flatMap(([name, shapes]) => judge(shapes).map((text) => `${name}: ${text}`));
   }
 
   #isNoJson(method, inner, status) {
@@ -91,10 +107,11 @@ export class Traffic {
     const template = this.#own(method, path);
     // What is no route is nobody's promise.
     if (!template) return [404, 405].includes(status) ? [] : [`openapi.json does not have this route, which answers ${status}`];
-    const types = this.#baton.mediaTypes(method, template, status);
-    if (types.length > 0 && !types.includes(JSON_TYPE)) return [`openapi.json: it says ${types} for ${status} of ${method} ${template}`];
-    const wrong = this.#baton.answer(method, template, status, body);
-    return wrong.map((text) => `openapi.json: ${text.replace("OpenCode's document", "it")}`);
+    return this.#byForm((shapes) => {
+      const types = shapes.mediaTypes(method, template, status);
+      if (types.length > 0 && !types.includes(JSON_TYPE)) return [`it says ${types} for ${status} of ${method} ${template}`];
+      return shapes.answer(method, template, status, body).map((text) => text.replace("OpenCode's document", "it"));
+    });
   }
 
   /** Two envelopes, and the payload of one of them is an event of `/event`. */

@@ -9,5 +9,5 @@ for (const { what, wrong, sample } of violations) {
   console.error(`\n${what}\n${wrong.map((line) => `  - ${line}`).join("\n")}\n  it was: ${sample}`);
 }
 const called = new Set(routes.map(({ route }) => route)).size;
-console.log(`checked against OpenCode's document and openapi.json: ${called} routes were called, ${violations.length} kinds of answers or events do not fit`);
+console.log(`checked against OpenCode's document and both forms of openapi.json: ${called} routes were called, ${violations.length} kinds of answers or events do not fit`);
 process.exitCode = violations.length === 0 ? 0 : 1;

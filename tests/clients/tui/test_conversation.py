@@ -1,5 +1,7 @@
 """One conversation that goes from model to model, backend to backend, through the picker."""
 
+import re
+
 from baton_clients.backends import ALPHA, BETA, FABLE, MOCK_FAST, MOCK_STRONG, unique
 from baton_clients.tui import Tui, status
 
@@ -88,6 +90,19 @@ def test_the_variant_reaches_the_model(tui, baton):
         tui.answered(f"beta {word}", BETA)
         asked = baton.last_turn()
         assert (asked["model"], asked["effort"]) == ("beta", variant)
+
+
+def test_no_price_is_shown_that_nobody_knows(tui, backend):
+    """Agents bill by themselves: a model is not "Free", and what it costs is no number of many digits."""
+    screens = [tui.ask(backend, unique("price"))]
+    tui.command("Switch model")
+    tui.wait("Select model")
+    screens.append(tui.wait(backend.model.label))
+    tui.press("escape")
+    for screen in screens:
+        assert not re.search(r"\bFree\b|\d[eE]-\d|0\.0000", screen), screen
+        prices = re.findall(r"\$\S+", screen)
+        assert all(re.fullmatch(r"\$\d+\.\d\d", price) for price in prices), screen
 
 
 def words_of(asked):

@@ -70,6 +70,7 @@ impl Mask {
                 tokens
             }
             "ref" => json!("err_3kTz9Qa1Xw0B"),
+            "requestID" if value.is_string() => json!("req_7Hc2Lp9Qx4Vb"),
             _ => self.apply(value),
         }
     }

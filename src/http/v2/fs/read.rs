@@ -3,11 +3,17 @@
 use axum::extract::RawPathParams;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
+use utoipa::ToSchema;
 
 use crate::files::{self, Work};
 use crate::http::error::{BadKind, Problem};
 use crate::http::responses::{TaggedInvalid, TaggedNotThere};
 use crate::http::v2::location::Location;
+
+/// What a file has, as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct FileBytes(#[expect(dead_code, reason = "only the document has it")] Vec<u8>);
 
 /// Read a file (OpenCode 2)
 ///
@@ -22,7 +28,7 @@ use crate::http::v2::location::Location;
         ("path" = String, Path, description = "The file, relative to the location's directory. Its slashes stand as they are."),
     ),
     responses(
-        (status = 200, description = "The bytes.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The bytes.", body = inline(FileBytes), content_type = "application/octet-stream"),
         TaggedInvalid, TaggedNotThere,
     )
 )]
