@@ -292,7 +292,7 @@ async function movesOver(from, to) {
   assert.equal(asked.model, target.wire);
   const given = asked.messages.find(({ text }) => text.includes(word)).text;
   const caption = `[tool ${tool.tool}, completed`;
-  const ends = [`| ${prompt}`, caption, `| ${answer.split("\n")[0]}`, `SAY ${word}`];
+  const ends = [`| ${prompt}`, caption, `| ${answer.trim().split("\n")[0]}`, `SAY ${word}`];
   const places = ends.map((text) => given.indexOf(text));
   assert.ok(!places.includes(-1), `one of ${JSON.stringify(ends)} is missing in: ${given}`);
   assert.deepEqual(places, places.toSorted((a, b) => a - b), `out of order: ${given}`);
