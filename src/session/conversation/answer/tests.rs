@@ -193,7 +193,7 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
 /// A request for a permission, as the worker lets the answer take it in; the id of the call that it is taken to be about.
 fn ask(answer: &mut Answering, asked: &Value) -> String {
     let id = answer.meant_by(asked).map(str::to_owned);
-    let own = asked["toolCallId"].as_str().unwrap().to_owned();
+    let own = asked["toolCallId"].as_str().expect("an id").to_owned();
     let id = id.unwrap_or(own);
     let mut asked = asked.clone();
     asked["toolCallId"] = json!(id);
@@ -208,7 +208,7 @@ fn calls(answer: &Answering) -> Vec<(String, Value)> {
     });
     tools
         .map(|tool| {
-            let state = serde_json::to_value(&tool.state).unwrap();
+            let state = serde_json::to_value(&tool.state).expect("JSON");
             (tool.call_id.clone(), state["input"].clone())
         })
         .collect()
