@@ -8,7 +8,7 @@ import { count, lastTurn, ofSession, promptUnasked, streamedText, unique, wordsO
 import { modelOf, textOf } from "./lib/client.mjs";
 import { isOpencode } from "./lib/opencode.mjs";
 
-const SCENARIO = { timeout: 200_000 };
+const SCENARIO = { timeout: 300_000 };
 
 const ALPHA = { providerID: "opencode", modelID: "stub/alpha" };
 const BETA = { providerID: "opencode", modelID: "stub/beta" };

@@ -119,9 +119,11 @@ impl ToolCall {
             self.read_raw_output(&raw, most);
         }
         self.read_terminal(update, most);
-        let is_update =
-            update.get("sessionUpdate").and_then(Value::as_str) == Some("tool_call_update");
-        self.output_is_result |= is_update;
+        let is_update = update["sessionUpdate"] == "tool_call_update";
+        let mut places = ["/content", "/rawOutput"]
+            .iter()
+            .chain(told::TERMINAL_OUTPUT);
+        self.output_is_result |= is_update && places.any(|at| update.pointer(at).is_some());
         let ended_before = self.end.is_some();
         self.status = fields.status.unwrap_or(self.status);
         let ended = matches!(

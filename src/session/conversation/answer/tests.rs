@@ -293,6 +293,13 @@ fn what_a_call_has_returned_stays_where_its_end_is_not_told() {
     let raw = json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "rawOutput": {"output": "a.txt"}});
     for (updates, expected) in [
         (vec![call.clone()], UNTOLD),
+        (
+            vec![
+                call.clone(),
+                json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "in_progress"}),
+            ],
+            UNTOLD,
+        ),
         (vec![call.clone(), content], "a.txt"),
         (
             vec![
