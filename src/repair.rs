@@ -2,8 +2,12 @@
 //!
 //! JavaScript's strings can hold half of a surrogate pair, and `JSON.stringify` writes it as an escape of its own.
 //! Rust's strings cannot; a parser refuses the whole line for it. Here it becomes U+FFFD, as in a browser.
+//!
+//! Python writes numbers that JSON does not have (`NaN`, `Infinity`), which become null; and who makes JSON without a
+//! library forgets to escape control characters.
 
 mod halves;
+mod strict;
 
 use std::borrow::Cow;
 
@@ -14,11 +18,15 @@ const REPLACEMENT: &[u8] = br"\ufffd";
 /// Bytes of an escape such as `\ud83d`.
 const ESCAPE_BYTES: usize = 6;
 
-/// The same text with every half of a character replaced. Almost always it is the same bytes.
+/// The same text with every half of a character replaced, and what else is almost JSON. Almost always it is the same bytes.
 pub fn json(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(_) => Cow::Borrowed(bytes),
-        Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes()),
+    let valid = String::from_utf8_lossy(bytes);
+    let valid = match strict::is_needed(&valid) {
+        true => Cow::Owned(strict::strict(&valid)),
+        false => match valid {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        },
     };
     match first_half(&valid, 0) {
         None => valid,

@@ -51,6 +51,8 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// What an agent wrote before it closed its stdin is still read for this long.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
+/// What stands for a reply that is broken.
+const UNREADABLE: &str = r#"{"code":-32700,"message":"the agent's reply is no JSON"}"#;
 /// JSON-RPC's "method not found".
 const METHOD_NOT_FOUND: i64 = -32601;
 
@@ -300,6 +302,11 @@ impl Connection {
             metrics::line_dropped();
             let line = String::from_utf8_lossy(&line);
             tracing::debug!(target: "baton::acp", "ignored what is no message ({error}): {line:.200}");
+            if let Some(number) = envelope::id_of_broken(line.as_bytes()) {
+                let error = RawValue::from_string(UNREADABLE.to_owned()).ok();
+                let (result, error) = (None, error);
+                self.take_reply(number, RawReply { result, error });
+            }
         }
     }
 
@@ -352,6 +359,10 @@ impl Connection {
             result: envelope.result.map(ToOwned::to_owned),
             error: envelope.error.map(ToOwned::to_owned),
         };
+        self.take_reply(number, reply);
+    }
+
+    fn take_reply(&self, number: u64, reply: RawReply) {
         let mut routes = self.routes();
         match routes.take_pending(number) {
             // A caller that has given up at this moment does not need the result.

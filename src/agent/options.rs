@@ -3,6 +3,8 @@
 //! ACP's config options come first. The older `models` and `modes` fields, which the schema crate no
 //! longer has but several agents still send, are read from the raw JSON.
 
+mod read;
+
 use agent_client_protocol_schema::v1::{
     SessionConfigKind, SessionConfigOption, SessionConfigOptionCategory, SessionConfigSelectOptions,
 };
@@ -221,7 +223,7 @@ impl Options {
         let options: Vec<SessionConfigOption> = list
             .iter()
             .take(OPTIONS_MAX)
-            .filter_map(|o| serde_json::from_value(o.clone()).ok())
+            .filter_map(read::option)
             .collect();
         let pick = |category: SessionConfigOptionCategory| {
             options
@@ -398,7 +400,7 @@ fn legacy(
         .collect();
     Some(Choice {
         via,
-        current: text(state, current)?,
+        current: text(state, current).unwrap_or_default(),
         values,
     })
 }

@@ -85,6 +85,7 @@ pub struct Agent {
     /// When it had shaken hands.
     pub started: Instant,
     retired: AtomicBool,
+    opened: AtomicBool,
     /// Why Baton has ended it; empty when it has ended by itself.
     why: OnceLock<Why>,
     /// Tells it from others with the same launch.
@@ -119,9 +120,15 @@ impl Agent {
             asked,
             started: Instant::now(),
             retired: AtomicBool::new(false),
+            opened: AtomicBool::new(false),
             why: OnceLock::new(),
             serial,
         }
+    }
+
+    /// Whether a session opens its first native session in it, which it notes.
+    pub fn is_opened_first(&self) -> bool {
+        !self.opened.swap(true, Ordering::AcqRel)
     }
 
     /// Marks the agent as being at work.

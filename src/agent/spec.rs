@@ -52,8 +52,8 @@ pub struct AgentSpec {
     /// A native session goes on with the model of its first prompt, whatever is selected in it later: another model
     /// needs another native session, and so does one that would be opened again.
     pub keeps_first_model: bool,
-    /// The tokens in its reply to a prompt are those of the native session so far, and not of the turn.
-    pub counts_all_tokens: bool,
+    /// What the tokens in its reply to a prompt are those of.
+    pub token_count: TokenCount,
     /// How it is made to keep rules about its tools.
     pub keeps: Keeps,
     /// How a native session is taken out of its own store where the protocol offers no way.
@@ -62,6 +62,18 @@ pub struct AgentSpec {
     pub tested: bool,
     /// Where `baton install` puts it; `None` where the user has given a command.
     pub installed_in: Option<PathBuf>,
+}
+
+/// What the tokens in an agent's reply to a prompt are those of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TokenCount {
+    /// The answer.
+    #[default]
+    Answer,
+    /// All answers of the native session.
+    NativeSession,
+    /// All answers since the process has opened the native session, or its model was chosen.
+    SinceChoice,
 }
 
 /// A command line of an agent's program that removes one of its native sessions.
@@ -123,7 +135,7 @@ impl AgentSpec {
             one_session_per_process: true,
             leaves_children: false,
             keeps_first_model: false,
-            counts_all_tokens: false,
+            token_count: TokenCount::Answer,
             keeps: Keeps::Nothing,
             removal: None,
             tested: false,

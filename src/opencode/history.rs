@@ -19,6 +19,14 @@ pub struct ContextUse {
     pub size: Option<u64>,
 }
 
+impl ContextUse {
+    /// Takes over what was told later; what was not told stays as it was.
+    pub fn note(&mut self, later: Self) {
+        self.used = later.used.or(self.used);
+        self.size = later.size.or(self.size);
+    }
+}
+
 /// What one model has answered in a session. What was deleted since still counts: it was paid for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelUsage {

@@ -17,8 +17,21 @@ use crate::looks;
 const PLACES_MAX: usize = 64;
 /// Directories that are looked at, or wait for it, at the same time. Of further ones is shown what is known.
 pub(super) const LOOKS_MAX: usize = 16;
+/// A list waits again for a backend that could not answer once so much time has passed.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Backends that are asked about a directory at the same time.
 const LOOKS_AT_ONCE: usize = 4;
+
+/// Whether a backend was asked what it offers in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// It was not: a native session tells no commands and no efforts.
+    Never,
+    /// It was, and could not answer.
+    InVain,
+    /// It has answered.
+    Answered,
+}
 
 /// What is known of a backend in a directory.
 #[derive(Debug, Clone)]
@@ -27,8 +40,7 @@ struct Seen {
     at: Instant,
     /// When the answer came: an agent may take long to start.
     until: Instant,
-    /// It was asked; a native session tells no commands and no efforts.
-    is_asked: bool,
+    asked: Asked,
     /// What it offers there; `None` for what it offers everywhere.
     catalogue: Option<Arc<Catalogue>>,
 }
@@ -41,7 +53,8 @@ impl Places {
     /// When a backend was asked last, in any directory.
     pub(super) fn probed(&self, id: &str) -> Option<Instant> {
         let seen = self.0.values().filter_map(|place| place.get(id));
-        seen.filter(|seen| seen.is_asked).map(|seen| seen.at).max()
+        let answered = seen.filter(|seen| seen.asked == Asked::Answered);
+        answered.map(|seen| seen.at).max()
     }
 
     /// What a backend offers where that differs from elsewhere.
@@ -165,13 +178,23 @@ impl Registry {
         let _later = tokio::time::timeout(at_most, looks).await;
     }
 
-    /// Whether a backend was asked about a directory, within a time if one is given.
+    /// Whether a backend was asked about a directory, within a time if one is given. Where it could not answer, whoever
+    /// lists what there is does not wait for it again at once; whoever needs to know does.
     pub(super) fn has_looked(&self, directory: &str, id: &str, within: Option<Duration>) -> bool {
         let snapshot = self.snapshot.borrow();
         let seen = snapshot.places.seen(directory, id);
-        seen.is_some_and(|seen| {
-            seen.is_asked && within.is_none_or(|within| seen.until.elapsed() < within)
+        seen.is_some_and(|seen| match seen.asked {
+            Asked::Never => false,
+            Asked::InVain => within.is_none() && seen.until.elapsed() < LOOK_AGAIN_AFTER,
+            Asked::Answered => within.is_none_or(|within| seen.until.elapsed() < within),
         })
+    }
+
+    /// Whether a backend was asked about a directory, and that has ended since then.
+    fn has_looked_since(&self, directory: &str, id: &str, then: Instant) -> bool {
+        let snapshot = self.snapshot.borrow();
+        let seen = snapshot.places.seen(directory, id);
+        seen.is_some_and(|seen| seen.asked != Asked::Never && seen.until > then)
     }
 
     /// Asks a backend what it offers in a directory, unless that was done, or was done within `again_after`. Runs to its
@@ -182,14 +205,16 @@ impl Registry {
         directory: String,
         again_after: Option<Duration>,
     ) {
-        let registry = Arc::clone(self);
+        let (registry, came) = (Arc::clone(self), Instant::now());
         let task = tokio::spawn(async move {
             let Some(gate) = registry.probes.get(&id) else {
                 return;
             };
-            // Whoever asks for the same at the same time finds the answer behind the gate.
+            // Whoever asks for the same at the same time finds the answer behind the gate, or that there is none.
             let _one_at_a_time = gate.lock().await;
-            if !registry.has_looked(&directory, &id, again_after) && is_folder(&directory).await {
+            let is_told = registry.has_looked(&directory, &id, again_after)
+                || registry.has_looked_since(&directory, &id, came);
+            if !is_told && is_folder(&directory).await {
                 registry.look_now(&id, &directory).await;
             }
         });
@@ -211,7 +236,11 @@ impl Registry {
         let found = look::look(&backend.spec, with, paths, &mut means).await;
         self.remove_left(&backend.spec, means);
         tracing::info!(backend = id, directory, "asked what it offers there");
-        // Known as it was, where it cannot be asked: the next request must not ask again.
+        let asked = match found {
+            Some(_) => Asked::Answered,
+            None => Asked::InVain,
+        };
+        // Known as it was, where it cannot be asked.
         let known = self.at(directory).catalogue(id).cloned();
         let here = match (found, known) {
             (Some(mut found), Some(known)) => {
@@ -220,7 +249,7 @@ impl Registry {
             }
             (found, known) => found.or(known),
         };
-        self.note_here(id, directory, here, at, true);
+        self.note_here(id, directory, here, at, asked);
     }
 
     /// Notes what a new native session offers in its directory. The model and the mode that it starts with are none of
@@ -263,8 +292,12 @@ impl Registry {
         if known.default_mode.as_ref().is_some_and(is_offered) {
             here.default_mode.clone_from(&known.default_mode);
         }
-        let is_asked = self.has_looked(directory, id, None);
-        self.note_here(id, directory, Some(here), Instant::now(), is_asked);
+        let asked = {
+            let snapshot = self.snapshot.borrow();
+            let seen = snapshot.places.seen(directory, id);
+            seen.map_or(Asked::Never, |seen| seen.asked)
+        };
+        self.note_here(id, directory, Some(here), Instant::now(), asked);
     }
 
     fn note_here(
@@ -273,7 +306,7 @@ impl Registry {
         directory: &str,
         here: Option<Catalogue>,
         at: Instant,
-        is_asked: bool,
+        asked: Asked,
     ) {
         let general = self
             .snapshot()
@@ -290,7 +323,7 @@ impl Registry {
         let seen = Seen {
             at,
             until: Instant::now(),
-            is_asked,
+            asked,
             catalogue,
         };
         self.update_places(|places| places.note(directory, id, seen));
@@ -310,7 +343,7 @@ mod tests {
         Seen {
             at: Instant::now(),
             until: Instant::now(),
-            is_asked: true,
+            asked: Asked::Answered,
             catalogue: catalogue.map(Arc::new),
         }
     }

@@ -320,7 +320,10 @@ pub(super) fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Cata
                 is_configured: true,
                 ..named(id, id)
             }));
-            (models, choice.current.clone(), switch)
+            // Where it has chosen none, the first one is as good as any.
+            let first = models.first().map(|model| model.id.clone());
+            let chosen = Some(choice.current.clone()).filter(|id| !id.is_empty());
+            (models, chosen.or(first).unwrap_or_default(), switch)
         }
         None => {
             let only = vec![ONLY_MODEL.to_owned()];

@@ -10,7 +10,7 @@ import { startRun } from "./harness.mjs";
 import { lastTurn, unique } from "./lib/assertions.mjs";
 import { textOf } from "./lib/client.mjs";
 
-const START_TIMEOUT_MS = 75_000;
+const START_TIMEOUT_MS = 120_000;
 const SCENARIO = { timeout: 120_000 };
 const ALPHA = { providerID: "opencode", modelID: "stub/alpha" };
 const MOCK = { providerID: "mock", modelID: "mock" };

@@ -18,10 +18,10 @@ import { startStubLLM } from "./stub-llm.mjs";
 const BUILT = fileURLToPath(new URL("../../target/debug/baton", import.meta.url));
 // Not the developer's own: Baton would find his agents there and start them, and they are not on loopback.
 const SYSTEM_PATH = "/usr/bin:/bin";
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 30_000;
 const SHUTDOWN_TIMEOUT_MS = 10_000;
-const LEFTOVER_TIMEOUT_MS = 3_000;
-const REAP_TIMEOUT_MS = 3_000;
+const LEFTOVER_TIMEOUT_MS = 10_000;
+const REAP_TIMEOUT_MS = 10_000;
 const LOG_MAX_CHARS = 8_000;
 
 /**

@@ -9,7 +9,7 @@ import { startRun } from "./harness.mjs";
 import { lastTurn, ofSession, unique } from "./lib/assertions.mjs";
 import { modelOf, textOf } from "./lib/client.mjs";
 
-const START_TIMEOUT_MS = 75_000;
+const START_TIMEOUT_MS = 120_000;
 const SCENARIO = { timeout: 90_000 };
 const ALPHA = { providerID: "opencode", modelID: "stub/alpha" };
 const GAMMA = { providerID: "opencode", modelID: "stub2/gamma" };

@@ -9,7 +9,7 @@ import { startRun } from "./harness.mjs";
 import { count, lastTurn, ofSession, promptUnasked, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
 import { modelOf, textOf, toolParts } from "./lib/client.mjs";
 
-const START_TIMEOUT_MS = 75_000;
+const START_TIMEOUT_MS = 120_000;
 const SCENARIO = { timeout: 90_000 };
 
 const ALPHA = { providerID: "opencode", modelID: "stub/alpha" };

@@ -391,4 +391,6 @@ async fn the_cost_of_late_work_is_its_answers() {
         (usage[0]["cost"].as_f64().expect("a cost") - total).abs() < 1e-9,
         "{usage}"
     );
+    // So is how full its model's context is.
+    assert_eq!(usage[0]["context"], json!({"used": 1, "size": 1000}));
 }

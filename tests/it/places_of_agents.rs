@@ -185,6 +185,46 @@ async fn a_projects_model_can_be_selected_although_nobody_has_asked_for_a_list()
 }
 
 #[tokio::test]
+async fn an_agent_that_could_not_be_asked_is_asked_again_when_it_is_needed() {
+    let baton = env!("CARGO_BIN_EXE_baton");
+    let broken = tempfile::tempdir().unwrap().keep().join("broken");
+    let script = format!(
+        "[ -e '{}' ] && exit 1; exec '{baton}' mock-agent --models a --project-file own",
+        broken.display()
+    );
+    let server = Server::start_with(Options {
+        config: format!("[agents.one]\ncommand = {:?}\n", ["sh", "-c", &script]),
+        arguments: vec!["--agents".into(), "one".into()],
+    })
+    .await;
+    assert_eq!(ids(&models(&server, "").await), ["a"]);
+    let [selected, listed] = ["selected", "listed"].map(|name| {
+        let project = server.folder.path().join(name);
+        std::fs::create_dir(&project).unwrap();
+        std::fs::write(project.join("own"), "model p\n").unwrap();
+        project
+    });
+    std::fs::write(&broken, "").unwrap();
+    for project in [&selected, &listed] {
+        let here = format!("?directory={}", project.display());
+        assert_eq!(ids(&models(&server, &here).await), ["a"]);
+    }
+    std::fs::remove_file(&broken).unwrap();
+    let session = create_in(&server, &selected).await;
+    has(&server, &session, "p").await;
+    // Lists do not wait for it each time, but sooner or later they have it.
+    let here = format!("?directory={}", listed.display());
+    let found = async {
+        while ids(&models(&server, &here).await) != ["a", "p"] {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(crate::harness::PATIENCE, found).await;
+    found.expect("it is listed");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn models_below_providers_are_named_with_them_and_all_reachable() {
     let server = server_with(&["--fault", "provider-then-model"], "").await;
     let all = [

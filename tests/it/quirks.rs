@@ -144,6 +144,30 @@ async fn tokens_of_all_turns_are_booked_once() {
 }
 
 #[tokio::test]
+async fn tokens_that_are_counted_for_each_choice_of_a_model_are_booked_once() {
+    let server = server_with_known("hermes", "counts-tokens-of-model").await;
+    let session = server.create().await;
+    let mut booked = Vec::new();
+    for (turn, name) in ["mock", "mock", "mock-fast", "mock", "mock", "mock"]
+        .iter()
+        .enumerate()
+    {
+        if turn == 5 {
+            kill(&server.processes());
+        }
+        // Each says more than all before, so that a count that has begun anew is no smaller one.
+        let said = "four".repeat(100 * 3_usize.pow(u32::try_from(turn).unwrap()));
+        let answer = server
+            .prompt(&session, &format!("echo {said}"), model("hermes", name))
+            .await;
+        assert_eq!(answer["info"]["error"], json!(null), "{answer}");
+        booked.push(answer["info"]["tokens"]["output"].as_u64().unwrap());
+    }
+    assert_eq!(booked, [100, 300, 900, 2_700, 8_100, 24_300]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_greeting_is_no_answer() {
     let server = server_with(&["--fault", "greets"], "").await;
     let session = server.create().await;

@@ -16,6 +16,8 @@ use serde_json::value::RawValue;
 const BEGINNING: &[u8] = br#"{"jsonrpc""#;
 /// So many pieces of a line that are no JSON are skipped, so that a line takes no more than a few passes.
 const SKIPPED_MAX: usize = 8;
+/// Within so many bytes a reply that is broken has to say whose it is.
+const HEAD_MAX_BYTES: usize = 512;
 /// The largest number that JavaScript counts to exactly (2^53 - 1).
 const NUMBER_MAX: f64 = 9_007_199_254_740_991.0;
 
@@ -92,6 +94,17 @@ pub(super) fn messages<'a>(
             _ => return Err(first),
         }
     }
+}
+
+/// The id of a reply that cannot be read, so that nobody waits for it: it stands in front of what it has.
+pub(super) fn id_of_broken(line: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(&line[..line.len().min(HEAD_MAX_BYTES)]);
+    let (head, _) = text
+        .split_once(r#""result""#)
+        .or_else(|| text.split_once(r#""error""#))?;
+    let object = format!("{}}}", head.trim_end().strip_suffix(',')?);
+    let read: Envelope<'_> = serde_json::from_str(&object).ok()?;
+    read.method.is_none().then(|| read.number())?
 }
 
 fn is_inside(behind: &[u8]) -> bool {

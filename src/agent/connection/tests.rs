@@ -341,19 +341,26 @@ async fn a_panic_of_either_task_answers_everybody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_cannot_be_read_still_is_one() {
-    let (connection, mut peer) = pair();
-    let mut inbox = connection.attach("s");
-    connection.prompt("s", Vec::new()).await.expect("sent");
-    let id = peer.next().await["id"].clone();
-    // A number that is JSON and larger than any that can be held.
-    let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"x":1e999}}}}"#);
-    peer.stdout
-        .write_all(format!("{line}\n").as_bytes())
-        .await
-        .expect("Baton reads");
-    let reply = inbox.recv().await;
-    assert!(
-        matches!(&reply, Some(Inbound::PromptReply(Err(error))) if error.message.contains("cannot be read")),
-        "{reply:?}"
-    );
+    for (rest, told) in [
+        // A number that is JSON and larger than any that can be held.
+        (r#""result":{"x":1e999}}"#, "cannot be read"),
+        // Broken off, and wrong.
+        (r#""result":{"stopReason":"end_turn""#, "is no JSON"),
+        (r#""error":{"code":-32603,"message":"no",}}"#, "is no JSON"),
+    ] {
+        let (connection, mut peer) = pair();
+        let mut inbox = connection.attach("s");
+        connection.prompt("s", Vec::new()).await.expect("sent");
+        let id = peer.next().await["id"].clone();
+        let line = format!(r#"{{"jsonrpc":"2.0","id":{id},{rest}"#);
+        peer.stdout
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .expect("Baton reads");
+        let reply = inbox.recv().await;
+        assert!(
+            matches!(&reply, Some(Inbound::PromptReply(Err(error))) if error.message.contains(told)),
+            "{rest}: {reply:?}"
+        );
+    }
 }

@@ -65,6 +65,8 @@ pub enum Fault {
     KeepsFirstModel,
     /// The tokens in the reply to a prompt are those of all turns of the session.
     CountsAllTokens,
+    /// The tokens in the reply to a prompt are those since the process has opened the session or its model was changed.
+    CountsTokensOfModel,
     /// The reply to a prompt names the model that has really answered, in `_meta`.
     TellsModel,
     /// `initialize` is answered after `--delay-ms`.

@@ -289,6 +289,7 @@ fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, 
     let mut session = Session::new(cwd, choice);
     session.made_with.clone_from(&stored.made_with);
     session.history.clone_from(&stored.history);
+    session.opened_at = session.history.len();
     sessions.insert(id.to_owned(), session);
     Ok(stored)
 }

@@ -119,6 +119,8 @@ pub(super) struct Session {
     /// The model that it had at first.
     pub(super) made_with: String,
     pub(super) history: Vec<Entry>,
+    /// How much of that there was when this process has opened it.
+    pub(super) opened_at: usize,
     /// There while a turn runs; `true` cancels it.
     pub(super) turn: Option<watch::Sender<bool>>,
 }
@@ -131,6 +133,7 @@ impl Session {
             made_with: choice.model.clone(),
             choice,
             history: Vec::new(),
+            opened_at: 0,
             turn: None,
         }
     }
@@ -141,6 +144,14 @@ impl Session {
             Speaker::Assistant { model } => Some(model.as_str()),
             Speaker::User => None,
         })
+    }
+
+    /// What was said since the process has opened it or its model was changed.
+    pub(super) fn said_by_model(&self) -> &[Entry] {
+        let is_other = |entry: &Entry| matches!(&entry.speaker, Speaker::Assistant { model } if *model != self.choice.model);
+        let changed_at = self.history.iter().rposition(is_other);
+        let from = changed_at.map_or(0, |at| at + 1).max(self.opened_at);
+        self.history.get(from..).unwrap_or_default()
     }
 
     /// Asks the running turn, if there is one, to stop.

@@ -246,8 +246,9 @@ impl Turn {
             "cost": {"amount": amount, "currency": "USD"},
         }))
         .await;
-        let (given, said) = match self.agent.has(Fault::CountsAllTokens) {
-            true => self.all_chars(),
+        let (all, of_model) = (Fault::CountsAllTokens, Fault::CountsTokensOfModel);
+        let (given, said) = match self.agent.has(all) || self.agent.has(of_model) {
+            true => self.all_chars(self.agent.has(of_model)),
             false => (self.given_chars, self.answer.chars().count()),
         };
         let (input, output) = (given / CHARS_PER_TOKEN, said / CHARS_PER_TOKEN);
@@ -261,12 +262,15 @@ impl Turn {
         })
     }
 
-    /// The characters that the session was given and has said, in all of its turns.
-    fn all_chars(&self) -> (usize, usize) {
+    /// The characters that the session was given and has said, in all of its turns or in those of its model alone.
+    fn all_chars(&self, of_model: bool) -> (usize, usize) {
         let sessions = self.agent.sessions();
         let session = sessions.get(&self.session_id);
-        let entries = session.iter().flat_map(|session| &session.history);
-        entries.fold((0, 0), |(given, said), entry| {
+        let entries = session.map_or(&[][..], |session| match of_model {
+            true => session.said_by_model(),
+            false => &session.history,
+        });
+        entries.iter().fold((0, 0), |(given, said), entry| {
             let chars = entry.text.chars().count();
             match entry.speaker {
                 Speaker::User => (given + chars, said),

@@ -80,6 +80,31 @@ fn an_effort_goes_away_with_the_model_that_had_it_and_a_legacy_mode_stays() {
 }
 
 #[test]
+fn an_option_is_read_although_nothing_is_chosen_or_has_no_name() {
+    let null = json!({"id": "model", "category": "model", "type": "select", "currentValue": null,
+        "options": [{"value": "a"}, {"value": "b", "name": null}]});
+    let missing = json!({"id": "model", "name": "Model", "category": "model", "type": "select",
+        "options": [{"group": "g", "options": [{"value": "a"}, {"value": "b"}]}]});
+    for option in [null, missing] {
+        let options = Options::from_session_reply(&json!({"configOptions": [option]}));
+        let model = options.model.expect("model");
+        assert_eq!(
+            (model.current.as_str(), model.ids()),
+            ("", vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(model.values[0].name, "a");
+    }
+    let legacy = json!({"models": {"currentModelId": null, "availableModels": [{"modelId": "a"}]}});
+    assert_eq!(
+        Options::from_session_reply(&legacy)
+            .model
+            .expect("model")
+            .ids(),
+        ["a"]
+    );
+}
+
+#[test]
 fn five_thousand_models_are_known_and_floods_are_cut() {
     let models = |count: usize| -> Vec<Value> {
         let model = |n| json!({"value": format!("m{n}"), "name": "x".repeat(1_000)});

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::fence::{ANY_OTHER, COMMON};
 use super::installed;
-use super::spec::{AgentSpec, Origin, Removal};
+use super::spec::{AgentSpec, Origin, Removal, TokenCount};
 use crate::environment::Environment;
 use keeps::{Arguments, Keeps};
 
@@ -51,8 +51,8 @@ struct Builtin {
     shared_process: bool,
     /// See [`AgentSpec::keeps_first_model`].
     keeps_first_model: bool,
-    /// See [`AgentSpec::counts_all_tokens`].
-    counts_all_tokens: bool,
+    /// See [`AgentSpec::token_count`].
+    token_count: TokenCount,
     /// How it is made to keep rules about its tools, unless by `denies`.
     keeps: Keeps,
     /// The arguments that take the tools of a permission away, where that is all that it can keep.
@@ -77,7 +77,7 @@ const PLAIN: Builtin = Builtin {
     one_vendor: false,
     shared_process: false,
     keeps_first_model: false,
-    counts_all_tokens: false,
+    token_count: TokenCount::Answer,
     keeps: Keeps::Nothing,
     denies: &[],
     removal: None,
@@ -183,7 +183,7 @@ impl Builtin {
             one_session_per_process: !self.shared_process,
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
-            counts_all_tokens: self.counts_all_tokens,
+            token_count: self.token_count,
             keeps: self.keeps(),
             removal: self.removal,
             tested: self.tested,

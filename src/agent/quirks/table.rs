@@ -2,7 +2,7 @@
 
 use super::Packages::{Elsewhere, Npm, Pip};
 use super::keeps::Keeps;
-use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package, Removal};
+use super::{Builtin, PLAIN, PROTOCOLS_PLAN_MODE, Package, Removal, TokenCount};
 
 /// OpenCode keeps every native session from its first moment, offers no `session/delete`, and has a command for it.
 const REMOVED_AS_BY_OPENCODE: Option<Removal> = Some(Removal {
@@ -178,7 +178,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         credentials: &["MISTRAL_API_KEY"],
         // In a process that sessions share, it repeats pieces of the answer that follows a failure.
         shared_process: false,
-        counts_all_tokens: true,
+        token_count: TokenCount::NativeSession,
         tested: true,
         ..PLAIN
     },
@@ -213,7 +213,11 @@ pub(super) const BUILTINS: &[Builtin] = &[
         command: &["hermes-acp"],
         packages: Pip(&[Package::new("hermes-agent[acp]", "0.19.0")], 11),
         login: "run `hermes acp --setup`",
+        // Its modes only differ in what they ask about.
         plan_modes: &[],
+        // Another model is another agent to it, which counts from the beginning.
+        token_count: TokenCount::SinceChoice,
+        tested: true,
         ..PLAIN
     },
     Builtin {
@@ -222,6 +226,11 @@ pub(super) const BUILTINS: &[Builtin] = &[
         command: &["dcode", "--acp"],
         packages: Pip(&[Package::new("deepagents-code", "0.1.88")], 11),
         login: "start `dcode` in a terminal and type /auth",
+        // It has no modes.
+        plan_modes: &[],
+        // Its process has the conversation of one native session in hand, and the model of the last one that was asked.
+        shared_process: false,
+        tested: true,
         ..PLAIN
     },
     Builtin {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Draft;
 use crate::opencode::event::{EventPayload, Todo};
+use crate::opencode::history::ContextUse;
 use crate::opencode::{MessageId, PartId};
 use crate::session::Error;
 use crate::session::conversation::answer::Changed;
@@ -71,9 +72,10 @@ impl Draft {
         late.title
             .iter()
             .for_each(|title| self.suggest_title(title));
-        if late.changed.cost > 0.0 {
+        let Changed { cost, context, .. } = late.changed;
+        if cost > 0.0 || context != ContextUse::default() {
             self.state_mut()
-                .count_more(&late.backend, &late.model, late.changed.cost);
+                .count_more(&late.backend, &late.model, cost, context);
             self.event_of_session();
         }
         if !late.changed.changes.is_empty() {

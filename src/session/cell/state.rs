@@ -248,12 +248,19 @@ impl SessionState {
         self.time.updated = now_ms().max(self.time.updated);
     }
 
-    /// Adds what has come to the cost of an answer that was counted already.
-    pub(crate) fn count_more(&mut self, provider_id: &str, model_id: &str, cost: f64) {
+    /// Adds what has come to the cost of an answer that was counted already, and how full its model's context is now.
+    pub(crate) fn count_more(
+        &mut self,
+        provider_id: &str,
+        model_id: &str,
+        cost: f64,
+        context: ContextUse,
+    ) {
         self.cost += cost;
         let same = |u: &&mut ModelUsage| u.provider_id == provider_id && u.model_id == model_id;
         if let Some(usage) = self.usage.iter_mut().find(same) {
             usage.cost += cost;
+            usage.context.note(context);
         }
     }
 
@@ -268,10 +275,7 @@ impl SessionState {
             usage.answers += 1;
             usage.tokens.add(&answer.tokens);
             usage.cost += answer.cost;
-            usage.context = ContextUse {
-                used: context.used.or(usage.context.used),
-                size: context.size.or(usage.context.size),
-            };
+            usage.context.note(context);
             return;
         }
         let mut tokens = Tokens::default();

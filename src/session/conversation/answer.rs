@@ -277,13 +277,17 @@ impl Answering {
     ) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
-        let end = if error.is_some() {
-            interrupt
-        } else {
-            leave_untold
-        };
-        let unfinished: Vec<usize> = (0..self.parts.len())
-            .filter(|&at| end(&mut self.parts[at], now_ms()))
+        let told: HashMap<usize, &ToolCall> =
+            self.tools.values().map(|(at, call)| (*at, call)).collect();
+        let parts = self.parts.iter_mut().enumerate();
+        let unfinished: Vec<usize> = parts
+            .filter_map(|(at, part)| {
+                let ended = match &error {
+                    Some(_) => interrupt(part, now_ms()),
+                    None => leave_untold(part, told.get(&at).copied(), now_ms()),
+                };
+                ended.then_some(at)
+            })
             .collect();
         events.extend(unfinished.into_iter().map(|at| self.changed(at)));
         let cost = self.meter.spent();
@@ -413,15 +417,17 @@ pub(crate) fn interrupt(part: &mut Part, now: u64) -> bool {
 }
 
 /// Turns a tool call whose end was not told, in a turn that ended well, into one that says so; true when it was one. A
-/// failed one would be run again by the next model.
-fn leave_untold(part: &mut Part, now: u64) -> bool {
+/// failed one would be run again by the next model. What it was `told` to have returned stays, and so does its title.
+fn leave_untold(part: &mut Part, told: Option<&ToolCall>, now: u64) -> bool {
     let Some((state, open)) = open_call(part, now) else {
         return false;
     };
+    let title = told.and_then(ToolCall::title).map(str::to_owned);
+    let output = told.and_then(ToolCall::result);
     *state = ToolState::Completed {
         input: open.input,
-        output: UNTOLD.to_owned(),
-        title: open.title.unwrap_or_default(),
+        output: output.unwrap_or(UNTOLD).to_owned(),
+        title: open.title.or(title).unwrap_or_default(),
         metadata: open.metadata.unwrap_or_default(),
         time: PartTime {
             start: open.start,

@@ -3,6 +3,7 @@
 mod bound;
 mod content;
 mod restored;
+mod same;
 
 use agent_client_protocol_schema::v1::{ToolCallStatus, ToolCallUpdateFields, ToolKind};
 use serde_json::{Map, Value};
@@ -32,8 +33,14 @@ pub(crate) struct ToolCall {
     input: Map<String, Value>,
     input_bytes: usize,
     input_is_cut: bool,
+    /// The arguments were read from the title, as the agent has told none.
+    input_is_guessed: bool,
+    /// It is known from a request for a permission alone.
+    is_only_asked: bool,
     output: String,
     output_is_cut: bool,
+    /// The output came with an update, and not when the call was announced.
+    output_is_result: bool,
     diffs: Vec<Value>,
     diff_bytes: usize,
     /// The first of them as OpenCode's edit tool has it, which knows no other.
@@ -58,8 +65,11 @@ impl ToolCall {
             input: Map::new(),
             input_bytes: 0,
             input_is_cut: false,
+            input_is_guessed: false,
+            is_only_asked: false,
             output: String::new(),
             output_is_cut: false,
+            output_is_result: false,
             diffs: Vec::new(),
             diff_bytes: 0,
             file_diff: None,
@@ -109,6 +119,11 @@ impl ToolCall {
             self.read_raw_output(&raw, most);
         }
         self.read_terminal(update, most);
+        let is_update = update["sessionUpdate"] == "tool_call_update";
+        let mut places = ["/content", "/rawOutput"]
+            .iter()
+            .chain(told::TERMINAL_OUTPUT);
+        self.output_is_result |= is_update && places.any(|at| update.pointer(at).is_some());
         let ended_before = self.end.is_some();
         self.status = fields.status.unwrap_or(self.status);
         let ended = matches!(
@@ -131,6 +146,7 @@ impl ToolCall {
             // JSON may write one byte as six.
             let most = 8 * TITLE_MAX_BYTES;
             self.keep_input(Map::from_iter([("command".to_owned(), command)]), most);
+            self.input_is_guessed = true;
         }
     }
 

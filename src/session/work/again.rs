@@ -8,6 +8,7 @@ use super::live::{Live, Origin};
 use super::outcome::{Ended, Outcome};
 use crate::agent::connection::CallError;
 use crate::agent::refusal::Refusal;
+use crate::agent::spec::TokenCount;
 use crate::opencode::Selection;
 use crate::session::cell::LiveAnswer;
 
@@ -124,14 +125,19 @@ impl Worker {
         live.cost = answer.lock().cost_total();
         let backend = &live.agent.launch.backend;
         let snapshot = self.tools.office.registry.snapshot();
-        let counts_all = snapshot
-            .backend(backend)
-            .is_some_and(|backend| backend.spec.counts_all_tokens);
-        let Some(told) = outcome.told_tokens().filter(|_| counts_all) else {
+        let count = snapshot.backend(backend).map(|b| b.spec.token_count);
+        let Some(told) = outcome.told_tokens() else {
             return;
         };
-        // The first count of a native session that is older says nothing about this answer.
-        outcome.counted_before = live.tokens.replace(told).unwrap_or(told);
+        let counted_anew = std::mem::take(&mut live.is_chosen_anew);
+        match count.unwrap_or_default() {
+            TokenCount::Answer => {}
+            TokenCount::SinceChoice if counted_anew => live.tokens = Some(told),
+            // The first count of a native session that is older says nothing about this answer.
+            TokenCount::NativeSession | TokenCount::SinceChoice => {
+                outcome.counted_before = live.tokens.replace(told).unwrap_or(told);
+            }
+        }
     }
 
     /// What the end of an exchange shows about the backend: whether its user is signed in, and how much fits.

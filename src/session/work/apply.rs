@@ -234,6 +234,8 @@ impl Chooser<'_> {
     async fn choose(&mut self, kind: Kind, value: &str) -> Result<(), SwitchError> {
         let timeout = self.tools.settings.timeouts.switch;
         let live = &mut *self.live;
+        let is_chosen = live.options.get(kind).is_some_and(|c| c.current == value);
+        live.is_chosen_anew |= kind == Kind::Model && !is_chosen;
         let connection = Arc::clone(&live.agent.connection);
         let choice = client::choose(
             &connection,

@@ -32,18 +32,22 @@ pub(super) struct Request<'a> {
     pub(super) is_late: bool,
 }
 
-/// The parameters of a request that names a call of its own, as if it named the one that it is about. What it says of the
-/// call besides is about the request.
+/// What else is taken from such a request: the user is asked about the arguments that it has.
+const KEPT: [&str; 4] = ["content", "rawInput", "locations", "kind"];
+
+/// The parameters of a request that names a call of its own, as if it named the one that it is about. Its title and its
+/// status are those of the request.
 pub(super) fn about_announced(params: &Value, answer: &Answering) -> Value {
     let mut params = params.clone();
     if let Some(call) = params.get_mut("toolCall")
         && let Some(id) = answer.meant_by(call)
     {
-        let content = call.get("content").cloned();
-        *call = json!({ "toolCallId": id });
-        if let Some(content) = content {
-            call["content"] = content;
-        }
+        let kept = KEPT.iter();
+        let kept = kept.filter_map(|key| Some(((*key).to_owned(), call.get(*key)?.clone())));
+        // What is of no certain kind is of the kind that was announced.
+        let kept = kept.filter(|(key, value)| key != "kind" || value != "other");
+        let id = ("toolCallId".to_owned(), json!(id));
+        *call = Value::Object(kept.chain([id]).collect());
     }
     params
 }

@@ -44,6 +44,8 @@ pub(super) struct Live {
     pub(super) cost: Option<f64>,
     /// The same of its tokens, where the agent counts those of all turns.
     pub(super) tokens: Option<Tokens>,
+    /// Its model was chosen, or its process has opened it first, since its tokens were counted last.
+    pub(super) is_chosen_anew: bool,
     /// The model that it works with, or has worked with last.
     pub(super) model: String,
     /// What the agent says now is no answer: it only takes in what it has missed.
@@ -84,6 +86,7 @@ impl Live {
         } = opened;
         Self {
             _lease: agent.lease(),
+            is_chosen_anew: agent.is_opened_first(),
             agent,
             native_session,
             inbox,

@@ -4,8 +4,10 @@ import { claude } from "./claude.mjs";
 import { cline } from "./cline.mjs";
 import { codex, codexZed } from "./codex.mjs";
 import { copilot } from "./copilot.mjs";
+import { deepagents } from "./deepagents.mjs";
 import { gemini } from "./gemini.mjs";
 import { goose } from "./goose.mjs";
+import { hermes } from "./hermes.mjs";
 import { kilo } from "./kilo.mjs";
 import { kimi } from "./kimi.mjs";
 import { opencode } from "./opencode.mjs";
@@ -29,10 +31,13 @@ import { vibe } from "./vibe.mjs";
  */
 
 /** @type {Object<string, Agent>} by the backend's id */
-const ALL = { opencode, claude, codex, "codex-zed": codexZed, pi, goose, gemini, qwen, kimi, copilot, vibe, kilo, cline };
+const ALL = { opencode, claude, codex, "codex-zed": codexZed, pi, goose, gemini, qwen, kimi, copilot, vibe, kilo, cline, hermes, deepagents };
 
-const skipped = (process.env.BATON_SKIP_AGENTS ?? "").split(",").filter(Boolean);
-for (const id of skipped) {
+const named = (variable) => (process.env[variable] ?? "").split(",").filter(Boolean);
+const skipped = named("BATON_SKIP_AGENTS");
+/** Those that are only tried when they are named, or all of them. */
+const leftOut = named("BATON_LEFT_OUT");
+for (const id of [...skipped, ...leftOut]) {
   if (!Object.hasOwn(ALL, id)) throw new Error(`--skip ${id}: there is no such agent; there are ${Object.keys(ALL)}`);
 }
 
@@ -40,12 +45,12 @@ for (const id of skipped) {
 export const SKIPPED = skipped;
 
 /** @type {Object<string, Agent>} those that are not */
-export const AGENTS = Object.fromEntries(Object.entries(ALL).filter(([id]) => !skipped.includes(id)));
+export const AGENTS = Object.fromEntries(Object.entries(ALL).filter(([id]) => ![...skipped, ...leftOut].includes(id)));
 
 /** Agents that move a conversation to and from these two only, unless all pairs are asked for: all of them would take
  * longer than a run may, and each pair is the same handover. */
 const PAIRED_WITH = ["claude", "codex"];
-const LATER = ["kimi", "copilot", "vibe", "kilo", "cline"];
+const LATER = ["kimi", "copilot", "vibe", "kilo", "cline", "hermes", "deepagents"];
 
 /** Whether a conversation is moved from one agent to another. */
 export function isPair(from, to) {
@@ -54,9 +59,9 @@ export function isPair(from, to) {
   return Boolean(process.env.BATON_ALL) || !(isFew(from, to) || isFew(to, from));
 }
 
-/** Agents that are built from another one that is tested, and slow: beyond the matrix they are tried when they are named
- * or when everything is asked for. */
-const SIBLINGS = ["kilo"];
+/** Agents that are built from another one that is tested, or around the same one: beyond the matrix they are tried when they
+ * are named or when everything is asked for. */
+const SIBLINGS = ["kilo", "codex-zed"];
 
 /** Whether everything is tried with an agent, and not the matrix alone. */
 export function isTriedWhole(id) {

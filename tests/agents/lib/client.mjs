@@ -6,7 +6,7 @@ import { eventually } from "./processes.mjs";
 import { collectEvents } from "./sse.mjs";
 
 const REQUEST_TIMEOUT_MS = 90_000;
-const PROBE_TIMEOUT_MS = 45_000;
+const PROBE_TIMEOUT_MS = 90_000;
 
 /** @typedef {{status: number, headers: Headers, body: any}} Answer */
 

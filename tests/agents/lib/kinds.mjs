@@ -46,10 +46,14 @@ export const KINDS = {
   vibe: { sessions: [".vibe/logs"], launched: withEnv({ VIBE_ACTIVE_MODEL: "{model}" }) },
   kilo: { sessions: [".local/share/kilo"], launched: withEnv({ KILO_CONFIG_CONTENT: '{"model":"{model}"}' }), costs: true },
   cline: { sessions: [".cline/data/sessions", ".cline/data/tasks", ".cline/data/db"], launched: withArgs("-m", "{model}") },
+  hermes: { sessions: [".hermes/state.db", ".hermes/state.db-wal", ".hermes/state.db-shm"], launched: (entry) => entry },
+  // Its process can do nothing more without what it stores.
+  deepagents: { sessions: [".deepagents/.state"], forgetLive: async () => {}, launched: withArgs("--model", "{model}") },
 };
 
 /** The kind's name, which has limits. */
 export const HALF = "2: half an emoji in the text";
+const LAUNCH = "5: model of the launch";
 const RUST = { why: "its own parser does not read the half that its provider sends" };
 
 /** What an agent cannot show, and why: by the backend's id and the kind's name. `skip`: it would not survive to be tested. */
@@ -58,6 +62,7 @@ export const KIND_LIMITS = {
   "codex-zed": { [HALF]: RUST },
   copilot: { [HALF]: RUST },
   goose: { [HALF]: RUST },
+  hermes: { [LAUNCH]: { skip: true, why: "its program takes no model when it is started" } },
   vibe: { [HALF]: { skip: true, why: "it cannot store the half that its provider sends, and its next turn never ends" } },
 };
 

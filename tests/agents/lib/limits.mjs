@@ -7,6 +7,7 @@ export const ERROR_LIMITS = {
   cline: { told: "silence", why: "ends its turn with nothing at all; Baton says that the model has probably failed" },
   copilot: { told: "text", why: "sends the provider's error as the agent's text and ends its turn as if it had answered" },
   goose: { told: "text", why: "sends the provider's error as the agent's text and ends its turn as if it had answered" },
+  hermes: { told: "text", why: "sends the provider's error as the agent's text and ends its turn as if it had answered" },
   kimi: { told: "silence", why: "ends its turn with nothing at all; Baton says that the model has probably failed" },
   pi: { told: "silence", why: "ends its turn with nothing at all; Baton says that the model has probably failed" },
 };
@@ -19,6 +20,8 @@ export const SWITCH_LIMITS = {
 
 /** Agents without a read-only mode: Baton refuses `plan` there, rather than let it write. */
 export const PLAN_LIMITS = {
+  deepagents: { why: "has no modes" },
+  hermes: { why: "its modes only differ in what they ask about" },
   vibe: { why: "its modes only differ in what they ask about" },
   pi: { why: "has no modes: its list of modes is that of its thinking levels" },
 };
@@ -27,6 +30,7 @@ export const PLAN_LIMITS = {
 export const TOKEN_LIMITS = {
   cline: { why: "its reply to a prompt has no usage" },
   "codex-zed": { why: "its reply to a prompt has no usage" },
+  deepagents: { why: "its reply to a prompt has no usage" },
   kimi: { why: "its reply to a prompt has no usage" },
   pi: { why: "its reply to a prompt has no usage" },
   qwen: { why: "its reply to a prompt has no usage" },

@@ -12,11 +12,17 @@ export function matches(method, path) {
 /** What agents ask beside the conversation. */
 export function aside(method, path) {
   if (method !== "GET" || !path.endsWith("/models")) return undefined;
-  return { object: "list", data: MODELS.map((id) => ({ id, object: "model", created: 0, owned_by: "stub" })) };
+  return { object: "list", data: modelsOf(path).map((id) => ({ id, object: "model", created: 0, owned_by: "stub" })) };
 }
 
 /** For agents that only offer what their provider lists. */
 const MODELS = ["gpt-4o", "gpt-4.1"];
+/** For those that believe to know the vendor of a name. */
+const STRANGE = { "/hermes/v1/models": ["heron", "egret"] };
+
+function modelsOf(path) {
+  return STRANGE[path] ?? MODELS;
+}
 
 /** The request in the words of `Recorded` (server.mjs). */
 export function parse(body) {

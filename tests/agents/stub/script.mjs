@@ -116,8 +116,8 @@ const WRITE_TOOLS = [
   ["write", ({ name, content }) => ({ filePath: name, content })], // opencode
   ["write", ({ name, content }) => ({ path: name, content })], // pi, goose
   ["Write", ({ name, content }) => ({ file_path: name, content })], // claude
-  ["write_file", ({ name, content }) => ({ file_path: name, content })], // gemini
-  ["write_file", ({ name, content }) => ({ path: name, content })], // vibe
+  ["write_file", ({ name, content }) => ({ file_path: name, content })], // gemini, deepagents
+  ["write_file", ({ name, content }) => ({ path: name, content })], // vibe, hermes
   ["Write", ({ name, content }) => ({ path: name, content })], // kimi
   ["create", ({ name, content }) => ({ path: name, file_text: content })], // copilot
   ["editor", ({ name, content }) => ({ path: name, new_text: content })], // cline
@@ -134,6 +134,8 @@ const SHELL_TOOLS = [
   ["exec_command", ({ command }) => ({ cmd: command })], // codex
   ["shell", ({ command }) => ({ command })], // goose
   ["run_commands", ({ command }) => ({ commands: [command] })], // cline
+  ["terminal", ({ command }) => ({ command })], // hermes
+  ["execute", ({ command }) => ({ command })], // deepagents
 ];
 const ASK_TOOLS = [
   [
@@ -190,8 +192,8 @@ function withoutReminders(text) {
   return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "");
 }
 
-/** How goose, Claude Code, Qwen Code and OpenCode ask for what they go on with when their context is full. */
-const SUMMARY = /summarize the conversation history provided in the system prompt|create a detailed summary of the|^First, reason in your|new anchored summary from the/;
+/** How goose, Claude Code, Qwen Code, OpenCode and Deep Agents Code ask for what they go on with when their context is full. */
+const SUMMARY = /summarize the conversation history provided in the system prompt|create a detailed summary of the|^First, reason in your|new anchored summary from the|^<role>\nContext Extraction Assistant/;
 
 function auxiliaryKind({ system, tools, isForm, messages }) {
   if (isForm) return "form";
@@ -201,7 +203,7 @@ function auxiliaryKind({ system, tools, isForm, messages }) {
   if (SUMMARY.test(asked)) return "summary";
   if (/^Your task is to generate a very short title/.test(asked)) return "title";
   if (tools.length > 0) return null;
-  if (/title generator|naming a coding session|generate a (short |concise )?title/i.test(system)) return "title";
+  if (/title generator|naming a coding session|generate a (short, descriptive |short |concise )?title/i.test(system)) return "title";
   if (/tasked with summari[sz]ing|conversation summary|compact(ion|ing)/i.test(system)) return "summary";
   return null;
 }

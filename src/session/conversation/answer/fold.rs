@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use agent_client_protocol_schema::v1::ToolKind;
 use serde_json::{Map, Value, json};
 
 use super::super::media::{self, Content, Media, Room};
@@ -42,7 +43,7 @@ impl Answering {
         match kind {
             "agent_message_chunk" => self.fold_chunk(update, false, &mut folded),
             "agent_thought_chunk" => self.fold_chunk(update, true, &mut folded),
-            "tool_call" | "tool_call_update" => self.fold_tool(update, directory, &mut folded),
+            "tool_call" | "tool_call_update" => self.fold_told(update, directory, &mut folded),
             "plan" => self.fold_plan(update, &mut folded),
             "usage_update" => {
                 let tokens = |key: &str| update.get(key).and_then(Value::as_u64);
@@ -218,7 +219,8 @@ impl Answering {
     }
 
     /// The announced call that a request for a permission is about although it names another one: some agents give their
-    /// requests ids of their own. It is the only one that has not ended, or the only one of those with the same arguments.
+    /// requests ids of their own. Of those that have not ended it is the only one with the same arguments; or, where one of
+    /// the two has none, the only one that may be it.
     pub(crate) fn meant_by(&self, tool_call: &Value) -> Option<&str> {
         let id = tool_call.get("toolCallId").and_then(Value::as_str)?;
         if self.tools.contains_key(id) {
@@ -226,12 +228,47 @@ impl Answering {
         }
         let mut asked = ToolCall::new(0);
         asked.merge(tool_call, 0, self.sizes.tool_call_bytes);
-        let is_meant = |call: &ToolCall| {
-            !call.has_ended() && (asked.input().is_empty() || asked.input() == call.input())
+        let is_open = |call: &ToolCall| !call.has_ended();
+        let same = self.same_call(&asked, is_open);
+        same.or_else(|| match asked.told_input() {
+            None => self.only_call(is_open),
+            Some(_) => None,
+        })
+    }
+
+    /// The only one of some calls that one with another id may be.
+    fn same_call(&self, other: &ToolCall, is_one: impl Fn(&ToolCall) -> bool) -> Option<&str> {
+        let may_be = |call: &ToolCall| is_one(call) && call.may_be(other);
+        match other.told_input() {
+            None => self.only_call(may_be),
+            told => (self.only_call(|call| is_one(call) && call.told_input() == told))
+                .or_else(|| self.only_call(|call| may_be(call) && call.has_input_of(other)))
+                .or_else(|| self.only_call(|call| may_be(call) && call.told_input().is_none())),
+        }
+    }
+
+    fn only_call(&self, is_one: impl Fn(&ToolCall) -> bool) -> Option<&str> {
+        let mut those = self.tools.iter().filter(|(_, (_, call))| is_one(call));
+        let (id, _) = those.next()?;
+        those.next().is_none().then_some(id.as_str())
+    }
+
+    /// A call that was known from a request with an id of its own goes on under the agent's id of it.
+    fn rename_asked(&mut self, update: &Value, call_id: &str) {
+        let mut told = ToolCall::new(0);
+        told.merge(update, 0, self.sizes.tool_call_bytes);
+        let is_alike = |call: &ToolCall| {
+            call.has_input_of(&told)
+                || (call.kind() == told.kind() && call.kind() != ToolKind::Other)
         };
-        let mut meant = self.tools.iter().filter(|(_, (_, call))| is_meant(call));
-        let (id, _) = meant.next()?;
-        meant.next().is_none().then_some(id.as_str())
+        let asked = self.same_call(&told, |call| {
+            call.is_only_asked() && !call.has_ended() && is_alike(call)
+        });
+        if let Some(asked) = asked.map(str::to_owned)
+            && let Some(call) = self.tools.remove(&asked)
+        {
+            self.tools.insert(call_id.to_owned(), call);
+        }
     }
 
     /// Takes in the tool call of a request for a permission. Some agents announce a call with nothing else
@@ -242,7 +279,7 @@ impl Answering {
             return folded;
         };
         let found = self.tools.get(id).map(|(_, call)| call);
-        let arguments_are_known = found.is_some_and(|call| !call.input().is_empty());
+        let arguments_are_known = found.is_some_and(|call| call.told_input().is_some());
         let mut call = match tool_call.as_object() {
             Some(call) if !arguments_are_known => call.clone(),
             _ => Map::from_iter([("toolCallId".to_owned(), json!(id))]),
@@ -257,8 +294,25 @@ impl Answering {
         } else if arguments_are_known {
             return folded;
         }
+        let is_new = found.is_none();
         self.fold_tool(&Value::Object(call), directory, &mut folded);
+        if is_new && let Some((_, call)) = self.tools.get_mut(id) {
+            call.is_now_only_asked(true);
+        }
         folded
+    }
+
+    fn fold_told(&mut self, update: &Value, directory: &str, folded: &mut Folded) {
+        let Some(call_id) = update.get("toolCallId").and_then(Value::as_str) else {
+            return;
+        };
+        if !self.tools.contains_key(call_id) {
+            self.rename_asked(update, call_id);
+        }
+        self.fold_tool(update, directory, folded);
+        if let Some((_, call)) = self.tools.get_mut(call_id) {
+            call.is_now_only_asked(false);
+        }
     }
 
     fn fold_tool(&mut self, update: &Value, directory: &str, folded: &mut Folded) {

@@ -27,6 +27,8 @@ pub(crate) struct Changed {
     pub events: Vec<EventPayload>,
     /// What has come to its cost.
     pub cost: f64,
+    /// How full its model's context is, as far as that was told.
+    pub context: ContextUse,
     /// The parts that models are told of.
     pub parts: Vec<PartId>,
 }
@@ -139,6 +141,7 @@ impl Answering {
         let mut changed = Changed::default();
         self.close_open(&mut changed.events);
         changed.cost = self.meter.spent();
+        changed.context = self.context;
         let is_open = self.has_open_calls();
         if changed.cost > 0.0 {
             self.message.cost += changed.cost;

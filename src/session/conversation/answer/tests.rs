@@ -190,6 +190,141 @@ fn a_request_for_a_permission_announces_its_tool_call_and_fills_in_its_arguments
     );
 }
 
+/// A request for a permission, as the worker lets the answer take it in; the id of the call that it is taken to be about.
+fn ask(answer: &mut Answering, asked: &Value) -> String {
+    let id = answer.meant_by(asked).map(str::to_owned);
+    let own = asked["toolCallId"].as_str().expect("an id").to_owned();
+    let id = id.unwrap_or(own);
+    let mut asked = asked.clone();
+    asked["toolCallId"] = json!(id);
+    answer.announce(&asked, "/project");
+    id
+}
+
+fn calls(answer: &Answering) -> Vec<(String, Value)> {
+    let tools = answer.parts.iter().filter_map(|part| match part {
+        Part::Tool(tool) => Some(tool),
+        _ => None,
+    });
+    tools
+        .map(|tool| {
+            let state = serde_json::to_value(&tool.state).expect("JSON");
+            (tool.call_id.clone(), state["input"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn a_request_with_an_id_of_its_own_is_about_the_call_that_it_may_be() {
+    let mut answer = answering();
+    for (id, file) in [("w1", "/project/a"), ("w2", "/project/b")] {
+        let call = json!({"sessionUpdate": "tool_call", "toolCallId": id, "kind": "edit", "title": format!("write: {file}"),
+            "locations": [{"path": file}]});
+        answer.fold(&call, "/project");
+    }
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "x", "kind": "execute", "title": "terminal: rm a"});
+    answer.fold(&call, "/project");
+    let edit = |id: &str, file: &str| {
+        json!({"toolCallId": id, "kind": "edit", "title": format!("Approve edit: {file}"),
+            "rawInput": {"tool": "write", "arguments": {"path": file}},
+            "content": [{"type": "diff", "path": file, "newText": "n"}]})
+    };
+    assert_eq!(ask(&mut answer, &edit("e1", "/project/b")), "w2");
+    assert_eq!(ask(&mut answer, &edit("e2", "/project/a")), "w1");
+    let command = json!({"toolCallId": "p1", "kind": "execute", "title": "delete: rm a",
+        "rawInput": {"command": "rm a", "description": "delete"}});
+    assert_eq!(ask(&mut answer, &command), "x");
+    let told = calls(&answer);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0].1["arguments"]["path"], "/project/a");
+    assert_eq!(told[2].1["command"], "rm a", "and not its title");
+    // What has other arguments is another call, and so is what does something else with the same.
+    let read = json!({"sessionUpdate": "tool_call", "toolCallId": "r", "kind": "read", "rawInput": {"path": "/project/c"}});
+    answer.fold(&read, "/project");
+    let write = json!({"toolCallId": "p0", "kind": "edit", "rawInput": {"path": "/project/c", "content": "n"}});
+    assert_eq!(ask(&mut answer, &write), "p0");
+    let other = json!({"toolCallId": "p2", "kind": "execute", "rawInput": {"command": "rm b"}});
+    assert_eq!(ask(&mut answer, &other), "p2");
+    // One that was told with fewer of them is not.
+    let fewer = json!({"toolCallId": "p3", "kind": "execute", "rawInput": {"command": "rm a"}});
+    assert_eq!(ask(&mut answer, &fewer), "x");
+}
+
+#[test]
+fn a_call_that_is_announced_after_its_request_goes_on_with_it() {
+    let mut answer = answering();
+    for (own, command) in [("p1", "make a"), ("p2", "make b")] {
+        let asked = json!({"toolCallId": own, "kind": "execute", "rawInput": {"command": command}});
+        assert_eq!(ask(&mut answer, &asked), own);
+    }
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "b", "kind": "execute", "title": "make b",
+        "rawInput": {"command": "make b"}});
+    answer.fold(&call, "/project");
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "kind": "execute", "rawInput": {"command": "make c"}});
+    answer.fold(&call, "/project");
+    let called: Vec<_> = calls(&answer).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(called, ["p1", "b", "c"]);
+}
+
+#[test]
+fn a_call_of_which_nothing_more_is_told_keeps_its_title() {
+    let mut answer = answering();
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "w", "kind": "edit", "title": "write: /project/a"});
+    answer.fold(&call, "/project");
+    answer.finish("stop", Tokens::default(), None, None);
+    let Some(ToolState::Completed { title, .. }) =
+        answer.parts.iter().find_map(|part| match part {
+            Part::Tool(tool) => Some(&tool.state),
+            _ => None,
+        })
+    else {
+        panic!("no call that has ended well")
+    };
+    assert_eq!(title, "write: /project/a");
+}
+
+#[test]
+fn what_a_call_has_returned_stays_where_its_end_is_not_told() {
+    let said = |text: &str| json!([{"type": "content", "content": {"type": "text", "text": text}}]);
+    let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "ls", "status": "pending",
+        "content": said("about to list")});
+    let content =
+        json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "content": said("a.txt")});
+    let raw = json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "rawOutput": {"output": "a.txt"}});
+    for (updates, expected) in [
+        (vec![call.clone()], UNTOLD),
+        (
+            vec![
+                call.clone(),
+                json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "in_progress"}),
+            ],
+            UNTOLD,
+        ),
+        (vec![call.clone(), content], "a.txt"),
+        (
+            vec![
+                json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "ls"}),
+                raw,
+            ],
+            "a.txt",
+        ),
+    ] {
+        let mut answer = answering();
+        for update in updates {
+            answer.fold(&update, "/project");
+        }
+        answer.finish("stop", Tokens::default(), None, None);
+        let output = answer.parts.iter().find_map(|part| match part {
+            Part::Tool(tool) => match &tool.state {
+                ToolState::Completed { output, .. } => Some(output.as_str()),
+                _ => None,
+            },
+            _ => None,
+        });
+        assert_eq!(output, Some(expected));
+    }
+}
+
 const PNG: &str = "iVBORw0KGgo=";
 
 fn image() -> Value {

@@ -36,6 +36,7 @@ impl ToolCall {
 
     /// Keeps the arguments, when they have no more than `most` bytes.
     pub(super) fn keep_input(&mut self, input: Map<String, Value>, most: usize) {
+        self.input_is_guessed = false;
         let bytes = json_bytes(&input, most);
         self.input_is_cut = bytes.is_none();
         self.input_bytes = bytes.unwrap_or(0);
