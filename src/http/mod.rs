@@ -1,7 +1,7 @@
 //! The HTTP surface: OpenCode's API at the root and below `/opencode`, and a little beside it.
 //!
 //! [`router`] has the one list of routes; it feeds the router and the OpenAPI document. A
-//! handler reads its request into typed values ([`extract`], [`fields`]), calls one function of
+//! handler reads its request into typed values ([`extract`], [`read`]), calls one function of
 //! [`Sessions`](crate::session::Sessions) or [`Registry`](crate::registry::Registry), and shapes the
 //! answer. What can go wrong becomes a response in [`error`], and nowhere else.
 
@@ -20,7 +20,6 @@ pub mod error;
 pub mod event;
 pub mod experimental;
 pub mod extract;
-mod fields;
 pub mod file;
 pub mod find;
 pub mod formatter;
@@ -44,6 +43,7 @@ pub mod project;
 pub mod provider;
 pub mod pty;
 pub mod question;
+pub mod read;
 pub mod request_id;
 pub mod responses;
 mod route;

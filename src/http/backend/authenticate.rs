@@ -44,11 +44,9 @@ pub struct BackendAuthenticate {
 pub async fn authenticate(
     State(state): State<Shared>,
     Path(backend): Path<String>,
-    body: Body,
+    Body(input): Body<BackendAuthenticate>,
 ) -> Result<Json<BackendInfo>, Problem> {
-    let fields = body.fields(&["methodId"])?;
-    let method = fields.required_string("methodId")?;
-    state.registry.sign_in(&backend, method).await?;
+    state.registry.sign_in(&backend, &input.method_id).await?;
     state.sessions.end_idle_agents();
     announce(&state);
     let snapshot = state.registry.snapshot();

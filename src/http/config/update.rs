@@ -5,11 +5,13 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::opencode::bounded;
+
 use super::get::{Config, current};
-use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::instance;
+use crate::http::read::refusal;
 use crate::http::responses::{NotJson, TooLarge, Unselectable};
 use crate::http::state::Shared;
 use crate::registry::{Defaults, ModelWish};
@@ -19,6 +21,7 @@ use crate::registry::{Defaults, ModelWish};
 #[schema(as = ConfigUpdateInput)]
 pub struct ConfigUpdate {
     /// The model of sessions that name none, as `provider/model`.
+    #[serde(default, deserialize_with = "bounded::path")]
     #[schema(format = "bound:path", example = "claude/opus")]
     pub model: Option<String>,
     /// The agent of sessions that name none: `build`, `plan`, or a mode of the default model's backend.
@@ -48,26 +51,27 @@ pub struct ConfigUpdate {
 pub async fn update(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(input): Body<ConfigUpdate>,
 ) -> Result<Json<Config>, Problem> {
-    if change(&state, &body).await? {
+    if change(&state, input).await? {
         instance::dispose::announce(&state, directory);
     }
     Ok(Json(current(&state).await))
 }
 
 /// Makes the changes; true when anything was asked for that means something here.
-pub(in crate::http) async fn change(state: &Shared, body: &Body) -> Result<bool, Problem> {
-    let fields = body.fields(&["model", "default_agent"])?;
-    let model = fields.text("model", Bound::Path)?;
-    let model = model.map(|text| {
-        let expected =
-            || fields.refuse("model", "Expected provider/model, such as \"claude/opus\"");
-        parse_model(text).ok_or_else(expected)
-    });
+pub(in crate::http) async fn change(state: &Shared, input: ConfigUpdate) -> Result<bool, Problem> {
+    let expected = || {
+        refusal(
+            &["model"],
+            "Expected provider/model, such as \"claude/opus\"",
+        )
+    };
+    let model = input.model.as_deref();
+    let model = model.map(|text| parse_model(text).ok_or_else(expected));
     let change = Defaults {
         model: model.transpose()?,
-        agent: fields.string("default_agent")?.map(str::to_owned),
+        agent: input.default_agent,
     };
     if change == Defaults::default() {
         return Ok(false);

@@ -39,8 +39,11 @@ pub async fn get(State(state): State<Shared>) -> Json<Config> {
         Unselectable, TooLarge, NotJson,
     )
 )]
-pub async fn update(State(state): State<Shared>, body: Body) -> Result<Json<Config>, Problem> {
-    if change(&state, &body).await? {
+pub async fn update(
+    State(state): State<Shared>,
+    Body(input): Body<ConfigUpdate>,
+) -> Result<Json<Config>, Problem> {
+    if change(&state, input).await? {
         dispose::announce(&state);
     }
     Ok(Json(current(&state).await))

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::prompt::{FIELDS, PromptInput, parse};
+use super::prompt::PromptInput;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::responses::{
@@ -35,9 +35,9 @@ pub async fn prompt_async(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
-    body: Body,
+    Body(input): Body<PromptInput>,
 ) -> Result<StatusCode, Problem> {
-    let prompt = body.parse(FIELDS, parse)?;
+    let prompt = input.into_prompt(&state.settings.sizes)?;
     let caller = client.by(Source::Message);
     let prompted = state.sessions.prompt(&path.session, prompt, caller).await;
     if let Err(error) = &prompted {

@@ -12,13 +12,6 @@ use crate::http::state::Shared;
 use crate::opencode::PermissionId;
 use crate::opencode::request::PermissionReply;
 
-/// The words for an answer.
-pub const REPLIES: &[(&str, PermissionReply)] = &[
-    ("once", PermissionReply::Once),
-    ("always", PermissionReply::Always),
-    ("reject", PermissionReply::Reject),
-];
-
 /// The answer to a permission request.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct PermissionReplyInput {
@@ -45,11 +38,9 @@ pub struct PermissionReplyInput {
 pub async fn reply(
     State(state): State<Shared>,
     path: PermissionPath,
-    body: Body,
+    Body(input): Body<PermissionReplyInput>,
 ) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["reply", "message"])?;
-    let reply = fields.required_word("reply", REPLIES)?;
-    answer(&state, path.request, reply).await
+    answer(&state, path.request, input.reply).await
 }
 
 /// Gives the answer to the agent.

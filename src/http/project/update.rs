@@ -6,10 +6,10 @@ use axum::http::request::Parts;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::http::bounds::Bound;
+use crate::opencode::bounded;
+
 use crate::http::error::{BadKind, Problem};
 use crate::http::extract::{Body, Directory};
-use crate::http::fields::Fields;
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
 use crate::opencode::EventPayload;
@@ -44,6 +44,7 @@ impl FromRequestParts<Shared> for ProjectPath {
 #[schema(as = ProjectUpdateInput)]
 pub struct ProjectPatch {
     /// Its name.
+    #[serde(default, deserialize_with = "bounded::metadata")]
     #[schema(format = "bound:metadata")]
     pub name: Option<String>,
     /// How it is shown.
@@ -56,12 +57,15 @@ pub struct ProjectPatch {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ProjectIconInput {
     /// A picture.
+    #[serde(default, deserialize_with = "bounded::metadata")]
     #[schema(format = "bound:metadata")]
     pub url: Option<String>,
     /// A picture that the user has chosen in place of it.
+    #[serde(default, deserialize_with = "bounded::metadata")]
     #[schema(format = "bound:metadata")]
     pub r#override: Option<String>,
     /// A colour.
+    #[serde(default, deserialize_with = "bounded::metadata")]
     #[schema(format = "bound:metadata")]
     pub color: Option<String>,
 }
@@ -70,6 +74,7 @@ pub struct ProjectIconInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ProjectCommandsInput {
     /// Prepares a new worktree.
+    #[serde(default, deserialize_with = "bounded::metadata")]
     #[schema(format = "bound:metadata")]
     pub start: Option<String>,
 }
@@ -93,11 +98,14 @@ pub async fn update(
     State(state): State<Shared>,
     path: ProjectPath,
     _directory: Directory,
-    body: Body,
+    Body(patch): Body<ProjectPatch>,
 ) -> Result<Json<Project>, Problem> {
-    let update = parse(&body.fields(&["name", "icon", "commands"])?)?;
     let before = state.projects.find(&path.project);
-    let Some(project) = state.projects.update(&path.project, update).await? else {
+    let Some(project) = state
+        .projects
+        .update(&path.project, patch.into_update())
+        .await?
+    else {
         return Err(Problem::no_project(&path.project));
     };
     if before.as_ref() != Some(&project) {
@@ -108,27 +116,18 @@ pub async fn update(
     Ok(Json(project))
 }
 
-fn parse(body: &Fields<'_>) -> Result<ProjectUpdate, Problem> {
-    let text = |fields: &Fields<'_>, name| -> Result<Option<String>, Problem> {
-        Ok(fields.text(name, Bound::Metadata)?.map(str::to_owned))
-    };
-    let icon = match body.object("icon", &["url", "override", "color"])? {
-        None => None,
-        Some(icon) => Some(ProjectIcon {
-            url: text(&icon, "url")?,
-            r#override: text(&icon, "override")?,
-            color: text(&icon, "color")?,
-        }),
-    };
-    let commands = match body.object("commands", &["start"])? {
-        None => None,
-        Some(commands) => Some(ProjectCommands {
-            start: text(&commands, "start")?,
-        }),
-    };
-    Ok(ProjectUpdate {
-        name: text(body, "name")?,
-        icon,
-        commands,
-    })
+impl ProjectPatch {
+    fn into_update(self) -> ProjectUpdate {
+        ProjectUpdate {
+            name: self.name,
+            icon: self.icon.map(|icon| ProjectIcon {
+                url: icon.url,
+                r#override: icon.r#override,
+                color: icon.color,
+            }),
+            commands: self.commands.map(|commands| ProjectCommands {
+                start: commands.start,
+            }),
+        }
+    }
 }

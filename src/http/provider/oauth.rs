@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::Body;
-use crate::http::fields::Fields;
 use crate::http::global::dispose::announce;
+use crate::http::read::refusal;
 use crate::http::responses::{NotJson, NotThere, TooLarge, Unselectable};
 use crate::http::state::Shared;
 use crate::registry::SignInError;
@@ -59,9 +59,9 @@ pub struct ProviderAuthAuthorization {
 pub async fn authorize(
     State(state): State<Shared>,
     Path(provider): Path<String>,
-    body: Body,
+    Body(input): Body<ProviderOauth>,
 ) -> Result<Json<ProviderAuthAuthorization>, Problem> {
-    let (_, instructions) = way(&state, provider, &body.fields(&["method", "inputs"])?)?;
+    let (_, instructions) = way(&state, provider, input.method)?;
     Ok(Json(ProviderAuthAuthorization {
         url: String::new(),
         method: ProviderAuthFlow::Auto,
@@ -87,10 +87,9 @@ pub async fn authorize(
 pub async fn callback(
     State(state): State<Shared>,
     Path(provider): Path<String>,
-    body: Body,
+    Body(input): Body<ProviderOauth>,
 ) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["method", "code"])?;
-    let (method, _) = way(&state, provider.clone(), &fields)?;
+    let (method, _) = way(&state, provider.clone(), input.method)?;
     state.registry.sign_in(&provider, &method).await?;
     state.sessions.end_idle_agents();
     announce(&state);
@@ -98,20 +97,16 @@ pub async fn callback(
 }
 
 /// The id of the named way, and what it does, for people.
-fn way(state: &Shared, provider: String, fields: &Fields<'_>) -> Result<(String, String), Problem> {
+fn way(state: &Shared, provider: String, place: u64) -> Result<(String, String), Problem> {
     let snapshot = state.registry.snapshot();
-    let place = fields.unsigned("method")?;
-    let place = place.ok_or_else(|| fields.missing("method"))?;
     let Some(backend) = snapshot.backend(&provider) else {
         return Err(SignInError::UnknownBackend(provider).into());
     };
     let mut usable = backend.sign_in.iter().filter(|m| !m.needs_terminal);
     let place = usize::try_from(place).unwrap_or(usize::MAX);
     let refuse = || {
-        fields.refuse(
-            "method",
-            &format!("\"{provider}\" has no such way to sign in"),
-        )
+        let message = format!("\"{provider}\" has no such way to sign in");
+        refusal(&["method"], message)
     };
     let method = usable.nth(place).ok_or_else(refuse)?;
     let what = method.description.as_ref().unwrap_or(&method.name);

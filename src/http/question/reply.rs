@@ -9,14 +9,13 @@ use crate::http::error::Problem;
 use crate::http::extract::{Body, QuestionPath};
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
-
-/// Questions of one request, and what is chosen in one.
-pub const ANSWERS_MAX: usize = 100;
+use crate::opencode::bounded;
 
 /// The answers to a question request.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct QuestionReplyInput {
     /// One list per question, in their order: the labels of the chosen options, or free text.
+    #[serde(deserialize_with = "bounded::answers")]
     pub answers: Vec<Vec<String>>,
 }
 
@@ -38,24 +37,11 @@ pub struct QuestionReplyInput {
 pub async fn reply(
     State(state): State<Shared>,
     path: QuestionPath,
-    body: Body,
+    Body(input): Body<QuestionReplyInput>,
 ) -> Result<Json<bool>, Problem> {
-    let answers = answers(&body)?;
     state
         .sessions
-        .reply_question(&path.request, answers)
+        .reply_question(&path.request, input.answers)
         .await?;
     Ok(Json(true))
-}
-
-/// Reads the answers.
-pub(in crate::http) fn answers(body: &Body) -> Result<Vec<Vec<String>>, Problem> {
-    let fields = body.fields(&["answers"])?;
-    let answers = fields
-        .list("answers", ANSWERS_MAX)?
-        .ok_or_else(|| fields.missing("answers"))?;
-    answers
-        .into_iter()
-        .map(|answer| answer.strings(ANSWERS_MAX))
-        .collect()
 }

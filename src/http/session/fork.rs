@@ -43,12 +43,9 @@ pub async fn fork(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
-    body: Body,
+    Body(fork): Body<Option<SessionFork>>,
 ) -> Result<Response, Problem> {
-    let before = match body.optional_fields(&["messageID"])? {
-        Some(fields) => fields.id("messageID", MessageId::parse)?,
-        None => None,
-    };
+    let before = fork.and_then(|fork| fork.message_id);
     let caller = client.by(Source::Fork);
     let session = state.sessions.fork(&path.session, before, caller).await?;
     Ok(with_etag(&session))

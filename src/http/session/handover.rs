@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use crate::http::error::{BadKind, Problem};
 use crate::http::extract::path_id;
-use crate::http::fields::INTEGER_MAX;
+use crate::http::read::INTEGER_MAX;
 use crate::http::responses::{Invalid, NotThere};
 use crate::http::state::Shared;
 use crate::opencode::SessionId;

@@ -18,9 +18,8 @@ use crate::http::state::Shared;
 use crate::opencode::MessageId;
 use crate::opencode::event::Source;
 use crate::opencode::prompt::{PartInput, TextPartInput};
+use crate::registry::VariantWish;
 use crate::session::Prompt;
-
-const FIELDS: &[&str] = &["providerID", "modelID", "messageID"];
 
 /// Who is to write AGENTS.md.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,12 +58,12 @@ pub async fn init(
     path: SessionPath,
     client: Client,
     ahead: EventsAhead,
-    body: Body,
+    Body(input): Body<SessionInitInput>,
 ) -> Result<Response, Problem> {
-    let fields = body.fields(FIELDS)?;
+    let halves = (input.provider_id, input.model_id);
     let prompt = Prompt {
-        message_id: fields.id("messageID", MessageId::parse)?,
-        wish: selection::of_init(&fields)?,
+        message_id: input.message_id,
+        wish: selection::of_message(halves, None, VariantWish::Keep, None)?,
         parts: vec![instruction()],
         ..Prompt::default()
     };

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Body, SessionPermissionPath};
-use crate::http::permission::reply::{REPLIES, answer};
+use crate::http::permission::reply::answer;
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
 use crate::opencode::request::PermissionReply;
@@ -39,11 +39,8 @@ pub struct PermissionResponse {
 pub async fn respond(
     State(state): State<Shared>,
     path: SessionPermissionPath,
-    body: Body,
+    Body(input): Body<PermissionResponse>,
 ) -> Result<Json<bool>, Problem> {
-    let reply = body
-        .fields(&["response"])?
-        .required_word("response", REPLIES)?;
     let waiting = state.sessions.permissions(None);
     let belongs = |r: &crate::opencode::request::PermissionRequest| {
         r.id == path.permission && r.session_id == path.session
@@ -51,5 +48,5 @@ pub async fn respond(
     if !waiting.iter().any(belongs) {
         return Err(session::Error::PermissionNotFound(path.permission).into());
     }
-    answer(&state, path.permission, reply).await
+    answer(&state, path.permission, input.response).await
 }

@@ -11,8 +11,6 @@ use crate::http::responses::{Busy, Invalid, NotJson, NotThere, Stopping, TooLarg
 use crate::http::state::Shared;
 use crate::opencode::{MessageId, PartId, Session};
 
-const FIELDS: &[&str] = &["messageID", "partID"];
-
 /// Where to go back to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = SessionRevertInput)]
@@ -46,12 +44,11 @@ pub struct SessionRevert {
 pub async fn revert(
     State(state): State<Shared>,
     path: SessionPath,
-    body: Body,
+    Body(to): Body<SessionRevert>,
 ) -> Result<Json<Session>, Problem> {
-    let fields = body.fields(FIELDS)?;
-    let message = fields.id("messageID", MessageId::parse)?;
-    let message = message.ok_or_else(|| fields.missing("messageID"))?;
-    let part = fields.id("partID", PartId::parse)?;
-    let session = state.sessions.revert(&path.session, message, part).await?;
+    let session = state
+        .sessions
+        .revert(&path.session, to.message_id, to.part_id)
+        .await?;
     Ok(Json(session))
 }

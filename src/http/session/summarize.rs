@@ -13,8 +13,6 @@ use crate::http::responses::{NotJson, NotThere, QueueFull, Stopping, TooLarge, U
 use crate::http::state::Shared;
 use crate::registry::ModelWish;
 
-const FIELDS: &[&str] = &["providerID", "modelID", "auto"];
-
 /// Who is to write the summary.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SummarizeInput {
@@ -53,14 +51,13 @@ pub async fn summarize(
     State(state): State<Shared>,
     path: SessionPath,
     ahead: EventsAhead,
-    body: Body,
+    Body(input): Body<SummarizeInput>,
 ) -> Result<Response, Problem> {
-    let fields = body.fields(FIELDS)?;
     let model = ModelWish {
-        provider_id: fields.required_string("providerID")?.to_owned(),
-        model_id: fields.required_string("modelID")?.to_owned(),
+        provider_id: input.provider_id,
+        model_id: input.model_id,
     };
-    let auto = fields.boolean("auto")?.unwrap_or(false);
+    let auto = input.auto.unwrap_or(false);
     let answer = state.sessions.summarize(&path.session, model, auto).await?;
     match answer {
         Some(answer) => {

@@ -6,13 +6,12 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{TEXT_MAX_BYTES, tell};
-use crate::http::bounds::Bound;
+use super::tell;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
-use crate::http::fields::Fields;
 use crate::http::responses::{Invalid, NotJson, TooLarge};
 use crate::http::state::Shared;
+use crate::opencode::bounded;
 use crate::opencode::event::{EventPayload, TuiPromptAppend};
 
 /// A text for the prompt of a terminal UI.
@@ -20,6 +19,7 @@ use crate::opencode::event::{EventPayload, TuiPromptAppend};
 #[schema(as = AppendPromptInput)]
 pub struct AppendPrompt {
     /// The text; at most 1 MiB.
+    #[serde(deserialize_with = "bounded::tui_text")]
     #[schema(format = "bound:tui-text")]
     pub text: String,
 }
@@ -42,9 +42,9 @@ pub struct AppendPrompt {
 pub async fn append_prompt(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(input): Body<AppendPrompt>,
 ) -> Result<Json<bool>, Problem> {
-    let append = parse(&body.fields(&["text"])?)?;
+    let append = TuiPromptAppend { text: input.text };
     let request = json!({ "text": append.text });
     let event = EventPayload::TuiPromptAppend(append);
     Ok(tell(
@@ -54,22 +54,4 @@ pub async fn append_prompt(
         request,
         event,
     ))
-}
-
-/// Reads what is to be appended.
-pub(super) fn parse(fields: &Fields<'_>) -> Result<TuiPromptAppend, Problem> {
-    let text = bounded(fields, "text", fields.required_text("text", Bound::Text)?)?;
-    Ok(TuiPromptAppend { text })
-}
-
-/// A text that an event can carry.
-pub(super) fn bounded(fields: &Fields<'_>, name: &str, text: &str) -> Result<String, Problem> {
-    if text.len() > TEXT_MAX_BYTES {
-        let message = format!(
-            "Expected at most {TEXT_MAX_BYTES} bytes, got {}",
-            text.len()
-        );
-        return Err(fields.refuse(name, &message));
-    }
-    Ok(text.to_owned())
 }

@@ -23,9 +23,6 @@ use serde_json::Value;
 use super::state::Shared;
 use crate::opencode::event::{EventPayload, TuiCommandExecute};
 
-/// The longest text that a command may carry into a terminal UI, in bytes.
-pub const TEXT_MAX_BYTES: usize = 1024 * 1024;
-
 /// Publishes a command for the terminal UIs of a directory. `true`: it was published; whether a terminal UI is there to
 /// follow it is not known.
 fn tell(

@@ -5,33 +5,18 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::append_prompt::{self, AppendPrompt};
+use super::append_prompt::AppendPrompt;
 use super::execute_command::is_name;
-use super::select_session::{self, SelectSession};
-use super::show_toast::{self, ShowToast};
+use super::select_session::SelectSession;
+use super::show_toast::ShowToast;
 use super::tell;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
-use crate::http::fields::Fields;
+use crate::http::read::refusal;
 use crate::http::responses::{Invalid, NotJson, TooLarge};
 use crate::http::state::Shared;
 use crate::json;
-use crate::opencode::event::{EventPayload, TuiCommandExecute};
-
-#[derive(Clone, Copy)]
-enum Kind {
-    PromptAppend,
-    CommandExecute,
-    ToastShow,
-    SessionSelect,
-}
-
-const TYPES: &[(&str, Kind)] = &[
-    ("tui.prompt.append", Kind::PromptAppend),
-    ("tui.command.execute", Kind::CommandExecute),
-    ("tui.toast.show", Kind::ToastShow),
-    ("tui.session.select", Kind::SessionSelect),
-];
+use crate::opencode::event::{EventPayload, TuiCommandExecute, TuiPromptAppend, TuiSessionSelect};
 
 /// An event for the terminal UIs.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,41 +64,30 @@ pub struct CommandByName {
 pub async fn publish(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(input): Body<TuiPublish>,
 ) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["type", "properties"])?;
-    let event = parse(&fields)?;
+    let event = input.into_event()?;
     let request = json::tree(&event);
     Ok(tell(&state, directory, "/tui/publish", request, event))
 }
 
-fn parse(fields: &Fields<'_>) -> Result<EventPayload, Problem> {
-    let kind = fields.required_word("type", TYPES)?;
-    let properties = |known: &[&str]| {
-        let properties = fields.object("properties", known)?;
-        properties.ok_or_else(|| fields.missing("properties"))
-    };
-    Ok(match kind {
-        Kind::PromptAppend => {
-            EventPayload::TuiPromptAppend(append_prompt::parse(&properties(&["text"])?)?)
-        }
-        Kind::CommandExecute => {
-            let properties = properties(&["command"])?;
-            let command = properties.required_string("command")?;
-            if !is_name(command) {
-                return Err(properties.refuse(
-                    "command",
-                    "Expected the name of a command, such as \"session.new\"",
-                ));
+impl TuiPublish {
+    fn into_event(self) -> Result<EventPayload, Problem> {
+        Ok(match self {
+            Self::PromptAppend(AppendPrompt { text }) => {
+                EventPayload::TuiPromptAppend(TuiPromptAppend { text })
             }
-            let command = command.to_owned();
-            EventPayload::TuiCommandExecute(TuiCommandExecute { command })
-        }
-        Kind::ToastShow => {
-            EventPayload::TuiToastShow(show_toast::parse(&properties(show_toast::FIELDS)?)?)
-        }
-        Kind::SessionSelect => {
-            EventPayload::TuiSessionSelect(select_session::parse(&properties(&["sessionID"])?)?)
-        }
-    })
+            Self::CommandExecute(CommandByName { command }) if is_name(&command) => {
+                EventPayload::TuiCommandExecute(TuiCommandExecute { command })
+            }
+            Self::CommandExecute(_) => {
+                let message = "Expected the name of a command, such as \"session.new\"";
+                return Err(refusal(&["properties", "command"], message));
+            }
+            Self::ToastShow(toast) => EventPayload::TuiToastShow(toast.into_event()),
+            Self::SessionSelect(SelectSession { session_id }) => {
+                EventPayload::TuiSessionSelect(TuiSessionSelect { session_id })
+            }
+        })
+    }
 }

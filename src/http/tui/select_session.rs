@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use super::tell;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
-use crate::http::fields::Fields;
 use crate::http::responses::{Invalid, NotJson, NotThere, TooLarge};
 use crate::http::state::Shared;
 use crate::opencode::SessionId;
@@ -42,12 +41,13 @@ pub struct SelectSession {
 pub async fn select_session(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(select): Body<SelectSession>,
 ) -> Result<Json<bool>, Problem> {
-    let select = parse(&body.fields(&["sessionID"])?)?;
     state.sessions.info(&select.session_id).await?;
     let request = json!({ "sessionID": select.session_id });
-    let event = EventPayload::TuiSessionSelect(select);
+    let event = EventPayload::TuiSessionSelect(TuiSessionSelect {
+        session_id: select.session_id,
+    });
     Ok(tell(
         &state,
         directory,
@@ -55,12 +55,4 @@ pub async fn select_session(
         request,
         event,
     ))
-}
-
-/// Reads which session is to be shown.
-pub(super) fn parse(fields: &Fields<'_>) -> Result<TuiSessionSelect, Problem> {
-    let session = fields.id("sessionID", SessionId::parse)?;
-    Ok(TuiSessionSelect {
-        session_id: session.ok_or_else(|| fields.missing("sessionID"))?,
-    })
 }

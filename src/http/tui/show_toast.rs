@@ -5,42 +5,34 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::append_prompt::bounded;
 use super::tell;
-use crate::http::bounds::Bound;
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
-use crate::http::fields::Fields;
 use crate::http::responses::{Invalid, NotJson, TooLarge};
 use crate::http::state::Shared;
 use crate::json;
+use crate::opencode::bounded;
 use crate::opencode::event::{EventPayload, ToastVariant, TuiToastShow};
 
 /// How long a notification stands when the request does not say, in milliseconds.
 const DURATION_MS: u64 = 5_000;
-/// The fields of a notification.
-pub(super) const FIELDS: &[&str] = &["title", "message", "variant", "duration"];
-
-const VARIANTS: &[(&str, ToastVariant)] = &[
-    ("info", ToastVariant::Info),
-    ("success", ToastVariant::Success),
-    ("warning", ToastVariant::Warning),
-    ("error", ToastVariant::Error),
-];
 
 /// A notification.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ShowToastInput)]
 pub struct ShowToast {
     /// Its title.
+    #[serde(default, deserialize_with = "bounded::title")]
     #[schema(format = "bound:title")]
     pub title: Option<String>,
     /// What it says; at most 1 MiB.
+    #[serde(deserialize_with = "bounded::tui_text")]
     #[schema(format = "bound:tui-text")]
     pub message: String,
     /// How it looks.
     pub variant: ToastVariant,
     /// How long it stands, in milliseconds; 5000 when it is left out. A fraction is dropped.
+    #[serde(default, deserialize_with = "bounded::from_1")]
     #[schema(value_type = Option<f64>, format = "number:from-1")]
     pub duration: Option<u64>,
 }
@@ -63,28 +55,22 @@ pub struct ShowToast {
 pub async fn show_toast(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(input): Body<ShowToast>,
 ) -> Result<Json<bool>, Problem> {
-    let toast = parse(&body.fields(FIELDS)?)?;
+    let toast = input.into_event();
     let request = json::tree(&toast);
     let event = EventPayload::TuiToastShow(toast);
     Ok(tell(&state, directory, "/tui/show-toast", request, event))
 }
 
-/// Reads a notification.
-pub(super) fn parse(fields: &Fields<'_>) -> Result<TuiToastShow, Problem> {
-    let text = |name, text: &str| bounded(fields, name, text);
-    let duration = fields.unsigned("duration")?;
-    if duration == Some(0) {
-        return Err(fields.refuse("duration", "Expected a value greater than 0, got 0"));
+impl ShowToast {
+    /// The notification as an event has it.
+    pub(super) fn into_event(self) -> TuiToastShow {
+        TuiToastShow {
+            title: self.title,
+            message: self.message,
+            variant: self.variant,
+            duration: Some(self.duration.unwrap_or(DURATION_MS)),
+        }
     }
-    Ok(TuiToastShow {
-        title: fields
-            .text("title", Bound::Title)?
-            .map(|t| text("title", t))
-            .transpose()?,
-        message: text("message", fields.required_text("message", Bound::Text)?)?,
-        variant: fields.required_word("variant", VARIANTS)?,
-        duration: Some(duration.unwrap_or(DURATION_MS)),
-    })
 }

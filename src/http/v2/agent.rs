@@ -11,8 +11,8 @@ use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::responses::{
     TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedStopping, TaggedTooLarge,
 };
+use crate::http::selection;
 use crate::http::state::Shared;
-use crate::registry::Wish;
 
 /// The agent to go on with.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,12 +41,8 @@ pub async fn agent(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
-    body: Body,
+    Body(input): Body<SwitchAgentInput>,
 ) -> Result<StatusCode, Problem> {
-    let fields = body.fields(&["agent"])?;
-    let wish = Wish {
-        agent: Some(fields.required_string("agent")?.to_owned()),
-        ..Wish::default()
-    };
+    let wish = selection::of_v2(None, Some(input.agent));
     switch(&state, path.session, wish, client).await
 }

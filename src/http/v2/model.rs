@@ -11,7 +11,7 @@ use crate::http::extract::{Body, Client, SessionPath};
 use crate::http::responses::{
     TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedStopping, TaggedTooLarge,
 };
-use crate::http::selection;
+use crate::http::selection::{self, V2ModelInput};
 use crate::http::state::Shared;
 
 /// The model to go on with.
@@ -19,21 +19,6 @@ use crate::http::state::Shared;
 pub struct SwitchModelInput {
     /// The model.
     pub model: V2ModelInput,
-}
-
-/// A model in a request of OpenCode 2.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct V2ModelInput {
-    /// The model's id, verbatim as the backend advertises it.
-    #[schema(format = "bound:name", example = "opus")]
-    pub id: String,
-    /// The backend's id.
-    #[serde(rename = "providerID")]
-    #[schema(format = "bound:name", example = "claude")]
-    pub provider_id: String,
-    /// The reasoning effort; left out, the model's default.
-    #[schema(format = "bound:name", example = "high")]
-    pub variant: Option<String>,
 }
 
 /// Switch a session's model
@@ -59,8 +44,8 @@ pub async fn model(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
-    body: Body,
+    Body(input): Body<SwitchModelInput>,
 ) -> Result<StatusCode, Problem> {
-    let wish = selection::of_switch(&body.fields(&["model"])?)?;
+    let wish = selection::of_v2(Some(input.model), None);
     switch(&state, path.session, wish, client).await
 }

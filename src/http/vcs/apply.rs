@@ -5,7 +5,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::bounds::Bound;
+use crate::opencode::bounded;
+
 use crate::http::error::Problem;
 use crate::http::extract::{Body, Directory};
 use crate::http::responses::{NotJson, TooLarge, Unpatchable};
@@ -17,6 +18,7 @@ use crate::vcs;
 #[schema(as = VcsApplyInput)]
 pub struct VcsApply {
     /// The patch, as `/vcs/diff/raw` gives it.
+    #[serde(deserialize_with = "bounded::attachment")]
     #[schema(format = "bound:attachment")]
     pub patch: String,
 }
@@ -46,14 +48,12 @@ pub struct VcsApplied {
 pub async fn apply(
     State(state): State<Shared>,
     directory: Directory,
-    body: Body,
+    Body(input): Body<VcsApply>,
 ) -> Result<Json<VcsApplied>, Problem> {
-    let fields = body.fields(&["patch"])?;
-    let patch = fields.required_text("patch", Bound::Attachment)?;
     vcs::apply(
         &state.settings.data_dir,
         &directory.place(&state).await,
-        patch,
+        &input.patch,
     )
     .await?;
     Ok(Json(VcsApplied { applied: true }))

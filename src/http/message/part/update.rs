@@ -32,10 +32,10 @@ use crate::session::{Sizes, fits};
 pub async fn update(
     State(state): State<Shared>,
     path: PartPath,
-    body: Body,
+    Body(body): Body<Value>,
 ) -> Result<Json<Part>, Problem> {
-    let part = parse(body.required()?, &path)?;
-    check(&part, body.sizes())?;
+    let part = parse(&body, &path)?;
+    check(&part, &state.settings.sizes)?;
     drop(body);
     Ok(Json(state.sessions.save_part(&path.session, part).await?))
 }
@@ -113,7 +113,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::fields::any_json;
+    use crate::http::read::any_json;
     use crate::opencode::{MessageId, PartId, SessionId};
 
     fn path() -> PartPath {

@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Body, SessionPath, V2PermissionPath};
-use crate::http::permission::reply::REPLIES;
 use crate::http::responses::{
     TaggedInvalid, TaggedMissing, TaggedNotJson, TaggedNotThere, TaggedTooLarge,
 };
@@ -101,15 +100,12 @@ pub async fn get(
 pub async fn reply(
     State(state): State<Shared>,
     path: V2PermissionPath,
-    body: Body,
+    Body(input): Body<V2PermissionReply>,
 ) -> Result<StatusCode, Problem> {
-    let reply = body
-        .fields(&["reply", "message"])?
-        .required_word("reply", REPLIES)?;
     find(&state, &path.session, &path.request).await?;
     state
         .sessions
-        .reply_permission(&path.request, reply)
+        .reply_permission(&path.request, input.reply)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::{Body, SessionPath, V2QuestionPath};
-use crate::http::question::reply::{QuestionReplyInput, answers};
+use crate::http::question::reply::QuestionReplyInput;
 use crate::http::responses::{
     TaggedInvalid, TaggedMissing, TaggedNotJson, TaggedNotThere, TaggedTooLarge,
 };
@@ -64,13 +64,12 @@ pub async fn list(
 pub async fn reply(
     State(state): State<Shared>,
     path: V2QuestionPath,
-    body: Body,
+    Body(input): Body<QuestionReplyInput>,
 ) -> Result<StatusCode, Problem> {
-    let answers = answers(&body)?;
     check(&state, &path.session, &path.request).await?;
     state
         .sessions
-        .reply_question(&path.request, answers)
+        .reply_question(&path.request, input.answers)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
