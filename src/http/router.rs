@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, StatusCode, Uri, Version};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
@@ -15,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::{self, Problem};
 use super::message::Uncompressed;
+use super::responses::Dialect;
 use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
@@ -27,22 +29,26 @@ use super::{
 /// Where OpenCode's API is, beside the root. The document describes it here only.
 pub const PREFIX: &str = "/opencode";
 
-/// Every route of OpenCode's API, once. It is served at the root and below [`PREFIX`]. With [`ROOT`], the router and
-/// the OpenAPI document are both made from it.
-const OPENCODE: &[&[Routes]] = &[
-    SERVER,
-    SESSIONS,
-    HISTORY,
-    RUNS,
-    ASKS,
-    CATALOGUE,
-    SURFACE,
-    EXPERIMENTAL,
-    TUI,
-    PLACES,
-    TERMINALS,
-    V2,
-    V2_SESSIONS,
+/// Every route of OpenCode's API, once, by the shape of its errors. It is served at the root and below [`PREFIX`]. With
+/// [`ROOT`], the router and the OpenAPI document are both made from it.
+const OPENCODE: &[(Dialect, &[&[Routes]])] = &[
+    (
+        Dialect::Named,
+        &[
+            SERVER,
+            SESSIONS,
+            HISTORY,
+            RUNS,
+            ASKS,
+            CATALOGUE,
+            SURFACE,
+            EXPERIMENTAL,
+            TUI,
+            PLACES,
+            TERMINALS,
+        ],
+    ),
+    (Dialect::Tagged, &[V2, V2_SESSIONS]),
 ];
 
 /// What is at the root only.
@@ -53,15 +59,14 @@ const ROOT: &[Routes] = &[
 ];
 
 /// What the document shows at the root, too: a client that takes only a server's origin looks there.
-const ROOT_HEALTH: &[Routes] = &[
-    routes!(global::health::root),
-    routes!(global::health::root_api),
+const ROOT_HEALTH: &[(Dialect, &[Routes])] = &[
+    (Dialect::Named, &[routes!(global::health::root)]),
+    (Dialect::Tagged, &[routes!(global::health::root_api)]),
 ];
 
 /// The server itself: its health and its events.
 const SERVER: &[Routes] = &[
     routes!(global::health::health),
-    routes!(global::health::api),
     routes!(global::event::event),
     routes!(event::subscribe),
 ];
@@ -143,9 +148,6 @@ const PLACES: &[Routes] = &[
     routes!(vcs::diff::diff),
     routes!(vcs::diff_raw::diff_raw),
     routes!(vcs::apply::apply),
-    routes!(v2::fs::list::list),
-    routes!(v2::fs::find::find),
-    routes!(v2::fs::read::read),
 ];
 
 /// What else OpenCode's clients ask and tell a server.
@@ -201,6 +203,7 @@ const TERMINALS: &[Routes] = &[routes!(pty::shells)];
 
 /// OpenCode 2.
 const V2: &[Routes] = &[
+    routes!(global::health::api),
     routes!(v2::location::get),
     routes!(v2::agents::list),
     routes!(v2::models::list),
@@ -216,6 +219,9 @@ const V2: &[Routes] = &[
     routes!(v2::permissions::saved),
     routes!(v2::questions::list),
     routes!(v2::events::subscribe),
+    routes!(v2::fs::list::list),
+    routes!(v2::fs::find::find),
+    routes!(v2::fs::read::read),
 ];
 
 /// The sessions of OpenCode 2.
@@ -246,46 +252,61 @@ const V2_SESSIONS: &[Routes] = &[
 pub fn description() -> OpenApi {
     let opencode = OPENCODE
         .iter()
-        .fold(OpenApiRouter::default(), |router, list| {
-            describe(router, list)
-        });
+        .flat_map(|(dialect, lists)| lists.iter().map(|list| (*dialect, *list)));
+    let opencode = opencode.fold(OpenApiRouter::default(), describe);
     let router = OpenApiRouter::default().nest(PREFIX, opencode);
-    describe(describe(router, ROOT_HEALTH), ROOT).into_openapi()
+    let router = ROOT_HEALTH.iter().copied().fold(router, describe);
+    describe(router, (Dialect::Named, ROOT)).into_openapi()
 }
 
 /// The whole server.
 pub fn router(state: Shared) -> Router {
-    let opencode = OPENCODE
-        .iter()
-        .fold(Router::new(), |router, list| route::serve(router, list));
-    // OpenCode's clients differ in whether they keep the path of an address that they are given.
-    let router = Router::new().nest(PREFIX, opencode.clone()).merge(opencode);
-    let router = route::serve(router, ROOT);
+    let [(_, named), (_, tagged)] = OPENCODE else {
+        unreachable!("there are two shapes of errors");
+    };
+    let named = route::serve(at_both_places(named), ROOT)
+        .merge(docs::ui())
+        .merge(page::routes())
+        .fallback(no_route);
+    let elsewhere = ELSEWHERE.map(|path| (path, any(no_route)));
+    let elsewhere = elsewhere
+        .into_iter()
+        .fold(at_both_places(tagged), |router, (path, refused)| {
+            router.route(path, refused)
+        });
+    // OpenCode 2 has its own shape of errors, whoever makes them: outside of all other layers.
+    let tagged = wrapped(elsewhere, &state).layer(from_fn(error::tagged));
+    wrapped(named, &state).merge(tagged).with_state(state)
+}
+
+/// OpenCode's clients differ in whether they keep the path of an address that they are given.
+fn at_both_places(lists: &[&[Routes]]) -> Router<Shared> {
+    let routes = lists.iter().copied().fold(Router::new(), route::serve);
+    Router::new().nest(PREFIX, routes.clone()).merge(routes)
+}
+
+/// What is around every route.
+fn wrapped(router: Router<Shared>, state: &Shared) -> Router<Shared> {
     let compressible = DefaultPredicate::new().and(
         |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
             extensions.get::<Uncompressed>().is_none()
         },
     );
     router
-        .merge(docs::ui())
-        .merge(page::routes())
-        .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         // From the inside out: the last one sees a request first.
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn_with_state(state.clone(), auth::require_password))
-        .layer(cors::layer(&state))
+        .layer(cors::layer(state))
         .layer(from_fn(cors::preflight_is_empty))
         .layer(from_fn_with_state(state.clone(), guard::refuse_strangers))
         .layer(from_fn(serve::refuse_crowd))
-        .layer(from_fn(error::shape))
         .layer(from_fn(headers::protect))
         .layer(from_fn(request_id::follow))
         // Before anything can log the address.
         .layer(from_fn(auth::query::take_token))
         .layer(from_fn_with_state(state.clone(), front::recognise))
-        .with_state(state)
 }
 
 /// HTML here, which OpenCode itself sends, would end OpenCode's terminal UI.
@@ -295,6 +316,19 @@ pub async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
         message.push_str(". The page that says what there is: /");
     }
     Problem::no_route(message).into_response()
+}
+
+/// Where there is nothing, and OpenCode 2's shape of an error is due.
+const ELSEWHERE: [&str; 4] = [
+    "/api/",
+    "/api/{*elsewhere}",
+    "/opencode/api/",
+    "/opencode/api/{*elsewhere}",
+];
+
+/// Whether a route is one of OpenCode's or Baton's, and not only the place of an error.
+pub fn is_there(route: &str) -> bool {
+    !ELSEWHERE.contains(&route)
 }
 
 /// The name of a route in the figures: the same one wherever OpenCode's API was asked.
