@@ -248,7 +248,7 @@ fn is_of_the_schema(message: &str) -> bool {
     ];
     let wrong = |kind: &&str| message.starts_with(&format!("Expected {kind}"));
     message.starts_with("Missing key")
-        || kinds.iter().any(|kind| wrong(&kind))
+        || kinds.iter().any(|kind| wrong(kind))
         || message.contains("\" | \"")
 }
 
