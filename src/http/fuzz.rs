@@ -8,9 +8,13 @@ use super::body;
 use super::extract::{IfMatch, Params};
 use super::message::prompt::PromptInput;
 use super::read::{self, any_json};
+use super::session::command::CommandInput;
+use super::session::shell::ShellInput;
 use super::session::update::SessionUpdateInput;
 use super::sse::After;
+use super::tui::publish::TuiPublish;
 use super::v2::cursor::Page;
+use super::v2::session::prompt::V2PromptInput;
 use crate::event::{Bus, Next, RingLimits};
 use crate::fuzz;
 use crate::opencode::event::EventPayload;
@@ -194,6 +198,19 @@ fn a_prompt_is_what_was_sent_or_is_refused_by_name() {
             prompt.message_id.as_ref().map(MessageId::as_str),
             body["messageID"].as_str()
         );
+        Ok(())
+    });
+}
+
+#[test]
+fn no_body_makes_a_reader_panic() {
+    fuzz::check("bodies: any", any_json(), |body| {
+        let (_, _) = (update_of(&body), prompt_of(&body));
+        let (body, sizes) = (Some(&body), sizes());
+        let _whatever = read::body::<CommandInput>(body, &sizes);
+        let _whatever = read::body::<ShellInput>(body, &sizes);
+        let _whatever = read::body::<TuiPublish>(body, &sizes);
+        let _whatever = read::body::<V2PromptInput>(body, &sizes);
         Ok(())
     });
 }

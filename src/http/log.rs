@@ -1,15 +1,9 @@
 //! `POST /log`.
 
-use axum::Json;
-use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
+use crate::http::handler::*;
 use crate::opencode::bounded;
-
-use super::error::Problem;
-use super::extract::Body;
-use super::responses::{Invalid, NotJson, TooLarge};
 
 /// What of one text goes into the log, in characters.
 const TEXT_MAX_CHARS: usize = 2_000;
@@ -60,7 +54,7 @@ pub struct LogEntry {
     request_body(content = LogEntry, description = "The entry."),
     responses(
         (status = 200, description = "`true`: it was given to the log, which may be set to leave its level out.", body = bool),
-        Invalid, TooLarge, NotJson,
+        Invalid,
     )
 )]
 pub async fn log(Body(entry): Body<LogEntry>) -> Result<Json<bool>, Problem> {

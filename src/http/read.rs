@@ -6,7 +6,7 @@
 //! that differs from a known one only in case, underscores or hyphens, since ignoring `provider_id` would answer 200
 //! and change nothing. The bounds are those that fields are marked with ([`bounded`](crate::opencode::bounded)).
 
-use std::fmt;
+mod wrong;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -15,12 +15,11 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
+use self::wrong::{Wrong, described, refuse_near_misses, words};
 use super::bounds::{Bound, List, data_exceeded};
 use super::error::{BadKind, Problem};
 use crate::session::Sizes;
 
-/// The beginning of a wrong string that is quoted in an error, in characters.
-const QUOTE_CHARS: usize = 60;
 /// The largest integer that a JSON number holds exactly (2^53 - 1).
 pub(super) const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// The name of an enum whose variants are objects, told apart by their [`TAG`].
@@ -54,96 +53,6 @@ pub fn refusal(names: &[&str], message: impl Into<String>) -> Problem {
         wrong = wrong.in_field(name);
     }
     Problem::bad(BadKind::Payload, wrong.to_string())
-}
-
-/// What is wrong, and where.
-#[derive(Debug)]
-struct Wrong {
-    message: String,
-    /// Like `["parts"][0]`; empty for the body itself.
-    path: String,
-}
-
-impl Wrong {
-    fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            path: String::new(),
-        }
-    }
-
-    fn in_field(self, name: &str) -> Self {
-        self.within(&Value::from(name))
-    }
-
-    fn within(mut self, step: &dyn fmt::Display) -> Self {
-        self.path = format!("[{step}]{}", self.path);
-        self
-    }
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match self.path.is_empty() {
-            true => Ok(()),
-            false => write!(f, "\n  at {}", self.path),
-        }
-    }
-}
-
-impl std::error::Error for Wrong {}
-
-impl Error for Wrong {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
-    }
-
-    fn missing_field(name: &'static str) -> Self {
-        Self::new("Missing key").in_field(name)
-    }
-
-    fn unknown_variant(got: &str, known: &'static [&'static str]) -> Self {
-        Self::new(format!(
-            "Expected {}, got {}",
-            words(known),
-            described(Some(&Value::from(got)))
-        ))
-    }
-}
-
-fn words(known: &[&str]) -> String {
-    let quoted: Vec<_> = known.iter().map(|word| format!("{word:?}")).collect();
-    quoted.join(" | ")
-}
-
-/// What a value is, in an error.
-fn described(value: Option<&Value>) -> String {
-    match value {
-        None => "undefined".to_owned(),
-        Some(Value::Array(_)) => "array".to_owned(),
-        Some(Value::Object(_)) => "object".to_owned(),
-        Some(Value::String(text)) if text.chars().count() > QUOTE_CHARS => {
-            let start: String = text.chars().take(QUOTE_CHARS).collect();
-            format!("{} …", Value::from(start))
-        }
-        Some(plain) => plain.to_string(),
-    }
-}
-
-fn refuse_near_misses(map: &Map<String, Value>, known: &[&str]) -> Result<(), Wrong> {
-    let bare = |name: &str| -> String {
-        let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
-        letters.flat_map(char::to_lowercase).collect()
-    };
-    for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
-        let name_bare = bare(name);
-        if let Some(meant) = known.iter().find(|known| bare(known) == name_bare) {
-            let message = format!("Unknown field \"{name}\". Did you mean \"{meant}\"?");
-            return Err(Wrong::new(message).in_field(name));
-        }
-    }
-    Ok(())
 }
 
 /// A value of the body, and what is said about it by the field that it stands in.
@@ -307,9 +216,12 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         let map = self.object();
         let map = map.ok_or_else(|| self.wrong_or_null("object"))?;
-        let exceeded = self.exceeded(map.len(), "fields");
-        if let Some(message) = exceeded {
-            return Err(Wrong::new(message));
+        if self.list.is_some() {
+            let too_long = |name: &String| Bound::Name.exceeded(self.sizes, name);
+            let exceeded = self.exceeded(map.len(), "fields");
+            if let Some(message) = exceeded.or_else(|| map.keys().find_map(too_long)) {
+                return Err(Wrong::new(message));
+            }
         }
         visitor.visit_map(Entries::new(self, map.iter()))
     }

@@ -158,6 +158,15 @@ impl Dialect {
             Self::Tagged => everywhere("Tagged", ["TaggedError"; 4]),
         }
     }
+
+    /// What every operation that takes a body can answer.
+    pub fn of_bodies(self) -> BTreeMap<String, RefOr<Response>> {
+        let [too_large, not_json] = match self {
+            Self::Named => [TooLarge::responses(), NotJson::responses()],
+            Self::Tagged => [TaggedTooLarge::responses(), TaggedNotJson::responses()],
+        };
+        too_large.into_iter().chain(not_json).collect()
+    }
 }
 
 fn everywhere(

@@ -26,12 +26,13 @@ pub(super) fn serve(router: Router<Shared>, list: &[Routes]) -> Router<Shared> {
     list.iter().fold(router, |router, it| (it.serve)(router))
 }
 
-/// Adds the description of a list to `router`, in order, with what every operation of its dialect can answer.
+/// Adds the description of a list to `router`, in order, with what every operation of its dialect, and every
+/// one that takes a body, can answer.
 pub(super) fn describe(
     router: OpenApiRouter<Shared>,
     (dialect, list): (Dialect, &[Routes]),
 ) -> OpenApiRouter<Shared> {
-    let everywhere = dialect.everywhere();
+    let (everywhere, of_bodies) = (dialect.everywhere(), dialect.of_bodies());
     list.iter().fold(router, |router, it| {
         let (schemas, mut paths, methods) = (it.describe)();
         for item in paths.paths.values_mut() {
@@ -43,7 +44,11 @@ pub(super) fn describe(
                 &mut item.delete,
             ];
             for operation in methods.into_iter().flatten() {
-                operation.responses.responses.extend(everywhere.clone());
+                let responses = &mut operation.responses.responses;
+                responses.extend(everywhere.clone());
+                if operation.request_body.is_some() {
+                    responses.extend(of_bodies.clone());
+                }
             }
         }
         router.routes((schemas, paths, methods))

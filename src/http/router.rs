@@ -20,10 +20,9 @@ use super::responses::Dialect;
 use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
-    agent, auth, backend, command, config, cors, credential, docs, event, experimental, file, find,
-    formatter, front, global, guard, headers, instance, log, lsp, mcp, message, metrics, page,
-    path, permission, project, provider, pty, question, request_id, serve, session, skill, tui, v2,
-    vcs,
+    agent, auth, backend, command, config, cors, docs, event, file, find, front, global, guard,
+    headers, log, message, metrics, page, permission, project, provider, question, request_id,
+    serve, session, stub, tui, v2, vcs,
 };
 
 /// Where OpenCode's API is, beside the root. The document describes it here only.
@@ -60,192 +59,192 @@ const ROOT: &[Routes] = &[
 
 /// What the document shows at the root, too: a client that takes only a server's origin looks there.
 const ROOT_HEALTH: &[(Dialect, &[Routes])] = &[
-    (Dialect::Named, &[routes!(global::health::root)]),
-    (Dialect::Tagged, &[routes!(global::health::root_api)]),
+    (Dialect::Named, &[routes!(global::root)]),
+    (Dialect::Tagged, &[routes!(global::root_api)]),
 ];
 
 /// The server itself: its health and its events.
 const SERVER: &[Routes] = &[
-    routes!(global::health::health),
-    routes!(global::event::event),
+    routes!(global::health),
+    routes!(event::event),
     routes!(event::subscribe),
 ];
 
 /// Sessions, their messages, and what is done to them.
 const SESSIONS: &[Routes] = &[
     routes!(session::list::list, session::create::create),
-    routes!(session::status::status),
+    routes!(session::read::status),
     routes!(
-        session::get::get,
+        session::read::get,
         session::update::update,
-        session::delete::delete
+        session::end::delete
     ),
-    routes!(message::list::list, message::prompt::prompt),
-    routes!(message::get::get, message::delete::delete),
-    routes!(message::prompt_async::prompt_async),
-    routes!(session::model_history::model_history),
+    routes!(message::read::list, message::prompt::prompt),
+    routes!(message::read::get, message::edit::delete),
+    routes!(message::prompt::prompt_async),
+    routes!(session::read::model_history),
     routes!(session::handover::handover),
-    routes!(session::abort::abort),
+    routes!(session::end::abort),
     routes!(session::init::init),
-    routes!(session::children::children),
-    routes!(session::todo::todo),
-    routes!(session::permissions::respond),
+    routes!(session::read::children),
+    routes!(session::read::todo),
+    routes!(permission::respond),
 ];
 
 /// What was said and done: going back, copying, editing.
 const HISTORY: &[Routes] = &[
-    routes!(session::diff::diff),
+    routes!(session::read::diff),
     routes!(session::revert::revert),
-    routes!(session::unrevert::unrevert),
-    routes!(session::fork::fork),
-    routes!(session::share::share, session::share::unshare),
-    routes!(message::part::update::update, message::part::delete::delete),
+    routes!(session::revert::unrevert),
+    routes!(session::revert::fork),
+    routes!(stub::share, stub::unshare),
+    routes!(message::edit::update, message::edit::delete_part),
 ];
 
 /// What is run in a session beside prompts.
 const RUNS: &[Routes] = &[
     routes!(session::shell::shell),
     routes!(session::command::command),
-    routes!(command::list::list),
+    routes!(command::list),
     routes!(session::summarize::summarize),
 ];
 
 /// What agents ask the user.
 const ASKS: &[Routes] = &[
-    routes!(permission::list::list),
-    routes!(permission::reply::reply),
-    routes!(question::list::list),
-    routes!(question::reply::reply),
-    routes!(question::reject::reject),
+    routes!(permission::list),
+    routes!(permission::reply),
+    routes!(question::list),
+    routes!(question::reply),
+    routes!(question::reject),
 ];
 
 /// What can be selected, and where work is done.
 const CATALOGUE: &[Routes] = &[
     routes!(provider::list::list),
-    routes!(backend::list::list),
-    routes!(backend::authenticate::authenticate),
-    routes!(config::providers::providers),
-    routes!(config::get::get, config::update::update),
+    routes!(backend::list),
+    routes!(provider::sign_in::authenticate),
+    routes!(config::providers),
+    routes!(config::get, config::update),
     routes!(agent::list),
-    routes!(path::get),
+    routes!(project::paths),
 ];
 
 /// Where work is done: projects, files, version control.
 const PLACES: &[Routes] = &[
-    routes!(project::list::list),
-    routes!(project::current::current),
-    routes!(project::git_init::git_init),
-    routes!(project::update::update),
-    routes!(project::directories::directories),
-    routes!(file::list::list),
-    routes!(file::content::content),
-    routes!(file::status::status),
-    routes!(find::text::text),
-    routes!(find::file::file),
-    routes!(find::symbol::symbol),
-    routes!(vcs::get::get),
-    routes!(vcs::status::status),
-    routes!(vcs::diff::diff),
-    routes!(vcs::diff_raw::diff_raw),
-    routes!(vcs::apply::apply),
+    routes!(project::list),
+    routes!(project::current),
+    routes!(project::git_init),
+    routes!(project::update),
+    routes!(project::directories),
+    routes!(file::list),
+    routes!(file::content),
+    routes!(file::status),
+    routes!(find::text),
+    routes!(find::file),
+    routes!(stub::symbols),
+    routes!(vcs::get),
+    routes!(vcs::status),
+    routes!(vcs::diff),
+    routes!(vcs::diff_raw),
+    routes!(vcs::apply),
 ];
 
 /// What else OpenCode's clients ask and tell a server.
 const SURFACE: &[Routes] = &[
-    routes!(global::config::get, global::config::update),
-    routes!(global::dispose::dispose),
-    routes!(instance::dispose::dispose),
-    routes!(provider::auth::auth),
-    routes!(provider::oauth::authorize),
-    routes!(provider::oauth::callback),
-    routes!(credential::set::set, credential::remove::remove),
-    routes!(mcp::status),
-    routes!(lsp::status),
-    routes!(formatter::status),
-    routes!(skill::list),
+    routes!(config::get_global, config::update_global),
+    routes!(global::dispose),
+    routes!(global::dispose_instance),
+    routes!(provider::sign_in::auth),
+    routes!(provider::sign_in::authorize),
+    routes!(provider::sign_in::callback),
+    routes!(stub::set_credential, stub::remove_credential),
+    routes!(stub::mcp_servers),
+    routes!(stub::language_servers),
+    routes!(stub::formatters),
+    routes!(stub::skills),
     routes!(log::log),
 ];
 
 /// Features of OpenCode that Baton does not have.
 const EXPERIMENTAL: &[Routes] = &[
-    routes!(experimental::capabilities::get),
-    routes!(experimental::console::get),
-    routes!(experimental::console::orgs),
-    routes!(experimental::resource::list),
-    routes!(experimental::session::list),
-    routes!(experimental::tool::list),
-    routes!(experimental::tool::ids),
-    routes!(experimental::workspace::list),
-    routes!(experimental::workspace::status),
-    routes!(experimental::workspace::adapters),
-    routes!(experimental::worktree::list),
+    routes!(stub::capabilities),
+    routes!(stub::console),
+    routes!(stub::console_orgs),
+    routes!(stub::resources),
+    routes!(session::list::list_everywhere),
+    routes!(stub::tools),
+    routes!(stub::tool_ids),
+    routes!(stub::workspaces),
+    routes!(stub::workspace_states),
+    routes!(stub::workspace_adapters),
+    routes!(stub::worktrees),
 ];
 
 /// The terminal UIs that are attached.
 const TUI: &[Routes] = &[
-    routes!(tui::append_prompt::append_prompt),
-    routes!(tui::open_help::open_help),
-    routes!(tui::open_sessions::open_sessions),
-    routes!(tui::open_themes::open_themes),
-    routes!(tui::open_models::open_models),
-    routes!(tui::submit_prompt::submit_prompt),
-    routes!(tui::clear_prompt::clear_prompt),
+    routes!(tui::commands::append_prompt),
+    routes!(tui::commands::open_help),
+    routes!(tui::commands::open_sessions),
+    routes!(tui::commands::open_themes),
+    routes!(tui::commands::open_models),
+    routes!(tui::commands::submit_prompt),
+    routes!(tui::commands::clear_prompt),
     routes!(tui::execute_command::execute_command),
-    routes!(tui::show_toast::show_toast),
+    routes!(tui::publish::show_toast),
     routes!(tui::publish::publish),
-    routes!(tui::select_session::select_session),
+    routes!(tui::commands::select_session),
     routes!(tui::control::next),
     routes!(tui::control::response),
 ];
 
 /// Terminals, of which Baton has none.
-const TERMINALS: &[Routes] = &[routes!(pty::shells)];
+const TERMINALS: &[Routes] = &[routes!(stub::shells)];
 
 /// OpenCode 2.
 const V2: &[Routes] = &[
-    routes!(global::health::api),
+    routes!(global::api),
     routes!(v2::location::get),
-    routes!(v2::agents::list),
-    routes!(v2::models::list),
-    routes!(v2::models::default),
+    routes!(agent::list_at),
+    routes!(v2::providers::list_models),
+    routes!(v2::providers::default_model),
     routes!(v2::providers::list),
-    routes!(v2::providers::get),
-    routes!(v2::integrations::list),
-    routes!(v2::integrations::get),
-    routes!(v2::references::list),
-    routes!(v2::skills::list),
-    routes!(v2::commands::list),
-    routes!(v2::permissions::list),
-    routes!(v2::permissions::saved),
-    routes!(v2::questions::list),
+    routes!(v2::providers::provider_at),
+    routes!(stub::integrations),
+    routes!(stub::integration),
+    routes!(stub::references),
+    routes!(stub::skills_at),
+    routes!(command::list_at),
+    routes!(permission::list_at),
+    routes!(permission::list_saved),
+    routes!(question::list_at),
     routes!(v2::events::subscribe),
-    routes!(v2::fs::list::list),
-    routes!(v2::fs::find::find),
-    routes!(v2::fs::read::read),
+    routes!(v2::fs::list),
+    routes!(v2::fs::find),
+    routes!(v2::fs::read),
 ];
 
 /// The sessions of OpenCode 2.
 const V2_SESSIONS: &[Routes] = &[
-    routes!(v2::model::model),
-    routes!(v2::agent::agent),
+    routes!(v2::session::act::model),
+    routes!(v2::session::act::agent),
     routes!(v2::session::list::list, v2::session::create::create),
-    routes!(v2::session::active::active),
-    routes!(v2::session::get::get),
-    routes!(v2::session::messages::list),
-    routes!(v2::session::message::get),
-    routes!(v2::session::context::get),
+    routes!(v2::session::read::active),
+    routes!(v2::session::read::get),
+    routes!(v2::session::read::messages),
+    routes!(v2::session::read::message),
+    routes!(v2::session::read::context),
     routes!(v2::session::prompt::prompt),
-    routes!(v2::session::interrupt::interrupt),
-    routes!(v2::session::wait::wait),
-    routes!(v2::session::compact::compact),
-    routes!(v2::session::history::history),
+    routes!(v2::session::act::interrupt),
+    routes!(v2::session::act::wait),
+    routes!(v2::session::act::compact),
+    routes!(v2::session::read::history),
     routes!(v2::session::event::events),
-    routes!(v2::session::permissions::list),
-    routes!(v2::session::permissions::get),
-    routes!(v2::session::permissions::reply),
-    routes!(v2::session::questions::list),
-    routes!(v2::session::questions::reply),
-    routes!(v2::session::questions::reject),
+    routes!(permission::list_of_session),
+    routes!(permission::get_of_session),
+    routes!(permission::reply_of_session),
+    routes!(question::list_of_session),
+    routes!(question::reply_of_session),
+    routes!(question::reject_of_session),
 ];
 
 /// What the OpenAPI document says about the routes.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::tidy::{SCHEMAS, operations};
 use crate::http::bounds::{ANSWERS_MAX, Bound};
-use crate::http::config::update::MODEL_PATTERN;
+use crate::http::config::MODEL_PATTERN;
 use crate::http::directory::WITHOUT_NUL;
 use crate::http::read::INTEGER_MAX;
 use crate::http::tui::execute_command;
@@ -45,9 +45,9 @@ fn length(name: &str) -> Option<usize> {
 fn range(name: &str) -> Option<RangeInclusive<usize>> {
     Some(match name {
         "page" => 1..=PAGE_MAX,
-        "find" => 1..=find::file::LIMIT_MAX,
+        "find" => 1..=find::LIMIT_MAX,
         "fs-find" => 1..=INTEGER_MAX as usize,
-        "context" => 0..=vcs::diff::CONTEXT_MAX,
+        "context" => 0..=vcs::CONTEXT_MAX,
         _ => return None,
     })
 }

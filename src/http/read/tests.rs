@@ -1,5 +1,7 @@
 //! What a reader takes, and what it says of what it refuses.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -38,6 +40,8 @@ struct Inner {
     tree: Option<Map<String, Value>>,
     #[serde(deserialize_with = "bounded::rules")]
     list: Option<Vec<Inner>>,
+    #[serde(deserialize_with = "bounded::rules")]
+    switches: BTreeMap<String, bool>,
     #[serde(deserialize_with = "bounded::answers")]
     answers: Vec<Vec<String>>,
     parts: Vec<PartInput>,
@@ -126,6 +130,18 @@ fn errors_say_what_was_expected_what_came_and_where() {
         (
             json!({"parts": [{"type": "text", "text": "x", "metadata": []}]}),
             "Expected object | null, got array\n  at [\"parts\"][0][\"metadata\"]",
+        ),
+        (
+            json!({"switches": {"a": true, "b": true, "c": true}}),
+            "Expected at most 2 fields, got 3 (limits.permission_rules)\n  at [\"switches\"]",
+        ),
+        (
+            json!({"switches": {("x".repeat(81)): true}}),
+            "Expected at most 80 bytes, got 81 (limits.name_bytes)\n  at [\"switches\"]",
+        ),
+        (
+            json!({"switches": {"a": null}}),
+            "Expected boolean, got null\n  at [\"switches\"][\"a\"]",
         ),
         (
             json!({"parts": [{"Type": "text"}]}),

@@ -1,18 +1,12 @@
 //! `POST /session`.
 
 use axum::Extension;
-use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-use super::with_etag;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, Directory};
 use crate::http::front::{self, Front};
-use crate::http::responses::{NotJson, NotThere, Stopping, TooLarge, Unselectable};
+use crate::http::handler::*;
 use crate::http::selection::{self, SessionModelInput};
-use crate::http::state::Shared;
+use crate::http::session::with_etag;
 use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{Metadata, Session, SessionId, bounded};
@@ -72,7 +66,7 @@ pub struct SessionCreateInput {
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, TooLarge, NotJson, Stopping,
+        Unselectable, NotThere, Stopping,
     )
 )]
 pub async fn create(

@@ -1,20 +1,11 @@
 //! `POST /session/{sessionID}/init`.
 
-use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use crate::command::builtin;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::handler::*;
 use crate::http::message::{EventsAhead, when_answered};
-use crate::http::responses::{
-    MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable,
-};
 use crate::http::selection;
-use crate::http::state::Shared;
 use crate::opencode::MessageId;
 use crate::opencode::event::Source;
 use crate::opencode::prompt::{PartInput, TextPartInput};
@@ -50,7 +41,7 @@ pub struct SessionInitInput {
     request_body(content = SessionInitInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the model has answered.", body = bool),
-        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
+        Unselectable, NotThere, MessageExists, QueueFull, Stopping,
     )
 )]
 pub async fn init(

@@ -1,25 +1,15 @@
-//! `/session`: one file per verb.
+//! `/session`: what is read, begun, changed and ended.
 
-pub mod abort;
-pub mod children;
 pub mod command;
 pub mod create;
-pub mod delete;
-pub mod diff;
-pub mod fork;
-pub mod get;
+pub mod end;
 pub mod handover;
 pub mod init;
 pub mod list;
-pub mod model_history;
-pub mod permissions;
+pub mod read;
 pub mod revert;
-pub mod share;
 pub mod shell;
-pub mod status;
 pub mod summarize;
-pub mod todo;
-pub mod unrevert;
 pub mod update;
 
 use axum::Json;

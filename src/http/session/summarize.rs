@@ -1,16 +1,9 @@
 //! `POST /session/{sessionID}/summarize`.
 
-use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-use crate::http::error::Problem;
-use crate::http::extract::{Body, SessionPath};
+use crate::http::handler::*;
 use crate::http::message::{EventsAhead, when_answered};
-use crate::http::responses::{NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable};
-use crate::http::state::Shared;
 use crate::registry::ModelWish;
 
 /// Who is to write the summary.
@@ -44,7 +37,7 @@ pub struct SummarizeInput {
     request_body(content = SummarizeInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the conversation goes on from its summary. `false`: the model has failed.", body = bool),
-        Unselectable, NotThere, TooLarge, NotJson, QueueFull, Stopping,
+        Unselectable, NotThere, QueueFull, Stopping,
     )
 )]
 pub async fn summarize(

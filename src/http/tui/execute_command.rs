@@ -1,17 +1,10 @@
 //! `POST /tui/execute-command`.
 
-use axum::Json;
-use axum::extract::State;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
-use super::tell;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Directory};
+use crate::http::handler::*;
 use crate::http::read::refusal;
-use crate::http::responses::{Invalid, NotJson, TooLarge};
-use crate::http::state::Shared;
+use crate::http::tui::tell;
 use crate::opencode::event::{EventPayload, TuiCommandExecute};
 
 /// The longest name of a command, in bytes.
@@ -55,7 +48,7 @@ pub struct ExecuteCommand {
     request_body(content = ExecuteCommand, description = "The command."),
     responses(
         (status = 200, description = "`true`: the event was published.", body = bool),
-        Invalid, TooLarge, NotJson,
+        Invalid,
     )
 )]
 pub async fn execute_command(

@@ -1,19 +1,13 @@
 //! `POST /api/session`.
 
-use axum::extract::State;
-use axum::{Extension, Json};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use axum::Extension;
 
-use super::V2SessionAnswer;
 use crate::http::directory::{Directory, named};
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client};
 use crate::http::front::{self, Front};
+use crate::http::handler::*;
 use crate::http::read::refusal;
-use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
 use crate::http::selection::{self, V2ModelInput};
-use crate::http::state::Shared;
+use crate::http::v2::session::V2SessionAnswer;
 use crate::opencode::bounded;
 use crate::opencode::event::Source;
 use crate::session::NewSession;
@@ -54,7 +48,7 @@ pub struct V2LocationInput {
     request_body(content = V2CreateSession, description = "The session."),
     responses(
         (status = 200, description = "The session.", body = V2SessionAnswer),
-        TaggedInvalid, TaggedTooLarge, TaggedNotJson, TaggedStopping,
+        TaggedInvalid, TaggedStopping,
     )
 )]
 pub async fn create(

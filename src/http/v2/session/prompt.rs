@@ -1,19 +1,9 @@
 //! `POST /api/session/{sessionID}/prompt`.
 
-use axum::Json;
-use axum::extract::State;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
 
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::handler::*;
 use crate::http::message::prompt::check_files;
-use crate::http::responses::{
-    TaggedExists, TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedQueueFull, TaggedStopping,
-    TaggedTooLarge,
-};
-use crate::http::state::Shared;
 use crate::opencode::event::Source;
 use crate::opencode::prompt::{AgentPartInput, FilePartInput, PartInput, TextPartInput};
 use crate::opencode::v2::event::DELIVERY;
@@ -148,7 +138,7 @@ pub struct V2AdmittedAnswer {
     request_body(content = V2PromptInput, description = "The prompt."),
     responses(
         (status = 200, description = "It is stored.", body = V2AdmittedAnswer),
-        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedTooLarge, TaggedNotJson, TaggedQueueFull, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedQueueFull, TaggedStopping,
     )
 )]
 pub async fn prompt(
