@@ -247,9 +247,7 @@ fn is_of_the_schema(message: &str) -> bool {
         "an id",
     ];
     let wrong = |kind: &&str| message.starts_with(&format!("Expected {kind}"));
-    message.starts_with("Missing key")
-        || kinds.iter().any(|kind| wrong(kind))
-        || message.contains("\" | \"")
+    message.starts_with("Missing key") || kinds.iter().any(wrong) || message.contains("\" | \"")
 }
 
 #[tokio::test]
