@@ -1,15 +1,14 @@
-//! `GET /agent`.
+//! `/agent`, and its twin below `/api`.
 
-use axum::Json;
-use axum::extract::State;
 use serde_json::Map;
 
-use super::directory::Asked;
-use super::extract::Directory;
-use super::provider::settled_at;
-use super::responses::Invalid;
-use super::state::Shared;
+use crate::http::directory::Asked;
+use crate::http::handler::*;
+use crate::http::provider::{settled, settled_at};
+use crate::http::v2::location::Location;
+use crate::opencode::project::LocationInfo;
 use crate::opencode::provider::{Agent, AgentMode};
+use crate::opencode::v2::info::{V2Agent, V2Request};
 use crate::registry::Snapshot;
 
 /// List agents
@@ -84,5 +83,45 @@ fn agent(name: &str, description: String, hidden: Option<bool>) -> Agent {
         hidden,
         permission: Vec::new(),
         options: Map::new(),
+    }
+}
+
+/// The agents at a location.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct V2Agents {
+    /// The location.
+    pub location: LocationInfo,
+    /// The agents.
+    pub data: Vec<V2Agent>,
+}
+
+/// List agents
+///
+/// The same agents as `app.agents`.
+#[utoipa::path(
+    get,
+    path = "/api/agent",
+    operation_id = "api.agent.list",
+    tag = "agent",
+    params(Location),
+    responses(
+        (status = 200, description = "The agents.", body = V2Agents),
+        TaggedInvalid,
+    )
+)]
+pub async fn list_at(State(state): State<Shared>, Location(location): Location) -> Json<V2Agents> {
+    let agents = agents(&settled(&state).await.at(&location.directory));
+    let data = agents.into_iter().map(second).collect();
+    Json(V2Agents { location, data })
+}
+
+fn second(agent: Agent) -> V2Agent {
+    V2Agent {
+        id: agent.name,
+        request: V2Request::default(),
+        description: agent.description,
+        mode: "primary".to_owned(),
+        hidden: agent.hidden == Some(true),
+        permissions: Vec::new(),
     }
 }

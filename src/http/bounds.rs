@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use crate::session::{Sizes, fits};
 
+/// The longest text that a command may carry into a terminal UI, in bytes.
+const TUI_TEXT_MAX_BYTES: usize = 1024 * 1024;
+/// Questions of one request, and what is chosen in one.
+pub const ANSWERS_MAX: usize = 100;
+
 /// The kinds of texts in requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
@@ -21,10 +26,27 @@ pub enum Bound {
     Text,
     /// A file as a URL, or a patch.
     Attachment,
+    /// What a terminal UI is told.
+    TuiText,
 }
 
 impl Bound {
-    /// The bytes of such a text, and the setting.
+    /// The bound that a mark stands for ([`bounded`](crate::opencode::bounded)).
+    pub fn marked(mark: &str) -> Option<Self> {
+        Some(match mark {
+            "bound:name" => Self::Name,
+            "bound:title" => Self::Title,
+            "bound:pattern" => Self::Pattern,
+            "bound:path" => Self::Path,
+            "bound:metadata" => Self::Metadata,
+            "bound:text" | "list:answers" => Self::Text,
+            "bound:attachment" => Self::Attachment,
+            "bound:tui-text" => Self::TuiText,
+            _ => return None,
+        })
+    }
+
+    /// The bytes of such a text, and the setting; empty where none changes it.
     pub fn of(self, sizes: &Sizes) -> (usize, &'static str) {
         match self {
             Self::Name => (sizes.name_bytes, "limits.name_bytes"),
@@ -32,15 +54,56 @@ impl Bound {
             Self::Pattern => (sizes.pattern_bytes, "limits.pattern_bytes"),
             Self::Path => (sizes.path_bytes, "limits.path_bytes"),
             Self::Metadata => (sizes.metadata_bytes, "limits.metadata_bytes"),
-            Self::Text => (sizes.text_bytes, "limits.text_bytes"),
+            Self::TuiText if sizes.text_bytes > TUI_TEXT_MAX_BYTES => (TUI_TEXT_MAX_BYTES, ""),
+            Self::Text | Self::TuiText => (sizes.text_bytes, "limits.text_bytes"),
             Self::Attachment => (sizes.attachment_bytes, "limits.attachment_bytes"),
         }
     }
 
     /// What is wrong with a text, if it is too long.
     pub fn exceeded(self, sizes: &Sizes, text: &str) -> Option<String> {
+        if self == Self::TuiText && text.len() > sizes.text_bytes {
+            return Self::Text.exceeded(sizes, text);
+        }
         let (limit, setting) = self.of(sizes);
         (text.len() > limit).then(|| too_large(limit, "bytes", text.len(), setting))
+    }
+}
+
+/// The kinds of lists in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// Parts of a prompt.
+    Parts,
+    /// Permission rules.
+    Rules,
+    /// Answers to questions.
+    Answers,
+}
+
+impl List {
+    /// The kind that a mark stands for.
+    pub fn marked(mark: &str) -> Option<Self> {
+        match mark {
+            "list:parts" => Some(Self::Parts),
+            "list:rules" => Some(Self::Rules),
+            "list:answers" => Some(Self::Answers),
+            _ => None,
+        }
+    }
+
+    fn of(self, sizes: &Sizes) -> (usize, &'static str) {
+        match self {
+            Self::Parts => (sizes.prompt_parts, "limits.prompt_parts"),
+            Self::Rules => (sizes.permission_rules, "limits.permission_rules"),
+            Self::Answers => (ANSWERS_MAX, ""),
+        }
+    }
+
+    /// What is wrong with a list, if it is too long.
+    pub fn exceeded(self, sizes: &Sizes, length: usize, counted: &str) -> Option<String> {
+        let (limit, setting) = self.of(sizes);
+        (length > limit).then(|| too_large(limit, counted, length, setting))
     }
 }
 
@@ -57,9 +120,13 @@ pub fn data_exceeded(sizes: &Sizes, data: &Value) -> Option<String> {
     })
 }
 
-/// What is said of something that is too large.
+/// What is said of something that is too large. `setting` is empty where none changes the limit.
 pub fn too_large(limit: usize, counted: &str, got: usize, setting: &str) -> String {
-    format!("Expected at most {limit} {counted}, got {got} ({setting})")
+    let mut said = format!("Expected at most {limit} {counted}, got {got}");
+    if !setting.is_empty() {
+        said.push_str(&format!(" ({setting})"));
+    }
+    said
 }
 
 /// Objects and arrays within each other. What a body has was bounded before.

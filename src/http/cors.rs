@@ -12,8 +12,8 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::front::Front;
 use super::guard::host::is_local;
-use super::message::list::NEXT_CURSOR;
-use super::session::abort::{ABORTED, DROPPED};
+use super::message::read::NEXT_CURSOR;
+use super::session::end::{ABORTED, DROPPED};
 use super::state::Shared;
 
 /// How long a browser may keep the answer to a preflight.

@@ -10,7 +10,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::extract::Params;
@@ -27,6 +27,28 @@ const FORWARDED_SCHEME: &str = "x-forwarded-proto";
 #[schema(value_type = Object)]
 pub struct OpenApiDocument(pub Map<String, Value>);
 
+/// Which operations are wanted.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Query {
+    /// Only the operations that matter for driving sessions. Without a value it is true.
+    pub core: Option<bool>,
+}
+
+/// What a request for the document is answered with.
+#[derive(Debug, IntoResponses)]
+pub enum Served {
+    /// The document.
+    #[response(
+        status = 200,
+        headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))
+    )]
+    Document(OpenApiDocument),
+    /// The document is the one that `If-None-Match` names.
+    #[response(status = 304)]
+    Known,
+}
+
 /// Get this document
 ///
 /// The OpenAPI 3.1 document of the server, as it runs, with the address at which it was asked as the first of its
@@ -36,15 +58,8 @@ pub struct OpenApiDocument(pub Map<String, Value>);
     path = "/openapi.json",
     operation_id = "openapi.get",
     tag = "global",
-    params(
-        ("core" = Option<bool>, Query, description = "Only the operations that matter for driving sessions. Without a value it is true."),
-    ),
-    responses(
-        (status = 200, description = "The document.", body = OpenApiDocument,
-            headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))),
-        (status = 304, description = "The document is the one that `If-None-Match` names."),
-        Invalid,
-    )
+    params(Query),
+    responses(Served, Invalid)
 )]
 pub async fn openapi(params: Params, headers: HeaderMap) -> Response {
     respond(Version::Current, &params, &headers)
@@ -59,15 +74,8 @@ pub async fn openapi(params: Params, headers: HeaderMap) -> Response {
     path = "/openapi-3.0.json",
     operation_id = "openapi.getOlder",
     tag = "global",
-    params(
-        ("core" = Option<bool>, Query, description = "Only the operations that matter for driving sessions. Without a value it is true."),
-    ),
-    responses(
-        (status = 200, description = "The document.", body = OpenApiDocument,
-            headers(("ETag" = String, description = "Changes with the document; `If-None-Match` takes it."))),
-        (status = 304, description = "The document is the one that `If-None-Match` names."),
-        Invalid,
-    )
+    params(Query),
+    responses(Served, Invalid)
 )]
 pub async fn openapi_older(params: Params, headers: HeaderMap) -> Response {
     respond(Version::Older, &params, &headers)

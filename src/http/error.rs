@@ -1,7 +1,7 @@
 //! The one place that says which failure has which status, name and body.
 //!
-//! Most bodies have OpenCode's shape `{"name": …, "data": {"message": …, …}}`. Routes below `api/`
-//! have OpenCode 2's, `{"_tag": …, "message": …, …}`; [`shape`] writes it there. Where OpenCode itself
+//! Most bodies have OpenCode's shape `{"name": …, "data": {"message": …, …}}`. OpenCode 2's routes
+//! have its own, `{"_tag": …, "message": …, …}`; [`tagged`] writes it there. Where OpenCode itself
 //! mixes the two, the body has both.
 
 mod of_domain;
@@ -535,20 +535,15 @@ impl IntoResponse for Problem {
         if let Some((name, value)) = &self.0.header {
             response.headers_mut().insert(name.clone(), value.clone());
         }
-        // `shape` writes the body anew where the other shape is due.
+        // `tagged` writes the body anew where the other shape is due.
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Middleware: writes the errors of OpenCode 2's routes in OpenCode 2's shape.
-pub async fn shape(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let second = path.starts_with("/opencode/api/") || path.starts_with("/api/");
+/// Middleware: writes errors in OpenCode 2's shape. The router puts it around OpenCode 2's routes.
+pub async fn tagged(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    if !second {
-        return response;
-    }
     let Some(problem) = response.extensions().get::<Problem>() else {
         return response;
     };

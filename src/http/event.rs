@@ -1,14 +1,10 @@
-//! `GET /event`.
+//! `/event` and `/global/event`.
 
-use axum::extract::State;
 use axum::response::Response;
 
-use super::error::Problem;
-use super::extract::Directory;
-use super::openapi::Event;
-use super::responses::Invalid;
-use super::sse::{After, View, respond};
-use super::state::Shared;
+use crate::http::handler::*;
+use crate::http::openapi::{Event, GlobalEvent};
+use crate::http::sse::{After, View, respond};
 
 /// Subscribe to events
 ///
@@ -34,4 +30,23 @@ pub async fn subscribe(
     after: After,
 ) -> Result<Response, Problem> {
     Ok(respond(&state, View::Directory(directory), after))
+}
+
+/// Subscribe to the events of all directories
+///
+/// Never ends: a client has to read it as a stream. As `event.subscribe`, with all events, each wrapped with the directory that it belongs to.
+#[utoipa::path(
+    get,
+    path = "/global/event",
+    operation_id = "event.subscribeAll",
+    tag = "event",
+    params(After),
+    responses(
+        (status = 200, description = "A stream of events, which ends only when the server stops.",
+            body = GlobalEvent, content_type = "text/event-stream"),
+        Invalid,
+    )
+)]
+pub async fn event(State(state): State<Shared>, after: After) -> Result<Response, Problem> {
+    Ok(respond(&state, View::Global, after))
 }

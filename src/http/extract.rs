@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, IF_MATCH, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
@@ -15,13 +16,13 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 pub use super::directory::{DIRECTORY_HEADER, Directory};
 use super::error::{BadKind, Problem};
-use super::fields::{Fields, INTEGER_MAX};
+use super::read::{self, INTEGER_MAX};
 use super::state::Shared;
 use crate::opencode::event::Source;
 use crate::opencode::id::InvalidId;
 use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use crate::repair;
-use crate::session::{Caller, Sizes};
+use crate::session::Caller;
 
 /// The longest `x-client-id`, in bytes.
 const CLIENT_MAX_BYTES: usize = 256;
@@ -32,84 +33,34 @@ pub const CLIENT_HEADER: &str = "x-client-id";
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// A JSON body, or none. With `MERGE` it may also be an `application/merge-patch+json`.
+/// A JSON body as [`read`](super::read) reads it; `Option` for one that may be left out. With `MERGE` it may also be an
+/// `application/merge-patch+json`.
 #[derive(Debug)]
-pub struct Body<const MERGE: bool = false> {
-    value: Option<Value>,
-    sizes: Sizes,
-}
+pub struct Body<T, const MERGE: bool = false>(pub T);
 
-impl<const MERGE: bool> Body<MERGE> {
-    /// The fields of the body.
-    ///
-    /// # Errors
-    /// See [`Fields::of_body`].
-    pub fn fields(&self, known: &[&str]) -> Result<Fields<'_>, Problem> {
-        let fields = Fields::of_body(self.value.as_ref(), known)?;
-        Ok(fields.within(self.sizes))
-    }
-
-    /// Reads the fields and lets go of the body: what waits for an answer must not hold it meanwhile.
-    ///
-    /// # Errors
-    /// See [`Fields::of_body`], and those of `parse`.
-    pub fn parse<T>(
-        self,
-        known: &[&str],
-        parse: impl FnOnce(&Fields<'_>) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
-        parse(&self.fields(known)?)
-    }
-
-    /// How large what is in it may be.
-    pub fn sizes(&self) -> &Sizes {
-        &self.sizes
-    }
-
-    /// The body, whatever it is.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn required(&self) -> Result<&Value, Problem> {
-        self.value
-            .as_ref()
-            .ok_or_else(|| Problem::bad(BadKind::Payload, "Expected JSON value, got undefined"))
-    }
-
-    /// The fields of the body, when there is one. Clients of languages with a type for "or nothing" send null for it.
-    ///
-    /// # Errors
-    /// See [`Fields::of_body`].
-    pub fn optional_fields(&self, known: &[&str]) -> Result<Option<Fields<'_>>, Problem> {
-        let is_there = self.value.as_ref().is_some_and(|value| !value.is_null());
-        is_there.then(|| self.fields(known)).transpose()
-    }
-}
-
-impl<const MERGE: bool> FromRequest<Shared> for Body<MERGE> {
+impl<T: DeserializeOwned, const MERGE: bool> FromRequest<Shared> for Body<T, MERGE> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Shared) -> Result<Self, Problem> {
         let content_type =
             header_text(request.headers(), CONTENT_TYPE.as_str())?.map(str::to_owned);
         let (parts, body) = request.into_parts();
-        let sizes = state.settings.sizes;
-        let read = state.bodies.read(&parts.headers, body).await?;
+        let sizes = &state.settings.sizes;
+        let came = state.bodies.read(&parts.headers, body).await?;
         // Some clients send a line end, or the indent of nothing, where they have no body.
-        if read.bytes.trim_ascii().is_empty() {
-            return Ok(Self { value: None, sizes });
+        if came.bytes.trim_ascii().is_empty() {
+            return read::body(None, sizes).map(Self);
         }
         check_content_type(content_type.as_deref(), MERGE)?;
-        state.bodies.check(&read.bytes)?;
+        state.bodies.check(&came.bytes)?;
         // Half a character in a text, which JavaScript can send, is taken as OpenCode takes it.
-        let value = serde_json::from_slice(&repair::json(&read.bytes)).map_err(|error| {
+        let value: Value = serde_json::from_slice(&repair::json(&came.bytes)).map_err(|error| {
             Problem::bad(
                 BadKind::Body,
                 format!("The body is not valid JSON: {error}"),
             )
         })?;
-        let value = Some(value);
-        Ok(Self { value, sizes })
+        read::body(Some(&value), sizes).map(Self)
     }
 }
 

@@ -4,11 +4,17 @@ use axum::http::Request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::extract::Params;
-use super::fields::{Fields, any_json};
+use super::body;
+use super::extract::{IfMatch, Params};
+use super::message::prompt::PromptInput;
+use super::read::{self, any_json};
+use super::session::command::CommandInput;
+use super::session::shell::ShellInput;
+use super::session::update::SessionUpdateInput;
 use super::sse::After;
+use super::tui::publish::TuiPublish;
 use super::v2::cursor::Page;
-use super::{body, message, session};
+use super::v2::session::prompt::V2PromptInput;
 use crate::event::{Bus, Next, RingLimits};
 use crate::fuzz;
 use crate::opencode::event::EventPayload;
@@ -114,14 +120,15 @@ fn check_place(body: &Value, refused: &str) -> Result<(), TestCaseError> {
 }
 
 fn update_of(body: &Value) -> Result<Update, String> {
-    let fields = Fields::of_body(Some(body), session::update::FIELDS).map_err(|e| e.message())?;
-    session::update::parse(&fields.within(sizes()), super::extract::IfMatch(None))
-        .map_err(|e| e.message())
+    let input: Result<SessionUpdateInput, _> = read::body(Some(body), &sizes());
+    let update = input.and_then(|input| input.into_update(IfMatch(None)));
+    update.map_err(|e| e.message())
 }
 
 fn prompt_of(body: &Value) -> Result<Prompt, String> {
-    let fields = Fields::of_body(Some(body), message::prompt::FIELDS).map_err(|e| e.message())?;
-    message::prompt::parse(&fields.within(sizes())).map_err(|e| e.message())
+    let input: Result<PromptInput, _> = read::body(Some(body), &sizes());
+    let prompt = input.and_then(|input| input.into_prompt(&sizes()));
+    prompt.map_err(|e| e.message())
 }
 
 #[test]
@@ -176,15 +183,34 @@ fn a_prompt_is_what_was_sent_or_is_refused_by_name() {
         };
         let sent = body["parts"].as_array().expect("a prompt has parts");
         prop_assert!(!sent.is_empty() && sent.len() <= sizes().prompt_parts);
-        // What serde reads of the same parts is what the document says of them.
-        let read = serde_json::from_value::<Vec<PartInput>>(body["parts"].clone());
-        prop_assert_eq!(Some(&prompt.parts), read.as_ref().ok(), "{}", body);
+        for (part, sent) in prompt.parts.iter().zip(sent) {
+            let (text, field) = match part {
+                PartInput::Text(part) => (&part.text, "text"),
+                PartInput::File(part) => (&part.url, "url"),
+                PartInput::Agent(part) => (&part.name, "name"),
+                PartInput::Subtask(part) => (&part.prompt, "prompt"),
+            };
+            prop_assert_eq!(Some(text.as_str()), sent[field].as_str(), "{}", body);
+        }
         prop_assert_eq!(prompt.no_reply, body["noReply"] == true);
         prop_assert_eq!(prompt.system.as_deref(), body["system"].as_str());
         prop_assert_eq!(
             prompt.message_id.as_ref().map(MessageId::as_str),
             body["messageID"].as_str()
         );
+        Ok(())
+    });
+}
+
+#[test]
+fn no_body_makes_a_reader_panic() {
+    fuzz::check("bodies: any", any_json(), |body| {
+        let (_, _) = (update_of(&body), prompt_of(&body));
+        let (body, sizes) = (Some(&body), sizes());
+        let _whatever = read::body::<CommandInput>(body, &sizes);
+        let _whatever = read::body::<ShellInput>(body, &sizes);
+        let _whatever = read::body::<TuiPublish>(body, &sizes);
+        let _whatever = read::body::<V2PromptInput>(body, &sizes);
         Ok(())
     });
 }

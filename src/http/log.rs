@@ -1,14 +1,9 @@
 //! `POST /log`.
 
-use axum::Json;
-use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
-use super::bounds::Bound;
-use super::error::Problem;
-use super::extract::Body;
-use super::responses::{Invalid, NotJson, TooLarge};
+use crate::http::handler::*;
+use crate::opencode::bounded;
 
 /// What of one text goes into the log, in characters.
 const TEXT_MAX_CHARS: usize = 2_000;
@@ -29,25 +24,21 @@ pub enum LogLevel {
     Error,
 }
 
-const LEVELS: &[(&str, LogLevel)] = &[
-    ("debug", LogLevel::Debug),
-    ("info", LogLevel::Info),
-    ("error", LogLevel::Error),
-    ("warn", LogLevel::Warn),
-];
-
 /// An entry of a client for the log.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct LogEntry {
     /// What writes it.
+    #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text")]
     pub service: String,
     /// How much it matters.
     pub level: LogLevel,
     /// What happened.
+    #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text")]
     pub message: String,
     /// Further data.
+    #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
     pub extra: Option<Map<String, Value>>,
 }
@@ -63,26 +54,16 @@ pub struct LogEntry {
     request_body(content = LogEntry, description = "The entry."),
     responses(
         (status = 200, description = "`true`: it was given to the log, which may be set to leave its level out.", body = bool),
-        Invalid, TooLarge, NotJson,
+        Invalid,
     )
 )]
-pub async fn log(body: Body) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["service", "level", "message", "extra"])?;
-    let service = cut(
-        fields.required_text("service", Bound::Text)?,
-        SERVICE_MAX_CHARS,
-    );
-    let level = fields.required_word("level", LEVELS)?;
-    let message = cut(
-        fields.required_text("message", Bound::Text)?,
-        TEXT_MAX_CHARS,
-    );
-    let extra = fields
-        .data("extra")?
-        .map(|data| Value::from(data).to_string());
+pub async fn log(Body(entry): Body<LogEntry>) -> Result<Json<bool>, Problem> {
+    let service = cut(&entry.service, SERVICE_MAX_CHARS);
+    let message = cut(&entry.message, TEXT_MAX_CHARS);
+    let extra = entry.extra.map(|data| Value::from(data).to_string());
     let extra = cut(extra.as_deref().unwrap_or_default(), TEXT_MAX_CHARS);
     // As debug output: a line break in a client's text must not look like an entry of our own.
-    match level {
+    match entry.level {
         LogLevel::Debug => {
             tracing::debug!(target: "baton::client", ?service, ?extra, "{message:?}")
         }

@@ -1,7 +1,7 @@
 //! The HTTP surface: OpenCode's API at the root and below `/opencode`, and a little beside it.
 //!
 //! [`router`] has the one list of routes; it feeds the router and the OpenAPI document. A
-//! handler reads its request into typed values ([`extract`], [`fields`]), calls one function of
+//! handler reads its request into typed values ([`extract`], [`read`]), calls one function of
 //! [`Sessions`](crate::session::Sessions) or [`Registry`](crate::registry::Registry), and shapes the
 //! answer. What can go wrong becomes a response in [`error`], and nowhere else.
 
@@ -13,37 +13,30 @@ pub mod bounds;
 pub mod command;
 pub mod config;
 pub mod cors;
-pub mod credential;
 pub mod directory;
 pub mod docs;
 pub mod error;
 pub mod event;
-pub mod experimental;
 pub mod extract;
-mod fields;
 pub mod file;
 pub mod find;
-pub mod formatter;
 pub mod front;
 #[cfg(test)]
 mod fuzz;
 pub mod global;
 pub mod guard;
+mod handler;
 pub mod headers;
-pub mod instance;
 pub mod log;
-pub mod lsp;
-pub mod mcp;
 pub mod message;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
-pub mod path;
 pub mod permission;
 pub mod project;
 pub mod provider;
-pub mod pty;
 pub mod question;
+pub mod read;
 pub mod request_id;
 pub mod responses;
 mod route;
@@ -51,9 +44,9 @@ pub mod router;
 pub mod selection;
 pub mod serve;
 pub mod session;
-pub mod skill;
 pub mod sse;
 pub mod state;
+pub mod stub;
 pub mod tui;
 pub mod v2;
 pub mod vcs;

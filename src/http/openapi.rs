@@ -18,12 +18,13 @@ use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use super::docs::OpenApiDocument;
 use super::error::ErrorBody;
 use super::router::description;
 use super::session::list::Scope;
 use super::v2::TaggedError;
 use super::v2::cursor::Order;
-use super::vcs::diff::Mode;
+use super::vcs::Mode;
 use crate::opencode::file::FileKind;
 use crate::opencode::v2::shape::V2Said;
 use crate::opencode::{EventId, EventPayload};
@@ -79,8 +80,8 @@ pub struct GlobalEvent {
         (name = "tui", description = "Drives attached terminal UIs."),
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
-    // Schemas that only parameters or nothing refers to are not collected from the routes.
-    components(schemas(AtAbort, ErrorBody, TaggedError, Order, FileKind, Mode, Scope, V2Said)),
+    // Schemas that only parameters, derived responses or nothing refers to are not collected from the routes.
+    components(schemas(AtAbort, ErrorBody, OpenApiDocument, TaggedError, Order, FileKind, Mode, Scope, V2Said)),
     modifiers(&Passwords),
     // Without a password set, none is asked for. Generators take the first one.
     security(("basic" = []), ("bearer" = []), ()),

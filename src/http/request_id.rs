@@ -10,7 +10,7 @@ use axum::response::Response;
 use rand::RngExt;
 use tracing::Instrument;
 
-use super::router::name_of;
+use super::router::{is_there, name_of};
 use crate::{metrics, secret};
 
 /// The header.
@@ -103,6 +103,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let route = self.route.as_ref().map(MatchedPath::as_str);
+        let route = route.filter(|route| is_there(route));
         let route = route.map_or(Cow::Borrowed(NO_ROUTE), name_of);
         let status = self.status.as_ref().map_or(GONE, |status| status.as_str());
         let took = self.began.elapsed();

@@ -133,29 +133,39 @@ responses! {
     TaggedStopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["TaggedError"], also TaggedFull;
 }
 
-/// What every operation can answer.
-#[derive(Debug)]
-pub struct Everywhere;
-
-impl IntoResponses for Everywhere {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let bodies = [
-            "UnauthorizedError",
-            "ForbiddenError",
-            "MethodNotAllowedError",
-            "UnknownError",
-        ];
-        everywhere("", bodies)
-    }
+/// A shape of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenCode's: `{"name", "data"}`.
+    Named,
+    /// OpenCode 2's: `{"_tag", "message", …}`.
+    Tagged,
 }
 
-/// What every operation of OpenCode 2 can answer.
-#[derive(Debug)]
-pub struct TaggedEverywhere;
+impl Dialect {
+    /// What every operation can answer.
+    pub fn everywhere(self) -> BTreeMap<String, RefOr<Response>> {
+        match self {
+            Self::Named => everywhere(
+                "",
+                [
+                    "UnauthorizedError",
+                    "ForbiddenError",
+                    "MethodNotAllowedError",
+                    "UnknownError",
+                ],
+            ),
+            Self::Tagged => everywhere("Tagged", ["TaggedError"; 4]),
+        }
+    }
 
-impl IntoResponses for TaggedEverywhere {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        everywhere("Tagged", ["TaggedError"; 4])
+    /// What every operation that takes a body can answer.
+    pub fn of_bodies(self) -> BTreeMap<String, RefOr<Response>> {
+        let [too_large, not_json] = match self {
+            Self::Named => [TooLarge::responses(), NotJson::responses()],
+            Self::Tagged => [TaggedTooLarge::responses(), TaggedNotJson::responses()],
+        };
+        too_large.into_iter().chain(not_json).collect()
     }
 }
 

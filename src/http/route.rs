@@ -10,6 +10,7 @@ use axum::routing::MethodRouter;
 use utoipa_axum::PathItemExt;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::responses::Dialect;
 use super::state::Shared;
 
 /// The operations of one path. [`routes!`] makes it from their handlers.
@@ -25,10 +26,33 @@ pub(super) fn serve(router: Router<Shared>, list: &[Routes]) -> Router<Shared> {
     list.iter().fold(router, |router, it| (it.serve)(router))
 }
 
-/// Adds the description of `list` to `router`, in order.
-pub(super) fn describe(router: OpenApiRouter<Shared>, list: &[Routes]) -> OpenApiRouter<Shared> {
-    list.iter()
-        .fold(router, |router, it| router.routes((it.describe)()))
+/// Adds the description of a list to `router`, in order, with what every operation of its dialect, and every
+/// one that takes a body, can answer.
+pub(super) fn describe(
+    router: OpenApiRouter<Shared>,
+    (dialect, list): (Dialect, &[Routes]),
+) -> OpenApiRouter<Shared> {
+    let (everywhere, of_bodies) = (dialect.everywhere(), dialect.of_bodies());
+    list.iter().fold(router, |router, it| {
+        let (schemas, mut paths, methods) = (it.describe)();
+        for item in paths.paths.values_mut() {
+            let methods = [
+                &mut item.get,
+                &mut item.put,
+                &mut item.post,
+                &mut item.patch,
+                &mut item.delete,
+            ];
+            for operation in methods.into_iter().flatten() {
+                let responses = &mut operation.responses.responses;
+                responses.extend(everywhere.clone());
+                if operation.request_body.is_some() {
+                    responses.extend(of_bodies.clone());
+                }
+            }
+        }
+        router.routes((schemas, paths, methods))
+    })
 }
 
 /// Adds the operation `P`, which `handler` serves. An earlier one with the same path keeps its methods.

@@ -1,39 +1,87 @@
-//! Reads what a body wishes to select. There are three forms, one per kind of request.
+//! What bodies say about a selection. There are three forms, one per kind of request.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::error::Problem;
-use super::fields::Fields;
+use super::read::refusal;
 use crate::registry::{ModelWish, VariantWish, Wish};
-
-/// The fields of a `model` object.
-/// The fields of a `model` object.
-pub const MODEL_FIELDS: &[&str] = &["providerID", "modelID", "id", "variant"];
-
-/// The fields of a body that say what a session shall select.
-pub const SELECTION_FIELDS: &[&str] = &["providerID", "modelID", "model", "variant", "agent"];
 
 /// The two forms of a model disagree.
 const TWO_MODELS: &str =
     "model says something else than providerID and modelID; send one of the two";
 
+/// A session's model in a request: `modelID` or, as OpenCode writes it in a session, `id`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionModelInput {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "claude")]
+    pub provider_id: String,
+    /// The model's id, verbatim as the backend advertises it.
+    #[serde(rename = "modelID")]
+    #[schema(format = "bound:name", example = "opus")]
+    pub model_id: Option<String>,
+    /// Another name for `modelID`; one of the two is needed.
+    #[schema(format = "bound:name")]
+    pub id: Option<String>,
+    /// The reasoning effort; `default` or null for the model's default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "bound:name", example = "high")]
+    pub variant: VariantWish,
+}
+
+/// The model of a prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct PromptModel {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "claude")]
+    pub provider_id: String,
+    /// The model's id, verbatim as the backend advertises it.
+    #[serde(rename = "modelID")]
+    #[schema(format = "bound:name", example = "opus")]
+    pub model_id: String,
+}
+
+/// A model in a request of OpenCode 2.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2ModelInput {
+    /// The model's id, verbatim as the backend advertises it.
+    #[schema(format = "bound:name", example = "opus")]
+    pub id: String,
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "claude")]
+    pub provider_id: String,
+    /// The reasoning effort; left out, the model's default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "bound:name", example = "high")]
+    pub variant: VariantWish,
+}
+
+/// `providerID` and `modelID` of a body, which come together.
+pub type Halves = (Option<String>, Option<String>);
+
 /// The wish of a session's own body: `providerID` and `modelID`, or `model`, and `variant` and `agent`.
 ///
 /// # Errors
-/// When half a model is named, when the two forms disagree, or when a type is wrong.
-pub fn of_session(body: &Fields<'_>) -> Result<Wish, Problem> {
-    let flat = model_of(body, body.string("modelID")?, "modelID")?;
-    let outer_variant = variant_of(body)?;
-    let nested = match body.object("model", MODEL_FIELDS)? {
-        None => None,
-        Some(model) => Some((model_object(&model, "modelID")?, variant_of(&model)?)),
-    };
-    let agent = body.string("agent")?.map(str::to_owned);
-    let (model, variant) = match nested {
-        None => (flat, outer_variant),
-        Some((model, inner_variant)) => {
+/// When half a model is named, or when the two forms disagree.
+pub fn of_session(
+    halves: Halves,
+    model: Option<SessionModelInput>,
+    variant: VariantWish,
+    agent: Option<String>,
+) -> Result<Wish, Problem> {
+    let flat = whole(halves)?;
+    let (model, variant) = match model {
+        None => (flat, variant),
+        Some(nested) => {
+            let (model, inner) = of_object(nested)?;
             if flat.is_some_and(|flat| flat != model) {
-                return Err(body.refuse("model", TWO_MODELS));
+                return Err(refusal(&["model"], TWO_MODELS));
             }
-            (Some(model), agreed(body, outer_variant, inner_variant)?)
+            (Some(model), agreed(variant, inner)?)
         }
     };
     Ok(Wish {
@@ -48,126 +96,94 @@ pub fn of_session(body: &Fields<'_>) -> Result<Wish, Problem> {
 /// A client that names a model and no variant means the model's default.
 ///
 /// # Errors
-/// When half a model is named, or when a type is wrong.
-pub fn of_message(body: &Fields<'_>) -> Result<Wish, Problem> {
-    let flat = model_of(body, body.string("modelID")?, "modelID")?;
-    let model = match body.object("model", &["providerID", "modelID"])? {
+/// When half a model is named, or when the two forms disagree.
+pub fn of_message(
+    halves: Halves,
+    model: Option<PromptModel>,
+    variant: VariantWish,
+    agent: Option<String>,
+) -> Result<Wish, Problem> {
+    let flat = whole(halves)?;
+    let model = match model {
         None => flat.clone(),
         Some(model) => Some(ModelWish {
-            provider_id: model.required_string("providerID")?.to_owned(),
-            model_id: model.required_string("modelID")?.to_owned(),
+            provider_id: model.provider_id,
+            model_id: model.model_id,
         }),
     };
     if flat.is_some_and(|flat| Some(&flat) != model.as_ref()) {
-        return Err(body.refuse("model", TWO_MODELS));
+        return Err(refusal(&["model"], TWO_MODELS));
     }
-    let variant = match variant_of(body)? {
+    let variant = match variant {
         VariantWish::Keep if model.is_some() => VariantWish::Default,
         said => said,
     };
     Ok(Wish {
         model,
         variant,
-        agent: body.string("agent")?.map(str::to_owned),
+        agent,
     })
 }
 
-/// The wish of `POST …/init`: `providerID` and `modelID`.
-///
-/// # Errors
-/// When only one of them is there, or when a type is wrong.
-pub fn of_init(body: &Fields<'_>) -> Result<Wish, Problem> {
-    let model = model_of(body, body.string("modelID")?, "modelID")?;
-    let variant = match model {
+/// The wish of OpenCode 2: a model without a variant means the model's default.
+pub fn of_v2(model: Option<V2ModelInput>, agent: Option<String>) -> Wish {
+    let variant = match &model {
+        Some(model) if model.variant != VariantWish::Keep => model.variant.clone(),
         Some(_) => VariantWish::Default,
         None => VariantWish::Keep,
     };
-    Ok(Wish {
+    let model = model.map(|model| ModelWish {
+        provider_id: model.provider_id,
+        model_id: model.id,
+    });
+    Wish {
         model,
         variant,
-        agent: None,
-    })
+        agent,
+    }
 }
 
-/// The wish of OpenCode 2's model route: `model` with `providerID`, `id` and perhaps `variant`.
-///
-/// # Errors
-/// When something is missing, or when a type is wrong.
-pub fn of_switch(body: &Fields<'_>) -> Result<Wish, Problem> {
-    let model = body
-        .object("model", MODEL_FIELDS)?
-        .ok_or_else(|| body.missing("model"))?;
-    let variant = match variant_of(&model)? {
-        VariantWish::Keep => VariantWish::Default,
-        said => said,
-    };
-    Ok(Wish {
-        model: Some(model_object(&model, "id")?),
-        variant,
-        agent: None,
-    })
-}
-
-/// A `model` object, whose model id is called `id` by some routes of OpenCode and `modelID` by others.
-/// An error calls it by its usual name on that route.
-fn model_object(model: &Fields<'_>, usual: &str) -> Result<ModelWish, Problem> {
-    let (long, short) = (model.string("modelID")?, model.string("id")?);
-    if let (Some(long), Some(short)) = (long, short)
+fn of_object(model: SessionModelInput) -> Result<(ModelWish, VariantWish), Problem> {
+    if let (Some(long), Some(short)) = (&model.model_id, &model.id)
         && long != short
     {
-        return Err(model.refuse(
-            "id",
-            "id says something else than modelID; send one of the two",
-        ));
+        let message = "id says something else than modelID; send one of the two";
+        return Err(refusal(&["model", "id"], message));
     }
-    model_of(model, long.or(short), usual)?.ok_or_else(|| model.missing("providerID"))
+    let model_id = model.model_id.or(model.id);
+    let wish = ModelWish {
+        provider_id: model.provider_id,
+        model_id: model_id.ok_or_else(|| half(&["model", "modelID"], "modelID"))?,
+    };
+    Ok((wish, model.variant))
+}
+
+fn half(at: &[&str], missing: &str) -> Problem {
+    let message = format!("providerID and modelID come together; {missing} is missing");
+    refusal(at, message)
 }
 
 /// Both halves of a model, or none of them.
-fn model_of(
-    fields: &Fields<'_>,
-    model: Option<&str>,
-    model_name: &str,
-) -> Result<Option<ModelWish>, Problem> {
-    let half = |missing: &str| {
-        let message = format!("providerID and {model_name} come together; {missing} is missing");
-        fields.refuse(missing, &message)
-    };
-    match (fields.string("providerID")?, model) {
-        (Some(provider), Some(model)) => Ok(Some(ModelWish {
-            provider_id: provider.to_owned(),
-            model_id: model.to_owned(),
+fn whole((provider_id, model_id): Halves) -> Result<Option<ModelWish>, Problem> {
+    match (provider_id, model_id) {
+        (Some(provider_id), Some(model_id)) => Ok(Some(ModelWish {
+            provider_id,
+            model_id,
         })),
-        (Some(_), None) => Err(half(model_name)),
-        (None, Some(_)) => Err(half("providerID")),
+        (Some(_), None) => Err(half(&["modelID"], "modelID")),
+        (None, Some(_)) => Err(half(&["providerID"], "providerID")),
         (None, None) => Ok(None),
     }
 }
 
-/// The variant: absent keeps it, null takes the model's default.
-///
-/// # Errors
-/// When it is no string.
-pub fn variant_of(fields: &Fields<'_>) -> Result<VariantWish, Problem> {
-    if fields.raw("variant").is_none() {
-        return Ok(VariantWish::Keep);
-    }
-    let named = fields.string("variant")?.map(VariantWish::named);
-    Ok(named.unwrap_or(VariantWish::Default))
-}
-
-fn agreed(
-    body: &Fields<'_>,
-    outer: VariantWish,
-    inner: VariantWish,
-) -> Result<VariantWish, Problem> {
+fn agreed(outer: VariantWish, inner: VariantWish) -> Result<VariantWish, Problem> {
     match (outer, inner) {
         (VariantWish::Keep, inner) => Ok(inner),
         (outer, VariantWish::Keep) => Ok(outer),
         (outer, inner) if outer == inner => Ok(outer),
         _ => {
             let message = "variant says something else than model.variant; send one of the two";
-            Err(body.refuse("variant", message))
+            Err(refusal(&["variant"], message))
         }
     }
 }
@@ -177,10 +193,36 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::http::extract::IfMatch;
+    use crate::http::message::prompt::PromptInput;
+    use crate::http::read;
+    use crate::http::session::update::SessionUpdateInput;
+    use crate::http::v2::session::act::SwitchModelInput;
+    use crate::session::Sizes;
 
-    fn read(body: Value, of: fn(&Fields<'_>) -> Result<Wish, Problem>) -> Result<Wish, String> {
-        let fields = Fields::of_body(Some(&body), SELECTION_FIELDS).map_err(|e| e.message())?;
-        of(&fields).map_err(|e| e.message())
+    type Of = fn(&Value) -> Result<Wish, Problem>;
+
+    fn session(body: &Value) -> Result<Wish, Problem> {
+        let input: SessionUpdateInput = read::body(Some(body), &Sizes::default())?;
+        Ok(input.into_update(IfMatch(None))?.wish)
+    }
+
+    fn message(body: &Value) -> Result<Wish, Problem> {
+        let mut body = body.clone();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("parts".to_owned(), json!([{ "type": "text", "text": "x" }]));
+        }
+        let input: PromptInput = read::body(Some(&body), &Sizes::default())?;
+        Ok(input.into_prompt(&Sizes::default())?.wish)
+    }
+
+    fn second(body: &Value) -> Result<Wish, Problem> {
+        let input: SwitchModelInput = read::body(Some(body), &Sizes::default())?;
+        Ok(of_v2(Some(input.model), None))
+    }
+
+    fn read(body: Value, of: Of) -> Result<Wish, String> {
+        of(&body).map_err(|e| e.message())
     }
 
     fn wish(model: Option<(&str, &str)>, variant: VariantWish, agent: Option<&str>) -> Wish {
@@ -230,7 +272,7 @@ mod tests {
                 wish(None, VariantWish::Keep, Some("build")),
             ),
         ] {
-            assert_eq!(read(body.clone(), of_session), Ok(expected), "{body}");
+            assert_eq!(read(body.clone(), session), Ok(expected), "{body}");
         }
     }
 
@@ -260,7 +302,7 @@ mod tests {
             (
                 json!({"model": {"id": "m"}}),
                 "[\"model\"][\"providerID\"]",
-                "missing",
+                "Missing key",
             ),
             (
                 json!({"model": {}}),
@@ -300,7 +342,7 @@ mod tests {
             ),
             (json!({"variant": {}}), "[\"variant\"]", "got object"),
         ] {
-            let refused = read(body.clone(), of_session).expect_err("refused");
+            let refused = read(body.clone(), session).expect_err("refused");
             assert!(
                 refused.ends_with(&format!("\n  at {at}")),
                 "{body}: {refused}"
@@ -333,16 +375,16 @@ mod tests {
                 wish(m, VariantWish::Default, None),
             ),
         ] {
-            assert_eq!(read(body.clone(), of_message), Ok(expected), "{body}");
+            assert_eq!(read(body.clone(), message), Ok(expected), "{body}");
         }
         for body in [
             json!({"providerID": "p"}),
             json!({"modelID": "m"}),
             json!({"providerID": "p", "modelID": "other", "model": model}),
         ] {
-            assert!(read(body.clone(), of_message).is_err(), "{body}");
+            assert!(read(body.clone(), message).is_err(), "{body}");
         }
-        let refused = read(json!({"model": {"providerID": "p", "id": "m"}}), of_message);
+        let refused = read(json!({"model": {"providerID": "p", "id": "m"}}), message);
         assert_eq!(
             refused,
             Err("Missing key\n  at [\"model\"][\"modelID\"]".to_owned())
@@ -353,21 +395,12 @@ mod tests {
     fn opencode_2_names_the_model_id_id() {
         let body = json!({"model": {"providerID": "p", "id": "m"}});
         assert_eq!(
-            read(body, of_switch),
+            read(body, second),
             Ok(wish(Some(("p", "m")), VariantWish::Default, None))
         );
         assert_eq!(
-            read(json!({}), of_switch),
+            read(json!({}), second),
             Err("Missing key\n  at [\"model\"]".to_owned())
         );
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_body_makes_it_panic(body in crate::http::fields::any_json()) {
-            for of in [of_session, of_message, of_init, of_switch] {
-                let _whatever = read(body.clone(), of);
-            }
-        }
     }
 }

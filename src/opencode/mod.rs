@@ -4,6 +4,7 @@
 //! `revision` and `runtime`, the `session.model_*` events) say so in their doc comment; clients that
 //! do not know them ignore them.
 
+pub mod bounded;
 pub mod command;
 pub mod event;
 pub mod file;

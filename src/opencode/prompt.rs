@@ -1,13 +1,14 @@
 //! What a client sends as a prompt.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::bounded;
 use super::id::PartId;
 
 /// One part of a prompt; a client may bring the part's id.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum PartInput {
     /// Text.
@@ -18,6 +19,23 @@ pub enum PartInput {
     Agent(AgentPartInput),
     /// A task for a sub-agent.
     Subtask(SubtaskPartInput),
+}
+
+/// How it is read. serde reads a tagged enum from a copy, in which an error has no place; this one names itself
+/// `tagged`, and the reader of request bodies looks at the tag by itself. The compiler compares the two.
+#[derive(Deserialize)]
+#[serde(remote = "PartInput", rename = "tagged", rename_all = "kebab-case")]
+enum Tagged {
+    Text(TextPartInput),
+    File(FilePartInput),
+    Agent(AgentPartInput),
+    Subtask(SubtaskPartInput),
+}
+
+impl<'de> Deserialize<'de> for PartInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Tagged::deserialize(deserializer)
+    }
 }
 
 impl PartInput {
@@ -38,6 +56,7 @@ pub struct TextPartInput {
     /// The part's id.
     pub id: Option<PartId>,
     /// The text.
+    #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text")]
     pub text: String,
     /// Made by the client, not by the user.
@@ -45,6 +64,7 @@ pub struct TextPartInput {
     /// Shown, but not given to the model.
     pub ignored: Option<bool>,
     /// Free data.
+    #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
 }
@@ -58,12 +78,15 @@ pub struct FilePartInput {
     #[schema(format = "bound:name", example = "text/plain")]
     pub mime: String,
     /// Its name.
+    #[serde(default, deserialize_with = "bounded::path")]
     #[schema(format = "bound:path")]
     pub filename: Option<String>,
     /// `data:` or `file:` URL.
+    #[serde(deserialize_with = "bounded::attachment")]
     #[schema(format = "bound:attachment")]
     pub url: String,
     /// Where in the prompt it was mentioned.
+    #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
     pub source: Option<Map<String, Value>>,
 }
@@ -77,6 +100,7 @@ pub struct AgentPartInput {
     #[schema(format = "bound:name")]
     pub name: String,
     /// Where in the prompt it was mentioned.
+    #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
     pub source: Option<Map<String, Value>>,
 }
@@ -87,9 +111,11 @@ pub struct SubtaskPartInput {
     /// The part's id.
     pub id: Option<PartId>,
     /// What to do.
+    #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text")]
     pub prompt: String,
     /// The same in a few words.
+    #[serde(deserialize_with = "bounded::title")]
     #[schema(format = "bound:title")]
     pub description: String,
     /// Who is to do it.

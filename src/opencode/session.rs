@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::bounded;
 use super::id::{MessageId, PartId, SessionId};
 use super::metadata::Metadata;
 
@@ -225,6 +226,7 @@ pub struct PermissionRule {
     #[schema(format = "bound:name")]
     pub permission: String,
     /// What it is done to; `*` stands for any text.
+    #[serde(deserialize_with = "bounded::pattern")]
     #[schema(format = "bound:pattern")]
     pub pattern: String,
     /// What to do then.

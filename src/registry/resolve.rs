@@ -1,6 +1,6 @@
 //! From what a request wishes for to a selection, or to an error that says what there is.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Backend, Catalogue, Snapshot, Status};
 use crate::opencode::Selection;
@@ -24,7 +24,7 @@ pub struct ModelWish {
     pub model_id: String,
 }
 
-/// A wished variant.
+/// A wished variant. As a field of a request it is absent (which `#[serde(default)]` reads), null, or a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum VariantWish {
     /// Nothing was said: keep it where the model has it.
@@ -44,6 +44,13 @@ impl VariantWish {
         } else {
             Self::Set(name.to_owned())
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for VariantWish {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = Option::<String>::deserialize(deserializer)?;
+        Ok(named.map_or(Self::Default, |name| Self::named(&name)))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
 mod asks;
+mod bodies;
 mod browser;
 mod catalogue;
 mod client;

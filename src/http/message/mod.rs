@@ -1,11 +1,8 @@
 //! `/session/{sessionID}/message`: one file per verb.
 
-pub mod delete;
-pub mod get;
-pub mod list;
-pub mod part;
+pub mod edit;
 pub mod prompt;
-pub mod prompt_async;
+pub mod read;
 
 use std::convert::Infallible;
 use std::io;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::tidy::{SCHEMAS, operations};
 use crate::http::v2::cursor::PAGE;
-use crate::http::{experimental, find, session, v2};
+use crate::http::{find, session, v2};
 use crate::opencode::event::{TODO_PRIORITIES, TODO_STATUSES};
 
 /// What a property can be.
@@ -109,16 +109,16 @@ fn defaults() -> Vec<(&'static str, &'static str, Value)> {
         (
             "experimental.session.list",
             "limit",
-            json!(experimental::session::PAGE),
+            json!(session::list::PAGE_EVERYWHERE),
         ),
-        ("find.files", "limit", json!(find::file::LIMIT)),
-        ("api.fs.find", "limit", json!(v2::fs::find::LIMIT)),
+        ("find.files", "limit", json!(find::LIMIT)),
+        ("api.fs.find", "limit", json!(v2::fs::LIMIT)),
         ("api.session.list", "limit", json!(PAGE)),
         ("api.session.messages", "limit", json!(PAGE)),
         (
             "api.session.history",
             "limit",
-            json!(v2::session::history::PAGE),
+            json!(v2::session::read::PAGE),
         ),
         ("session.messages", "limit", json!(0)),
         ("session.list", "roots", json!(false)),

@@ -10,12 +10,11 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value, json};
 
 use super::tidy::{SCHEMAS, operations};
-use crate::http::bounds::Bound;
-use crate::http::config::update::MODEL_PATTERN;
+use crate::http::bounds::{ANSWERS_MAX, Bound};
+use crate::http::config::MODEL_PATTERN;
 use crate::http::directory::WITHOUT_NUL;
-use crate::http::fields::INTEGER_MAX;
-use crate::http::question::reply::ANSWERS_MAX;
-use crate::http::tui::{self, execute_command};
+use crate::http::read::INTEGER_MAX;
+use crate::http::tui::execute_command;
 use crate::http::v2::cursor::PAGE_MAX;
 use crate::http::{find, vcs};
 use crate::session::Sizes;
@@ -39,26 +38,16 @@ pub(super) fn apply(document: &mut Value) {
 
 /// The most characters of a text: one takes at least a byte.
 fn length(name: &str) -> Option<usize> {
-    let bound = match name {
-        "name" => Bound::Name,
-        "title" => Bound::Title,
-        "pattern" => Bound::Pattern,
-        "path" => Bound::Path,
-        "metadata" => Bound::Metadata,
-        "text" => Bound::Text,
-        "attachment" => Bound::Attachment,
-        "tui-text" => return Some(tui::TEXT_MAX_BYTES),
-        _ => return None,
-    };
+    let bound = Bound::marked(&format!("bound:{name}"))?;
     Some(bound.of(&Sizes::default()).0)
 }
 
 fn range(name: &str) -> Option<RangeInclusive<usize>> {
     Some(match name {
         "page" => 1..=PAGE_MAX,
-        "find" => 1..=find::file::LIMIT_MAX,
+        "find" => 1..=find::LIMIT_MAX,
         "fs-find" => 1..=INTEGER_MAX as usize,
-        "context" => 0..=vcs::diff::CONTEXT_MAX,
+        "context" => 0..=vcs::CONTEXT_MAX,
         _ => return None,
     })
 }

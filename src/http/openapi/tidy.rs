@@ -7,8 +7,6 @@
 use serde_json::{Map, Value, json};
 
 use super::second;
-use crate::http::responses::{Everywhere, TaggedEverywhere};
-use crate::json;
 
 /// Where schemas are.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
@@ -23,7 +21,6 @@ const EVENT: &str = "ServerEvent";
 
 /// Does all of it.
 pub(super) fn tidy(document: &mut Value) {
-    add_common_responses(document);
     plain_paths(document);
     for operation in operations(document) {
         drop_null_of_inputs(operation);
@@ -66,28 +63,6 @@ pub(super) fn operations(document: &mut Value) -> impl Iterator<Item = &mut Valu
     items
         .filter_map(Value::as_object_mut)
         .flat_map(Map::values_mut)
-}
-
-/// The one route of OpenCode 2 that is answered at the root, too, with its shape of errors.
-const ROOT_HEALTH: &str = "root.api.health";
-
-/// What every operation can answer stands in every operation.
-fn add_common_responses(document: &mut Value) {
-    let of = |responses: std::collections::BTreeMap<_, _>| json::tree(&responses);
-    let named = of(<Everywhere as utoipa::IntoResponses>::responses());
-    let tagged = of(<TaggedEverywhere as utoipa::IntoResponses>::responses());
-    for operation in operations(document) {
-        let second = operation["operationId"]
-            .as_str()
-            .is_some_and(|id| id.starts_with("api.") || id == ROOT_HEALTH);
-        let common = if second { &tagged } else { &named };
-        if let (Some(responses), Some(common)) =
-            (operation["responses"].as_object_mut(), common.as_object())
-        {
-            responses.extend(common.clone());
-            responses.sort_keys();
-        }
-    }
 }
 
 /// A parameter or a body that is optional can be left out; it cannot be sent as null.

@@ -16,12 +16,13 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::error::{BadKind, Problem};
+use super::error::Problem;
 use super::extract::Body;
+use super::read::refusal;
 use super::router::no_route;
 use super::state::Shared;
 
@@ -116,8 +117,8 @@ struct Rendered {
     html: Vec<Option<String>>,
 }
 
-async fn rendered(body: Body) -> Result<Json<Rendered>, Problem> {
-    let texts = texts_of(&body)?;
+async fn rendered(Body(asked): Body<Texts>) -> Result<Json<Rendered>, Problem> {
+    let texts = asked.bounded()?;
     let rendered = async {
         // Only a closed one has none, and nobody closes it.
         let _place = RENDERING.acquire().await;
@@ -131,23 +132,27 @@ async fn rendered(body: Body) -> Result<Json<Rendered>, Problem> {
     }
 }
 
-fn texts_of(body: &Body) -> Result<Vec<String>, Problem> {
-    let fields = body.fields(&["texts"])?;
-    let texts = fields.raw("texts").and_then(Value::as_array);
-    let texts = texts.filter(|texts| texts.len() <= TEXTS_MAX);
-    let texts: Option<Vec<String>> = texts.and_then(|texts| {
-        let texts = texts.iter().map(|text| text.as_str().map(str::to_owned));
-        texts.collect()
-    });
-    let bytes = |texts: &Vec<String>| texts.iter().map(String::len).sum::<usize>();
-    texts
-        .filter(|texts| bytes(texts) <= TEXTS_MAX_BYTES)
-        .ok_or_else(|| {
+/// Texts to be rendered.
+#[derive(Debug, Deserialize)]
+struct Texts {
+    /// Whatever is not as it should be is answered with all of its bounds.
+    #[serde(default)]
+    texts: Value,
+}
+
+impl Texts {
+    fn bounded(self) -> Result<Vec<String>, Problem> {
+        let bytes = |texts: &Vec<String>| texts.iter().map(String::len).sum::<usize>();
+        let fits =
+            |texts: &Vec<String>| texts.len() <= TEXTS_MAX && bytes(texts) <= TEXTS_MAX_BYTES;
+        let texts = serde_json::from_value(self.texts).ok().filter(fits);
+        texts.ok_or_else(|| {
             let message = format!(
-                "Expected a list of at most {TEXTS_MAX} strings, {TEXTS_MAX_BYTES} bytes together\n  at [\"texts\"]"
+                "Expected a list of at most {TEXTS_MAX} strings, {TEXTS_MAX_BYTES} bytes together"
             );
-            Problem::bad(BadKind::Payload, message)
+            refusal(&["texts"], message)
         })
+    }
 }
 
 fn escaped(text: &str) -> String {

@@ -2,16 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::{all, connected, defaults, settled_at};
 use crate::http::directory::Asked;
-use crate::http::extract::Directory;
-use crate::http::responses::Invalid;
-use crate::http::state::Shared;
+use crate::http::handler::*;
+use crate::http::provider::{all, connected, defaults, settled_at};
 use crate::opencode::provider::Provider;
 
 /// All providers.

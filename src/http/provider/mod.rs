@@ -1,9 +1,8 @@
 //! `/provider`: the backends, as OpenCode's clients see them.
 
-pub mod auth;
 mod catalogue;
 pub mod list;
-pub mod oauth;
+pub mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,38 +1,17 @@
 //! `POST /session`.
 
 use axum::Extension;
-use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
-use super::{SessionModelInput, rules_of, with_etag};
-use crate::http::bounds::Bound;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, Directory};
-use crate::http::fields::Fields;
 use crate::http::front::{self, Front};
-use crate::http::responses::{NotJson, NotThere, Stopping, TooLarge, Unselectable};
-use crate::http::selection;
-use crate::http::state::Shared;
+use crate::http::handler::*;
+use crate::http::selection::{self, SessionModelInput};
+use crate::http::session::with_etag;
 use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
-use crate::opencode::{Session, SessionId};
+use crate::opencode::{Metadata, Session, SessionId, bounded};
+use crate::registry::VariantWish;
 use crate::session::NewSession;
-
-const FIELDS: &[&str] = &[
-    "providerID",
-    "modelID",
-    "model",
-    "variant",
-    "agent",
-    "parentID",
-    "title",
-    "metadata",
-    "permission",
-    "workspaceID",
-];
 
 /// A session to be made. Every field is optional, and so is the body.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,17 +20,32 @@ pub struct SessionCreateInput {
     #[serde(rename = "parentID")]
     pub parent_id: Option<SessionId>,
     /// Its title; one with the time is made when there is none.
+    #[serde(default, deserialize_with = "bounded::title")]
     #[schema(format = "bound:title")]
     pub title: Option<String>,
-    /// The model to begin with; left out, the first prompt decides.
+    /// The backend to begin with; `modelID` has to come with it.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "claude")]
+    pub provider_id: Option<String>,
+    /// The model to begin with, verbatim as the backend advertises it; left out, the first prompt decides.
+    #[serde(rename = "modelID")]
+    #[schema(format = "bound:name", example = "opus")]
+    pub model_id: Option<String>,
+    /// The same as `providerID`, `modelID` and `variant`, in one object.
     pub model: Option<SessionModelInput>,
+    /// The reasoning effort; `default` or null for the model's default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "bound:name", example = "high")]
+    pub variant: VariantWish,
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
     #[schema(format = "bound:name", example = "build")]
     pub agent: Option<String>,
     /// Free data of the client.
+    #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Permission rules; the last one that matches decides.
+    #[serde(default, deserialize_with = "bounded::rules")]
     pub permission: Option<Vec<PermissionRule>>,
 }
 
@@ -72,7 +66,7 @@ pub struct SessionCreateInput {
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, TooLarge, NotJson, Stopping,
+        Unselectable, NotThere, Stopping,
     )
 )]
 pub async fn create(
@@ -80,15 +74,12 @@ pub async fn create(
     directory: Directory,
     client: Client,
     front: Option<Extension<Front>>,
-    body: Body,
+    Body(input): Body<Option<SessionCreateInput>>,
 ) -> Result<Response, Problem> {
-    let new = match body.optional_fields(FIELDS)? {
-        Some(fields) => parse(&fields)?,
-        None => NewSession::default(),
-    };
+    let new = input.map(SessionCreateInput::into_new).transpose()?;
     let new = NewSession {
         directory: directory.existing().await?,
-        ..new
+        ..new.unwrap_or_default()
     };
     let caller = client.by(Source::Create);
     let front = front.as_ref().map(|front| &front.0);
@@ -96,13 +87,16 @@ pub async fn create(
     Ok(with_etag(&session))
 }
 
-fn parse(body: &Fields<'_>) -> Result<NewSession, Problem> {
-    Ok(NewSession {
-        directory: String::new(),
-        parent_id: body.id("parentID", SessionId::parse)?,
-        title: body.text("title", Bound::Title)?.map(str::to_owned),
-        wish: selection::of_session(body)?,
-        metadata: body.metadata("metadata")?,
-        permission: rules_of(body)?,
-    })
+impl SessionCreateInput {
+    fn into_new(self) -> Result<NewSession, Problem> {
+        let halves = (self.provider_id, self.model_id);
+        Ok(NewSession {
+            directory: String::new(),
+            parent_id: self.parent_id,
+            title: self.title,
+            wish: selection::of_session(halves, self.model, self.variant, self.agent)?,
+            metadata: self.metadata,
+            permission: self.permission.unwrap_or_default(),
+        })
+    }
 }

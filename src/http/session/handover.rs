@@ -1,15 +1,12 @@
 //! `GET /session/{sessionID}/model/{revision}`: Baton's own route.
 
-use axum::Json;
-use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use utoipa::IntoParams;
 
-use crate::http::error::{BadKind, Problem};
+use crate::http::error::BadKind;
 use crate::http::extract::path_id;
-use crate::http::fields::INTEGER_MAX;
-use crate::http::responses::{Invalid, NotThere};
-use crate::http::state::Shared;
+use crate::http::handler::*;
+use crate::http::read::INTEGER_MAX;
 use crate::opencode::SessionId;
 use crate::opencode::history::ModelHandover;
 

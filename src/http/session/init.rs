@@ -1,26 +1,16 @@
 //! `POST /session/{sessionID}/init`.
 
-use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use crate::command::builtin;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, SessionPath};
+use crate::http::handler::*;
 use crate::http::message::{EventsAhead, when_answered};
-use crate::http::responses::{
-    MessageExists, NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable,
-};
 use crate::http::selection;
-use crate::http::state::Shared;
 use crate::opencode::MessageId;
 use crate::opencode::event::Source;
 use crate::opencode::prompt::{PartInput, TextPartInput};
+use crate::registry::VariantWish;
 use crate::session::Prompt;
-
-const FIELDS: &[&str] = &["providerID", "modelID", "messageID"];
 
 /// Who is to write AGENTS.md.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,7 +41,7 @@ pub struct SessionInitInput {
     request_body(content = SessionInitInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the model has answered.", body = bool),
-        Unselectable, NotThere, MessageExists, TooLarge, NotJson, QueueFull, Stopping,
+        Unselectable, NotThere, MessageExists, QueueFull, Stopping,
     )
 )]
 pub async fn init(
@@ -59,12 +49,12 @@ pub async fn init(
     path: SessionPath,
     client: Client,
     ahead: EventsAhead,
-    body: Body,
+    Body(input): Body<SessionInitInput>,
 ) -> Result<Response, Problem> {
-    let fields = body.fields(FIELDS)?;
+    let halves = (input.provider_id, input.model_id);
     let prompt = Prompt {
-        message_id: fields.id("messageID", MessageId::parse)?,
-        wish: selection::of_init(&fields)?,
+        message_id: input.message_id,
+        wish: selection::of_message(halves, None, VariantWish::Keep, None)?,
         parts: vec![instruction()],
         ..Prompt::default()
     };

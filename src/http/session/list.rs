@@ -1,18 +1,13 @@
-//! `GET /session`.
+//! `GET /session`, and `GET /experimental/session` for those of all directories.
 
-use axum::Json;
-use axum::extract::{OriginalUri, State};
+use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::http::error::{BadKind, Problem};
-use crate::http::extract::{Directory, Params};
-use crate::http::message::list::leading_on;
-use crate::http::responses::Invalid;
-use crate::http::state::Shared;
+use crate::http::error::BadKind;
+use crate::http::handler::*;
+use crate::http::message::read::leading_on;
 use crate::json;
 use crate::opencode::{Session, SessionId};
 use crate::session::ListFilter;
@@ -122,4 +117,82 @@ fn read_cursor(text: &str) -> Result<Cursor, Problem> {
         let message = "Expected the X-Next-Cursor of an answer before, as it is\n  at [\"cursor\"]";
         Problem::bad(BadKind::Query, message)
     })
+}
+
+/// Sessions of a page when the request does not say.
+pub const PAGE_EVERYWHERE: usize = 100;
+
+/// The project of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProjectSummary {
+    /// Its id.
+    pub id: String,
+    /// Its folder.
+    pub worktree: String,
+}
+
+/// A session of any directory.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct GlobalSession {
+    /// The session.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Its project.
+    pub project: ProjectSummary,
+}
+
+/// List the sessions of all directories
+///
+/// The one used last first. Archived sessions are left out unless they are asked for.
+#[utoipa::path(
+    get,
+    path = "/experimental/session",
+    operation_id = "experimental.session.list",
+    tag = "experimental",
+    params(
+        ("directory" = Option<String>, Query, description = "Only sessions of this directory."),
+        ("roots" = Option<bool>, Query, description = "Only sessions without a parent."),
+        ("start" = Option<u64>, Query, description = "Only sessions used since then, in milliseconds since the Unix epoch."),
+        ("cursor" = Option<u64>, Query, description = "Only sessions used before then: the time of the last one of the page before."),
+        ("search" = Option<String>, Query, description = "Only sessions with this text in their title, whatever its case."),
+        ("limit" = Option<u64>, Query, description = "At most so many sessions; 100 when it is left out."),
+        ("archived" = Option<bool>, Query, description = "Archived sessions, too."),
+    ),
+    responses(
+        (status = 200, description = "The sessions.", body = Vec<GlobalSession>),
+        Invalid,
+    )
+)]
+pub async fn list_everywhere(
+    State(state): State<Shared>,
+    params: Params,
+) -> Result<Json<Vec<GlobalSession>>, Problem> {
+    let limit = params.unsigned("limit")?;
+    let limit = limit.map_or(PAGE_EVERYWHERE, |l| {
+        usize::try_from(l).unwrap_or(usize::MAX)
+    });
+    let filter = ListFilter {
+        project_id: None,
+        path: None,
+        directory: params.text("directory").map(str::to_owned),
+        roots: params.flag("roots")?,
+        start: params.unsigned("start")?,
+        before: params.unsigned("cursor")?,
+        behind: None,
+        without_archived: !params.flag("archived")?,
+        search: params.text("search").map(str::to_owned),
+        limit: Some(limit),
+    };
+    let sessions = state.sessions.list(filter).await?.into_iter();
+    let page = sessions.map(|session| {
+        let project = ProjectSummary {
+            id: session.project_id.clone(),
+            worktree: state
+                .projects
+                .find(&session.project_id)
+                .map_or_else(|| session.directory.clone(), |project| project.worktree),
+        };
+        GlobalSession { session, project }
+    });
+    Ok(Json(page.collect()))
 }

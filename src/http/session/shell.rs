@@ -1,23 +1,13 @@
 //! `POST /session/{sessionID}/shell`.
 
-use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-use crate::http::bounds::Bound;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, SessionPath};
-use crate::http::fields::Fields;
-use crate::http::message::prompt::PromptModel;
+use crate::http::handler::*;
 use crate::http::message::{EventsAhead, when_answered, with_parts};
-use crate::http::responses::{BusyOrExists, NotJson, NotThere, Stopping, TooLarge, Unselectable};
-use crate::http::selection;
-use crate::http::state::Shared;
-use crate::opencode::{MessageId, MessageWithParts};
+use crate::http::selection::{self, PromptModel};
+use crate::opencode::{MessageId, MessageWithParts, bounded};
+use crate::registry::VariantWish;
 use crate::session::ShellLine;
-
-const FIELDS: &[&str] = &["messageID", "agent", "model", "command"];
 
 /// A command line.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -31,6 +21,7 @@ pub struct ShellInput {
     /// The model beside which it is shown; left out, the session's. It is not selected by this.
     pub model: Option<PromptModel>,
     /// The command, as the user's shell takes it.
+    #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text", example = "git status")]
     pub command: String,
 }
@@ -49,27 +40,29 @@ pub struct ShellInput {
     request_body(content = ShellInput, description = "What to run."),
     responses(
         (status = 200, description = "The command and what it has printed.", body = MessageWithParts),
-        Unselectable, NotThere, BusyOrExists, TooLarge, NotJson, Stopping,
+        Unselectable, NotThere, BusyOrExists, Stopping,
     )
 )]
 pub async fn shell(
     State(state): State<Shared>,
     path: SessionPath,
     ahead: EventsAhead,
-    body: Body,
+    Body(input): Body<ShellInput>,
 ) -> Result<Response, Problem> {
-    let line = body.parse(FIELDS, parse)?;
+    let line = input.into_line()?;
     let answer = state.sessions.shell(&path.session, line).await?;
     when_answered(&state, &path.session, ahead, answer, with_parts).await
 }
 
-fn parse(body: &Fields<'_>) -> Result<ShellLine, Problem> {
-    body.required_string("agent")?;
-    Ok(ShellLine {
-        message_id: body.id("messageID", MessageId::parse)?,
-        wish: selection::of_message(body)?,
-        command: body.required_text("command", Bound::Text)?.to_owned(),
-    })
+impl ShellInput {
+    fn into_line(self) -> Result<ShellLine, Problem> {
+        let variant = VariantWish::Keep;
+        Ok(ShellLine {
+            message_id: self.message_id,
+            wish: selection::of_message((None, None), self.model, variant, Some(self.agent))?,
+            command: self.command,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -77,11 +70,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::http::fields::any_json;
+    use crate::http::read::body as body_of;
+    use crate::session::Sizes;
 
     fn read(body: &Value) -> Result<ShellLine, String> {
-        let fields = Fields::of_body(Some(body), FIELDS).map_err(|e| e.message())?;
-        parse(&fields).map_err(|e| e.message())
+        let input: Result<ShellInput, _> = body_of(Some(body), &Sizes::default());
+        input
+            .and_then(ShellInput::into_line)
+            .map_err(|e| e.message())
     }
 
     #[test]
@@ -96,12 +92,5 @@ mod tests {
         );
         let line = read(&json!({"agent": "build", "command": ""})).expect("fine");
         assert_eq!(line.wish.agent.as_deref(), Some("build"));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_body_makes_it_panic(body in any_json()) {
-            let _whatever = read(&body);
-        }
     }
 }

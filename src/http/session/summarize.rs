@@ -1,19 +1,10 @@
 //! `POST /session/{sessionID}/summarize`.
 
-use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-use crate::http::error::Problem;
-use crate::http::extract::{Body, SessionPath};
+use crate::http::handler::*;
 use crate::http::message::{EventsAhead, when_answered};
-use crate::http::responses::{NotJson, NotThere, QueueFull, Stopping, TooLarge, Unselectable};
-use crate::http::state::Shared;
 use crate::registry::ModelWish;
-
-const FIELDS: &[&str] = &["providerID", "modelID", "auto"];
 
 /// Who is to write the summary.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,21 +37,20 @@ pub struct SummarizeInput {
     request_body(content = SummarizeInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the conversation goes on from its summary. `false`: the model has failed.", body = bool),
-        Unselectable, NotThere, TooLarge, NotJson, QueueFull, Stopping,
+        Unselectable, NotThere, QueueFull, Stopping,
     )
 )]
 pub async fn summarize(
     State(state): State<Shared>,
     path: SessionPath,
     ahead: EventsAhead,
-    body: Body,
+    Body(input): Body<SummarizeInput>,
 ) -> Result<Response, Problem> {
-    let fields = body.fields(FIELDS)?;
     let model = ModelWish {
-        provider_id: fields.required_string("providerID")?.to_owned(),
-        model_id: fields.required_string("modelID")?.to_owned(),
+        provider_id: input.provider_id,
+        model_id: input.model_id,
     };
-    let auto = fields.boolean("auto")?.unwrap_or(false);
+    let auto = input.auto.unwrap_or(false);
     let answer = state.sessions.summarize(&path.session, model, auto).await?;
     match answer {
         Some(answer) => {

@@ -1,16 +1,10 @@
 //! `POST /tui/execute-command`.
 
-use axum::Json;
-use axum::extract::State;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
-use super::tell;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Directory};
-use crate::http::responses::{Invalid, NotJson, TooLarge};
-use crate::http::state::Shared;
+use crate::http::handler::*;
+use crate::http::read::refusal;
+use crate::http::tui::tell;
 use crate::opencode::event::{EventPayload, TuiCommandExecute};
 
 /// The longest name of a command, in bytes.
@@ -54,25 +48,23 @@ pub struct ExecuteCommand {
     request_body(content = ExecuteCommand, description = "The command."),
     responses(
         (status = 200, description = "`true`: the event was published.", body = bool),
-        Invalid, TooLarge, NotJson,
+        Invalid,
     )
 )]
 pub async fn execute_command(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(input): Body<ExecuteCommand>,
 ) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["command"])?;
-    let asked = fields.required_string("command")?;
-    let Some(command) = name_of(asked) else {
+    let Some(command) = name_of(&input.command) else {
         let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
         let message = format!(
             "Unknown command. Send one of {}, or the terminal UI's own name of a command, such as \"session.new\"",
             names.join(", ")
         );
-        return Err(fields.refuse("command", &message));
+        return Err(refusal(&["command"], message));
     };
-    let request = json!({ "command": asked });
+    let request = json!({ "command": input.command });
     let command = command.to_owned();
     let event = EventPayload::TuiCommandExecute(TuiCommandExecute { command });
     Ok(tell(

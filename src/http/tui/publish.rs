@@ -1,37 +1,76 @@
-//! `POST /tui/publish`.
+//! `POST /tui/publish`, and `POST /tui/show-toast`, one of whose events has a body of its own.
 
-use axum::Json;
-use axum::extract::State;
-use serde::Deserialize;
-use utoipa::ToSchema;
-
-use super::append_prompt::{self, AppendPrompt};
-use super::execute_command::is_name;
-use super::select_session::{self, SelectSession};
-use super::show_toast::{self, ShowToast};
-use super::tell;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Directory};
-use crate::http::fields::Fields;
-use crate::http::responses::{Invalid, NotJson, TooLarge};
-use crate::http::state::Shared;
+use crate::http::handler::*;
+use crate::http::read::refusal;
+use crate::http::tui::commands::{AppendPrompt, SelectSession};
+use crate::http::tui::execute_command::is_name;
+use crate::http::tui::tell;
 use crate::json;
-use crate::opencode::event::{EventPayload, TuiCommandExecute};
+use crate::opencode::bounded;
+use crate::opencode::event::{
+    EventPayload, ToastVariant, TuiCommandExecute, TuiPromptAppend, TuiSessionSelect, TuiToastShow,
+};
 
-#[derive(Clone, Copy)]
-enum Kind {
-    PromptAppend,
-    CommandExecute,
-    ToastShow,
-    SessionSelect,
+/// How long a notification stands when the request does not say, in milliseconds.
+const DURATION_MS: u64 = 5_000;
+
+/// A notification.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ShowToastInput)]
+pub struct ShowToast {
+    /// Its title.
+    #[serde(default, deserialize_with = "bounded::title")]
+    #[schema(format = "bound:title")]
+    pub title: Option<String>,
+    /// What it says; at most 1 MiB.
+    #[serde(deserialize_with = "bounded::tui_text")]
+    #[schema(format = "bound:tui-text")]
+    pub message: String,
+    /// How it looks.
+    pub variant: ToastVariant,
+    /// How long it stands, in milliseconds; 5000 when it is left out. A fraction is dropped.
+    #[serde(default, deserialize_with = "bounded::from_1")]
+    #[schema(value_type = Option<f64>, format = "number:from-1")]
+    pub duration: Option<u64>,
 }
 
-const TYPES: &[(&str, Kind)] = &[
-    ("tui.prompt.append", Kind::PromptAppend),
-    ("tui.command.execute", Kind::CommandExecute),
-    ("tui.toast.show", Kind::ToastShow),
-    ("tui.session.select", Kind::SessionSelect),
-];
+/// Show a notification
+///
+/// Shows a notification in the terminal UIs of the directory, with the event `tui.toast.show`.
+#[utoipa::path(
+    post,
+    path = "/tui/show-toast",
+    operation_id = "tui.showToast",
+    tag = "tui",
+    params(Directory),
+    request_body(content = ShowToast, description = "The notification."),
+    responses(
+        (status = 200, description = "`true`: the event was published.", body = bool),
+        Invalid,
+    )
+)]
+pub async fn show_toast(
+    State(state): State<Shared>,
+    Directory(directory): Directory,
+    Body(input): Body<ShowToast>,
+) -> Result<Json<bool>, Problem> {
+    let toast = input.into_event();
+    let request = json::tree(&toast);
+    let event = EventPayload::TuiToastShow(toast);
+    Ok(tell(&state, directory, "/tui/show-toast", request, event))
+}
+
+impl ShowToast {
+    /// The notification as an event has it.
+    pub(super) fn into_event(self) -> TuiToastShow {
+        TuiToastShow {
+            title: self.title,
+            message: self.message,
+            variant: self.variant,
+            duration: Some(self.duration.unwrap_or(DURATION_MS)),
+        }
+    }
+}
 
 /// An event for the terminal UIs.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -73,47 +112,36 @@ pub struct CommandByName {
     request_body(content = TuiPublish, description = "The event."),
     responses(
         (status = 200, description = "`true`: the event was published.", body = bool),
-        Invalid, TooLarge, NotJson,
+        Invalid,
     )
 )]
 pub async fn publish(
     State(state): State<Shared>,
     Directory(directory): Directory,
-    body: Body,
+    Body(input): Body<TuiPublish>,
 ) -> Result<Json<bool>, Problem> {
-    let fields = body.fields(&["type", "properties"])?;
-    let event = parse(&fields)?;
+    let event = input.into_event()?;
     let request = json::tree(&event);
     Ok(tell(&state, directory, "/tui/publish", request, event))
 }
 
-fn parse(fields: &Fields<'_>) -> Result<EventPayload, Problem> {
-    let kind = fields.required_word("type", TYPES)?;
-    let properties = |known: &[&str]| {
-        let properties = fields.object("properties", known)?;
-        properties.ok_or_else(|| fields.missing("properties"))
-    };
-    Ok(match kind {
-        Kind::PromptAppend => {
-            EventPayload::TuiPromptAppend(append_prompt::parse(&properties(&["text"])?)?)
-        }
-        Kind::CommandExecute => {
-            let properties = properties(&["command"])?;
-            let command = properties.required_string("command")?;
-            if !is_name(command) {
-                return Err(properties.refuse(
-                    "command",
-                    "Expected the name of a command, such as \"session.new\"",
-                ));
+impl TuiPublish {
+    fn into_event(self) -> Result<EventPayload, Problem> {
+        Ok(match self {
+            Self::PromptAppend(AppendPrompt { text }) => {
+                EventPayload::TuiPromptAppend(TuiPromptAppend { text })
             }
-            let command = command.to_owned();
-            EventPayload::TuiCommandExecute(TuiCommandExecute { command })
-        }
-        Kind::ToastShow => {
-            EventPayload::TuiToastShow(show_toast::parse(&properties(show_toast::FIELDS)?)?)
-        }
-        Kind::SessionSelect => {
-            EventPayload::TuiSessionSelect(select_session::parse(&properties(&["sessionID"])?)?)
-        }
-    })
+            Self::CommandExecute(CommandByName { command }) if is_name(&command) => {
+                EventPayload::TuiCommandExecute(TuiCommandExecute { command })
+            }
+            Self::CommandExecute(_) => {
+                let message = "Expected the name of a command, such as \"session.new\"";
+                return Err(refusal(&["properties", "command"], message));
+            }
+            Self::ToastShow(toast) => EventPayload::TuiToastShow(toast.into_event()),
+            Self::SessionSelect(SelectSession { session_id }) => {
+                EventPayload::TuiSessionSelect(TuiSessionSelect { session_id })
+            }
+        })
+    }
 }

@@ -1,15 +1,11 @@
 //! `GET /api/location`, and the location that requests of OpenCode 2 are about.
 
-use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::http::directory;
-use crate::http::error::Problem;
-use crate::http::responses::TaggedInvalid;
-use crate::http::state::Shared;
+use crate::http::handler::*;
 use crate::opencode::project::LocationInfo;
 
 /// The location that a request is about: `?location[directory]=`, or what the first version takes.

@@ -1,21 +1,11 @@
 //! OpenCode 2's routes, below `/api`. Their errors have a shape of their own: `{"_tag", "message", …}`.
 
-pub mod agent;
-pub mod agents;
-pub mod commands;
 pub mod cursor;
 pub mod events;
 pub mod fs;
-pub mod integrations;
 pub mod location;
-pub mod model;
-pub mod models;
-pub mod permissions;
 pub mod providers;
-pub mod questions;
-pub mod references;
 pub mod session;
-pub mod skills;
 
 use axum::http::StatusCode;
 use serde::Serialize;

@@ -1,27 +1,23 @@
 //! `POST /api/session`.
 
-use axum::extract::State;
-use axum::{Extension, Json};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use axum::Extension;
 
-use super::V2SessionAnswer;
-use crate::http::bounds::Bound;
 use crate::http::directory::{Directory, named};
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client};
 use crate::http::front::{self, Front};
-use crate::http::responses::{TaggedInvalid, TaggedNotJson, TaggedStopping, TaggedTooLarge};
-use crate::http::selection;
-use crate::http::state::Shared;
-use crate::http::v2::model::V2ModelInput;
+use crate::http::handler::*;
+use crate::http::read::refusal;
+use crate::http::selection::{self, V2ModelInput};
+use crate::http::v2::session::V2SessionAnswer;
+use crate::opencode::bounded;
 use crate::opencode::event::Source;
-use crate::registry::Wish;
 use crate::session::NewSession;
 
 /// A session to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2CreateSession {
+    /// Left out or null: Baton makes the ids of sessions.
+    #[schema(ignore)]
+    pub id: Option<String>,
     /// The model that it selects; left out, the choice is the first prompt's.
     pub model: Option<V2ModelInput>,
     /// The agent that it selects.
@@ -35,6 +31,7 @@ pub struct V2CreateSession {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2LocationInput {
     /// The directory; empty for the server's own.
+    #[serde(deserialize_with = "bounded::path")]
     #[schema(format = "bound:path")]
     pub directory: String,
 }
@@ -51,7 +48,7 @@ pub struct V2LocationInput {
     request_body(content = V2CreateSession, description = "The session."),
     responses(
         (status = 200, description = "The session.", body = V2SessionAnswer),
-        TaggedInvalid, TaggedTooLarge, TaggedNotJson, TaggedStopping,
+        TaggedInvalid, TaggedStopping,
     )
 )]
 pub async fn create(
@@ -59,31 +56,20 @@ pub async fn create(
     here: Directory,
     client: Client,
     front: Option<Extension<Front>>,
-    body: Body,
+    Body(input): Body<V2CreateSession>,
 ) -> Result<Json<V2SessionAnswer>, Problem> {
-    let fields = body.fields(&["id", "agent", "model", "location"])?;
-    if fields.string("id")?.is_some() {
+    if input.id.is_some() {
         let message =
             "Baton makes the ids of sessions. Leave it out, and take the one of the answer.";
-        return Err(fields.refuse("id", message));
+        return Err(refusal(&["id"], message));
     }
-    let model = fields.object("model", selection::MODEL_FIELDS)?;
-    let wish = match model {
-        Some(_) => selection::of_switch(&fields)?,
-        None => Wish::default(),
-    };
-    let agent = fields.string("agent")?.map(str::to_owned);
-    let location = fields.object("location", &["directory", "workspaceID"])?;
-    let here = match location {
-        Some(location) => {
-            let given = location.required_text("directory", Bound::Path)?;
-            named(&state, given, "location.directory").await?
-        }
+    let here = match input.location {
+        Some(location) => named(&state, &location.directory, "location.directory").await?,
         None => here,
     };
     let new = NewSession {
         directory: here.existing().await?,
-        wish: Wish { agent, ..wish },
+        wish: selection::of_v2(input.model, input.agent),
         ..NewSession::default()
     };
     let caller = client.by(Source::Create);

@@ -6,19 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::response::Response;
 use futures_util::{FutureExt, stream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::history;
 use crate::event::{Following, Next};
-use crate::http::error::Problem;
-use crate::http::extract::{Params, SessionPath};
-use crate::http::responses::{TaggedInvalid, TaggedNotThere};
+use crate::http::handler::*;
 use crate::http::sse;
-use crate::http::state::Shared;
 use crate::http::v2::events::{HEARTBEAT, HEARTBEAT_EVERY};
+use crate::http::v2::session::read;
 use crate::json;
 use crate::opencode::SessionId;
 use crate::opencode::v2::event::V2Event;
@@ -55,7 +51,7 @@ pub async fn events(
     let after = params.unsigned("after")?;
     // Before the first reading, so that nothing is missed between the two.
     let position = state.bus.subscribe(None).cursor();
-    let waiting = history::after(&state, &path.session, after).await?;
+    let waiting = read::after(&state, &path.session, after).await?;
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT_EVERY, HEARTBEAT_EVERY);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower {
@@ -111,7 +107,7 @@ impl Follower {
             tokio::time::sleep_until(self.read + READ_EVERY).await;
             self.read = Instant::now();
             // A session that was deleted has no log any more.
-            self.waiting = history::after(&self.state, &self.session, self.after)
+            self.waiting = read::after(&self.state, &self.session, self.after)
                 .await
                 .ok()?;
         }

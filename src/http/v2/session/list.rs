@@ -1,14 +1,6 @@
 //! `GET /api/session`.
 
-use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use crate::http::error::Problem;
-use crate::http::extract::Params;
-use crate::http::responses::TaggedInvalid;
-use crate::http::state::Shared;
+use crate::http::handler::*;
 use crate::http::v2::cursor::{self, Cursors, Order, Page};
 use crate::opencode::SessionId;
 use crate::opencode::v2::info::V2Session;

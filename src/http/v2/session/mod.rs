@@ -1,20 +1,11 @@
 //! `/api/session`: sessions, as OpenCode 2 sees them.
 
-pub mod active;
-pub mod compact;
-pub mod context;
+pub mod act;
 pub mod create;
 pub mod event;
-pub mod get;
-pub mod history;
-pub mod interrupt;
 pub mod list;
-pub mod message;
-pub mod messages;
-pub mod permissions;
 pub mod prompt;
-pub mod questions;
-pub mod wait;
+pub mod read;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,30 +1,17 @@
 //! `POST /api/session/{sessionID}/prompt`.
 
-use axum::Json;
-use axum::extract::State;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
 
-use crate::http::bounds::Bound;
-use crate::http::error::Problem;
-use crate::http::extract::{Body, Client, SessionPath};
-use crate::http::fields::{Element, Fields};
+use crate::http::handler::*;
 use crate::http::message::prompt::check_files;
-use crate::http::responses::{
-    TaggedExists, TaggedInvalid, TaggedNotJson, TaggedNotThere, TaggedQueueFull, TaggedStopping,
-    TaggedTooLarge,
-};
-use crate::http::state::Shared;
 use crate::opencode::event::Source;
 use crate::opencode::prompt::{AgentPartInput, FilePartInput, PartInput, TextPartInput};
 use crate::opencode::v2::event::DELIVERY;
 use crate::opencode::v2::log::admitted_seq;
 use crate::opencode::v2::message::V2Prompt;
 use crate::opencode::v2::project::{created, prompt as projected};
-use crate::opencode::{MessageId, SessionId};
-use crate::registry::Wish;
-use crate::session::Prompt;
+use crate::opencode::{MessageId, SessionId, bounded};
+use crate::session::{Prompt, Sizes};
 
 /// When a prompt is to be given to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -41,12 +28,15 @@ pub enum Delivery {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2SourceInput {
     /// Where it begins; a fraction is dropped.
+    #[serde(deserialize_with = "bounded::from_0")]
     #[schema(value_type = f64, format = "number:from-0")]
     pub start: u64,
     /// Where it ends; a fraction is dropped.
+    #[serde(deserialize_with = "bounded::from_0")]
     #[schema(value_type = f64, format = "number:from-0")]
     pub end: u64,
     /// The text between.
+    #[serde(deserialize_with = "bounded::path")]
     #[schema(format = "bound:path")]
     pub text: String,
 }
@@ -55,9 +45,14 @@ pub struct V2SourceInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2FileInput {
     /// `file:` or `data:` URL.
+    #[serde(deserialize_with = "bounded::attachment")]
     #[schema(format = "bound:attachment")]
     pub uri: String,
+    /// Its media type; left out, what the URL says.
+    #[schema(format = "bound:name", example = "text/plain")]
+    pub mime: Option<String>,
     /// Its name.
+    #[serde(default, deserialize_with = "bounded::path")]
     #[schema(format = "bound:path")]
     pub name: Option<String>,
     /// Where in the text it is mentioned.
@@ -78,11 +73,14 @@ pub struct V2AgentInput {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct V2PromptContent {
     /// Its text.
+    #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text")]
     pub text: String,
     /// Its files.
+    #[serde(default, deserialize_with = "bounded::parts")]
     pub files: Option<Vec<V2FileInput>>,
     /// The agents that it mentions.
+    #[serde(default, deserialize_with = "bounded::parts")]
     pub agents: Option<Vec<V2AgentInput>>,
 }
 
@@ -140,16 +138,16 @@ pub struct V2AdmittedAnswer {
     request_body(content = V2PromptInput, description = "The prompt."),
     responses(
         (status = 200, description = "It is stored.", body = V2AdmittedAnswer),
-        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedTooLarge, TaggedNotJson, TaggedQueueFull, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedQueueFull, TaggedStopping,
     )
 )]
 pub async fn prompt(
     State(state): State<Shared>,
     path: SessionPath,
     client: Client,
-    body: Body,
+    Body(input): Body<V2PromptInput>,
 ) -> Result<Json<V2AdmittedAnswer>, Problem> {
-    let prompt = body.parse(&["id", "prompt", "delivery", "resume"], parse)?;
+    let prompt = input.into_prompt(&state.settings.sizes)?;
     let caller = client.by(Source::Message);
     let admitted = state.sessions.prompt(&path.session, prompt, caller).await?;
     let data = V2Admitted {
@@ -163,86 +161,53 @@ pub async fn prompt(
     Ok(Json(V2AdmittedAnswer { data }))
 }
 
-fn parse(body: &Fields<'_>) -> Result<Prompt, Problem> {
-    const DELIVERIES: &[(&str, Delivery)] =
-        &[("steer", Delivery::Steer), ("queue", Delivery::Queue)];
-    let prompt = body.object("prompt", &["text", "files", "agents"])?;
-    let prompt = prompt.ok_or_else(|| body.missing("prompt"))?;
-    let mut parts = vec![PartInput::Text(TextPartInput {
+impl V2PromptInput {
+    fn into_prompt(self, sizes: &Sizes) -> Result<Prompt, Problem> {
+        let mut parts = vec![PartInput::Text(TextPartInput {
+            id: None,
+            text: self.prompt.text,
+            synthetic: None,
+            ignored: None,
+            metadata: None,
+        })];
+        parts.extend(self.prompt.files.into_iter().flatten().map(file));
+        parts.extend(self.prompt.agents.into_iter().flatten().map(agent));
+        check_files(&["prompt", "files"], &parts, sizes)?;
+        Ok(Prompt {
+            message_id: self.id,
+            parts,
+            no_reply: self.resume == Some(false),
+            ..Prompt::default()
+        })
+    }
+}
+
+fn file(file: V2FileInput) -> PartInput {
+    let source = file.source.map(|source| {
+        // As the first version keeps it: the place in the text, and the file.
+        let whole = json!({ "type": "file", "path": file.uri, "text": place(source) });
+        whole.as_object().cloned().unwrap_or_default()
+    });
+    PartInput::File(FilePartInput {
         id: None,
-        text: prompt.required_text("text", Bound::Text)?.to_owned(),
-        synthetic: None,
-        ignored: None,
-        metadata: None,
-    })];
-    let (most, setting) = (body.sizes().prompt_parts, Some("limits.prompt_parts"));
-    for part in prompt
-        .list_within("files", most, setting)?
-        .into_iter()
-        .flatten()
-    {
-        parts.push(file(part)?);
-    }
-    for part in prompt
-        .list_within("agents", most, setting)?
-        .into_iter()
-        .flatten()
-    {
-        parts.push(agent(part)?);
-    }
-    // Only its spelling matters: see the field's description.
-    body.word("delivery", DELIVERIES)?;
-    Ok(Prompt {
-        message_id: body.id("id", MessageId::parse)?,
-        wish: Wish::default(),
-        parts: check_files(&prompt, parts)?,
-        no_reply: body.boolean("resume")? == Some(false),
-        system: None,
-        format: None,
-        tools: Vec::new(),
-        native_command: false,
+        mime: file.mime.unwrap_or_else(|| media_type(&file.uri)),
+        filename: file.name,
+        url: file.uri,
+        source,
     })
 }
 
-fn file(element: Element<'_>) -> Result<PartInput, Problem> {
-    let file = element.object(&["uri", "mime", "name", "description", "source"])?;
-    let url = file.required_text("uri", Bound::Attachment)?.to_owned();
-    let mime = match file.string("mime")? {
-        Some(mime) => mime.to_owned(),
-        None => media_type(&url),
-    };
-    let source = source(&file)?.map(|text| {
-        // As the first version keeps it: the place in the text, and the file.
-        let whole = json!({ "type": "file", "path": url, "text": text });
-        whole.as_object().cloned().unwrap_or_default()
-    });
-    Ok(PartInput::File(FilePartInput {
+fn agent(agent: V2AgentInput) -> PartInput {
+    PartInput::Agent(AgentPartInput {
         id: None,
-        mime,
-        filename: file.text("name", Bound::Path)?.map(str::to_owned),
-        url,
-        source,
-    }))
+        name: agent.name,
+        source: agent.source.map(place),
+    })
 }
 
-fn agent(element: Element<'_>) -> Result<PartInput, Problem> {
-    let agent = element.object(&["name", "source"])?;
-    Ok(PartInput::Agent(AgentPartInput {
-        id: None,
-        name: agent.required_string("name")?.to_owned(),
-        source: source(&agent)?,
-    }))
-}
-
-fn source(holder: &Fields<'_>) -> Result<Option<Map<String, Value>>, Problem> {
-    let Some(place) = holder.object("source", &["start", "end", "text"])? else {
-        return Ok(None);
-    };
-    let number = |name| place.unsigned(name)?.ok_or_else(|| place.missing(name));
-    let (start, end) = (number("start")?, number("end")?);
-    let text = place.required_text("text", Bound::Path)?;
-    let source = json!({ "start": start, "end": end, "value": text });
-    Ok(source.as_object().cloned())
+fn place(source: V2SourceInput) -> Map<String, Value> {
+    let place = json!({ "start": source.start, "end": source.end, "value": source.text });
+    place.as_object().cloned().unwrap_or_default()
 }
 
 /// The media type of a URL without one: its own for `data:`, else what its name says; text when it says nothing.

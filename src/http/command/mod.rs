@@ -1,3 +1,0 @@
-//! `/command`: one file per verb.
-
-pub mod list;

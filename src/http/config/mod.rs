@@ -1,5 +1,0 @@
-//! `/config`: what OpenCode's clients ask before they start.
-
-pub mod get;
-pub mod providers;
-pub mod update;

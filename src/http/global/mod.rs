@@ -1,6 +1,0 @@
-//! What concerns the whole server: its health, and all events.
-
-pub mod config;
-pub mod dispose;
-pub mod event;
-pub mod health;

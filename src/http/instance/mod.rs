@@ -1,3 +1,0 @@
-//! `/instance`: what runs for a directory.
-
-pub mod dispose;

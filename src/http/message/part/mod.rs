@@ -1,4 +1,0 @@
-//! `/session/{sessionID}/message/{messageID}/part/{partID}`: one file per verb.
-
-pub mod delete;
-pub mod update;

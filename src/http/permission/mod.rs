@@ -1,4 +1,0 @@
-//! `/permission`: what agents want to be allowed.
-
-pub mod list;
-pub mod reply;

@@ -1,5 +1,0 @@
-//! `/question`: what agents ask.
-
-pub mod list;
-pub mod reject;
-pub mod reply;
