@@ -1,0 +1,144 @@
+//! The client: connections that are kept alive, in a closed or an open loop.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+use crate::measured::Measured;
+
+/// A request that is sent again and again.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// JSON.
+    pub(crate) body: Option<String>,
+}
+
+/// What is sent, and how.
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    /// Requests a second of all connections together; `None` for as many as are answered.
+    pub(crate) rate: Option<f64>,
+    /// What a connection sends, over and over; the first connection the first list, and so on.
+    pub(crate) requests: Vec<Vec<Template>>,
+}
+
+impl Load {
+    /// As many as are answered, of connections that all send the same.
+    pub(crate) fn same(connections: usize, requests: Vec<Template>) -> Self {
+        Self {
+            connections,
+            rate: None,
+            requests: vec![requests],
+        }
+    }
+}
+
+/// A connection.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    host: String,
+}
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.expect("connects");
+        stream.set_nodelay(true).expect("no delay");
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("speaks HTTP");
+        tokio::task::spawn_local(async move { drop(connection.await) });
+        Self {
+            sender,
+            host: to.to_string(),
+        }
+    }
+
+    /// Sends a request and reads its whole answer.
+    pub(crate) async fn send(&mut self, template: &Template) -> (StatusCode, Bytes) {
+        let request = Request::builder()
+            .method(template.method.clone())
+            .uri(&template.path)
+            .header("host", &self.host)
+            .header("content-type", "application/json");
+        let body = template.body.clone().unwrap_or_default();
+        let request = request.body(Full::from(body)).expect("a request");
+        let answer = self.sender.send_request(request).await.expect("an answer");
+        let status = answer.status();
+        let body = answer.into_body().collect().await.expect("its body");
+        (status, body.to_bytes())
+    }
+}
+
+/// Sends a load for a time, after a tenth of it that is not counted.
+pub(crate) async fn run(to: SocketAddr, load: &Load, duration: Duration) -> Measured {
+    let local = LocalSet::new();
+    let connections = load.connections;
+    local
+        .run_until(async move {
+            let warm = Instant::now() + duration / 10;
+            let end = warm + duration;
+            let mut tasks = Vec::new();
+            for number in 0..connections {
+                let requests = load.requests[number % load.requests.len()].clone();
+                let pause = load
+                    .rate
+                    .map(|rate| Duration::from_secs_f64(connections as f64 / rate));
+                tasks.push(tokio::task::spawn_local(async move {
+                    one(to, &requests, pause, warm, end).await
+                }));
+            }
+            let mut all = Measured::new(duration);
+            for task in tasks {
+                all.add(&task.await.expect("no panic"));
+            }
+            all
+        })
+        .await
+}
+
+async fn one(
+    to: SocketAddr,
+    requests: &[Template],
+    pause: Option<Duration>,
+    warm: Instant,
+    end: Instant,
+) -> Measured {
+    let mut connection = Connection::open(to).await;
+    let mut measured = Measured::new(end - warm);
+    let (begun, mut sent) = (Instant::now(), 0_usize);
+    loop {
+        let due = match pause {
+            None => Instant::now(),
+            Some(pause) => {
+                let due = begun + pause.mul_f64(sent as f64);
+                tokio::time::sleep_until(due.into()).await;
+                due
+            }
+        };
+        if due >= end {
+            return measured;
+        }
+        let template = &requests[sent % requests.len()];
+        let (status, body) = connection.send(template).await;
+        assert!(
+            status.is_success() || status == StatusCode::NOT_MODIFIED,
+            "{} {} was answered with {status}: {}",
+            template.method,
+            template.path,
+            String::from_utf8_lossy(&body)
+        );
+        sent += 1;
+        if due >= warm && Instant::now() <= end + Duration::from_millis(1) {
+            measured.note(due.elapsed());
+        }
+    }
+}
