@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -64,6 +64,24 @@ impl Connection {
 
     /// Sends a request and reads its whole answer.
     pub(crate) async fn send(&mut self, template: &Template) -> (StatusCode, Bytes) {
+        let (status, body) = self.begin(template).await;
+        let body = body.collect().await.expect("its body");
+        (status, body.to_bytes())
+    }
+
+    /// Reads an answer that does not end.
+    pub(crate) async fn stream(&mut self, path: &str) -> Stream {
+        let template = Template {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+        };
+        let (status, body) = self.begin(&template).await;
+        assert!(status.is_success(), "{path} was answered with {status}");
+        Stream(body)
+    }
+
+    async fn begin(&mut self, template: &Template) -> (StatusCode, Incoming) {
         let request = Request::builder()
             .method(template.method.clone())
             .uri(&template.path)
@@ -72,9 +90,17 @@ impl Connection {
         let body = template.body.clone().unwrap_or_default();
         let request = request.body(Full::from(body)).expect("a request");
         let answer = self.sender.send_request(request).await.expect("an answer");
-        let status = answer.status();
-        let body = answer.into_body().collect().await.expect("its body");
-        (status, body.to_bytes())
+        (answer.status(), answer.into_body())
+    }
+}
+
+/// An answer that does not end.
+pub(crate) struct Stream(Incoming);
+
+impl Stream {
+    /// The next bytes of it; `None` when it has ended after all.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        self.0.frame().await?.ok()?.into_data().ok()
     }
 }
 

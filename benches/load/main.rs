@@ -12,6 +12,7 @@
 #![allow(clippy::expect_used, reason = "a measurement that cannot be made ends")]
 
 mod client;
+mod fanout;
 mod measured;
 mod report;
 mod rows;
@@ -46,6 +47,12 @@ struct Arguments {
     /// Sessions that are made for the rows about many of them.
     #[arg(long, default_value_t = 20_000)]
     sessions: u32,
+    /// Readers of events, at once. Each is an open file here and in the server.
+    #[arg(long, default_value_t = 1_000)]
+    readers: usize,
+    /// Switches that they are told of.
+    #[arg(long, default_value_t = 200)]
+    changes: u64,
 }
 
 impl Arguments {
@@ -56,6 +63,8 @@ impl Arguments {
             rounds: 1,
             messages: 4,
             sessions: 20,
+            readers: 3,
+            changes: 5,
             opencode: None,
             ..self
         }
@@ -70,6 +79,8 @@ struct Size {
     rounds: u32,
     messages: u32,
     sessions: u32,
+    readers: usize,
+    changes: u64,
 }
 
 fn main() {
@@ -85,6 +96,8 @@ fn main() {
         rounds: arguments.rounds,
         messages: arguments.messages,
         sessions: arguments.sessions,
+        readers: arguments.readers,
+        changes: arguments.changes,
     };
     // One thread: what the generator takes is taken from the server.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -125,6 +138,17 @@ async fn measure(size: Size, opencode: Option<PathBuf>) -> Report {
     for (name, value) in rows::of_many_sessions(servers[0].as_ref(), size).await {
         report.note(name, value);
     }
+    let delivered = fanout::deliver(servers[0].as_ref(), size.readers, size.changes).await;
+    let name = |what: &str| {
+        format!(
+            "{} readers of {} events: {what}",
+            size.readers, size.changes
+        )
+    };
+    report.note(name("missing"), delivered.missing as f64);
+    report.note(name("p50 ms"), delivered.latencies.quantile_ms(0.5));
+    report.note(name("p99 ms"), delivered.latencies.quantile_ms(0.99));
+    report.note(name("memory, MB"), delivered.rss_mb);
     for server in servers {
         server.stop().await;
     }

@@ -259,9 +259,14 @@ impl OpenCode {
             command.env(variable, folder.path());
         }
         // Nothing is asked of other servers.
-        command
-            .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
-            .env("OPENCODE_DISABLE_MODELS_FETCH", "1");
+        for what in [
+            "AUTOUPDATE",
+            "MODELS_FETCH",
+            "LSP_DOWNLOAD",
+            "DEFAULT_PLUGINS",
+        ] {
+            command.env(format!("OPENCODE_DISABLE_{what}"), "1");
+        }
         Self(Process::start(command, folder).await)
     }
 }
