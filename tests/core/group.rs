@@ -174,3 +174,17 @@ async fn who_hangs_up_takes_nobody_along() {
     assert_eq!((session.revision, session.title.as_str()), (5, "c"));
     assert_eq!(world.told_revisions(&id), [1, 2, 3, 4, 5]);
 }
+
+/// Somebody who has begun a change and does not go on with it, because something else comes first for them.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_something_else_holds_nobody_up() {
+    let world = Arc::new(World::new().await);
+    let id = world.create("").await;
+    world.store.delay(DELAY);
+    let mut first = Box::pin(world.update(&id, titled("first")));
+    // It has begun, and from now on nobody polls it.
+    assert!(futures_util::poll!(first.as_mut()).is_pending());
+    let second = start(&world, &id, titled("second")).await;
+    assert_eq!(done(second).await.expect("stored").title, "second");
+    assert_eq!(first.await.expect("stored").title, "first");
+}

@@ -11,7 +11,7 @@ use baton::opencode::SessionId;
 use baton::store::{Change, SessionQuery, SqliteStore, Store, StoreError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::support::{Folder, commit, list, new_session, titled};
+use crate::support::{Folder, body, commit, list, new_session, titled, use_session};
 
 /// Where the process with the limit finds its folder.
 const FOLDER_VARIABLE: &str = "BATON_TEST_STORE";
@@ -128,4 +128,34 @@ async fn a_commit_that_failed_is_not_there_after_a_crash() {
         let id = SessionId::parse(id).expect("an id");
         assert!(store.session(&id).await.expect("reads").is_some());
     }
+}
+
+#[tokio::test]
+#[ignore = "run in a process of its own by the next test"]
+async fn lists_and_opens_while_nothing_can_be_written() {
+    let store = SqliteStore::open(&file()).expect("opens");
+    let (first, second) = (SessionId::new(), SessionId::new());
+    for id in [&first, &second] {
+        commit(&store, vec![new_session(id, titled("a"))]).await;
+    }
+    commit(&store, vec![use_session(&first, 1, 7)]).await;
+    limit_to(Some(1));
+    // It cannot be sorted in, so the order is the one from before.
+    let before = list(&store, SessionQuery::default()).await;
+    assert_eq!(before, [body(&second), body(&first)]);
+    // As after a kill.
+    std::mem::forget(store);
+    let store = SqliteStore::open(&file()).expect("opens all the same");
+    assert_eq!(list(&store, SessionQuery::default()).await, before);
+    limit_to(None);
+    let after = list(&store, SessionQuery::default()).await;
+    assert_eq!(after, [body(&first), body(&second)]);
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_nobody_from_starting_and_from_reading_lists() {
+    run_in_a_process(
+        &Folder::new(),
+        "lists_and_opens_while_nothing_can_be_written",
+    );
 }

@@ -1,25 +1,21 @@
 //! The one function that commits.
 //!
-//! A request puts its job into the session's list. Whoever finds nobody committing drains the list: all jobs that
-//! wait are applied, one after the other, to one draft, and share a transaction. A caller that hangs up meanwhile
-//! takes nobody else's job with it: what it was doing goes on in a task of its own ([`Outliving`]). So do the jobs that
-//! have come in when its own is committed.
-//! There is at most one that commits per session: it is the session's lock.
+//! A request puts its job into the session's list. Whoever finds nobody committing starts a task that
+//! drains the list: all jobs that wait are applied, one after the other, to one draft, and share a
+//! transaction. It is a task of its own, so that a caller that hangs up, or that waits for something else
+//! meanwhile, holds up nobody else's job.
+//! There is at most one such task per session: it is the session's lock.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Cell, Committed, Draft};
 use crate::event::Bus;
@@ -161,8 +157,9 @@ impl Cell {
         };
         if starts {
             let this = Arc::clone(self);
-            let committing = Box::pin(async move { this.commit_first().await });
-            Outliving::new(&self.office.tasks, committing).await;
+            self.office
+                .tasks
+                .spawn(async move { this.commit_waiting().await });
         }
         answer.await.unwrap_or(Err(Error::ShutDown))
     }
@@ -196,40 +193,21 @@ impl Cell {
         Err(Error::Busy(self.id.clone()))
     }
 
-    /// Commits what waits now, and has a task commit what has come in meanwhile.
-    async fn commit_first(self: Arc<Self>) {
-        let Some(jobs) = self.next_jobs() else { return };
-        self.commit_jobs(jobs).await;
-        if let Some(jobs) = self.next_jobs() {
-            let tasks = self.office.tasks.clone();
-            tasks.spawn(async move { self.commit_on(jobs).await });
-        }
-    }
-
-    async fn commit_on(self: Arc<Self>, mut jobs: Vec<Box<dyn Job>>) {
+    async fn commit_waiting(self: Arc<Self>) {
         loop {
-            self.commit_jobs(jobs).await;
-            match self.next_jobs() {
-                Some(next) => jobs = next,
-                None => return,
-            }
-        }
-    }
-
-    /// What waits now; after `None` somebody else may commit.
-    fn next_jobs(&self) -> Option<Vec<Box<dyn Job>>> {
-        let mut waiting = lock(&self.waiting);
-        waiting.committing = !waiting.jobs.is_empty();
-        waiting
-            .committing
-            .then(|| std::mem::take(&mut waiting.jobs))
-    }
-
-    async fn commit_jobs(self: &Arc<Self>, jobs: Vec<Box<dyn Job>>) {
-        if let Err(jobs) = self.commit_together(jobs).await {
-            // Not to be told from which of them it was: each is tried alone.
-            for job in jobs {
-                self.commit_alone(job).await;
+            let jobs = {
+                let mut waiting = lock(&self.waiting);
+                if waiting.jobs.is_empty() {
+                    waiting.committing = false;
+                    return;
+                }
+                std::mem::take(&mut waiting.jobs)
+            };
+            if let Err(jobs) = self.commit_together(jobs).await {
+                // Not to be told from which of them it was: each is tried alone.
+                for job in jobs {
+                    self.commit_alone(job).await;
+                }
             }
         }
     }
@@ -343,49 +321,4 @@ async fn write(store: &dyn Store, batch: Vec<Change>) -> Result<(), StoreError> 
     let written = AssertUnwindSafe(async { store.commit(batch).await });
     let panicked = |_| StoreError::Database("the store has panicked".to_owned());
     written.catch_unwind().await.map_err(panicked)?
-}
-
-/// Runs to its end also when whoever awaits it goes away: in a task of its own from then on.
-struct Outliving {
-    future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    tasks: TaskTracker,
-    /// The end of the server waits for it, wherever it runs.
-    _counted: TaskTrackerToken,
-}
-
-impl Outliving {
-    fn new(tasks: &TaskTracker, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Self {
-        Self {
-            future: Some(future),
-            tasks: tasks.clone(),
-            _counted: tasks.token(),
-        }
-    }
-}
-
-impl Future for Outliving {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Taken out, so that one that panics is not polled again.
-        let Some(mut future) = self.future.take() else {
-            return Poll::Ready(());
-        };
-        let polled = future.as_mut().poll(context);
-        if polled.is_pending() {
-            self.future = Some(future);
-        }
-        polled
-    }
-}
-
-impl Drop for Outliving {
-    fn drop(&mut self) {
-        // Without a runtime nothing can go on any more.
-        if let Some(future) = self.future.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            self.tasks.spawn_on(future, &runtime);
-        }
-    }
 }

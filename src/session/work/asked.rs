@@ -46,6 +46,11 @@ pub(super) fn about_announced(params: &Value, answer: &Answering) -> Value {
         let kept = kept.filter_map(|key| Some(((*key).to_owned(), call.get(*key)?.clone())));
         // What is of no certain kind is of the kind that was announced.
         let kept = kept.filter(|(key, value)| key != "kind" || value != "other");
+        // Less than is known of the call would hide the rest from the rules and from the user.
+        let known = answer.call(id);
+        let kept = kept.filter(|(key, value)| {
+            key != "rawInput" || !known.is_some_and(|known| known.has_arguments(value))
+        });
         let id = ("toolCallId".to_owned(), json!(id));
         *call = Value::Object(kept.chain([id]).collect());
     }
@@ -196,5 +201,36 @@ impl Worker {
             Ok(())
         });
         let _nothing_to_store = cancelled.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opencode::SessionId;
+
+    #[test]
+    fn a_request_that_says_less_than_its_call_is_about_the_whole_call() {
+        let selection = Selection {
+            provider_id: "mock".into(),
+            model_id: "m".into(),
+            variant: None,
+            agent: "build".into(),
+        };
+        let (session, prompt) = (SessionId::new(), MessageId::new());
+        let mut answer = Answering::new(&session, &prompt, 1, 2, &selection, "/project");
+        let told = json!({"command": "rm -rf build", "description": "clean"});
+        let call = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "kind": "execute", "rawInput": told});
+        answer.fold(&call, "/project");
+        let asked = |arguments: Value| {
+            let call = json!({"toolCallId": "own", "kind": "execute", "title": "clean", "rawInput": arguments});
+            about_announced(&json!({ "toolCall": call }), &answer)["toolCall"].clone()
+        };
+        // Taken for all of them, they would hide what is run.
+        let less = asked(json!({"description": "clean"}));
+        assert_eq!(less["toolCallId"], "c");
+        assert_eq!(less.get("rawInput"), None);
+        let more = json!({"command": "rm -rf build", "description": "clean", "timeout": 5});
+        assert_eq!(asked(more.clone())["rawInput"], more);
     }
 }

@@ -9,8 +9,8 @@ CREATE TABLE session_row (
     body     TEXT NOT NULL
 );
 INSERT INTO session_row
-SELECT session_body.n, session.revision, session.updated, 0, session_body.body
-FROM session_body JOIN session USING (n) ORDER BY session_body.n;
+SELECT session_body.n, coalesce(session.revision, 0), coalesce(session.updated, 0), 0, session_body.body
+FROM session_body LEFT JOIN session USING (n) ORDER BY session_body.n;
 DROP TABLE session_body;
 ALTER TABLE session_row RENAME TO session_body;
 CREATE INDEX session_moved ON session_body (n) WHERE moved = 1;

@@ -86,7 +86,10 @@ impl SqliteStore {
             identity::write(&connection, identity)?;
         }
         opening.durability.apply(&connection)?;
-        moved::sort_in(&connection)?;
+        if let Err(error) = moved::sort_in(&connection) {
+            // A full disk is no reason not to start; the first list tries it again.
+            tracing::warn!("lists are not in the order of the last use yet: {error}");
+        }
         let checkpoints = Checkpoints::start(path)?;
         let writer = Writer {
             connection,

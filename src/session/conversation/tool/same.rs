@@ -17,12 +17,13 @@ impl ToolCall {
         let (Some(one), Some(two)) = (self.told_input(), other.told_input()) else {
             return false;
         };
-        let (few, many) = if one.len() < two.len() {
-            (one, two)
-        } else {
-            (two, one)
-        };
-        few.iter().all(|(key, value)| many.get(key) == Some(value))
+        holds(one, two) || holds(two, one)
+    }
+
+    /// Whether it was told with all of these arguments.
+    pub(crate) fn has_arguments(&self, arguments: &Value) -> bool {
+        let told = self.told_input().zip(arguments.as_object());
+        told.is_some_and(|(told, arguments)| holds(told, arguments))
     }
 
     /// Whether another call that names no arguments may be this one: of the same kind, and about the same files.
@@ -52,4 +53,8 @@ impl ToolCall {
     pub(crate) fn title(&self) -> Option<&str> {
         self.title.as_deref()
     }
+}
+
+fn holds(many: &Map<String, Value>, few: &Map<String, Value>) -> bool {
+    few.iter().all(|(key, value)| many.get(key) == Some(value))
 }
