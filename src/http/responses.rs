@@ -113,14 +113,14 @@ responses! {
     TooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["BadRequestError"];
     TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"], also TooSlow;
     NotJson = "415", "The body's content type is not JSON.", ["BadRequestError"];
-    QueueFull = "429", "Too many prompts wait for the session.", ["QueueFullError"],
+    QueueFull = "429", "Too many prompts wait for the session, or too many sign-ins have failed.", ["QueueFullError", "UnauthorizedError"],
         header "Retry-After": "Seconds after which to try again.";
     NotApplied = "502", "The agent could not apply the selection, which was taken back.", ["ModelNotAppliedError"];
     TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.", ["TaggedError"];
     TaggedNotThere = "404", "There is no such session.", ["TaggedError"];
     TaggedMissing = "404", "There is no such thing, or no such session.", ["TaggedError"];
     TaggedExists = "409", "There is a message with this id already.", ["TaggedError"];
-    TaggedQueueFull = "429", "Too many prompts wait for the session.", ["TaggedError"],
+    TaggedQueueFull = "429", "Too many prompts wait for the session, or too many sign-ins have failed.", ["TaggedError"],
         header "Retry-After": "Seconds after which to try again.";
     TaggedTooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["TaggedError"];
     TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"], also TaggedTooSlow;
@@ -129,8 +129,6 @@ responses! {
         header "Retry-After": "Seconds after which to try again.";
     TaggedFull = "507", "The disk of the data directory is full. Nothing was changed.", ["TaggedError"],
         header "Retry-After": "Seconds after which to try again.";
-    Stopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["ServiceUnavailableError"], also Full;
-    TaggedStopping = "503", "The server is shutting down, or nothing can be stored for now. Nothing was changed.", ["TaggedError"], also TaggedFull;
 }
 
 /// A shape of errors.
@@ -152,10 +150,12 @@ impl Dialect {
                     "UnauthorizedError",
                     "ForbiddenError",
                     "MethodNotAllowedError",
+                    "UnauthorizedError",
                     "UnknownError",
+                    "ServiceUnavailableError",
                 ],
             ),
-            Self::Tagged => everywhere("Tagged", ["TaggedError"; 4]),
+            Self::Tagged => everywhere("Tagged", ["TaggedError"; 6]),
         }
     }
 
@@ -171,7 +171,14 @@ impl Dialect {
 
 fn everywhere(
     shape: &str,
-    [unauthorized, forbidden, wrong_method, unknown]: [&str; 4],
+    [
+        unauthorized,
+        forbidden,
+        wrong_method,
+        guesses,
+        unknown,
+        unavailable,
+    ]: [&str; 6],
 ) -> BTreeMap<String, RefOr<Response>> {
     let all = [
         (
@@ -196,11 +203,28 @@ fn everywhere(
             Some(("Allow", "The methods that it has.")),
         ),
         (
+            "429",
+            "TooManyGuesses",
+            "Too many sign-ins from the client's address have failed.",
+            guesses,
+            Some(("Retry-After", "Seconds after which to try again.")),
+        ),
+        (
             "500",
             "Failed",
             "The server has failed; the reference stands in its log.",
             unknown,
             None,
+        ),
+        (
+            "503",
+            "Stopping",
+            "The server is shutting down, has too many connections, or cannot store or look up anything for now. Nothing was changed.",
+            unavailable,
+            Some((
+                "Retry-After",
+                "Seconds after which to try again; absent when it shuts down.",
+            )),
         ),
     ];
     let all = all.map(|(status, name, description, body, header)| {

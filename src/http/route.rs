@@ -45,7 +45,12 @@ pub(super) fn describe(
             ];
             for operation in methods.into_iter().flatten() {
                 let responses = &mut operation.responses.responses;
-                responses.extend(everywhere.clone());
+                // What an operation says itself of such a status is more.
+                for (status, response) in &everywhere {
+                    responses
+                        .entry(status.clone())
+                        .or_insert_with(|| response.clone());
+                }
                 if operation.request_body.is_some() {
                     responses.extend(of_bodies.clone());
                 }

@@ -7,7 +7,7 @@ mod mask;
 mod narrow;
 mod recorder;
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use self::recorder::Recorder;
@@ -15,6 +15,8 @@ use crate::harness::{Options, Server, answered, model};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/examples.json");
 const PASSWORD: &str = "secret";
+/// More wrong passwords at once than may wait.
+const GUESSES: usize = 200;
 
 /// Backends that do what they should, one that takes no other model, one that pretends to, and one that is not there.
 async fn start(more: &str) -> Server {
@@ -432,5 +434,30 @@ async fn locked(recorder: &mut Recorder<'_>) {
             &error,
         );
     }
+    let (status, error) = one_guess_too_many(&server).await;
+    recorder.keep_error(
+        "Too many sign-ins with wrong passwords wait.",
+        status,
+        &error,
+    );
     server.stop().await;
+}
+
+/// What is answered to one of many wrong passwords that are tried at once.
+async fn one_guess_too_many(server: &Server) -> (StatusCode, Value) {
+    let client = reqwest::Client::new();
+    let mut guesses = tokio::task::JoinSet::new();
+    for n in 0..GUESSES {
+        let guess = client
+            .get(format!("{}/session", server.url))
+            .bearer_auth(format!("wrong-{n}"));
+        guesses.spawn(async move { guess.send().await.expect("an answer") });
+    }
+    // Those that may wait are answered later.
+    loop {
+        let answer = guesses.join_next().await.expect("one").expect("no panic");
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return (answer.status(), answer.json().await.expect("JSON"));
+        }
+    }
 }

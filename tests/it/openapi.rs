@@ -102,6 +102,20 @@ async fn where_a_body_is_optional_nothing_can_be_sent_in_every_way() {
     server.stop().await;
 }
 
+#[test]
+fn what_any_request_may_be_told_is_said_of_every_operation() {
+    let document: Value = serde_json::from_str(&baton::http::openapi::document()).unwrap();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            // No password, a stranger's page, an older server, too many guesses, a mistake, a server that stops.
+            for status in ["401", "403", "405", "429", "500", "503"] {
+                let response = &operation["responses"][status];
+                assert!(response.is_object(), "{method} {path} has no {status}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_method_is_told_the_right_ones() {
     let server = Server::start().await;

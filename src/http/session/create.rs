@@ -66,7 +66,7 @@ pub struct SessionCreateInput {
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, Stopping,
+        Unselectable, NotThere, Full,
     )
 )]
 pub async fn create(

@@ -34,7 +34,7 @@ pub struct SessionRevert {
     request_body(content = SessionRevert, description = "Where to go back to."),
     responses(
         (status = 200, description = "The session, with `revert`.", body = Session),
-        Invalid, NotThere, Busy, Stopping,
+        Invalid, NotThere, Busy, Full,
     )
 )]
 pub async fn revert(
@@ -61,7 +61,7 @@ pub async fn revert(
     params(SessionPath),
     responses(
         (status = 200, description = "The session, without `revert`.", body = Session),
-        Invalid, NotThere, Busy, Stopping,
+        Invalid, NotThere, Busy, Full,
     )
 )]
 pub async fn unrevert(
@@ -94,7 +94,7 @@ pub struct SessionFork {
     responses(
         (status = 200, description = "The new session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Invalid, NotThere, Stopping,
+        Invalid, NotThere, Full,
     )
 )]
 pub async fn fork(

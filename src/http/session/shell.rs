@@ -40,7 +40,7 @@ pub struct ShellInput {
     request_body(content = ShellInput, description = "What to run."),
     responses(
         (status = 200, description = "The command and what it has printed.", body = MessageWithParts),
-        Unselectable, NotThere, BusyOrExists, Stopping,
+        Unselectable, NotThere, BusyOrExists, Full,
     )
 )]
 pub async fn shell(

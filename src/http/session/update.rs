@@ -94,7 +94,7 @@ pub struct SessionTimeUpdate {
     responses(
         (status = 200, description = "The session as it is now.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, Stale, NotApplied, Stopping,
+        Unselectable, NotThere, Stale, NotApplied, Full,
     )
 )]
 pub async fn update(

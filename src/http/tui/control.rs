@@ -20,7 +20,7 @@ use crate::http::tui::queue::TuiRequest;
     tag = "tui",
     responses(
         (status = 200, description = "The request.", body = TuiRequest),
-        Stopping,
+        Full,
     )
 )]
 pub async fn next(

@@ -54,7 +54,8 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
       await done();
     }
     await ui.button("Copy the command").waitFor();
-    const back = await ui.switched("Mock Fast");
+    // The session began with the same model: its line is another one.
+    const back = page.locator("#conversation .switch.applied").filter({ hasText: "what it missed" });
     assert.match(await back.innerText(), /by the picker · only what it missed: 2 messages, [\d.]+ KB · [\d.]+ m?s/);
     await page.locator("#usage").getByText("Mock2 Strong").waitFor();
     await ui.pictures("tour");
@@ -62,7 +63,7 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
 
   step("a switch line opens the very text that the model was given, and what was left out", async ({ ui, page, run }) => {
     const line = page.locator("#conversation .switch").filter({ hasText: "the whole conversation" });
-    await page.locator("#conversation").evaluate((element) => (element.scrollTop = 0));
+    await ui.toTheBeginning();
     await line.getByText("1 left out or shortened").waitFor();
     await line.getByRole("button", { name: "what it was given" }).click();
     const sheet = page.getByRole("dialog", { name: "What Mock2 Strong, thorough was given" });
@@ -137,7 +138,7 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
     await ask.getByText("touch it").waitFor();
     await ui.pictures("permission");
     // Whoever reads further up is told, and led there.
-    await page.locator("#conversation").evaluate((element) => (element.scrollTop = 0));
+    await ui.toTheBeginning();
     await ask.waitFor({ state: "detached" });
     await page.locator("#status").getByRole("button", { name: "Show" }).click();
     await ask.getByRole("button", { name: "Allow once" }).click();

@@ -22,7 +22,7 @@ use crate::registry::ModelWish;
     params(SessionPath),
     responses(
         (status = 204, description = "It will be written, or there is nothing to summarize."),
-        TaggedInvalid, TaggedNotThere, TaggedQueueFull, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedQueueFull, TaggedFull,
     )
 )]
 pub async fn compact(
@@ -79,7 +79,7 @@ pub async fn interrupt(
     params(SessionPath),
     responses(
         (status = 204, description = "It is idle."),
-        TaggedInvalid, TaggedNotThere, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedFull,
     )
 )]
 pub async fn wait(State(state): State<Shared>, path: SessionPath) -> Result<StatusCode, Problem> {
@@ -116,7 +116,7 @@ pub struct SwitchAgentInput {
     request_body(content = SwitchAgentInput, description = "The agent to go on with."),
     responses(
         (status = 204, description = "It is selected."),
-        TaggedInvalid, TaggedNotThere, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedFull,
     )
 )]
 pub async fn agent(
@@ -152,7 +152,7 @@ pub struct SwitchModelInput {
     ),
     responses(
         (status = 204, description = "It is selected."),
-        TaggedInvalid, TaggedNotThere, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedFull,
     )
 )]
 pub async fn model(

@@ -48,7 +48,7 @@ pub struct V2LocationInput {
     request_body(content = V2CreateSession, description = "The session."),
     responses(
         (status = 200, description = "The session.", body = V2SessionAnswer),
-        TaggedInvalid, TaggedStopping,
+        TaggedInvalid, TaggedFull,
     )
 )]
 pub async fn create(

@@ -138,7 +138,7 @@ pub struct V2AdmittedAnswer {
     request_body(content = V2PromptInput, description = "The prompt."),
     responses(
         (status = 200, description = "It is stored.", body = V2AdmittedAnswer),
-        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedQueueFull, TaggedStopping,
+        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedQueueFull, TaggedFull,
     )
 )]
 pub async fn prompt(

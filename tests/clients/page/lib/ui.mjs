@@ -106,6 +106,14 @@ export class BatonPage {
     }
     await this.page.emulateMedia({ colorScheme: "light", reducedMotion: null });
     await this.page.setViewportSize(WIDE);
+    await this.#drawn();
+  }
+
+  /** Goes to the beginning of the conversation with the wheel, as users do: a list that only changes its size stays at its end. */
+  async toTheBeginning() {
+    await this.page.locator("#conversation").hover();
+    await this.page.mouse.wheel(0, -100_000);
+    await this.page.waitForFunction(() => document.querySelector("#conversation").scrollTop === 0);
   }
 
   /** Two frames: what a change of the size leads to is measured in the first, and drawn in the second. */
