@@ -21,7 +21,9 @@ use baton::opencode::event::Source;
 use baton::process_group::Ledger;
 use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
-use baton::session::{AtAbort, Caller, Deps, NewSession, Sessions, Settings, Update, handoff};
+use baton::session::{
+    AtAbort, Caller, Deps, FallbackSettings, NewSession, Sessions, Settings, Update, handoff,
+};
 use baton::shell::{Shell, ShellLimits};
 use baton::snapshot::Snapshots;
 use baton::store::{SqliteStore, Store};
@@ -97,6 +99,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         commands: Sources::default(),
         projects,
         settings,
+        fallback: FallbackSettings::default(),
     };
     (Sessions::open(deps).await.expect("sessions"), pool)
 }

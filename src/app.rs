@@ -321,6 +321,7 @@ impl Parts {
                 budget: settings.limits.handoff,
                 timeouts: backends.timeouts,
             },
+            fallback: backends.fallback.clone(),
         })
         .await?;
         Ok(Self {

@@ -33,11 +33,11 @@ use crate::http::serve::ConnectionLimits;
 use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
 use crate::session::handoff::Budget;
-use crate::session::{AtAbort, Sizes};
+use crate::session::{AtAbort, FallbackSettings, Sizes};
 use crate::shell::ShellLimits;
 use crate::store::Durability;
 
-use file::ConfigFile;
+use file::{ConfigFile, ConfiguredAgent};
 pub use log::{LogFormat, LogLevel};
 pub use password::read_password_file;
 pub use places::Places;
@@ -161,6 +161,8 @@ pub struct BackendSettings {
     pub default_model: Option<ModelWish>,
     /// How long to wait for agents.
     pub timeouts: Timeouts,
+    /// What goes on when a model cannot answer.
+    pub fallback: FallbackSettings,
 }
 
 impl BackendSettings {
@@ -186,7 +188,14 @@ impl BackendSettings {
         data_dir: &Path,
         mock_state: &Path,
     ) -> Result<Self, ConfigError> {
-        let agents = agents(args, file, places, data_dir, mock_state)?;
+        let built_in = builtins(&places.program.to_string_lossy(), mock_state, data_dir);
+        let all = file.agents(built_in)?;
+        let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
+        let fallback = file.fallback.resolve(&ids)?;
+        let mut agents = chosen(args, all)?;
+        if !fallback.chain.is_empty() {
+            agents.iter_mut().for_each(AgentSpec::retries_little);
+        }
         let default_model = non_empty(args.default_model.clone()).or(file.default_model.clone());
         let default_model = default_model
             .map(|text| parse_default_model(&text, &agents))
@@ -195,6 +204,7 @@ impl BackendSettings {
             agents,
             default_model,
             timeouts: file.timeouts.resolve()?,
+            fallback,
         })
     }
 }
@@ -354,15 +364,8 @@ fn read_file(
     }
 }
 
-fn agents(
-    args: &BackendArgs,
-    file: &ConfigFile,
-    places: &Places,
-    data_dir: &Path,
-    mock_state: &Path,
-) -> Result<Vec<AgentSpec>, ConfigError> {
-    let built_in = builtins(&places.program.to_string_lossy(), mock_state, data_dir);
-    let all = file.agents(built_in)?;
+/// Those that `--agents` names, or all that are enabled.
+fn chosen(args: &BackendArgs, all: Vec<ConfiguredAgent>) -> Result<Vec<AgentSpec>, ConfigError> {
     let wanted: Vec<&str> = args.agents.iter().flatten().map(|a| a.trim()).collect();
     let wanted: Vec<&str> = wanted.into_iter().filter(|a| !a.is_empty()).collect();
     if wanted.is_empty() {
@@ -374,7 +377,7 @@ fn agents(
         }
         return Ok(enabled.into_iter().map(|a| a.spec).collect());
     }
-    let mut chosen: Vec<AgentSpec> = Vec::new();
+    let mut named: Vec<AgentSpec> = Vec::new();
     for id in wanted {
         let known = all.iter().find(|a| a.spec.id == id);
         let Some(known) = known else {
@@ -386,11 +389,11 @@ fn agents(
                 ids.join(", ")
             )));
         };
-        if chosen.iter().all(|c| c.id != id) {
-            chosen.push(known.spec.clone());
+        if named.iter().all(|c| c.id != id) {
+            named.push(known.spec.clone());
         }
     }
-    Ok(chosen)
+    Ok(named)
 }
 
 fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, ConfigError> {

@@ -3,7 +3,7 @@
 //! [`spec`] says how an agent is started, [`quirks`] what must be known about each of them beforehand; [`process`]
 //! starts one, [`installed`] finds those that Baton has installed, [`ending`] ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
 //! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes,
-//! [`refusal`] what an error to one means;
+//! [`refusal`] what an error to one means for the native session, [`trouble`] what it means for the model;
 //! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
 //! in a test's process. Nothing here knows sessions of Baton, only native sessions of agents.
 
@@ -25,6 +25,7 @@ pub mod scripted;
 pub mod sign_in;
 pub mod spec;
 mod switch_error;
+pub mod trouble;
 
 use std::time::Duration;
 

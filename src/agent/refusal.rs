@@ -114,7 +114,7 @@ impl Refusal {
 }
 
 /// The error's text and what its data adds, in small letters.
-fn words(error: &RpcError) -> String {
+pub(super) fn words(error: &RpcError) -> String {
     let data = error.data.as_ref().map(Value::to_string);
     let mut text = format!("{} {}", error.message, data.unwrap_or_default());
     let mut end = text.len().min(LOOKED_AT_BYTES);

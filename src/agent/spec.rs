@@ -56,6 +56,10 @@ pub struct AgentSpec {
     pub token_count: TokenCount,
     /// How it is made to keep rules about its tools.
     pub keeps: Keeps,
+    /// How what it says begins when that is an error of its provider's and no answer.
+    pub error_texts: &'static [&'static str],
+    /// Variables with which it does not try again for minutes by itself when its provider refuses.
+    pub few_retries: &'static [(&'static str, &'static str)],
     /// How a native session is taken out of its own store where the protocol offers no way.
     pub removal: Option<Removal>,
     /// Whether Baton's own tests run it.
@@ -137,9 +141,22 @@ impl AgentSpec {
             keeps_first_model: false,
             token_count: TokenCount::Answer,
             keeps: Keeps::Nothing,
+            error_texts: &[],
+            few_retries: &[],
             removal: None,
             tested: false,
             installed_in: None,
+        }
+    }
+
+    /// Leaves it to Baton to try again, unless the user has set how often it does.
+    pub fn retries_little(&mut self) {
+        for (name, value) in self.few_retries {
+            let set = &mut self.environment.set;
+            if std::env::var_os(name).is_none() {
+                set.entry((*name).to_owned())
+                    .or_insert_with(|| (*value).to_owned());
+            }
         }
     }
 

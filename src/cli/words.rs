@@ -143,6 +143,7 @@ pub(super) fn by_whom(switch: &ModelSwitch) -> String {
         Source::Fork => "with the fork",
         Source::Agent => "by the agent itself",
         Source::Revert => "by Baton, as the last one that works",
+        Source::Fallback => "by Baton, from the chain",
     };
     match &switch.client {
         Some(client) => format!("{way} of {client}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -17,7 +18,8 @@ use crate::agent::quirks::keeps::{Arguments, Keeps};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
 use crate::environment::{Environment, Inherit};
-use crate::session::AtAbort;
+use crate::opencode::session::{DEFAULT_VARIANT, MessageModel};
+use crate::session::{AtAbort, CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
 use crate::store::Durability;
 
 /// Ids that no backend may have: they name agent modes.
@@ -37,6 +39,8 @@ pub(super) struct ConfigFile {
     pub server: ServerTable,
     /// How sessions behave.
     pub sessions: SessionsTable,
+    /// What goes on when a model cannot answer.
+    pub fallback: FallbackTable,
     /// What programs get of the environment.
     environment: EnvironmentTable,
     /// Backends, changed or added.
@@ -69,6 +73,64 @@ pub(super) struct SessionsTable {
     pub pin_patches: Option<bool>,
     /// Whether agents are asked what they offer in a directory that a list is asked for; they are if left out.
     pub ask_in_directories: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FallbackTable {
+    chain: Vec<ChainEntry>,
+    /// When a session goes back to its first choice; when that is no longer left out if left out here.
+    r#return: Option<Returns>,
+    /// How long a model may say nothing before the next one is asked, in seconds.
+    silent_s: Option<u64>,
+}
+
+/// A model of the chain, in the words of PATCH.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainEntry {
+    #[serde(rename = "providerID")]
+    provider_id: String,
+    #[serde(rename = "modelID")]
+    model_id: String,
+    variant: Option<String>,
+}
+
+impl FallbackTable {
+    /// The chain and how it is used. `known` are the ids of the backends.
+    pub(super) fn resolve(&self, known: &[&str]) -> Result<FallbackSettings, ConfigError> {
+        if self.chain.len() > CHAIN_MOST {
+            return Err(ConfigError(format!(
+                "[fallback] chain: at most {CHAIN_MOST} models, got {}",
+                self.chain.len()
+            )));
+        }
+        if let Some(entry) = self
+            .chain
+            .iter()
+            .find(|e| !known.contains(&&*e.provider_id))
+        {
+            return Err(ConfigError(format!(
+                "[fallback] chain: there is no backend \"{}\".{} `baton agents` lists what there is",
+                entry.provider_id,
+                meant(&entry.provider_id, known)
+            )));
+        }
+        if self.silent_s == Some(0) {
+            let message = "[fallback] silent_s: expected at least 1, got 0";
+            return Err(ConfigError(message.to_owned()));
+        }
+        let model = |entry: &ChainEntry| MessageModel {
+            provider_id: entry.provider_id.clone(),
+            model_id: entry.model_id.clone(),
+            variant: entry.variant.clone().filter(|v| v != DEFAULT_VARIANT),
+        };
+        Ok(FallbackSettings {
+            chain: self.chain.iter().map(model).collect(),
+            returns: self.r#return.unwrap_or_default(),
+            silent: self.silent_s.map_or(DEFAULT_SILENT, Duration::from_secs),
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

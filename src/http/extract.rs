@@ -286,6 +286,7 @@ impl Client {
             source,
             client: self.id,
             program: self.program,
+            reason: None,
         }
     }
 }

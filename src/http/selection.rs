@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 
 use super::error::Problem;
 use super::read::refusal;
+use crate::opencode::session::MessageModel;
 use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::session::ChainWish;
 
 /// The two forms of a model disagree.
 const TWO_MODELS: &str =
@@ -29,6 +31,39 @@ pub struct SessionModelInput {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "bound:name", example = "high")]
     pub variant: VariantWish,
+}
+
+/// A model of a chain.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct FallbackModelInput {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "codex")]
+    pub provider_id: String,
+    /// The model's id, verbatim as the backend advertises it.
+    #[serde(rename = "modelID")]
+    #[schema(format = "bound:name", example = "gpt-5")]
+    pub model_id: String,
+    /// The reasoning effort; `default`, null or left out for the model's default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "bound:name", example = "high")]
+    pub variant: VariantWish,
+}
+
+/// The chain of a body: null stands for the server's own.
+pub fn chain(said: Option<Vec<FallbackModelInput>>) -> ChainWish {
+    let Some(models) = said else {
+        return ChainWish::Default;
+    };
+    let model = |model: FallbackModelInput| MessageModel {
+        provider_id: model.provider_id,
+        model_id: model.model_id,
+        variant: match model.variant {
+            VariantWish::Set(variant) => Some(variant),
+            VariantWish::Keep | VariantWish::Default => None,
+        },
+    };
+    ChainWish::Set(models.into_iter().map(model).collect())
 }
 
 /// The model of a prompt.

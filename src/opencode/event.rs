@@ -11,8 +11,8 @@ use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
 use super::session::{FileDiff, ModelRef, Session};
 pub use own::{
-    Effective, ModelApplied, ModelChanged, ModelFailed, ModelMismatch, SessionSilent, Source,
-    Transfer, TransferKind,
+    Effective, FallbackCause, FallbackReason, ModelApplied, ModelChanged, ModelFailed,
+    ModelMismatch, SessionSilent, Source, Transfer, TransferKind,
 };
 
 /// Everything that an event can say; `type` names it and `properties` carries it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::event::{Source, Transfer};
+use super::event::{FallbackReason, Source, Transfer};
 use super::id::MessageId;
 use super::message::MessageError;
 use super::session::{MessageModel, Selection, Tokens};
@@ -103,6 +103,10 @@ pub struct ModelSwitch {
     /// An entry whose `previous` and `current` are the same has only pinned or unpinned it.
     #[serde(default)]
     pub pinned: bool,
+    /// Why Baton has changed it; absent when it was somebody else, and for `revert`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<FallbackReason>,
 }
 
 /// What of the conversation an agent was not given in full.

@@ -413,6 +413,11 @@ pub struct Session {
     /// Whether the selected model is pinned: messages do not select another one until the next PATCH (Baton's addition).
     #[serde(default)]
     pub pinned: bool,
+    /// Models that go on in this order when the selected one cannot answer for now; empty for none, absent where the
+    /// server's own chain is used (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub fallback: Option<Vec<MessageModel>>,
     /// How the running agent stands to the selection (Baton's addition).
     pub runtime: SessionRuntime,
 }

@@ -15,6 +15,7 @@ mod ask;
 mod cell;
 mod conversation;
 mod error;
+mod fallback;
 mod request;
 mod settings;
 mod sizes;
@@ -50,7 +51,8 @@ pub use api::shell::ShellLine;
 pub use cell::Answer;
 pub use conversation::handoff;
 pub use error::Error;
-pub use request::{Caller, ListFilter, NewSession, Page, Prompt, Update};
+pub use fallback::{CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
+pub use request::{Caller, ChainWish, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};
 
@@ -79,6 +81,8 @@ pub struct Deps {
     pub projects: Arc<Projects>,
     /// What can be set.
     pub settings: Settings,
+    /// What goes on when a model cannot answer.
+    pub fallback: FallbackSettings,
 }
 
 /// All sessions.
@@ -110,7 +114,7 @@ impl Sessions {
         api::restart::interrupt_open_messages(deps.store.as_ref()).await?;
         let sizes = deps.settings.sizes;
         let count = deps.store.count_sessions().await?;
-        let office = Office::new(deps.store, deps.bus, deps.registry, sizes);
+        let office = Office::new(deps.store, deps.bus, deps.registry, sizes, deps.fallback);
         let keeps = deps.settings.loaded_sessions;
         let loaded = Arc::new(Loaded::new(Arc::clone(&office), keeps));
         let tools = Arc::new(Tools {

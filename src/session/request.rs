@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::opencode::event::Source;
+use crate::opencode::event::{FallbackReason, Source};
 use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::PartInput;
-use crate::opencode::session::PermissionRule;
+use crate::opencode::session::{MessageModel, PermissionRule};
 use crate::opencode::{MessageId, Metadata, SessionId};
 use crate::registry::Wish;
 
@@ -18,6 +18,8 @@ pub struct Caller {
     pub client: Option<String>,
     /// Its `user-agent`, the beginning of it.
     pub program: Option<String>,
+    /// Why Baton does it.
+    pub reason: Option<FallbackReason>,
 }
 
 impl Caller {
@@ -27,6 +29,7 @@ impl Caller {
             source,
             client: None,
             program: None,
+            reason: None,
         }
     }
 
@@ -80,6 +83,19 @@ pub struct NewSession {
     pub permission: Vec<PermissionRule>,
 }
 
+/// What a request says about a session's chain of models. As a field it is absent (which `#[serde(default)]` reads), null, or
+/// a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ChainWish {
+    /// Nothing: it stays as it is.
+    #[default]
+    Keep,
+    /// The server's own chain is used.
+    Default,
+    /// This one; empty for none.
+    Set(Vec<MessageModel>),
+}
+
 /// Changes of a session: all or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
@@ -97,6 +113,8 @@ pub struct Update {
     pub archived: Option<u64>,
     /// Whether messages are kept from selecting another model from now on; left out, a change of the selection ends it.
     pub pin: Option<bool>,
+    /// What goes on when the selected model cannot answer.
+    pub fallback: ChainWish,
     /// The revision that the session has to have.
     pub if_match: Option<u64>,
 }

@@ -38,11 +38,13 @@ const SESSION: [&[&str]; 6] = [
     // Everybody may use these; `mod.rs` shows them under their own names, too.
     &[
         "error",
+        "fallback",
         "request",
         "settings",
         "sizes",
         "Error",
         "Caller",
+        "ChainWish",
         "ListFilter",
         "NewSession",
         "Page",

@@ -6,6 +6,7 @@
 mod documents;
 mod ends;
 mod evidence;
+mod fallback;
 mod group;
 mod last_write;
 mod late;

@@ -57,6 +57,10 @@ struct Builtin {
     keeps: Keeps,
     /// The arguments that take the tools of a permission away, where that is all that it can keep.
     denies: &'static [(&'static str, &'static [&'static str])],
+    /// See [`AgentSpec::error_texts`].
+    error_texts: &'static [&'static str],
+    /// See [`AgentSpec::few_retries`].
+    few_retries: &'static [(&'static str, &'static str)],
     /// See [`AgentSpec::removal`].
     removal: Option<Removal>,
     /// Whether `tests/agents` runs it.
@@ -80,6 +84,8 @@ const PLAIN: Builtin = Builtin {
     token_count: TokenCount::Answer,
     keeps: Keeps::Nothing,
     denies: &[],
+    error_texts: &[],
+    few_retries: &[],
     removal: None,
     tested: false,
 };
@@ -185,6 +191,8 @@ impl Builtin {
             keeps_first_model: self.keeps_first_model,
             token_count: self.token_count,
             keeps: self.keeps(),
+            error_texts: self.error_texts,
+            few_retries: self.few_retries,
             removal: self.removal,
             tested: self.tested,
             installed_in: None,

@@ -55,6 +55,16 @@ pub(super) const BUILTINS: &[Builtin] = &[
         one_vendor: true,
         shared_process: true,
         keeps: Keeps::ClaudeOptions,
+        error_texts: &[
+            "API Error",
+            "Credit balance is too low",
+            "Invalid API key",
+            "Claude AI usage limit reached",
+            "You've hit your",
+            "You've reached your",
+        ],
+        // It tries ten times, which takes minutes.
+        few_retries: &[("CLAUDE_CODE_MAX_RETRIES", "2")],
         tested: true,
         ..PLAIN
     },
@@ -77,6 +87,17 @@ pub(super) const BUILTINS: &[Builtin] = &[
         ],
         one_vendor: true,
         shared_process: true,
+        // Most of its provider's errors are said as if they were its answer.
+        error_texts: &[
+            "exceeded retry limit",
+            "unexpected status ",
+            "stream disconnected",
+            "stream error",
+            "You’ve hit your usage limit",
+            "You've hit your usage limit",
+            "Quota exceeded",
+            "Selected model is at capacity",
+        ],
         tested: true,
         ..PLAIN
     },
@@ -95,6 +116,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         plan_modes: &[],
         // Opening a native session closes every other one, also in the middle of its turn.
         shared_process: false,
+        // Whose last word is "Retry finished, resuming."
+        error_texts: &["Retrying (attempt "],
         tested: true,
         ..PLAIN
     },
@@ -109,6 +132,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
         login: "run `goose configure`",
         plan_modes: &["chat"],
         shared_process: true,
+        error_texts: &["Ran into this error: "],
         tested: true,
         ..PLAIN
     },
@@ -164,6 +188,7 @@ pub(super) const BUILTINS: &[Builtin] = &[
             ("bash", &["--deny-tool=shell"]),
             ("edit", &["--deny-tool=write"]),
         ],
+        error_texts: &["Error: ", "Info: Request failed"],
         tested: true,
         ..PLAIN
     },

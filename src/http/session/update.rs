@@ -5,13 +5,13 @@ use axum::response::Response;
 
 use crate::http::handler::*;
 use crate::http::read::refusal;
-use crate::http::selection::{self, SessionModelInput};
+use crate::http::selection::{self, FallbackModelInput, SessionModelInput};
 use crate::http::session::with_etag;
 use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{Metadata, Session, bounded};
 use crate::registry::VariantWish;
-use crate::session::Update;
+use crate::session::{ChainWish, Update};
 
 /// Changes of a session. Every field is optional; what is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,6 +41,13 @@ pub struct SessionUpdateInput {
     /// config's `[sessions]`.
     #[schema(example = true)]
     pub pin: Option<bool>,
+    /// Models that go on, in this order, when the selected one cannot answer for now: a limit, a quota, an outage, nobody
+    /// signed in. The prompt then goes on with the whole conversation, the session selects that model
+    /// (`session.model_changed` with `source: fallback` and the reason), and goes back as the config's `[fallback]` says. An
+    /// empty list for none; null for the server's own chain.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<FallbackModelInput>>, max_items = 16)]
+    pub fallback: Option<Option<Vec<FallbackModelInput>>>,
     /// The title; null changes nothing.
     #[serde(default, deserialize_with = "bounded::title")]
     #[schema(format = "bound:title")]
@@ -54,6 +61,15 @@ pub struct SessionUpdateInput {
     pub permission: Option<Vec<PermissionRule>>,
     /// Times that a client may set.
     pub time: Option<SessionTimeUpdate>,
+}
+
+/// A field that is there, with a value or with null.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Times that a client may set, in milliseconds since the Unix epoch.
@@ -139,6 +155,7 @@ impl SessionUpdateInput {
             tools: Vec::new(),
             archived: self.time.and_then(|time| time.archived),
             pin: self.pin,
+            fallback: self.fallback.map_or(ChainWish::Keep, selection::chain),
             if_match: if_match.0,
         })
     }

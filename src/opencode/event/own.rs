@@ -30,6 +30,8 @@ pub enum Source {
     Agent,
     /// Baton: the selection could not be applied.
     Revert,
+    /// Baton: the model that was selected cannot answer for now, or can again.
+    Fallback,
 }
 
 impl Source {
@@ -44,6 +46,7 @@ impl Source {
             Self::Fork => "fork",
             Self::Agent => "agent",
             Self::Revert => "revert",
+            Self::Fallback => "fallback",
         }
     }
 }
@@ -57,6 +60,54 @@ pub enum Effective {
     Immediate,
     /// A turn is in flight and keeps its model; the next one has the new model.
     NextTurn,
+}
+
+/// Why a session goes on with another model of its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FallbackCause {
+    /// Too much was asked lately.
+    RateLimit,
+    /// What was paid for is used up: a quota, a usage limit, credit.
+    Quota,
+    /// The provider has too much to do.
+    Overloaded,
+    /// The provider or the agent has failed, or cannot be reached.
+    Outage,
+    /// Its user is not signed in.
+    SignedOut,
+    /// It has not said a word for as long as `fallback.silent_s` allows.
+    Silent,
+    /// The first choice is to answer again.
+    Recovered,
+}
+
+impl FallbackCause {
+    /// What it is called for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::RateLimit => "its rate limit is reached",
+            Self::Quota => "its usage limit is reached",
+            Self::Overloaded => "its provider is overloaded",
+            Self::Outage => "it cannot be reached",
+            Self::SignedOut => "it is not signed in",
+            Self::Silent => "it says nothing",
+            Self::Recovered => "it may answer again",
+        }
+    }
+}
+
+/// Why Baton has selected another model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FallbackReason {
+    /// Which kind of reason.
+    pub cause: FallbackCause,
+    /// What the agent said, or a sentence of Baton's.
+    pub message: String,
+    /// Until when the model that failed is left out, in milliseconds since the Unix epoch; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub until: Option<u64>,
 }
 
 /// A session's selection has changed.
@@ -88,6 +139,10 @@ pub struct ModelChanged {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub overrides: Option<Overrides>,
+    /// Why Baton has changed it; absent when it was somebody else, and for `revert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<FallbackReason>,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
 }

@@ -79,12 +79,16 @@ impl Draft {
         if self.state().selection.is_none() && wish.model.is_none() && wish.agent.is_none() {
             wish.model = Some(self.registry.default_selection()?);
         }
+        let names_model = wish.model.is_some();
         let update = Update {
             wish,
             tools: prompt.tools.clone(),
             ..Update::default()
         };
         self.forget_reverted(reverted)?;
+        if !names_model {
+            self.return_to_first_choice();
+        }
         let mut message = None;
         let session = self.id.clone();
         let (before, told) = (
@@ -249,6 +253,8 @@ impl Draft {
             abort: CancellationToken::new(),
             signs: Signs::default(),
             waiters: admission.waiters,
+            tried: Vec::new(),
+            continues: false,
         }));
     }
 
@@ -257,17 +263,8 @@ impl Draft {
         for queued in &mut self.runtime.queue {
             if queued.message_id == *message {
                 *queued = Arc::new(Queued {
-                    message_id: queued.message_id.clone(),
                     message: None,
-                    turn: queued.turn,
-                    work: queued.work.clone(),
-                    overrides: queued.overrides.clone(),
-                    pinned_over: queued.pinned_over.clone(),
-                    target: queued.target.clone(),
-                    rules: Arc::clone(&queued.rules),
-                    abort: queued.abort.clone(),
-                    signs: Signs::default(),
-                    waiters: Arc::clone(&queued.waiters),
+                    ..queued.anew()
                 });
             }
         }

@@ -22,6 +22,7 @@ use crate::event::Bus;
 use crate::opencode::SessionId;
 use crate::opencode::event::EventPayload;
 use crate::registry::Registry;
+use crate::session::fallback::{FallbackSettings, Fallbacks};
 use crate::session::{Error, Sizes};
 use crate::store::{Change, Store, StoreError};
 
@@ -44,6 +45,8 @@ pub(crate) struct Office {
     pub stopping: CancellationToken,
     /// How large what others send may be.
     pub sizes: Sizes,
+    /// What goes on when a model cannot answer, and which cannot now.
+    pub fallbacks: Arc<Fallbacks>,
     bus: Arc<Bus>,
     at_work: Mutex<BTreeMap<SessionId, Arc<Cell>>>,
     hire: OnceLock<Hire>,
@@ -56,6 +59,7 @@ impl Office {
         bus: Arc<Bus>,
         registry: Arc<Registry>,
         sizes: Sizes,
+        fallback: FallbackSettings,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -63,6 +67,7 @@ impl Office {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             sizes,
+            fallbacks: Arc::new(Fallbacks::new(fallback)),
             bus,
             at_work: Mutex::default(),
             hire: OnceLock::new(),

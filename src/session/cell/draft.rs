@@ -12,6 +12,7 @@ use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::session::FileDiff;
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::Snapshot;
+use crate::session::fallback::Fallbacks;
 use crate::session::{Error, Sizes};
 use crate::store::Change;
 
@@ -29,6 +30,7 @@ pub(crate) struct Draft {
     /// How large what others send may be.
     pub sizes: Sizes,
     pub(super) registry: Arc<Snapshot>,
+    pub(super) fallbacks: Arc<Fallbacks>,
     pub(super) runtime: Runtime,
     state: Arc<SessionState>,
     base: Arc<Committed>,
@@ -62,6 +64,7 @@ impl Draft {
             now: now_ms(),
             sizes: cell.office.sizes,
             registry,
+            fallbacks: Arc::clone(&cell.office.fallbacks),
             runtime: base.runtime.clone(),
             state: Arc::clone(&base.state),
             base,

@@ -24,6 +24,7 @@
 mod admit;
 pub(super) mod commit;
 mod draft;
+mod fallback;
 mod history;
 mod kept;
 mod late;
@@ -314,6 +315,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
         revert: state.revert.clone(),
         revision: state.revision,
         pinned: state.pinned,
+        fallback: state.fallback.clone(),
         runtime: SessionRuntime {
             status,
             applied: runtime.applied.clone(),

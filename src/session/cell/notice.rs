@@ -53,6 +53,9 @@ struct Remarks {
     failed: Option<String>,
     /// A handover that left something out.
     elided: Option<String>,
+    /// Models that could not answer, and what went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handed_on: Vec<String>,
 }
 
 /// A notice that no prompt has followed yet.
@@ -159,6 +162,15 @@ pub(super) fn remark_failed(draft: &mut Draft, text: Option<String>) {
     }
 }
 
+/// Notes that a prompt went on to another model.
+pub(super) fn remark_handed_on(draft: &mut Draft, text: &str) {
+    if draft.state().kept.told.is_some()
+        && let Some(told) = &mut draft.state_mut().kept.told
+    {
+        told.remarks.handed_on.push(format!("{VOICE}{text}"));
+    }
+}
+
 /// Notes that a handover left something out.
 pub(super) fn remark_elided(draft: &mut Draft, text: &str) {
     if draft.state().kept.told.is_some()
@@ -205,7 +217,7 @@ pub(super) fn setter(overrides: &Overrides) -> String {
         Source::Message => "another message",
         Source::Init => "an /init",
         Source::Command => "a command",
-        Source::Fork | Source::Agent | Source::Revert => "the agent itself",
+        Source::Fork | Source::Agent | Source::Revert | Source::Fallback => "the agent itself",
     };
     match &overrides.client {
         Some(client) => format!("{way} (by {})", beginning(client, CLIENT_SHOWN_BYTES)),
@@ -283,10 +295,15 @@ fn metadata(previous: &Selection, current: &Selection) -> Map<String, Value> {
 impl Notice {
     /// The lines for people.
     fn text(&self, prompt: &Selection, registry: &Snapshot) -> String {
-        let Remarks { failed, elided } = &self.remarks;
+        let Remarks {
+            failed,
+            elided,
+            handed_on,
+        } = &self.remarks;
         let changes = changes(prompt, &self.selection, registry);
         let changes = (!changes.is_empty()).then_some(changes);
-        let lines = changes.iter().chain(failed).chain(elided);
+        let remarks = failed.iter().chain(handed_on).chain(elided);
+        let lines = changes.iter().chain(remarks);
         lines.cloned().collect::<Vec<_>>().join("\n")
     }
 }

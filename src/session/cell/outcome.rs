@@ -174,6 +174,28 @@ impl Draft {
         duration_ms: u64,
         entry: Option<&ModelSwitch>,
     ) -> Result<(), Error> {
+        let is_news = self.note_failed(target, error, duration_ms, entry)?;
+        self.go_back(target);
+        if is_news {
+            let text = self.failure_in_words(target, error);
+            self.toast(ToastVariant::Error, &text);
+            notice::remark_failed(self, Some(text));
+        }
+        notice::tell(self);
+        Ok(())
+    }
+
+    /// Tells that a selection could not be applied; true when that is news.
+    ///
+    /// # Errors
+    /// When the session was deleted.
+    pub(super) fn note_failed(
+        &mut self,
+        target: &Target,
+        error: &MessageError,
+        duration_ms: u64,
+        entry: Option<&ModelSwitch>,
+    ) -> Result<bool, Error> {
         self.unless_deleted()?;
         self.end_switching();
         self.runtime.failed = Some(Arc::new(Failed {
@@ -199,14 +221,7 @@ impl Draft {
                 time: self.now,
             }));
         }
-        self.go_back(target);
-        if is_news {
-            let text = self.failure_in_words(target, error);
-            self.toast(ToastVariant::Error, &text);
-            notice::remark_failed(self, Some(text));
-        }
-        notice::tell(self);
-        Ok(())
+        Ok(is_news)
     }
 
     /// What a user is told of a switch that has failed, once the session has gone back.

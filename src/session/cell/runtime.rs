@@ -117,6 +117,31 @@ pub(crate) struct Queued {
     pub signs: Signs,
     /// Who waits for the answer.
     pub waiters: Arc<Waiters>,
+    /// The models that could not answer it.
+    pub tried: Vec<Selection>,
+    /// One of them had begun to.
+    pub continues: bool,
+}
+
+impl Queued {
+    /// The same, before its turn has come.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            message_id: self.message_id.clone(),
+            message: self.message.clone(),
+            turn: self.turn,
+            work: self.work.clone(),
+            overrides: self.overrides.clone(),
+            pinned_over: self.pinned_over.clone(),
+            target: self.target.clone(),
+            rules: Arc::clone(&self.rules),
+            abort: self.abort.clone(),
+            signs: Signs::default(),
+            waiters: Arc::clone(&self.waiters),
+            tried: self.tried.clone(),
+            continues: self.continues,
+        }
+    }
 }
 
 /// An answer that is being written: the worker writes it, anybody may look at it.

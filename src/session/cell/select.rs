@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::Draft;
+use super::fallback::check_chain;
 use super::kept::can_keep;
 use super::state::SessionState;
 use crate::json;
@@ -18,7 +19,7 @@ use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::Snapshot;
 use crate::session::ask::fence;
-use crate::session::request::{Caller, Update};
+use crate::session::request::{Caller, ChainWish, Update};
 use crate::session::{Error, Sizes};
 use crate::store::Change;
 
@@ -81,6 +82,14 @@ pub(crate) fn plan(
     if update.archived.is_some() {
         next.time.archived = update.archived;
     }
+    match &update.fallback {
+        ChainWish::Keep => {}
+        ChainWish::Default => next.fallback = None,
+        ChainWish::Set(chain) => {
+            check_chain(chain, registry)?;
+            next.fallback = Some(chain.clone());
+        }
+    }
     if let Some(pin) = update.pin {
         if pin && next.selection.is_none() {
             return Err(nothing_to_pin());
@@ -102,6 +111,7 @@ pub(crate) fn plan(
         || next.metadata != state.metadata
         || next.permission != state.permission
         || next.pinned != state.pinned
+        || next.fallback != state.fallback
         || next.time != state.time;
     if beside_title {
         // Like OpenCode: a new title alone does not move a session to the top of the list.
@@ -172,9 +182,10 @@ impl Draft {
             }
             return Ok(Selected::default());
         };
-        let effective = match self.runtime.is_busy() {
-            true => Effective::NextTurn,
-            false => Effective::Immediate,
+        let is_now = !self.runtime.is_busy() || caller.source == Source::Fallback;
+        let effective = match is_now {
+            true => Effective::Immediate,
+            false => Effective::NextTurn,
         };
         if !update.permission.is_empty() || !update.tools.is_empty() {
             bound_rules(&mut next.permission, &self.sizes)?;
@@ -187,6 +198,7 @@ impl Draft {
             let by = &mut next.kept.set_by;
             overrides = by.taken_back(previous.as_ref(), current, caller);
             by.note(previous.as_ref(), current, caller, self.now);
+            next.kept.first_choice = None;
         }
         beside(&mut next);
         if switch.is_some() && self.would_be_passed_over() {
@@ -258,6 +270,7 @@ impl Draft {
             variant_reset: switch.variant_reset,
             pinned: self.state().pinned,
             overrides,
+            reason: caller.reason.clone(),
             time: self.now,
         }));
         self.event_of_session();
@@ -368,6 +381,7 @@ fn open_switch(
         failure: None,
         overrides: None,
         pinned: false,
+        reason: caller.reason.clone(),
     }
 }
 

@@ -101,7 +101,7 @@ impl Setter {
         let is_sure = matches!(self.who, Who::Client(_));
         let by_somebody_else = match self.source {
             // Nobody has wished for it in this session.
-            Source::Revert | Source::Fork => false,
+            Source::Revert | Source::Fork | Source::Fallback => false,
             Source::Patch | Source::Agent => !is_sure || self.who != *who,
             Source::Create | Source::Message | Source::Init | Source::Command => self.who != *who,
         };
@@ -141,6 +141,7 @@ mod tests {
             source,
             client: client.map(str::to_owned),
             program: program.map(str::to_owned),
+            reason: None,
         }
     }
 

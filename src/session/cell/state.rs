@@ -9,7 +9,9 @@ use crate::json;
 use crate::opencode::event::Todo;
 use crate::opencode::history::{ContextUse, ModelUsage};
 use crate::opencode::message::AssistantMessage;
-use crate::opencode::session::{PermissionRule, Revert, SessionSummary, SessionTime, Tokens};
+use crate::opencode::session::{
+    MessageModel, PermissionRule, Revert, SessionSummary, SessionTime, Tokens,
+};
 use crate::opencode::{Metadata, Selection, SessionId, now_ms};
 use crate::project::Place;
 use crate::session::ask::Always;
@@ -42,6 +44,9 @@ pub(crate) struct SessionState {
     /// Whether messages are kept from selecting another model.
     #[serde(default)]
     pub pinned: bool,
+    /// What goes on when the selected model cannot answer; `None` for the server's own chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Vec<MessageModel>>,
     /// Free data of the client.
     pub metadata: Option<Metadata>,
     /// Permission rules.
@@ -79,6 +84,9 @@ pub(crate) struct Kept {
     pub selection_revision: u64,
     /// The last selection that an agent has confirmed: where a failed switch goes back to.
     pub last_applied: Option<Selection>,
+    /// The selection before the chain was needed, while that is what the session goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_choice: Option<Selection>,
     /// Who has set what is selected.
     #[serde(default)]
     pub set_by: SetBy,
@@ -164,6 +172,7 @@ impl SessionState {
             title: birth.title.unwrap_or_else(|| default_title(now)),
             selection: None,
             pinned: false,
+            fallback: None,
             metadata: birth.metadata,
             permission: birth.permission,
             time: SessionTime {

@@ -154,7 +154,10 @@ impl Draft {
         self.conversation_changes();
         self.runtime.phase = Phase::Idle;
         self.runtime.store_fails = false;
-        if let Some(error) = answer.message.error.clone() {
+        // It goes on with another model: nobody is told that it has failed.
+        let next = self.runtime.queue.front();
+        let is_handed_on = next.is_some_and(|next| next.message_id == queued.message_id);
+        if let Some(error) = answer.message.error.clone().filter(|_| !is_handed_on) {
             self.event(error_event(&self.id, error));
         }
         // The agent may have changed its model during the turn.
@@ -165,8 +168,10 @@ impl Draft {
             self.event(EventPayload::SessionDiff(SessionDiff { session_id, diff }));
         }
         self.event_of_idle();
-        let answer = Arc::clone(answer);
-        self.then(move || queued.waiters.answer(&answer));
+        if !is_handed_on {
+            let answer = Arc::clone(answer);
+            self.then(move || queued.waiters.answer(&answer));
+        }
         Ok(())
     }
 

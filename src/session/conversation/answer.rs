@@ -233,6 +233,35 @@ impl Answering {
         events
     }
 
+    /// The text that was said, where nothing else was said or done.
+    pub(crate) fn only_text(&self) -> Option<String> {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::StepStart(_) => None,
+            Part::Text(text) => Some(Some(text.text.as_str())),
+            _ => Some(None),
+        });
+        let texts: Option<Vec<&str>> = texts.collect();
+        texts
+            .map(|texts| texts.concat())
+            .filter(|text| !text.is_empty())
+    }
+
+    /// What was said is an error of its agent's: it stays to be read, and no model is given it.
+    pub(crate) fn is_no_answer(&mut self) -> Vec<EventPayload> {
+        let mut events = Vec::new();
+        self.close_open(&mut events);
+        self.has_content = false;
+        let mut said = Vec::new();
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            if let Part::Text(text) = part {
+                text.ignored = Some(true);
+                said.push(at);
+            }
+        }
+        events.extend(said.into_iter().map(|at| self.changed(at)));
+        events
+    }
+
     /// What is known of a tool call, when it was announced.
     pub(crate) fn call(&self, call_id: &str) -> Option<&ToolCall> {
         self.tools.get(call_id).map(|(_, call)| call)

@@ -127,7 +127,8 @@ impl Worker {
         self.learn(&outcome, selection, (&live, Size::default()), answer)
             .await;
         let provider = &selection.provider_id;
-        let mut verdict = judge(&outcome, &live.agent, provider, answer).await;
+        let said = self.error_said(provider, &outcome, answer);
+        let mut verdict = judge(&outcome, &live.agent, provider, answer, said.as_deref()).await;
         if verdict.error.is_none() {
             verdict.error = no_summary(answer, provider);
         }

@@ -108,9 +108,13 @@ impl Worker {
                     self.store_late().await;
                     self.store_heard_in_turn(live, answer).await;
                     self.store_aside(Aside::default()).await;
-                    match self.tools.settings.timeouts.silent_end {
-                        Some(end) if running && queued.signs.silence() >= end => Stop::Silent(end),
-                        _ => continue,
+                    let passed = self.is_out_of_patience(queued, &outcome, answer);
+                    let ended = self.tools.settings.timeouts.silent_end;
+                    let ended = ended.filter(|end| queued.signs.silence() >= *end);
+                    let stop = passed.map(Stop::Passed).or(ended.map(Stop::Silent));
+                    match stop.filter(|_| running) {
+                        Some(stop) => stop,
+                        None => continue,
                     }
                 }
                 () = queued.abort.cancelled(), if running => Stop::User,
@@ -196,7 +200,7 @@ impl Worker {
     fn patience_with(&self, stop: Stop) -> Duration {
         let cancel = self.tools.settings.timeouts.cancel;
         match stop {
-            Stop::User | Stop::Silent(_) => cancel,
+            Stop::User | Stop::Silent(_) | Stop::Passed(_) => cancel,
             Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
         }
     }

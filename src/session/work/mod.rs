@@ -21,6 +21,7 @@ mod asked_late;
 mod bind;
 mod compact;
 mod drive;
+mod fallback;
 mod handover;
 mod heard;
 mod late;

@@ -34,6 +34,8 @@ pub(super) enum Stop {
     ShutDown,
     /// The agent has said nothing for so long.
     Silent(Duration),
+    /// The same, and another model is to answer.
+    Passed(Duration),
 }
 
 impl Stop {
@@ -42,6 +44,12 @@ impl Stop {
             // The word that clients of OpenCode look for.
             Self::User => "Aborted",
             Self::ShutDown => "Baton was stopped while this answer was being written.",
+            Self::Passed(limit) => {
+                return failed(format!(
+                    "The model has said nothing for {} s (fallback.silent_s).",
+                    limit.as_secs()
+                ));
+            }
             Self::Silent(limit) => {
                 return failed(format!(
                     "The agent has said nothing for {} s, so Baton has ended its turn (timeouts.silent_end_s). What it \
@@ -153,11 +161,14 @@ impl Verdict {
 }
 
 /// What the end of an exchange means: reason, tokens and error of the answer.
+///
+/// `said` is an error that the agent has told in place of an answer.
 pub(super) async fn judge(
     outcome: &Outcome,
     agent: &Agent,
     provider: &str,
     answer: &LiveAnswer,
+    said: Option<&str>,
 ) -> Verdict {
     if let Some(stop) = outcome.stop {
         return Verdict::failed(stop.error());
@@ -183,6 +194,11 @@ pub(super) async fn judge(
         tokens: outcome.tokens(),
         error,
     };
+    if let Some(said) = said {
+        let said = said.trim_end_matches('.');
+        let message = format!("Backend \"{provider}\" has reported an error: {said}.");
+        return verdict("error", Some(and_now(failed(message))));
+    }
     match stop_reason(reply) {
         // Nobody has asked it to.
         "cancelled" => {

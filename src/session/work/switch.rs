@@ -174,7 +174,7 @@ impl Worker {
     }
 
     /// The entry of the audit trail that made a revision, if its outcome may be open.
-    async fn open_entry(&self, revision: u64) -> Option<ModelSwitch> {
+    pub(super) async fn open_entry(&self, revision: u64) -> Option<ModelSwitch> {
         if self.cell.committed().runtime().closed_revision >= revision {
             return None;
         }

@@ -9,11 +9,12 @@ use super::Worker;
 use super::again::{Again, Size, again, has_taken_in, was_too_long};
 use super::answered::was_wished;
 use super::bind::unknown;
+use super::fallback::GO_ON;
 use super::live::Live;
 use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::switch::told_when_slow;
 use super::traces::{Pending, Traces};
-use crate::opencode::event::Transfer;
+use crate::opencode::event::{FallbackReason, Transfer};
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::answer::Answering;
@@ -39,6 +40,10 @@ struct After {
     other_model: Option<String>,
     /// The JSON value that was asked for.
     structured: Option<Value>,
+    /// What was said is an error.
+    is_no_answer: bool,
+    /// Why another model goes on, and whether this one had begun to answer.
+    handed_on: Option<(FallbackReason, bool)>,
 }
 
 /// What an agent is given in a turn, as ACP content blocks.
@@ -74,20 +79,14 @@ impl Worker {
     }
 
     async fn prompt(&mut self, queued: &Queued) {
+        if self.passes_over(queued).await {
+            return;
+        }
         let started = Instant::now();
         let snapshot = self.take_snapshot();
-        let prepared = match self.failed_already(queued) {
-            Some(error) => Err(error),
-            None => {
-                let prepared = self.prepare_unless_stopped(queued).await;
-                if let Err(error) = &prepared
-                    && !matches!(error, MessageError::MessageAbortedError { .. })
-                {
-                    self.report_failed(&queued.target, error.clone(), started)
-                        .await;
-                }
-                prepared
-            }
+        let (prepared, is_news) = match self.failed_already(queued) {
+            Some(error) => (Err(error), false),
+            None => (self.prepare_unless_stopped(queued).await, true),
         };
         match prepared {
             Ok((live, given, transfer)) => {
@@ -98,7 +97,18 @@ impl Worker {
                 self.report_applied(&queued.target, transfer, started).await;
                 Box::pin(self.exchange(queued, live, given, snapshot)).await;
             }
-            Err(error) => self.fail(queued, error).await,
+            Err(error) => {
+                let is_abort = matches!(error, MessageError::MessageAbortedError { .. });
+                let began = Some(started).filter(|_| is_news && !is_abort);
+                if self.goes_on_without(queued, &error, began).await {
+                    return;
+                }
+                if let Some(began) = began {
+                    self.report_failed(&queued.target, error.clone(), began)
+                        .await;
+                }
+                self.fail(queued, error).await;
+            }
         }
     }
 
@@ -146,7 +156,9 @@ impl Worker {
         let Some(mut live) = self.lives.remove(&selection.provider_id) else {
             return Err(unknown("The agent's session is gone.".to_owned()));
         };
-        let (handover, transfer) = self.handover(&mut live, selection, queued.turn).await?;
+        // What another model has begun to answer belongs to what was before.
+        let before_turn = queued.turn + u64::from(queued.continues);
+        let (handover, transfer) = self.handover(&mut live, selection, before_turn).await?;
         let (system, format) = match &prompt.info {
             Message::User(user) => (user.system.clone(), user.format.as_ref()),
             Message::Assistant(_) => (None, None),
@@ -155,6 +167,7 @@ impl Worker {
         let instructions: Vec<_> = system
             .into_iter()
             .chain(form.as_ref().map(Form::instruction))
+            .chain(queued.continues.then(|| GO_ON.to_owned()))
             .collect();
         let system = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
         let images = live.agent.info.capabilities.image;
@@ -198,13 +211,23 @@ impl Worker {
         self.cancel_asks().await;
         let provider = queued.target.selection.provider_id.clone();
         let agent = live.as_ref().map_or(agent, |live| Arc::clone(&live.agent));
-        let mut verdict = judge(&outcome, &agent, &provider, &answer).await;
+        let said = self.error_said(&provider, &outcome, &answer);
+        let mut verdict = judge(&outcome, &agent, &provider, &answer, said.as_deref()).await;
         let structured = structured
             .and_then(|structured| structured.map_err(|error| verdict.fails_with(error)).ok());
-        let is_taken_in = has_taken_in(&outcome, &answer);
+        let is_taken_in = has_taken_in(&outcome, &answer) && said.is_none();
+        let handed_on = self.handed_on(queued, &outcome, &answer, said.as_deref());
         if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
-            live.has_seen(queued.turn);
+            // What goes on elsewhere is not over: it is told the rest together with what it has seen.
+            if handed_on.is_none() {
+                live.has_seen(queued.turn);
+            }
             self.unproven = None;
+        }
+        if let Some(handed_on) = &handed_on {
+            verdict = Verdict::failed(handed_on.error.clone());
+        } else if verdict.error.is_none() {
+            self.take_in(queued);
         }
         // What has not even shown that it knows the beginning is not given it twice: the next prompt opens another one.
         let is_left = |live: &Live| !is_taken_in && (live.seen_turn == 0 || was_too_long(&outcome));
@@ -216,6 +239,8 @@ impl Worker {
             was_asked: matches!(outcome.ended, Ended::Replied(_)) || answer.lock().has_content(),
             binding: live.as_ref().map(Live::binding),
             is_left: live.as_ref().is_some_and(is_left),
+            is_no_answer: said.is_some(),
+            handed_on: handed_on.map(|handed_on| (handed_on.reason, is_taken_in)),
         };
         // A server that stops has no time for what has changed.
         let before = before.filter(|_| outcome.stop != Some(Stop::ShutDown));
@@ -384,12 +409,16 @@ impl Worker {
         if let Some(model) = after.other_model.clone() {
             done.was_given_by(model);
         }
-        let events = done.finish(
+        let mut events = match after.is_no_answer {
+            true => done.is_no_answer(),
+            false => Vec::new(),
+        };
+        events.extend(done.finish(
             verdict.reason,
             verdict.tokens,
             verdict.error,
             traces.step.as_ref(),
-        );
+        ));
         let provider = queued.target.selection.provider_id.clone();
         let (turn, aside) = (queued.turn, std::mem::take(&mut self.aside));
         let wished = queued.target.selection.clone();
@@ -410,6 +439,9 @@ impl Worker {
                 Some(_) if after.is_left => draft.forget_binding(std::slice::from_ref(&provider)),
                 Some(binding) if is_bound => draft.bind(&provider, binding.clone()),
                 _ => {}
+            }
+            if let Some((reason, continues)) = &after.handed_on {
+                draft.hand_on(reason, *continues);
             }
         })
         .await;

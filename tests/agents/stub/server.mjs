@@ -3,6 +3,7 @@
 
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
+import { refusal } from "./refusals.mjs";
 import { decide } from "./script.mjs";
 import { sendJson, tokensOf } from "./stream.mjs";
 
@@ -37,6 +38,7 @@ const DESCRIBED_REQUESTS = 10;
  *   for the session, a summary): tests of the conversation skip those
  * @property {object} body the body as sent
  * @property {number} tokens what the answer says it has taken, in and out
+ * @property {string | null} refused how it was refused
  * @property {"running" | "finished" | "aborted"} state `aborted`: the client hung up before the end
  */
 
@@ -49,6 +51,8 @@ const DESCRIBED_REQUESTS = 10;
  * @property {() => Recorded[]} turns the requests that are not auxiliary
  * @property {(predicate: (r: Recorded) => boolean, timeout_ms?: number) => Promise<Recorded>} waitFor the
  *   first recorded request that matches, now or later; looked at again when a request changes its state
+ * @property {((r: Recorded) => import("./refusals.mjs").Kind | null) | null} refuses what is refused from now on, whatever its
+ *   prompt says; such a request has `refused`
  * @property {() => Promise<void>} close
  */
 
@@ -66,6 +70,8 @@ export async function serveStub({ port, adapters }) {
       res.end(JSON.stringify({ error: { message: `stub LLM broke: ${error.message}` } }));
     });
   });
+
+  let refuses = null;
 
   async function answer(req, res) {
     const { pathname } = new URL(req.url, "http://stub");
@@ -95,7 +101,12 @@ export async function serveStub({ port, adapters }) {
       request.state = res.writableFinished ? "finished" : "aborted";
       changes.emit("change");
     });
+    request.refused = refuses?.(request) ?? null;
     changes.emit("change");
+    if (request.refused) {
+      const { status, headers, body } = refusal(adapter.api, request.refused);
+      return sendJson(res, status, body, headers);
+    }
     if (reply.error) adapter.sendError(res, reply.error);
     else await adapter.send(res, request, reply);
   }
@@ -138,6 +149,9 @@ export async function serveStub({ port, adapters }) {
     unexpected,
     turns: () => requests.filter((request) => !request.auxiliary),
     waitFor,
+    set refuses(how) {
+      refuses = how;
+    },
     close,
   };
 }

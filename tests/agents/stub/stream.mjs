@@ -30,8 +30,8 @@ export function tokensOf(value) {
   return Math.ceil(JSON.stringify(value).length / 4);
 }
 
-export function sendJson(res, status, body) {
-  res.writeHead(status, { "content-type": "application/json" });
+export function sendJson(res, status, body, headers = {}) {
+  res.writeHead(status, { "content-type": "application/json", ...headers });
   res.end(JSON.stringify(body));
 }
 

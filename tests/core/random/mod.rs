@@ -71,7 +71,7 @@ impl Run {
     }
 
     async fn go(mut self) {
-        let mut world = World::with(self.setup).await;
+        let mut world = World::with(self.setup.clone()).await;
         let watch = Watch::new(&world);
         let mut clients = JoinSet::new();
         for _ in 0..STEPS {

@@ -32,8 +32,8 @@ use baton::registry::{
 };
 use baton::session::Sizes;
 use baton::session::{
-    Admitted, Answer, AtAbort, Caller, Deps, Error, ListFilter, NewSession, Prompt, Sessions,
-    Settings, Update, handoff,
+    Admitted, Answer, AtAbort, Caller, Deps, Error, FallbackSettings, ListFilter, NewSession,
+    Prompt, Sessions, Settings, Update, handoff,
 };
 use baton::shell::{Shell, ShellLimits};
 use baton::snapshot::Snapshots;
@@ -51,7 +51,7 @@ pub(crate) const NEVER: Duration = Duration::from_secs(600);
 pub(crate) const DIRECTORY: &str = "/nowhere/core-tests";
 
 /// What differs between worlds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub sizes: Sizes,
     pub loaded_sessions: usize,
@@ -60,6 +60,8 @@ pub(crate) struct Setup {
     pub idle: Duration,
     /// After how long without a word a turn is ended.
     pub silent_end: Option<Duration>,
+    /// The server's own chain of models.
+    pub fallback: FallbackSettings,
 }
 
 impl Default for Setup {
@@ -71,6 +73,7 @@ impl Default for Setup {
             live_agents: 16,
             idle: Duration::from_secs(24 * 3600),
             silent_end: None,
+            fallback: FallbackSettings::default(),
         }
     }
 }
@@ -143,6 +146,7 @@ impl World {
                 budget: handoff::Budget::default(),
                 timeouts,
             },
+            fallback: setup.fallback.clone(),
         });
         Self {
             sessions: sessions.await.expect("sessions"),

@@ -1,0 +1,225 @@
+//! Going on with another model of the session's chain: when that is right, and how the turn is handed on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::outcome::{Ended, Outcome, Stop};
+use super::{Worker, elapsed_ms};
+use crate::agent::trouble::Trouble;
+use crate::opencode::event::{FallbackCause, FallbackReason};
+use crate::opencode::message::MessageError;
+use crate::session::cell::{LiveAnswer, Queued};
+use crate::session::fallback::Fallbacks;
+
+/// What a model is told that goes on where another one has broken off.
+pub(super) const GO_ON: &str = "\
+Another model has begun to answer the message below and was broken off by an error on its side. What it said and did \
+stands at the end of the conversation above. Go on from there: what its tools have done is done, do not run them again, and \
+do not repeat what was said.";
+
+/// What has kept a model from answering.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    trouble: Trouble,
+    /// What its agent says.
+    message: String,
+    /// The next prompt mends it: nobody is left out.
+    passes: bool,
+}
+
+impl Failure {
+    fn told(trouble: Trouble, message: String) -> Self {
+        Self {
+            trouble,
+            message,
+            passes: false,
+        }
+    }
+
+    fn of(cause: FallbackCause, message: String) -> Self {
+        Self::told(Trouble { cause, pause: None }, message)
+    }
+
+    /// What has kept the model of an exchange from answering; `None` when it did answer, was stopped, or when another one
+    /// would fare no better. `said` is its agent's error in place of an answer.
+    fn of_exchange(outcome: &Outcome, answer: &LiveAnswer, said: Option<&str>) -> Option<Self> {
+        let mending = |message: &str| Self {
+            passes: true,
+            ..Self::of(FallbackCause::Outage, message.to_owned())
+        };
+        match (outcome.stop, &outcome.ended) {
+            (Some(Stop::Passed(limit)), _) => {
+                let message = format!("no word for {} s (fallback.silent_s)", limit.as_secs());
+                Some(Self::of(FallbackCause::Silent, message))
+            }
+            (Some(_), _) => None,
+            (None, Ended::Replied(Err(error))) => {
+                Some(Self::told(Trouble::of(error)?, error.describe()))
+            }
+            (None, Ended::Replied(Ok(_))) => match said {
+                Some(said) => Some(Self::told(Trouble::in_words(said)?, said.to_owned())),
+                // Some agents say so of every error of their provider's.
+                None if outcome.has_ended_well()
+                    && !outcome.asked
+                    && !answer.lock().has_content() =>
+                {
+                    Some(mending("it has ended its turn without a word"))
+                }
+                None => None,
+            },
+            (None, Ended::AgentGone) => Some(mending("its process has ended")),
+            (None, Ended::CancelIgnored | Ended::Flooded) => None,
+        }
+    }
+
+    /// What has kept a model from being given a prompt at all.
+    fn of_error(error: &MessageError) -> Option<Self> {
+        let message = error.message().to_owned();
+        match error {
+            MessageError::ProviderAuthError { .. } => {
+                Some(Self::of(FallbackCause::SignedOut, message))
+            }
+            MessageError::APIError { .. } => {
+                let told =
+                    Trouble::in_words(&message).map(|told| Self::told(told, message.clone()));
+                Some(told.unwrap_or_else(|| Self::of(FallbackCause::Outage, message)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A prompt that goes on with another model.
+pub(super) struct HandedOn {
+    /// Why.
+    pub reason: FallbackReason,
+    /// What stands on the answer that ends here.
+    pub error: MessageError,
+}
+
+impl Worker {
+    fn fallbacks(&self) -> &Arc<Fallbacks> {
+        &self.tools.office.fallbacks
+    }
+
+    /// Whether a prompt may go on with another model than its own.
+    pub(super) fn has_another(&self, queued: &Queued) -> bool {
+        let committed = self.cell.committed();
+        committed.has_another(queued, self.fallbacks())
+    }
+
+    /// How long a prompt's model has said nothing, when that is too long and another one could answer.
+    pub(super) fn is_out_of_patience(
+        &self,
+        queued: &Queued,
+        outcome: &Outcome,
+        answer: &LiveAnswer,
+    ) -> Option<Duration> {
+        let limit = self.fallbacks().settings.silent;
+        let is_silent =
+            queued.signs.silence() >= limit && !outcome.asked && !answer.lock().has_content();
+        (is_silent && self.has_another(queued)).then_some(limit)
+    }
+
+    /// What an agent has said in place of an answer: an error of its provider.
+    pub(super) fn error_said(
+        &self,
+        provider: &str,
+        outcome: &Outcome,
+        answer: &LiveAnswer,
+    ) -> Option<String> {
+        let text = answer.lock().only_text().filter(|_| !outcome.asked)?;
+        let text = text.trim();
+        if let Ended::Replied(Err(error)) = &outcome.ended
+            && (error.describe().contains(text) || text.contains(&error.describe()))
+        {
+            return Some(text.to_owned());
+        }
+        let snapshot = self.tools.office.registry.snapshot();
+        let backend = snapshot.backend(provider)?;
+        let is_error = Trouble::in_answer(text, backend.spec.error_texts).is_some();
+        (is_error && matches!(outcome.ended, Ended::Replied(_))).then(|| text.to_owned())
+    }
+
+    /// Notes that a model cannot answer now, and says why for those who are told.
+    pub(super) fn leave_out(&self, queued: &Queued, failure: &Failure) -> FallbackReason {
+        let selection = &queued.target.selection;
+        let (provider, model) = (&selection.provider_id, &selection.model_id);
+        if failure.passes {
+            return FallbackReason {
+                cause: failure.trouble.cause,
+                message: failure.message.clone(),
+                until: None,
+            };
+        }
+        let fallbacks = self.fallbacks();
+        fallbacks.leave_out(provider, model, &failure.trouble, &failure.message)
+    }
+
+    /// Whether and why a prompt goes on with another model, now that an exchange is over.
+    pub(super) fn handed_on(
+        &self,
+        queued: &Queued,
+        outcome: &Outcome,
+        answer: &LiveAnswer,
+        said: Option<&str>,
+    ) -> Option<HandedOn> {
+        let failure = Failure::of_exchange(outcome, answer, said)?;
+        let reason = self.leave_out(queued, &failure);
+        let error = MessageError::APIError {
+            message: format!("{}.", failure.message.trim_end_matches('.')),
+            is_retryable: true,
+        };
+        self.has_another(queued)
+            .then_some(HandedOn { reason, error })
+    }
+
+    /// Notes that a model has answered.
+    pub(super) fn take_in(&self, queued: &Queued) {
+        let selection = &queued.target.selection;
+        self.fallbacks()
+            .take_in(&selection.provider_id, &selection.model_id);
+    }
+
+    /// A prompt whose model is left out at the moment goes to the next one at once; true when it does.
+    pub(super) async fn passes_over(&self, queued: &Queued) -> bool {
+        let selection = &queued.target.selection;
+        let (provider, model) = (&selection.provider_id, &selection.model_id);
+        let Some(reason) = self.fallbacks().left_out(provider, model) else {
+            return false;
+        };
+        let passed = self.persist(move |draft| {
+            draft.unless_deleted()?;
+            Ok(draft.pass_on(&reason))
+        });
+        passed.await.unwrap_or(false)
+    }
+
+    /// A prompt that could not be given to its model goes to the next one; true when it does. `began` tells since when that
+    /// was tried, where it is news that it failed.
+    pub(super) async fn goes_on_without(
+        &self,
+        queued: &Queued,
+        error: &MessageError,
+        began: Option<Instant>,
+    ) -> bool {
+        let Some(failure) = Failure::of_error(error).filter(|_| self.has_another(queued)) else {
+            return false;
+        };
+        let reason = self.leave_out(queued, &failure);
+        let (target, error) = (queued.target.clone(), error.clone());
+        let entry = self.open_entry(target.revision).await;
+        let passed = self.persist(move |draft| {
+            draft.unless_deleted()?;
+            Ok(match began {
+                Some(began) => {
+                    draft.fail_over(&target, &error, elapsed_ms(began), entry.as_ref(), &reason)
+                }
+                None => draft.pass_on(&reason),
+            })
+        });
+        passed.await.unwrap_or(false)
+    }
+}
