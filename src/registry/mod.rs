@@ -10,6 +10,7 @@ mod efforts;
 mod fixed;
 mod left;
 mod look;
+pub mod means;
 mod notes;
 mod places;
 pub mod probe;
