@@ -5,7 +5,7 @@ use crate::agent::Timeouts;
 use crate::agent::client::{self, Capabilities};
 use crate::agent::connection::Connection;
 use crate::agent::process::Starter;
-use crate::process_group::Ledger;
+use crate::process::Ledger;
 
 /// What the questions to a backend are asked with.
 pub struct Means<'a> {

@@ -35,7 +35,7 @@ use crate::agent::options::ChoiceValue;
 use crate::agent::process::{Processes, Starter};
 use crate::agent::spec::AgentSpec;
 use crate::json;
-use crate::process_group::Ledger;
+use crate::process::Ledger;
 use crate::store::{Change, Store};
 use left::Left;
 use places::Places;

@@ -11,7 +11,7 @@ use crate::agent::client::{self, Opened, Reopen};
 use crate::agent::connection::{CallError, Connection, Inbound};
 use crate::agent::options::Kind;
 use crate::agent::pool::{Agent, Pool, PoolLimits, StartError};
-use crate::process_group::NoLedger;
+use crate::process::NoLedger;
 use crate::registry::means::Means;
 use crate::registry::{Status, probe};
 
