@@ -18,7 +18,7 @@ use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
-use baton::process_group::Ledger;
+use baton::process::Ledger;
 use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
 use baton::session::{

@@ -10,14 +10,13 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin};
 use tokio::sync::Semaphore;
 
 use crate::lanes::Lanes;
-use crate::process_group::signal_group;
+use crate::process::{self, Group};
 
 mod layout;
 
@@ -258,7 +257,7 @@ impl Git {
         }
         let mut child = self.spawn()?;
         bound_memory(&child);
-        let mut group = Group(child.id());
+        let mut group = Group::led_by(&child);
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -276,7 +275,7 @@ impl Git {
             });
         };
         let status = child.wait().await?;
-        group.0 = None;
+        group.release();
         if status.success() {
             return Ok(printed);
         }
@@ -288,11 +287,10 @@ impl Git {
     }
 
     fn spawn(&self) -> Result<Child, GitError> {
-        let mut command = Command::new(PROGRAM);
         let own = ENVIRONMENT
             .iter()
-            .filter_map(|name| Some((name, std::env::var_os(name)?)));
-        command.env_clear().envs(own);
+            .filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+        let mut command = process::leader(PROGRAM, own);
         // git itself goes into the directory: one that hangs would hold up who starts it.
         command
             .arg("-C")
@@ -312,7 +310,6 @@ impl Git {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => GitError::NotInstalled,
@@ -332,17 +329,6 @@ fn bound_memory(child: &Child) {
         .and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
     // One that has ended already takes none.
     let _ended = pid.map(|pid| prlimit(Some(pid), Resource::Data, limit));
-}
-
-/// Ends a process group unless that was disarmed.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            signal_group(pid, Signal::SIGKILL);
-        }
-    }
 }
 
 /// All of a stream; `None` when it is longer.

@@ -21,7 +21,7 @@ pub mod looks;
 pub mod metrics;
 pub mod opencode;
 pub mod private;
-pub mod process_group;
+pub mod process;
 pub mod project;
 pub mod registry;
 pub mod regular;

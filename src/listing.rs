@@ -14,7 +14,7 @@ use crate::cli::install;
 use crate::cli::table::{self as columns, NOTHING};
 use crate::config::BackendSettings;
 use crate::folder;
-use crate::process_group::Ledger;
+use crate::process::Ledger;
 use crate::registry::{Backend, Registry, Status, SwitchMethod};
 use crate::store::{SqliteStore, Store};
 

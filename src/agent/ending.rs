@@ -7,7 +7,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::process_group::signal_group;
+use crate::process::signal_group;
 use crate::supervise::Leash;
 
 /// A supervisor that was asked to end everything has this long for it.

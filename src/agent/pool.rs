@@ -17,7 +17,7 @@ use super::client;
 use super::connection::{Connection, EarlyLimits};
 use super::process::{Processes, Starter};
 use super::spec::Launch;
-use crate::process_group::Ledger;
+use crate::process::Ledger;
 
 pub use super::running::{Agent, Lease, Why, Working, last_words, log_stderr};
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
-use tokio::process::{ChildStderr, Command};
+use tokio::process::ChildStderr;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ending::{Ending, Running};
 use super::spec::{AgentSpec, Launch};
-use crate::process_group::{Ledger, start_time_s};
+use crate::process::{Ledger, start_time_s};
 use crate::secret;
 use crate::supervise::{self, Ends};
 
@@ -166,15 +166,11 @@ pub fn spawn(
         &environment,
         cwd,
     )?;
-    let mut child = Command::new(&start.program)
-        .args(&start.arguments)
-        .current_dir(&start.directory)
-        .env_clear()
-        .envs(environment)
+    let mut child = start
+        .command(environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .spawn()?;
     let leash = start.leash();
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

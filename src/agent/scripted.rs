@@ -10,7 +10,7 @@
 //! use baton::agent::Timeouts;
 //! use baton::agent::pool::{Pool, PoolLimits};
 //! use baton::agent::scripted::{ScriptedAgents, Step};
-//! use baton::process_group::NoLedger;
+//! use baton::process::NoLedger;
 //!
 //! let agents = ScriptedAgents::new();
 //! let one = ScriptedAgents::spec("one", &["--models", "x,y", "--without", "resume"]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::process_group::{Ledger, boot_id, end_orphan, is_there};
+use crate::process::{Ledger, boot_id, end_orphan, is_there};
 use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
 
 /// What was killed at the end has this long to be gone.

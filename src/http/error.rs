@@ -1,36 +1,27 @@
 //! The one place that says which failure has which status, name and body.
 //!
 //! Most bodies have OpenCode's shape `{"name": …, "data": {"message": …, …}}`. OpenCode 2's routes
-//! have its own, `{"_tag": …, "message": …, …}`; [`tagged`] writes it there. Where OpenCode itself
+//! have its own, `{"_tag": …, "message": …, …}`; [`tagged::tagged`] writes it there. Where OpenCode itself
 //! mixes the two, the body has both.
 
+pub mod body;
 mod of_domain;
+pub mod tagged;
 
 use std::any::Any;
-use std::io;
 
 use axum::Json;
-use axum::extract::Request;
-use axum::http::header::{ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rand::RngExt;
-use serde::Serialize;
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use serde_json::Value;
 
+pub use self::body::BadKind;
+use self::body::{BadRequestData, ErrorBody, NotFoundData, UnknownErrorData, message_data};
+use self::tagged::{Fields, Tag};
 use super::request_id;
-use crate::files::FileError;
-use crate::git::GitError;
-use crate::json;
-use crate::opencode::message::MessageError;
-use crate::opencode::{Selection, SessionId};
-use crate::registry::{DefaultsError, SelectError};
-use crate::secret;
-use crate::session;
-use crate::store::StoreError;
-use crate::vcs::ApplyError;
+use crate::{json, secret};
 
 /// When a client shall try again after a full queue, in seconds.
 const QUEUE_RETRY_AFTER_S: u64 = 5;
@@ -44,228 +35,6 @@ const CROWD_RETRY_AFTER_S: u64 = 5;
 const FILES_RETRY_AFTER_S: u64 = 5;
 /// Random characters of a failure's reference, which stands in the log and in the answer.
 const REF_CHARS: usize = 12;
-/// What OpenCode 2 calls a cursor that leads nowhere.
-const INVALID_CURSOR: &str = "InvalidCursorError";
-
-/// What part of a request is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = BadRequestKind)]
-pub enum BadKind {
-    /// The path.
-    Params,
-    /// A header.
-    Headers,
-    /// The query.
-    Query,
-    /// The body as such: its type, its size, its syntax.
-    Body,
-    /// A field of the body.
-    Payload,
-}
-
-/// A request that cannot be understood.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct BadRequestData {
-    /// What is wrong, with the path of the field: `Expected string | null, got 5\n  at ["title"]`.
-    pub message: String,
-    /// The part of the request that is wrong.
-    pub kind: BadKind,
-}
-
-/// Only a message.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(as = ErrorMessage)]
-pub struct MessageData {
-    /// What happened, and what to do.
-    pub message: String,
-}
-
-/// A provider, model or variant that is not known.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelNotFoundData {
-    /// What is not known, with what is alike.
-    pub message: String,
-    /// The provider that was asked for.
-    #[serde(rename = "providerID")]
-    pub provider_id: String,
-    /// The model that was asked for.
-    #[serde(rename = "modelID")]
-    pub model_id: String,
-    /// The variant that was asked for, when that is what is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub variant: Option<String>,
-    /// Ids to take instead: of providers, models or variants, whichever is not known.
-    pub suggestions: Vec<String>,
-}
-
-/// A provider that is known and cannot run.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct NotConnectedData {
-    /// Why, and what to do.
-    pub message: String,
-    /// The provider; absent when none at all can run.
-    #[serde(rename = "providerID", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub provider_id: Option<String>,
-}
-
-/// An agent that is not known, or not with this provider.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct AgentNotFoundData {
-    /// What is wrong.
-    pub message: String,
-    /// The agent that was asked for.
-    pub agent: String,
-    /// The agents that can be had.
-    pub available: Vec<String>,
-}
-
-/// A slash command that is not known.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct CommandNotFoundData {
-    /// What is not known, with what is alike.
-    pub message: String,
-    /// The command that was asked for.
-    pub command: String,
-    /// Commands to take instead.
-    pub suggestions: Vec<String>,
-}
-
-/// A session, message, request or route that is not there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
-pub struct NotFoundData {
-    /// What is not there.
-    pub message: String,
-    /// The session that is not there.
-    #[serde(rename = "sessionID", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub session_id: Option<SessionId>,
-    /// The permission request or question that is not there.
-    #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub request_id: Option<String>,
-    /// The project that is not there.
-    #[serde(rename = "projectID", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub project_id: Option<String>,
-}
-
-/// A session that has moved on since it was read.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct RevisionConflictData {
-    /// What to do.
-    pub message: String,
-    /// The session's revision now; it is the `ETag` of this answer, too.
-    pub revision: u64,
-    /// The session's selection now; null before the first.
-    #[schema(required)]
-    pub selection: Option<Selection>,
-}
-
-/// A session that is busy with something else.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct SessionBusyData {
-    /// What to do.
-    pub message: String,
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-}
-
-/// A session for which too many prompts wait.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct QueueFullData {
-    /// What to do.
-    pub message: String,
-    /// How many may wait.
-    #[schema(format = Int64)]
-    pub limit: usize,
-}
-
-/// A selection that the agent could not apply.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct NotAppliedData {
-    /// Why, and what to do.
-    pub message: String,
-    /// The same, as the event `session.model_failed` carries it.
-    pub error: MessageError,
-}
-
-/// Why a patch was not applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnpatchableReason {
-    /// There is no repository.
-    NonGit,
-    /// It does not fit.
-    NotClean,
-}
-
-/// A patch that was not applied.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct VcsApplyData {
-    /// What is wrong, in git's words.
-    pub message: String,
-    /// Which kind of wrong.
-    pub reason: UnpatchableReason,
-}
-
-/// A failure of the server.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct UnknownErrorData {
-    /// A general sentence; the log says more.
-    pub message: String,
-    /// Stands beside the real error in the server's log.
-    #[schema(example = "err_3kTz9Qa1Xw0B")]
-    pub r#ref: String,
-    /// The `x-request-id` of this answer, which stands in the log, too (Baton's addition).
-    #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub request_id: Option<String>,
-}
-
-/// Every error body, by name.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[serde(tag = "name", content = "data")]
-pub enum ErrorBody {
-    /// The request cannot be understood.
-    BadRequest(BadRequestData),
-    /// The provider, the model or the variant is not known.
-    ProviderModelNotFoundError(ModelNotFoundData),
-    /// The provider is known and cannot run.
-    ProviderNotConnectedError(NotConnectedData),
-    /// The agent is not known, or not with this provider.
-    AgentNotFoundError(AgentNotFoundData),
-    /// There is no such slash command.
-    CommandNotFoundError(CommandNotFoundData),
-    /// No password, or a wrong one.
-    UnauthorizedError(MessageData),
-    /// A page of another web site, or a host name that is not this server's.
-    ForbiddenError(MessageData),
-    /// There is no such session, message, request or route.
-    NotFoundError(NotFoundData),
-    /// The route exists, and not with this method.
-    MethodNotAllowedError(MessageData),
-    /// The session has moved on since the client read it.
-    RevisionConflictError(RevisionConflictData),
-    /// The session is busy, and this cannot be done beside it.
-    SessionBusyError(SessionBusyData),
-    /// There is a message with this id already.
-    MessageExistsError(MessageData),
-    /// Too many prompts wait for the session.
-    QueueFullError(QueueFullData),
-    /// The agent could not apply the selection, which was taken back.
-    ModelNotAppliedError(NotAppliedData),
-    /// A patch does not fit what is there.
-    VcsApplyError(VcsApplyData),
-    /// The server is shutting down.
-    ServiceUnavailableError(MessageData),
-    /// The disk of the data directory is full.
-    InsufficientStorageError(MessageData),
-    /// The server has failed.
-    UnknownError(UnknownErrorData),
-}
 
 /// A failed request: what a handler returns.
 #[derive(Debug, Clone)]
@@ -276,9 +45,9 @@ struct Inner {
     status: StatusCode,
     body: ErrorBody,
     /// The name in OpenCode 2's shape, where it is not that of the body.
-    tag: Option<&'static str>,
+    tag: Option<Tag>,
     /// Further fields in OpenCode 2's shape.
-    tagged: Map<String, Value>,
+    fields: Fields,
     /// OpenCode writes this error in its second shape on its first routes, too.
     both: bool,
     header: Option<(HeaderName, HeaderValue)>,
@@ -290,35 +59,28 @@ impl Problem {
             status,
             body,
             tag: None,
-            tagged: Map::new(),
+            fields: Fields::default(),
             both: false,
             header: None,
         }))
     }
 
-    fn tagged(mut self, tag: &'static str) -> Self {
+    fn tagged(mut self, tag: Tag) -> Self {
         self.0.tag = Some(tag);
         self
     }
 
-    /// Adds a field in OpenCode 2's shape.
-    pub fn with_tagged_field(mut self, name: &str, value: &str) -> Self {
-        self.0.tagged.insert(name.to_owned(), Value::from(value));
-        self
-    }
-
     /// 404 for something with an error of its own in OpenCode 2's shape.
-    pub fn missing(message: String, tag: &'static str) -> Self {
-        let data = NotFoundData {
-            message,
-            ..NotFoundData::default()
-        };
-        Self::not_found(data, tag)
+    pub fn missing(message: String, tag: Tag, fields: Fields) -> Self {
+        let mut problem = Self::not_found(message).tagged(tag);
+        problem.0.fields = fields;
+        problem
     }
 
     /// 400 for a cursor that leads nowhere.
     pub fn cursor(message: &str) -> Self {
-        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]")).tagged(INVALID_CURSOR)
+        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]"))
+            .tagged(Tag::InvalidCursorError)
     }
 
     fn in_both_shapes(mut self) -> Self {
@@ -343,7 +105,7 @@ impl Problem {
             status,
             ErrorBody::BadRequest(BadRequestData { message, kind }),
         )
-        .tagged("InvalidRequestError")
+        .tagged(Tag::InvalidRequestError)
     }
 
     /// 401.
@@ -373,8 +135,8 @@ impl Problem {
         )
     }
 
-    /// 404 for a route that does not exist.
-    pub fn no_route(message: impl Into<String>) -> Self {
+    /// 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
         let data = NotFoundData {
             message: message.into(),
             ..NotFoundData::default()
@@ -469,10 +231,10 @@ impl Problem {
             project_id: Some(id.to_owned()),
             ..NotFoundData::default()
         };
-        Self::not_found(data, "ProjectNotFoundError").in_both_shapes()
+        Self::not_found_as(data, Tag::ProjectNotFoundError).in_both_shapes()
     }
 
-    fn not_found(data: NotFoundData, tag: &'static str) -> Self {
+    fn not_found_as(data: NotFoundData, tag: Tag) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorBody::NotFoundError(data)).tagged(tag)
     }
 
@@ -505,28 +267,6 @@ impl Problem {
         }
         body
     }
-
-    /// The body in OpenCode 2's shape.
-    fn flat(&self) -> Map<String, Value> {
-        let body = self.masked();
-        let tag = self.0.tag.or(body["name"].as_str()).unwrap_or_default();
-        let mut flat = Map::from_iter([("_tag".to_owned(), Value::from(tag))]);
-        if let Some(data) = body["data"].as_object() {
-            flat.extend(data.clone());
-        }
-        flat.extend(self.0.tagged.clone());
-        if tag == INVALID_CURSOR {
-            // OpenCode's shape of this one has nothing but its message.
-            flat.remove("kind");
-        }
-        flat
-    }
-}
-
-fn message_data(message: impl Into<String>) -> MessageData {
-    MessageData {
-        message: message.into(),
-    }
 }
 
 impl IntoResponse for Problem {
@@ -535,24 +275,10 @@ impl IntoResponse for Problem {
         if let Some((name, value)) = &self.0.header {
             response.headers_mut().insert(name.clone(), value.clone());
         }
-        // `tagged` writes the body anew where the other shape is due.
+        // `tagged::tagged` writes the body anew where the other shape is due.
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// Middleware: writes errors in OpenCode 2's shape. The router puts it around OpenCode 2's routes.
-pub async fn tagged(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    let Some(problem) = response.extensions().get::<Problem>() else {
-        return response;
-    };
-    let flat = Json(problem.flat()).into_response();
-    let (mut parts, _) = response.into_parts();
-    // Both belong to the body that was there; compression has been at work already.
-    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-    parts.headers.remove(axum::http::header::CONTENT_ENCODING);
-    Response::from_parts(parts, flat.into_body())
 }
 
 /// What a panic in a handler is answered with.

@@ -1,12 +1,12 @@
 //! What handlers take from a request. Each refusal is a [`Problem`] in JSON.
 
-use std::ops::RangeInclusive;
+mod params;
+mod path;
 
-use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -14,13 +14,13 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+pub use self::params::Params;
+pub use self::path::*;
 pub use super::directory::{DIRECTORY_HEADER, Directory};
 use super::error::{BadKind, Problem};
-use super::read::{self, INTEGER_MAX};
+use super::read;
 use super::state::Shared;
 use crate::opencode::event::Source;
-use crate::opencode::id::InvalidId;
-use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 use crate::repair;
 use crate::session::Caller;
 
@@ -98,159 +98,6 @@ pub(super) fn header_text<'a>(
         )
     })?;
     Ok(Some(text))
-}
-
-/// The query, by name.
-#[derive(Debug, Default)]
-pub struct Params(Vec<(String, String)>);
-
-impl Params {
-    pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
-        // Otherwise every byte that is no text would become U+FFFD, and another file or directory be meant.
-        let query = parts.uri.query().unwrap_or_default();
-        percent_decode_str(query).decode_utf8().map_err(|_| {
-            Problem::bad(
-                BadKind::Query,
-                "Expected UTF-8 in the query, percent-encoded",
-            )
-        })?;
-        let Query(pairs) = Query::try_from_uri(&parts.uri)
-            .map_err(|_| Problem::bad(BadKind::Query, "The query cannot be read"))?;
-        Ok(Self(pairs))
-    }
-
-    /// A parameter's text; an empty one counts as absent.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.raw(name).filter(|v| !v.is_empty())
-    }
-
-    /// A parameter's text, which may be empty.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn required(&self, name: &str) -> Result<&str, Problem> {
-        let missing = || Problem::bad(BadKind::Query, format!("Missing key\n  at [\"{name}\"]"));
-        self.raw(name).ok_or_else(missing)
-    }
-
-    /// The parameter as it stands, also when it is empty.
-    fn raw(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// One of a few words.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
-        let Some(text) = self.raw(name) else {
-            return Ok(None);
-        };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return Ok(Some(*value));
-        }
-        let expected: Vec<_> = words
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect();
-        Err(Self::refuse(name, &expected.join(" | "), text))
-    }
-
-    /// A whole number between two bounds.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn between(
-        &self,
-        name: &str,
-        bounds: RangeInclusive<usize>,
-    ) -> Result<Option<usize>, Problem> {
-        let Some(text) = self.raw(name) else {
-            return Ok(None);
-        };
-        let number = text.parse().ok().filter(|n| bounds.contains(n));
-        let (from, to) = bounds.into_inner();
-        let expected = format!("a whole number from {from} to {to}");
-        number
-            .map(Some)
-            .ok_or_else(|| Self::refuse(name, &expected, text))
-    }
-
-    fn refuse(name: &str, expected: &str, got: &str) -> Problem {
-        let got = Value::from(got);
-        Problem::bad(
-            BadKind::Query,
-            format!("Expected {expected}, got {got}\n  at [\"{name}\"]"),
-        )
-    }
-
-    /// A whole number of at least zero that a JSON number holds exactly.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn unsigned(&self, name: &str) -> Result<Option<u64>, Problem> {
-        let number = self.between(name, 0..=INTEGER_MAX as usize)?;
-        Ok(number.map(|number| number as u64))
-    }
-
-    /// `true` or `false`; absent counts as false.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
-        self.choice(name).map(Option::unwrap_or_default)
-    }
-
-    /// The same, where leaving it out is something else than `false`.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn choice(&self, name: &str) -> Result<Option<bool>, Problem> {
-        match self.raw(name) {
-            None => Ok(None),
-            Some("false" | "0") => Ok(Some(false)),
-            Some("true" | "1") => Ok(Some(true)),
-            Some(other) => Err(Self::refuse(name, "\"true\" | \"false\"", other)),
-        }
-    }
-
-    /// The same, where the bare name stands for `true`.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn choice_or_bare(&self, name: &str) -> Result<bool, Problem> {
-        match self.raw(name) {
-            Some("") => Ok(true),
-            _ => self.flag(name),
-        }
-    }
-
-    /// An id.
-    ///
-    /// # Errors
-    /// When it cannot be such an id.
-    pub fn id<T>(
-        &self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, InvalidId>,
-    ) -> Result<Option<T>, Problem> {
-        let text = self.raw(name);
-        text.map(|text| {
-            parse(text).map_err(|error| {
-                Problem::bad(BadKind::Query, format!("{error}\n  at [\"{name}\"]"))
-            })
-        })
-        .transpose()
-    }
-}
-
-impl FromRequestParts<Shared> for Params {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        Self::of(parts)
-    }
 }
 
 /// An optional text parameter of the OpenAPI document; `bounded` says how its schema is bounded.
@@ -380,114 +227,6 @@ impl FromRequestParts<Shared> for IfMatch {
                 "Expected one revision, like \"8\" with its quotes, or *\n  at [\"if-match\"]";
             Problem::bad(BadKind::Headers, message)
         })
-    }
-}
-
-/// An id in the path.
-///
-/// # Errors
-/// When it is none.
-pub(super) async fn path_id<T>(
-    parts: &mut Parts,
-    state: &Shared,
-    name: &str,
-    parse: impl FnOnce(&str) -> Result<T, InvalidId>,
-) -> Result<T, Problem> {
-    let refuse =
-        |message: String| Problem::bad(BadKind::Params, format!("{message}\n  at [\"{name}\"]"));
-    let params = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|_| refuse("Expected UTF-8".to_owned()))?;
-    let text = params.iter().find(|(key, _)| *key == name);
-    let (_, text) = text.ok_or_else(|| refuse("Missing key".to_owned()))?;
-    parse(text).map_err(|error| refuse(error.to_string()))
-}
-
-macro_rules! path_ids {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $id:ident = $wire:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, IntoParams)]
-        #[into_params(parameter_in = Path)]
-        pub struct $name {
-            $($(#[$field_doc])* #[param(rename = $wire)] pub $field: $id,)+
-        }
-
-        impl FromRequestParts<Shared> for $name {
-            type Rejection = Problem;
-
-            async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-                Ok(Self { $($field: path_id(parts, state, $wire, $id::parse).await?,)+ })
-            }
-        }
-    };
-}
-
-path_ids! {
-    /// A session in the path.
-    SessionPath {
-        /// The session's id.
-        session: SessionId = "sessionID",
-    }
-}
-path_ids! {
-    /// A message in the path.
-    MessagePath {
-        /// The session's id.
-        session: SessionId = "sessionID",
-        /// The message's id.
-        message: MessageId = "messageID",
-    }
-}
-path_ids! {
-    /// A part of a message in the path.
-    PartPath {
-        /// The session's id.
-        session: SessionId = "sessionID",
-        /// The message's id.
-        message: MessageId = "messageID",
-        /// The part's id.
-        part: PartId = "partID",
-    }
-}
-path_ids! {
-    /// A permission request in the path.
-    PermissionPath {
-        /// The permission request's id.
-        request: PermissionId = "requestID",
-    }
-}
-path_ids! {
-    /// A permission request below its session.
-    SessionPermissionPath {
-        /// The session's id.
-        session: SessionId = "sessionID",
-        /// The permission request's id.
-        permission: PermissionId = "permissionID",
-    }
-}
-path_ids! {
-    /// A permission request below its session, as OpenCode 2 names it.
-    V2PermissionPath {
-        /// The session's id.
-        session: SessionId = "sessionID",
-        /// The permission request's id.
-        request: PermissionId = "requestID",
-    }
-}
-path_ids! {
-    /// A question below its session.
-    V2QuestionPath {
-        /// The session's id.
-        session: SessionId = "sessionID",
-        /// The question's id.
-        request: QuestionId = "requestID",
-    }
-}
-path_ids! {
-    /// A question in the path.
-    QuestionPath {
-        /// The question's id.
-        request: QuestionId = "requestID",
     }
 }
 

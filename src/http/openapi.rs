@@ -2,6 +2,7 @@
 //! with best.
 
 mod closed;
+mod errors;
 mod examples;
 mod forms;
 mod limits;
@@ -19,10 +20,10 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::docs::OpenApiDocument;
-use super::error::ErrorBody;
+use super::error::body::ErrorBody;
+use super::error::tagged;
 use super::router::description;
 use super::session::list::Scope;
-use super::v2::TaggedError;
 use super::v2::cursor::Order;
 use super::vcs::Mode;
 use crate::opencode::file::FileKind;
@@ -81,7 +82,7 @@ pub struct GlobalEvent {
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),
     // Schemas that only parameters, derived responses or nothing refers to are not collected from the routes.
-    components(schemas(AtAbort, ErrorBody, OpenApiDocument, TaggedError, Order, FileKind, Mode, Scope, V2Said)),
+    components(schemas(AtAbort, ErrorBody, OpenApiDocument, tagged::Tag, tagged::Fields, Order, FileKind, Mode, Scope, V2Said)),
     modifiers(&Passwords),
     // Without a password set, none is asked for. Generators take the first one.
     security(("basic" = []), ("bearer" = []), ()),

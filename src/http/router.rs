@@ -274,7 +274,7 @@ pub fn router(state: Shared) -> Router {
             router.route(path, refused)
         });
     // OpenCode 2 has its own shape of errors, whoever makes them: outside of all other layers.
-    let tagged = wrapped(elsewhere, &state).layer(from_fn(error::tagged));
+    let tagged = wrapped(elsewhere, &state).layer(from_fn(error::tagged::tagged));
     wrapped(named, &state).merge(tagged).with_state(state)
 }
 
@@ -314,7 +314,7 @@ pub async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
     if page::prefers_html(&headers) {
         message.push_str(". The page that says what there is: /");
     }
-    Problem::no_route(message).into_response()
+    Problem::not_found(message).into_response()
 }
 
 /// Where there is nothing, and OpenCode 2's shape of an error is due.

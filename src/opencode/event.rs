@@ -1,6 +1,7 @@
 //! Events, as `/event` sends them: `{"id", "type", "properties"}`.
 
 mod own;
+mod tui;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,6 +15,7 @@ pub use own::{
     Effective, FallbackCause, FallbackReason, ModelApplied, ModelChanged, ModelFailed,
     ModelMismatch, SessionSilent, Source, Transfer, TransferKind,
 };
+pub use tui::{ToastVariant, TuiCommandExecute, TuiPromptAppend, TuiSessionSelect, TuiToastShow};
 
 /// Everything that an event can say; `type` names it and `properties` carries it.
 ///
@@ -407,57 +409,4 @@ pub struct FileEdited {
 pub struct InstanceDisposed {
     /// The directory.
     pub directory: String,
-}
-
-/// For terminal UIs: append to the prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct TuiPromptAppend {
-    /// The text.
-    pub text: String,
-}
-
-/// For terminal UIs: execute a command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct TuiCommandExecute {
-    /// The terminal UI's name of it, such as `session.new`.
-    pub command: String,
-}
-
-/// How a notification looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ToastVariant {
-    /// Good to know.
-    Info,
-    /// It went well.
-    Success,
-    /// Something may be wrong.
-    Warning,
-    /// Something is wrong.
-    Error,
-}
-
-/// For terminal UIs: show a notification.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct TuiToastShow {
-    /// Its title.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub title: Option<String>,
-    /// What it says.
-    pub message: String,
-    /// How it looks.
-    pub variant: ToastVariant,
-    /// How long it stands, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub duration: Option<u64>,
-}
-
-/// For terminal UIs: show a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct TuiSessionSelect {
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
 }

@@ -11,7 +11,7 @@ use super::removing::Removing;
 use super::{Registry, Snapshot};
 use crate::agent::Timeouts;
 use crate::agent::process::Processes;
-use crate::process_group::NoLedger;
+use crate::process::NoLedger;
 use crate::store::Store;
 
 impl Registry {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::{Means, choose_once, note_efforts, read, read_commands, start};
+use super::means::Means;
+use super::probe::{choose_once, note_efforts, read, read_commands, start};
 use super::{Catalogue, ModelInfo};
 use crate::agent::client::{self, Opened, SwitchError};
 use crate::agent::connection::{CallError, Connection};

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::Registry;
-use super::probe::Means;
+use super::means::Means;
 use crate::agent::spec::{AgentSpec, Launch};
 
 /// How long one removal may take.

@@ -14,12 +14,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Instant, timeout_at};
 
 use crate::environment::Environment;
 use crate::looks;
-use crate::process_group::{Ledger, signal_group, start_time_s};
+use crate::process::{Group, Ledger};
 use crate::supervise::{self, Ends, Leash};
 
 pub use output::{Output, PREVIEW_BYTES};
@@ -136,7 +136,7 @@ impl Shell {
             () = tokio::time::sleep_until(deadline) => Ended::TimedOut,
         };
         if !matches!(ended, Ended::Exited(_)) {
-            signal_group(running.group.pid, Signal::SIGTERM);
+            running.group.signal(Signal::SIGTERM);
             let patience = Instant::now() + self.grace;
             // A group that has not ended by then is killed below.
             let _or_not = timeout_at(patience, running.wait(output)).await;
@@ -153,27 +153,16 @@ impl Shell {
         let arguments = login.into_iter().chain(["-c", command]).map(OsString::from);
         let program = self.program.as_os_str();
         let start = supervise::start(program, arguments, Ends::Group, &environment, directory)?;
-        let mut shell = Command::new(&start.program);
+        let mut shell = start.command(environment);
         shell
-            .args(&start.arguments)
-            .current_dir(&start.directory)
-            .env_clear()
-            .envs(environment)
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
-            .process_group(0)
             .kill_on_drop(true);
         let child = shell.spawn()?;
         // The command holds our ends of the pipe; while they are open, it has no end.
         drop(shell);
-        let pid = child.id().unwrap_or_default();
-        self.ledger
-            .started(pid, start_time_s(pid).unwrap_or(0), LEDGER_NAME);
-        let group = Group {
-            pid,
-            ledger: Arc::clone(&self.ledger),
-        };
+        let group = Group::led_by(&child).on_record(&self.ledger, LEDGER_NAME);
         let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
         Ok(Running {
             child,
@@ -189,22 +178,9 @@ impl Shell {
     }
 }
 
-/// A process group that ends with this value.
-struct Group {
-    pid: u32,
-    ledger: Arc<dyn Ledger>,
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Also what the command has left running in the background.
-        signal_group(self.pid, Signal::SIGKILL);
-        self.ledger.ended(self.pid);
-    }
-}
-
 struct Running {
     child: Child,
+    /// With what the command has left running in the background.
     group: Group,
     /// What ends the command when Baton is killed.
     leash: Leash,
@@ -233,7 +209,7 @@ impl Running {
         if self.leash.kill() {
             let _or_not = timeout_at(Instant::now() + LAST_OUTPUT, self.child.wait()).await;
         }
-        signal_group(self.group.pid, Signal::SIGKILL);
+        self.group.signal(Signal::SIGKILL);
         let until = Instant::now() + LAST_OUTPUT;
         let rest = async { while read_some(&mut self.pipe, output).await {} };
         let _or_not = timeout_at(until, rest).await;

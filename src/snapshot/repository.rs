@@ -1,29 +1,23 @@
 //! Baton's git directory beside a repository of the user: how snapshots get in and out.
 
+mod choose;
+mod rules;
+
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use self::choose::{Chosen, choose, no_entry};
 use super::SnapshotError;
 use crate::folder;
 use crate::git::Git;
 use crate::looks;
 use crate::opencode::now_ms;
-use crate::regular::{self, Links};
 
-/// A new file that is larger than this is not in a snapshot, in bytes.
-const NEW_FILE_MAX_BYTES: u64 = 2 * 1024 * 1024;
-/// A file that has been in a snapshot before may grow to this, in bytes.
-const KNOWN_FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// What one snapshot may add, in bytes.
-const ADDED_MAX_BYTES: u64 = 512 * 1024 * 1024;
-/// The largest file of rules that is taken over, in bytes.
-const EXCLUDE_MAX_BYTES: u64 = 1024 * 1024;
 /// How long git may take to take in files, or to write them.
 const FILES_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long git may take to find out which files there are.
@@ -126,11 +120,11 @@ impl Repository {
             Some(ready) => ready.clone(),
             None => {
                 prepare(&store).await?;
-                let user_excludes = user_excludes(directory).await;
+                let user_excludes = rules::user_excludes(directory).await;
                 in_use.insert(Ready { user_excludes }).clone()
             }
         };
-        take_over_rules(&store.git_dir, root, exclude, data_dir).await?;
+        rules::take_over_rules(&store.git_dir, root, exclude, data_dir).await?;
         Ok(Self {
             store,
             // The root is free of symbolic links, and paths are compared with it.
@@ -400,138 +394,6 @@ async fn prepare(store: &Store) -> Result<(), SnapshotError> {
     folder::make_async(&info).await?;
     tokio::fs::write(info.join("attributes"), ATTRIBUTES).await?;
     Ok(())
-}
-
-/// The user's own file of ignored names, where one is configured. git's default is used without asking.
-async fn user_excludes(directory: &Path) -> Option<String> {
-    let asked = Git::new(directory, "config").args(["--path", "--get", "core.excludesFile"]);
-    let text = asked.text().await.ok()?;
-    let file = Some(text.trim_end_matches('\n').to_owned()).filter(|file| !file.is_empty())?;
-    let path = directory.join(&file);
-    // The repository may have named it, and git would wait for a pipe.
-    let read = move || regular::read(&path, Links::Follow, EXCLUDE_MAX_BYTES).is_ok();
-    let readable = looks::at(directory, read).await.unwrap_or(false);
-    readable.then_some(file)
-}
-
-/// What the user's repository ignores beside its `.gitignore` files is ignored here, too; and so is Baton's
-/// own data, where it lies in the same tree.
-async fn take_over_rules(
-    git_dir: &Path,
-    root: &Path,
-    exclude: &Path,
-    data_dir: &Path,
-) -> Result<(), SnapshotError> {
-    let exclude = exclude.to_owned();
-    let read = move || regular::read(&exclude, Links::Follow, EXCLUDE_MAX_BYTES);
-    // What is no file of rules excludes nothing.
-    let mut rules = looks::at(root, read).await?.unwrap_or_default();
-    let data_dir = tokio::fs::canonicalize(data_dir).await;
-    if let Ok(below) = data_dir
-        .as_deref()
-        .unwrap_or(Path::new(""))
-        .strip_prefix(root)
-        && !below.as_os_str().is_empty()
-    {
-        rules.extend(b"\n/");
-        rules.extend(escaped(below.as_os_str().as_bytes()));
-        rules.extend(b"/\n");
-    }
-    let file = git_dir.join("info/exclude");
-    if tokio::fs::read(&file).await.ok().as_ref() != Some(&rules) {
-        tokio::fs::write(&file, rules).await?;
-    }
-    Ok(())
-}
-
-/// A path as a rule that matches nothing else.
-fn escaped(path: &[u8]) -> Vec<u8> {
-    let special = |byte: &u8| b"*?[\\ !#".contains(byte);
-    path.iter()
-        .flat_map(|byte| special(byte).then_some(b'\\').into_iter().chain([*byte]))
-        .collect()
-}
-
-/// What a snapshot takes in.
-struct Chosen {
-    /// Entries of files that are no more, as `update-index --index-info` reads them.
-    gone: Vec<u8>,
-    /// Names of files that are new or have changed, each ended by a zero byte.
-    input: Vec<u8>,
-    left_out: BTreeSet<String>,
-}
-
-impl Chosen {
-    fn remove(&mut self, name: &[u8]) {
-        self.gone.extend(no_entry().as_bytes());
-        self.gone.push(b'\t');
-        self.gone.extend(name);
-        self.gone.push(0);
-    }
-}
-
-/// Stands for a file that is not to be there.
-fn no_entry() -> String {
-    format!("0 {}", "0".repeat(HASH_CHARS))
-}
-
-/// Goes through a list of `ls-files -t -z`: which files are taken in, and which are too large.
-fn choose(root: &Path, listed: &[u8]) -> Result<Chosen, SnapshotError> {
-    let mut chosen = Chosen {
-        gone: Vec::new(),
-        input: Vec::new(),
-        left_out: BTreeSet::new(),
-    };
-    let mut added: u64 = 0;
-    for line in listed
-        .split(|byte| *byte == 0)
-        .filter(|line| line.len() > 2)
-    {
-        let (tag, name) = (line[0], &line[2..]);
-        // A repository inside of this one: its files are its own business.
-        if name.ends_with(b"/") {
-            continue;
-        }
-        let path = root.join(std::ffi::OsStr::from_bytes(name));
-        let limit = if tag == b'?' {
-            NEW_FILE_MAX_BYTES
-        } else {
-            KNOWN_FILE_MAX_BYTES
-        };
-        match std::fs::symlink_metadata(&path) {
-            Ok(file) if file.is_file() => {
-                let readable = regular::open(&path, Links::Refuse).is_ok();
-                if file.len() > limit || !readable {
-                    let name = String::from_utf8_lossy(name).into_owned();
-                    chosen.left_out.insert(name);
-                    continue;
-                }
-                added += file.len();
-            }
-            Ok(file) if file.is_dir() => {
-                chosen.remove(name);
-                continue;
-            }
-            Ok(_) => {}
-            // The latter: a part of the path is a file now.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                chosen.remove(name);
-                continue;
-            }
-            Err(_) => continue,
-        }
-        chosen.input.extend(name);
-        chosen.input.push(0);
-    }
-    if added > ADDED_MAX_BYTES {
-        return Err(SnapshotError::TooLarge(added));
-    }
-    Ok(chosen)
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio::process::Command;
+
+use crate::process::leader;
 
 #[cfg(target_os = "linux")]
 pub use process::{ORPHAN_GRACE, run};
@@ -104,18 +107,23 @@ impl Leash {
 /// How a program is started, which has to be done while this lives.
 #[derive(Debug)]
 pub struct Start {
-    /// The program.
-    pub program: OsString,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
+    program: OsString,
+    arguments: Vec<OsString>,
     /// Where it is started. The supervisor itself goes to the program's directory: one that hangs would hold up
     /// who starts it, and everybody who wants to start something else.
-    pub directory: PathBuf,
+    directory: PathBuf,
     leash: Leash,
     _inherited: Option<(PipeReader, MutexGuard<'static, ()>)>,
 }
 
 impl Start {
+    /// The command, with this environment and no other, without its pipes.
+    pub fn command(&self, environment: Vec<(OsString, OsString)>) -> Command {
+        let mut command = leader(&self.program, environment);
+        command.args(&self.arguments).current_dir(&self.directory);
+        command
+    }
+
     /// To be kept as long as what was started may go on.
     pub fn leash(self) -> Leash {
         self.leash

@@ -4,11 +4,12 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { startRun } from "./harness.mjs";
 import { AGENTS, isTriedWhole } from "./lib/agents.mjs";
 import { unique } from "./lib/assertions.mjs";
 import { textOf } from "./lib/client.mjs";
+import { scenarios } from "./lib/scenario.mjs";
 
 const START_TIMEOUT_MS = 120_000;
 // Each set of rules is a start of the agent.
@@ -36,16 +37,7 @@ for (const [id, agent] of Object.entries(AGENTS).filter(([id]) => isTriedWhole(i
     );
     after(() => run?.end(), { timeout: START_TIMEOUT_MS });
 
-    function scenario(name, body) {
-      test(name, SCENARIO, async (t) => {
-        try {
-          await body(t);
-        } catch (error) {
-          t.diagnostic(run.log());
-          throw error;
-        }
-      });
-    }
+    const scenario = scenarios(() => run, SCENARIO);
 
     async function sessionWith(permission) {
       const { id: session } = await client.ok("POST", "/session", { permission });

@@ -4,10 +4,11 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { startRun } from "./harness.mjs";
 import { lastTurn, ofSession, unique } from "./lib/assertions.mjs";
 import { modelOf, textOf } from "./lib/client.mjs";
+import { scenarios } from "./lib/scenario.mjs";
 
 const START_TIMEOUT_MS = 120_000;
 const SCENARIO = { timeout: 90_000 };
@@ -27,16 +28,7 @@ before(
 );
 after(() => run?.end(), { timeout: START_TIMEOUT_MS });
 
-function scenario(name, body) {
-  test(name, SCENARIO, async (t) => {
-    try {
-      await body(t);
-    } catch (error) {
-      t.diagnostic(run.log());
-      throw error;
-    }
-  });
-}
+const scenario = scenarios(() => run, SCENARIO);
 
 /** Everything that the last request of a conversation has said to the model. */
 function asked() {

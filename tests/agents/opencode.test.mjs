@@ -4,10 +4,11 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { startRun } from "./harness.mjs";
 import { count, lastTurn, ofSession, promptUnasked, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
 import { modelOf, textOf, toolParts } from "./lib/client.mjs";
+import { scenarios } from "./lib/scenario.mjs";
 
 const START_TIMEOUT_MS = 120_000;
 const SCENARIO = { timeout: 90_000 };
@@ -37,17 +38,7 @@ before(
 );
 after(() => run?.end(), { timeout: START_TIMEOUT_MS });
 
-/** A scenario whose failure shows what Baton has logged. */
-function scenario(name, body) {
-  test(name, SCENARIO, async (t) => {
-    try {
-      await body(t);
-    } catch (error) {
-      t.diagnostic(run.log());
-      throw error;
-    }
-  });
-}
+const scenario = scenarios(() => run, SCENARIO);
 
 /** Changes the selection; returns the session, and the events up to the one that says it is applied. */
 async function switchTo(id, selection) {

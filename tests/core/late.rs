@@ -1,5 +1,6 @@
 //! What agents say outside of turns belongs to the answer that it goes on with.
 
+use std::iter;
 use std::time::Duration;
 
 use baton::agent::scripted::{Reaction, Step};
@@ -63,6 +64,16 @@ pub(crate) async fn ask(
     world.ask(id, "go").await.message.id
 }
 
+/// The same, of an agent whose answer is that it waits, and which goes on with these steps.
+pub(crate) async fn ask_waiting(
+    world: &World,
+    id: &SessionId,
+    what: impl IntoIterator<Item = Step>,
+) -> MessageId {
+    let answer = iter::once(Step::Say("I wait.".into()));
+    ask(world, id, answer.chain(what)).await
+}
+
 pub(crate) fn pair(model: &str, text: &str) -> (String, String) {
     (model.to_owned(), text.to_owned())
 }
@@ -71,15 +82,7 @@ pub(crate) fn pair(model: &str, text: &str) -> (String, String) {
 async fn late_text_joins_its_answer_is_told_and_handed_over() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
-    let first = ask(
-        &world,
-        &id,
-        [
-            Step::Say("I wait.".into()),
-            later([Step::Say("AMBER is done.".into())]),
-        ],
-    )
-    .await;
+    let first = ask_waiting(&world, &id, [later([Step::Say("AMBER is done.".into())])]).await;
     settle().await;
     assert_eq!(
         answers(&world, &id).await,
@@ -124,7 +127,7 @@ async fn late_text_joins_the_old_backends_answer_and_the_new_one_is_told() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
     let slow = Step::Later(Duration::from_secs(60), vec![Step::Say("AMBER".into())]);
-    ask(&world, &id, [Step::Say("I wait.".into()), slow]).await;
+    ask_waiting(&world, &id, [slow]).await;
     world.select(&id, "two/a").await.expect("selected");
     world.ask(&id, "echo between").await;
     tokio::time::sleep(Duration::from_secs(70)).await;
@@ -153,15 +156,7 @@ async fn late_text_joins_the_old_backends_answer_and_the_new_one_is_told() {
 async fn late_text_is_taken_while_another_backend_works() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
-    ask(
-        &world,
-        &id,
-        [
-            Step::Say("I wait.".into()),
-            later([Step::Say("AMBER".into())]),
-        ],
-    )
-    .await;
+    ask_waiting(&world, &id, [later([Step::Say("AMBER".into())])]).await;
     world.select(&id, "two/a").await.expect("selected");
     world.agent("two").answer_next([Step::Hang]);
     let running = world.prompt(&id, "go").await.expect("admitted");
@@ -293,15 +288,7 @@ async fn a_replay_and_a_greeting_are_no_late_text() {
 async fn late_text_of_a_deleted_message_is_dropped() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
-    let first = ask(
-        &world,
-        &id,
-        [
-            Step::Say("I wait.".into()),
-            later([Step::Say("AMBER".into())]),
-        ],
-    )
-    .await;
+    let first = ask_waiting(&world, &id, [later([Step::Say("AMBER".into())])]).await;
     world
         .sessions
         .delete_message(&id, &first)
@@ -316,15 +303,7 @@ async fn late_text_of_a_deleted_message_is_dropped() {
 async fn late_text_waits_for_a_store_that_fails_for_a_while() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
-    ask(
-        &world,
-        &id,
-        [
-            Step::Say("I wait.".into()),
-            later([Step::Say("AMBER".into())]),
-        ],
-    )
-    .await;
+    ask_waiting(&world, &id, [later([Step::Say("AMBER".into())])]).await;
     world
         .store
         .fail_all(StoreError::Unavailable("locked".into()));

@@ -6,7 +6,7 @@ use baton::agent::scripted::{Reaction, Step};
 use baton::opencode::message::{Message, ToolState};
 use baton::opencode::request::PermissionReply;
 
-use crate::late::{answers, ask, call, later, pair, tools};
+use crate::late::{answers, ask, ask_waiting, call, later, pair, tools};
 use crate::support::{Setup, World, settle, text, until, within};
 
 #[tokio::test(start_paused = true)]
@@ -53,13 +53,10 @@ async fn a_tool_call_between_turns_ends_with_a_killed_server() {
 async fn a_permission_is_asked_between_turns() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
-    ask(
+    ask_waiting(
         &world,
         &id,
-        [
-            Step::Say("I wait.".into()),
-            later([Step::Do("permission make all".into())]),
-        ],
+        [later([Step::Do("permission make all".into())])],
     )
     .await;
     settle().await;
@@ -103,7 +100,7 @@ async fn a_permission_between_turns_ends_with_the_session_or_the_process() {
         let id = world.ready("one/x").await;
         let die = Step::Later(Duration::from_secs(60), vec![Step::Die]);
         let asks = later([Step::Do("permission make".into())]);
-        ask(&world, &id, [Step::Say("I wait.".into()), asks, die]).await;
+        ask_waiting(&world, &id, [asks, die]).await;
         settle().await;
         assert_eq!(world.sessions.permissions(None).len(), 1);
         if dies {
@@ -134,7 +131,7 @@ async fn late_text_is_taken_after_the_worker_has_left() {
             Step::Do("permission make".into()),
         ],
     );
-    ask(&world, &id, [Step::Say("I wait.".into()), slow]).await;
+    ask_waiting(&world, &id, [slow]).await;
     tokio::time::sleep(Duration::from_secs(130)).await;
     until(async || answers(&world, &id).await == [pair("x", "I wait.AMBER")]).await;
     assert_eq!(world.sessions.permissions(None).len(), 1);
@@ -157,7 +154,7 @@ async fn a_session_is_deleted_while_its_agent_goes_on() {
         Step::Say("AMBER".into()),
         Step::Do("permission make".into()),
     ];
-    ask(&world, &id, [Step::Say("I wait.".into()), later(more)]).await;
+    ask_waiting(&world, &id, [later(more)]).await;
     world.sessions.delete(&id).await.expect("deleted");
     settle().await;
     assert!(world.sessions.permissions(None).is_empty());
@@ -172,7 +169,7 @@ async fn what_comes_during_a_switch_is_taken() {
         Step::Say("AMBER".into()),
         Step::Do("permission make".into()),
     ];
-    ask(&world, &id, [Step::Say("I wait.".into()), later(more)]).await;
+    ask_waiting(&world, &id, [later(more)]).await;
     let slow = Reaction::After(Duration::from_secs(10));
     world
         .agent("one")

@@ -14,7 +14,7 @@ const CRATE: [&[&str]; 6] = [
         "agent", "registry", "command", "shell", "snapshot", "project", "files", "vcs", "store",
         "event",
     ],
-    &["git", "process_group", "supervise", "opencode", "looks"],
+    &["git", "process", "supervise", "opencode", "looks"],
     &[
         "environment",
         "folder",

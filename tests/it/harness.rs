@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::documented;
+
 /// Nothing of a server that has ended in order is left after so long.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// No single step of a test takes longer than this, also on a busy machine.
@@ -206,6 +208,7 @@ impl Server {
         } else {
             serde_json::from_str(&text).unwrap_or(Value::String(text))
         };
+        documented::check(&value);
         (status, value)
     }
 

@@ -13,6 +13,7 @@ mod concurrency;
 mod connections;
 mod data_dir;
 mod denied;
+mod documented;
 mod durability;
 mod edits;
 mod events;

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod in_memory;
 pub mod script;
 
+mod args;
 mod commands;
 mod methods;
 mod options;
@@ -23,7 +24,6 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +33,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
+pub use args::{MockArgs, ToolSort};
 use faults::{Fault, Without};
 use script::{Reaction, Script};
 use session::Session;
@@ -46,107 +47,6 @@ const CRASH_STATUS: i32 = 70;
 
 /// How often `--delay-while` looks whether its file is still there.
 const DELAY_POLL: Duration = Duration::from_millis(10);
-
-/// The built-in agent for trying Baton out and for testing it.
-#[derive(Debug, Clone, clap::Args)]
-#[command(after_long_help = commands::HELP)]
-pub struct MockArgs {
-    /// Keep each session in a file of this directory, so that another process can load it.
-    #[arg(long, env = "BATON_MOCK_STATE_DIR", value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-
-    /// The model at launch; the first of --models unless given.
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-
-    /// The models to offer. One with "strong" in its name has efforts.
-    #[arg(
-        long,
-        value_name = "A,B,C",
-        value_delimiter = ',',
-        default_value = "mock,mock-fast,mock-strong"
-    )]
-    pub models: Vec<String>,
-
-    /// The efforts of a model that has any; the middle one is its default.
-    #[arg(
-        long,
-        value_name = "A,B,C",
-        value_delimiter = ',',
-        default_value = "low,medium,high"
-    )]
-    pub efforts: Vec<String>,
-
-    /// Read the models from this file at the start, one a line, instead of --models. Another process may find others.
-    #[arg(long, value_name = "FILE")]
-    pub models_file: Option<PathBuf>,
-
-    /// A file in a session's working directory with what sessions there have besides: lines `model NAME`, `mode NAME`,
-    /// `command NAME`.
-    #[arg(long, value_name = "NAME")]
-    pub project_file: Option<String>,
-
-    /// The context size to report, in tokens.
-    #[arg(long, value_name = "TOKENS", default_value_t = 200_000)]
-    pub context: u64,
-
-    /// The slash commands to advertise. `shout` and `count` do what their names say; any other says
-    /// that it was run.
-    #[arg(
-        long,
-        value_name = "A,B,C",
-        value_delimiter = ',',
-        default_value = "shout,count"
-    )]
-    pub commands: Vec<String>,
-
-    /// The tools to do without: what runs commands, what edits files, what reads.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
-    pub deny: Vec<ToolSort>,
-
-    /// The tools to ask about before each use.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
-    pub ask: Vec<ToolSort>,
-
-    /// What to lack.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
-    pub without: Vec<Without>,
-
-    /// What to do wrong.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
-    pub fault: Vec<Fault>,
-
-    /// The delay of the faults slow-start and slow-switch, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 2_000)]
-    pub delay_ms: u64,
-
-    /// Think this long before each answer, in milliseconds, as a model does.
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub think_ms: u64,
-
-    /// The faults slow-start and slow-switch last as long as this file exists, instead of --delay-ms.
-    #[arg(long, value_name = "FILE")]
-    pub delay_while: Option<PathBuf>,
-
-    /// Exit with status 70 on receiving the N-th request, without answering it.
-    #[arg(long, value_name = "N")]
-    pub die_on_request: Option<u64>,
-
-    /// Never answer requests of these methods.
-    #[arg(long, value_name = "METHODS", value_delimiter = ',')]
-    pub never_answer: Vec<String>,
-}
-
-/// The mock's tools, by what they do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ToolSort {
-    /// They run commands.
-    Bash,
-    /// They edit files.
-    Edit,
-    /// They read.
-    Read,
-}
 
 /// Serves the protocol on stdin and stdout until stdin ends.
 ///
@@ -220,18 +120,6 @@ impl From<Value> for Reply {
     }
 }
 
-impl MockArgs {
-    /// Reads the flags of `baton mock-agent`.
-    ///
-    /// # Errors
-    /// When a flag is unknown or lacks its value.
-    pub fn from_flags(flags: &[String]) -> Result<Self, clap::Error> {
-        use clap::{Args, FromArgMatches};
-        let command = Self::augment_args(clap::Command::new("mock-agent").no_binary_name(true));
-        Self::from_arg_matches(&command.try_get_matches_from(flags)?)
-    }
-}
-
 impl Agent {
     fn new(mut args: MockArgs, out: Outgoing, child: Option<u32>) -> io::Result<Self> {
         let invalid = |message| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -299,7 +187,7 @@ impl Agent {
 
     /// The sessions in memory. No I/O and no waiting happens under this lock.
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        lock(&self.sessions)
+        self.sessions.lock()
     }
 
     /// Takes in a line, whatever it is.
@@ -449,7 +337,7 @@ impl Agent {
 
     /// Hands an answer of the client to whoever waits for it.
     fn receive_answer(&self, id: &Value, mut message: serde_json::Map<String, Value>) {
-        let waiting = id.as_u64().and_then(|id| lock(&self.pending).remove(&id));
+        let waiting = id.as_u64().and_then(|id| self.pending.lock().remove(&id));
         let answer = match message.remove("result") {
             Some(result) => Ok(result),
             None => Err(message.remove("error").unwrap_or(Value::Null)),
@@ -465,7 +353,7 @@ impl Agent {
         let id = self.requests_sent.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         {
-            let mut pending = lock(&self.pending);
+            let mut pending = self.pending.lock();
             // Requests of turns that were cancelled need not be remembered.
             pending.retain(|_, waiting| !waiting.is_closed());
             pending.insert(id, sender);
@@ -487,9 +375,4 @@ impl Agent {
             }
         }
     }
-}
-
-/// Locks, also after a panic elsewhere: every change under these locks is a single step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }

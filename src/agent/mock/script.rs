@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::commands::{self, Command};
-use super::lock;
 use super::turn::{End, Later, Turn};
 use super::wire::RpcError;
 
@@ -114,7 +113,7 @@ struct State {
 
 impl Script {
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock()
     }
 
     /// Answers a prompt with these steps: the next one that no earlier call is for. A prompt that

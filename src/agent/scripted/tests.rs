@@ -11,7 +11,8 @@ use crate::agent::client::{self, Opened, Reopen};
 use crate::agent::connection::{CallError, Connection, Inbound};
 use crate::agent::options::Kind;
 use crate::agent::pool::{Agent, Pool, PoolLimits, StartError};
-use crate::process_group::NoLedger;
+use crate::process::NoLedger;
+use crate::registry::means::Means;
 use crate::registry::{Status, probe};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -247,7 +248,7 @@ async fn probed(agents: &ScriptedAgents, flags: &[&str]) -> probe::Found {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let spec = ScriptedAgents::spec("one", flags);
     let timeouts = Timeouts::default();
-    let mut means = probe::Means::new(&timeouts, &NoLedger, agents);
+    let mut means = Means::new(&timeouts, &NoLedger, agents);
     probe::probe(&spec, None, scratch.path(), &mut means).await
 }
 

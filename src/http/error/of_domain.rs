@@ -1,7 +1,20 @@
 //! Which failure of the parts below has which status and body.
 
-use super::*;
+use std::io;
+
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, RETRY_AFTER};
+
+use super::body::*;
+use super::tagged::Tag;
+use super::{Problem, QUEUE_RETRY_AFTER_S, etag};
+use crate::files::FileError;
+use crate::git::GitError;
 use crate::lanes::LaneError;
+use crate::registry::{DefaultsError, SelectError};
+use crate::session;
+use crate::store::StoreError;
+use crate::vcs::ApplyError;
 
 impl From<session::Error> for Problem {
     fn from(error: session::Error) -> Self {
@@ -14,20 +27,23 @@ impl From<session::Error> for Problem {
             project_id: None,
         };
         match error {
-            Error::NotFound(id) => Self::not_found(missing(None, Some(id)), "SessionNotFoundError"),
-            Error::MessageNotFound(_) => {
-                Self::not_found(missing(None, None), "MessageNotFoundError")
+            Error::NotFound(id) => {
+                Self::not_found_as(missing(None, Some(id)), Tag::SessionNotFoundError)
             }
-            Error::PartNotFound(_) => Self::not_found(missing(None, None), "PartNotFoundError"),
-            Error::PermissionNotFound(id) => Self::not_found(
+            Error::MessageNotFound(_) => {
+                Self::not_found_as(missing(None, None), Tag::MessageNotFoundError)
+            }
+            Error::PartNotFound(_) => Self::not_found(message),
+            Error::PermissionNotFound(id) => Self::not_found_as(
                 missing(Some(id.to_string()), None),
-                "PermissionNotFoundError",
+                Tag::PermissionNotFoundError,
             )
             .in_both_shapes(),
-            Error::QuestionNotFound(id) => {
-                Self::not_found(missing(Some(id.to_string()), None), "QuestionNotFoundError")
-                    .in_both_shapes()
-            }
+            Error::QuestionNotFound(id) => Self::not_found_as(
+                missing(Some(id.to_string()), None),
+                Tag::QuestionNotFoundError,
+            )
+            .in_both_shapes(),
             Error::Select(error) => error.into(),
             Error::UnknownCommand {
                 command,
@@ -78,7 +94,7 @@ impl From<session::Error> for Problem {
             Error::Invalid { .. } => Self::bad(BadKind::Payload, message),
             Error::DuplicateMessage(_) => {
                 let body = ErrorBody::MessageExistsError(message_data(message));
-                Self::new(StatusCode::CONFLICT, body).tagged("ConflictError")
+                Self::new(StatusCode::CONFLICT, body).tagged(Tag::ConflictError)
             }
             Error::NotApplied(error) => {
                 let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
@@ -135,7 +151,7 @@ impl From<FileError> for Problem {
     fn from(error: FileError) -> Self {
         let message = format!("{error}\n  at [\"path\"]");
         match error {
-            FileError::NotFound(_) => Self::no_route(error.to_string()).tagged("NotFoundError"),
+            FileError::NotFound(_) => Self::not_found(error.to_string()),
             FileError::Pattern(_) => {
                 Self::bad(BadKind::Query, format!("{error}\n  at [\"pattern\"]"))
             }

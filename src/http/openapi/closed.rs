@@ -91,7 +91,6 @@ const SETS: &[(&str, Set)] = &[
     ("/V2Agent/properties/mode", Set::Of("AgentMode")),
     ("/V2Admitted/properties/delivery", Set::Of("V2Delivery")),
     ("/V2PromptSaid/properties/delivery", Set::Of("V2Delivery")),
-    ("/TaggedError/properties/kind", Set::Of("BadRequestKind")),
     ("/FileContent/properties/encoding", Set::Only("base64")),
     ("/Project/properties/vcs", Set::Only("git")),
     (
@@ -133,7 +132,6 @@ pub(super) fn apply(document: &mut Value) {
     for (pointer, set) in SETS {
         close(&mut document["components"]["schemas"], pointer, set);
     }
-    show_both_shapes(&mut document["components"]["schemas"]);
     for (id, name, value) in defaults() {
         let parameter = operations(document)
             .filter(|operation| operation["operationId"] == id)
@@ -144,23 +142,6 @@ pub(super) fn apply(document: &mut Value) {
             unreachable!("{id} has no parameter {name}");
         };
         parameter["schema"]["default"] = value;
-    }
-}
-
-/// Errors that can have OpenCode 2's shape beside the first version's (`Problem::in_both_shapes`).
-const IN_BOTH_SHAPES: [&str; 2] = ["NotFoundError", "SessionBusyError"];
-
-/// What such an error can have beside its name and data: the data once more, and OpenCode 2's name.
-fn show_both_shapes(schemas: &mut Value) {
-    for name in IN_BOTH_SHAPES {
-        let reference = schemas[name]["properties"]["data"]["$ref"].as_str();
-        let data = reference.and_then(|r| r.strip_prefix(SCHEMAS));
-        let fields = &schemas[data.unwrap_or_default()]["properties"];
-        let fields = fields.as_object().cloned().unwrap_or_default();
-        schemas[name]["properties"]["_tag"] = json!({ "type": "string", "description": "Its name in OpenCode 2, where OpenCode sends both." });
-        for (field, schema) in fields {
-            schemas[name]["properties"][field] = schema;
-        }
     }
 }
 

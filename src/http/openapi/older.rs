@@ -5,14 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::errors::TAGGED;
 use super::marks::{keep_used, reach};
 use super::shared::PARAMETERS;
 use super::tidy::{SCHEMAS, operations};
 
 /// The version that the document says.
 pub(super) const VERSION: &str = "3.0.3";
-/// The schema of OpenCode 2's errors, which is one for all of them already.
-const TAGGED: &str = "TaggedError";
 /// Keywords of JSON Schema that 3.0 does not have, and that only say more about what is described otherwise.
 const UNKNOWN: &[&str] = &[
     "propertyNames",

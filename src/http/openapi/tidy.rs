@@ -6,12 +6,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::second;
+use super::{errors, second};
 
 /// Where schemas are.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
 /// The union of the error bodies, which operations refer to one by one.
-const ERRORS: &str = "ErrorBody";
+pub(super) const ERRORS: &str = "ErrorBody";
 /// The union that a message's `error` is.
 const MESSAGE_ERRORS: &str = "MessageError";
 /// The event as the code has it: without its id.
@@ -30,10 +30,12 @@ pub(super) fn tidy(document: &mut Value) {
     name_maps_of_responses(document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         second::type_events(schemas);
+        errors::tag(schemas);
         give_events_their_id(schemas);
         name_variants(schemas);
         // Its variants are what operations refer to.
         schemas.remove(ERRORS);
+        errors::show_both_shapes(schemas);
         tell_variants_apart(schemas);
         let unions = schemas
             .iter()

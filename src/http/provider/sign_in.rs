@@ -199,7 +199,7 @@ impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         let message = error.to_string();
         match error {
-            SignInError::UnknownBackend(_) => Self::missing(message, "ProviderNotFoundError"),
+            SignInError::UnknownBackend(_) => Self::not_found(message),
             SignInError::NoSuchMethod { .. } => {
                 Self::bad(BadKind::Payload, format!("{message}\n  at [\"methodId\"]"))
             }

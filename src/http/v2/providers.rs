@@ -3,6 +3,7 @@
 use axum::extract::Path;
 use serde_json::Map;
 
+use crate::http::error::tagged::{Fields, Tag};
 use crate::http::handler::*;
 use crate::http::provider::{connected, settled};
 use crate::http::v2::location::Location;
@@ -73,9 +74,12 @@ pub async fn provider_at(
     let mut providers = connected(&settled(&state).await.at(&location.directory)).into_iter();
     let found = providers.find(|provider| provider.id == id);
     let missing = || {
-        let problem =
-            Problem::missing(format!("Provider not found: {id}"), "ProviderNotFoundError");
-        problem.with_tagged_field("providerID", &id)
+        let fields = Fields {
+            provider_id: Some(id.clone()),
+            ..Fields::default()
+        };
+        let message = format!("Provider not found: {id}");
+        Problem::missing(message, Tag::ProviderNotFoundError, fields)
     };
     let data = provider(found.ok_or_else(missing)?);
     Ok(Json(V2ProviderAt { location, data }))

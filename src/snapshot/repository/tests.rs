@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::Snapshots;
+use super::choose::NEW_FILE_MAX_BYTES;
 use super::*;
 
 /// A repository of the user, and Baton's data beside it.

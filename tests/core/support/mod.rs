@@ -24,7 +24,7 @@ use baton::opencode::message::{Message, MessageWithParts, Part};
 use baton::opencode::prompt::{PartInput, TextPartInput};
 use baton::opencode::session::PendingReason;
 use baton::opencode::{Session, SessionId};
-use baton::process_group::NoLedger;
+use baton::process::NoLedger;
 use baton::project::Projects;
 use baton::registry::{
     Backend, Catalogue, Defaults, ModelInfo, ModelWish, Registry, Snapshot, Status, SwitchMethod,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::http::error::tagged::{Fields, Tag};
 use crate::http::handler::*;
 use crate::http::v2::cursor::{Cursors, Order, PAGE_MAX, Page};
 use crate::http::v2::session::V2SessionAnswer;
@@ -150,12 +151,13 @@ pub async fn message(
     let mut messages = all(&state, &path.session).await?.into_iter();
     let found = messages.find(|message| *message.id() == path.message);
     let missing = || {
-        let problem = Problem::missing(
-            format!("Message not found: {}", path.message),
-            "MessageNotFoundError",
-        );
-        let problem = problem.with_tagged_field("sessionID", path.session.as_str());
-        problem.with_tagged_field("messageID", path.message.as_str())
+        let fields = Fields {
+            session_id: Some(path.session.clone()),
+            message_id: Some(path.message.clone()),
+            ..Fields::default()
+        };
+        let message = format!("Message not found: {}", path.message);
+        Problem::missing(message, Tag::MessageNotFoundError, fields)
     };
     let data = found.ok_or_else(missing)?;
     Ok(Json(V2MessageAnswer { data }))

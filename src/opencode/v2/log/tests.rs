@@ -1,3 +1,5 @@
+use std::slice;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -53,112 +55,26 @@ fn states() -> Vec<Recorded> {
     let texts = |end| written("a1", "t", "hello", end);
     let a1 = |parts: &[Value], end| answer("a1", "u1", 11, end, parts);
     let a2 = |end| answer("a2", "u2", 31, end, &[]);
+    let first = &switches[..1];
+    let called = |c, d| [texts(Some(12)), call("a1", "c", c), call("a1", "d", d)];
+    let alone = (1, one);
+    // The second prompt has come during the answer to the first.
+    let both = |a1| vec![alone.clone(), (2, two.clone()), (1, a1)];
+    let answered = || both(a1(&called(done(), done()), Some(30)));
+    let then = |a2| [answered(), vec![(2, a2)]].concat();
     vec![
-        recorded(&[(1, one.clone())], &switches[..1], true),
+        recorded(slice::from_ref(&alone), first, true),
+        recorded(&[alone.clone(), (1, a1(&[texts(None)], None))], first, true),
+        recorded(&both(a1(&[texts(None)], None)), first, true),
         recorded(
-            &[(1, one.clone()), (1, a1(&[texts(None)], None))],
-            &switches[..1],
+            &both(a1(&[texts(Some(12)), call("a1", "c", announced())], None)),
+            first,
             true,
         ),
-        recorded(
-            &[
-                (1, one.clone()),
-                (2, two.clone()),
-                (1, a1(&[texts(None)], None)),
-            ],
-            &switches[..1],
-            true,
-        ),
-        recorded(
-            &[
-                (1, one.clone()),
-                (2, two.clone()),
-                (
-                    1,
-                    a1(&[texts(Some(12)), call("a1", "c", announced())], None),
-                ),
-            ],
-            &switches[..1],
-            true,
-        ),
-        recorded(
-            &[
-                (1, one.clone()),
-                (2, two.clone()),
-                (
-                    1,
-                    a1(
-                        &[
-                            texts(Some(12)),
-                            call("a1", "c", running()),
-                            call("a1", "d", done()),
-                        ],
-                        None,
-                    ),
-                ),
-            ],
-            &switches,
-            true,
-        ),
-        recorded(
-            &[
-                (1, one.clone()),
-                (2, two.clone()),
-                (
-                    1,
-                    a1(
-                        &[
-                            texts(Some(12)),
-                            call("a1", "c", done()),
-                            call("a1", "d", done()),
-                        ],
-                        Some(30),
-                    ),
-                ),
-            ],
-            &switches,
-            true,
-        ),
-        recorded(
-            &[
-                (1, one.clone()),
-                (2, two.clone()),
-                (
-                    1,
-                    a1(
-                        &[
-                            texts(Some(12)),
-                            call("a1", "c", done()),
-                            call("a1", "d", done()),
-                        ],
-                        Some(30),
-                    ),
-                ),
-                (2, a2(None)),
-            ],
-            &switches,
-            true,
-        ),
-        recorded(
-            &[
-                (1, one),
-                (2, two),
-                (
-                    1,
-                    a1(
-                        &[
-                            texts(Some(12)),
-                            call("a1", "c", done()),
-                            call("a1", "d", done()),
-                        ],
-                        Some(30),
-                    ),
-                ),
-                (2, a2(Some(40))),
-            ],
-            &switches,
-            false,
-        ),
+        recorded(&both(a1(&called(running(), done()), None)), &switches, true),
+        recorded(&answered(), &switches, true),
+        recorded(&then(a2(None)), &switches, true),
+        recorded(&then(a2(Some(40))), &switches, false),
     ]
 }
 

@@ -1,11 +1,13 @@
-//! Processes that Baton starts, each as the leader of a group of its own: how such a group is ended, and how one that
-//! an earlier Baton has left behind is recognised.
+//! Processes that Baton starts, each as the leader of a group of its own: how such a group is started and ended, and
+//! how one that an earlier Baton has left behind is recognised.
 
-use std::sync::LazyLock;
+use std::ffi::{OsStr, OsString};
+use std::sync::{Arc, LazyLock};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::process::{Child, Command};
 
 /// Keeps a record of running processes beyond the life of this one.
 pub trait Ledger: Send + Sync {
@@ -23,6 +25,64 @@ impl Ledger for NoLedger {
     fn started(&self, _pid: u32, _started_at_s: u64, _backend: &str) {}
 
     fn ended(&self, _pid: u32) {}
+}
+
+/// A command that will lead a group of its own, with these environment variables and no others.
+pub fn leader(
+    program: impl AsRef<OsStr>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(environment).process_group(0);
+    command
+}
+
+/// A process group, which is killed when this is dropped.
+pub struct Group {
+    /// Its leader; `None` when nothing of the group needs to be killed any more.
+    pid: Option<u32>,
+    /// Where its leader is on record.
+    ledger: Option<Arc<dyn Ledger>>,
+}
+
+impl Group {
+    /// The group that a child leads.
+    pub fn led_by(child: &Child) -> Self {
+        Self {
+            pid: child.id(),
+            ledger: None,
+        }
+    }
+
+    /// Keeps the leader on record as long as the group is there.
+    pub fn on_record(mut self, ledger: &Arc<dyn Ledger>, name: &str) -> Self {
+        if let Some(pid) = self.pid {
+            ledger.started(pid, start_time_s(pid).unwrap_or(0), name);
+        }
+        self.ledger = Some(Arc::clone(ledger));
+        self
+    }
+
+    /// Sends a signal to every process of the group.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid {
+            signal_group(pid, signal);
+        }
+    }
+
+    /// Lets go of the group: whatever is left of it goes on.
+    pub fn release(&mut self) {
+        self.pid = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+        if let (Some(pid), Some(ledger)) = (self.pid, &self.ledger) {
+            ledger.ended(pid);
+        }
+    }
 }
 
 /// Sends a signal to every process of a group. A group that is gone is no error.
