@@ -189,7 +189,9 @@ pub(super) fn switch(switch: &ModelSwitch) -> String {
         (None, Some(how)) => Some(transfer(how)),
         (None, None) => None,
     };
-    let told = [Some(change), came, took];
+    let why = switch.reason.as_ref();
+    let why = why.map(|why| format!("{}: {}", why.cause.in_words(), why.message));
+    let told = [Some(change), why, came, took];
     told.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 

@@ -1,8 +1,10 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::session::Returns;
 
 struct Setup {
     folder: TempDir,
@@ -293,4 +295,46 @@ fn a_password_is_not_in_debug_output() {
     assert!(!format!("{password:?}").contains("secret"));
     assert!(password.matches(b"secret"));
     assert!(!password.matches(b"secre") && !password.matches(b"Secret") && !password.matches(b""));
+}
+
+#[test]
+fn a_chain_is_read_and_checked() {
+    let read = loaded(
+        "[fallback]\nchain = [{ providerID = \"mock\", modelID = \"m\", variant = \"high\" }, { providerID = \"codex\", \
+         modelID = \"n\", variant = \"default\" }]\nreturn = \"next_turn\"\nsilent_s = 7",
+    );
+    let settings = read.expect("fine").backends;
+    let fallback = &settings.fallback;
+    let chain: Vec<_> = fallback
+        .chain
+        .iter()
+        .map(|m| (&*m.provider_id, &*m.model_id, m.variant.as_deref()))
+        .collect();
+    assert_eq!(chain, [("mock", "m", Some("high")), ("codex", "n", None)]);
+    assert_eq!(fallback.returns, Returns::NextTurn);
+    assert_eq!(fallback.silent, Duration::from_secs(7));
+    // Who leaves it to Baton to try again does not do it for minutes itself.
+    let claude = settings.agents.iter().find(|a| a.id == "claude");
+    let claude = &claude.expect("built in").environment.set;
+    assert_eq!(
+        claude.get("CLAUDE_CODE_MAX_RETRIES").map(String::as_str),
+        Some("2")
+    );
+    for (file, expected) in [
+        (
+            "chain = [{ providerID = \"mokc\", modelID = \"m\" }]",
+            "Did you mean mock",
+        ),
+        ("chain = [{ providerID = \"mock\" }]", "modelID"),
+        (
+            "chain = [{ providerID = \"mock\", modelID = \"m\", model = \"x\" }]",
+            "model",
+        ),
+        ("chain = [\"mock/m\"]", "chain"),
+        ("return = \"sometimes\"", "`when_reset`"),
+        ("silent_s = 0", "silent_s"),
+    ] {
+        let refused = loaded(&format!("[fallback]\n{file}")).expect_err("refused");
+        assert!(refused.contains(expected), "{file}: {refused}");
+    }
 }

@@ -27,10 +27,10 @@ const LOG_MAX_CHARS = 8_000;
 /**
  * A stub LLM, a Baton whose config file has the agents, and a client of it.
  * `agents` makes the entries of `[agents.*]`, given `{home, stub}`; opencode alone unless said otherwise.
- * With a `password`, clients have to send it. The second built-in mock agent is there for who wants it (`mock2`).
+ * `config` stands in the file above them. With a `password`, clients have to send it. The second built-in mock agent is there for who wants it (`mock2`).
  */
-export async function startRun({ agents = { opencode: opencodeAgent }, password, mock2 = false } = {}) {
-  const run = new Run(agents, password, mock2);
+export async function startRun({ agents = { opencode: opencodeAgent }, password, mock2 = false, config = "" } = {}) {
+  const run = new Run(agents, password, mock2, config);
   try {
     run.stub = await startStubLLM();
     run.writeConfig();
@@ -52,14 +52,16 @@ class Run {
   #agents;
   #password;
   #mock2;
+  #config;
   #baton = null;
   #log = "";
   #events = [];
   // Also when the test runner is stopped in the middle, nothing may outlive it.
   #lastResort = () => killLeftovers(this.id);
 
-  constructor(agents, password, mock2) {
+  constructor(agents, password, mock2, config) {
     this.#agents = agents;
+    this.#config = config;
     this.#mock2 = mock2;
     this.#password = password;
     mkdirSync(this.work);
@@ -76,7 +78,7 @@ class Run {
       return tomlTable(`agents.${id}`, { command, ...more, env: { ...env, [RUN_MARKER]: this.id } });
     });
     if (!this.#mock2) entries.push(tomlTable("agents.mock2", { enabled: false }));
-    writeFileSync(this.#configFile, entries.join("\n"));
+    writeFileSync(this.#configFile, [this.#config, ...entries].join("\n"));
   }
 
   /** Starts the server, or starts it again on the same data; at a free port unless one is named. */

@@ -19,6 +19,7 @@ mod edits;
 mod events;
 mod examples;
 mod failures;
+mod fallback;
 mod files;
 mod fork;
 mod fronts;

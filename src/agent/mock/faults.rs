@@ -109,6 +109,8 @@ pub enum Fault {
     /// Sessions are opened, and a prompt is refused with -32000 until an `authenticate`, or as long as the environment
     /// names no file BATON_MOCK_SIGNED_IN that exists.
     AuthAtPrompt,
+    /// Every prompt is refused as by a model's provider: 429, with 3 seconds to wait.
+    RateLimited,
     /// `session/resume` succeeds with an empty history.
     ResumeLosesHistory,
     /// `session/load` and `session/resume` succeed for any session, which is empty then; `session/list` lists none.

@@ -84,6 +84,10 @@ fn begin(
     if agent.has(Fault::AuthAtPrompt) && !is_signed_in(agent) {
         return Err(RpcError::new(-32000, "Authentication required"));
     }
+    if agent.has(Fault::RateLimited) {
+        let message = "429 rate limit reached. Please try again in 3s.";
+        return Err(RpcError::new(-32603, message));
+    }
     let blocks = blocks(agent, params)?;
     let last_text = blocks.iter().rposition(|(is_text, _)| *is_text);
     let command = last_text.map_or("", |at| blocks[at].1.as_str());

@@ -134,8 +134,19 @@ function programOf(agent) {
   return agent.startsWith("Mozilla/") ? "a browser" : agent.split(/[/\s]/)[0];
 }
 
-/** Who has made a change, in words. @param {Pick<ModelSwitch, "source" | "client" | "program">} entry */
-export function author({ source, client, program: agent }) {
+/** Why a session goes on with another model of its chain. @type {Record<string, string>} */
+const CAUSES = {
+  rate_limit: "the other's rate limit was reached",
+  quota: "the other's usage limit was reached",
+  overloaded: "the other's provider was overloaded",
+  outage: "the other could not be reached",
+  signed_out: "the other was not signed in",
+  silent: "the other said nothing",
+  recovered: "the first choice may answer again",
+};
+
+/** Who has made a change, in words. @param {Pick<ModelSwitch, "source" | "client" | "program" | "reason">} entry */
+export function author({ source, client, program: agent, reason }) {
   if (client === PAGE_CLIENT) return BY_PAGE[source] ?? "by the picker";
   const program = client ?? programOf(agent);
   const by = program ? ` of ${program}` : "";
@@ -156,6 +167,8 @@ export function author({ source, client, program: agent }) {
       return "by the agent itself";
     case "revert":
       return "back, as the other one failed";
+    case "fallback":
+      return reason ? `by the chain, as ${CAUSES[reason.cause] ?? reason.cause}` : "by the chain";
     default:
       return source;
   }

@@ -8,6 +8,7 @@ import { installed } from "./packages.mjs";
 export const ADDED = {
   "Session.revision": "the ETag of compare-and-set: two pickers on one session must not overwrite each other unseen",
   "Session.pinned": "a model that others hand a session over to stays, whatever an open UI sends with its messages",
+  "Session.fallback": "models that go on in this order when the selected one cannot answer for now",
   "UserMessage.overrides": "what a message's own model takes back of what somebody else has selected is told, not silent",
   "UserMessage.pinnedOver": "the model that a message names and that does not answer it, in a session that is pinned",
   "AssistantMessage.overrides": "the same, on the answer",

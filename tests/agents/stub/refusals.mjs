@@ -2,7 +2,8 @@
 // the vendors' APIs answered in 2026, shortened.
 
 /**
- * @typedef {"rate" | "quota" | "credit" | "overloaded" | "outage" | "signin"} Kind
+ * `brief` is a 429 that is over after a second.
+ * @typedef {"brief" | "rate" | "quota" | "credit" | "overloaded" | "outage" | "signin"} Kind
  * @typedef {{status: number, headers?: Object<string, string>, body: object}} Refusal
  */
 
@@ -11,6 +12,11 @@ const openai = (message, type, code = null, more = {}) => ({ error: { message, t
 const google = (code, status, message, details = []) => ({ error: { code, status, message, details } });
 
 const OPENAI = {
+  brief: {
+    status: 429,
+    headers: { "retry-after": "1" },
+    body: openai("Rate limit reached for requests. Please try again in 1s.", "requests", "rate_limit_exceeded"),
+  },
   rate: {
     status: 429,
     headers: { "retry-after": "20" },
@@ -26,6 +32,11 @@ const OPENAI = {
 /** @type {Object<string, Object<Kind, Refusal>>} by the adapter's name */
 const BY_API = {
   "anthropic-messages": {
+    brief: {
+      status: 429,
+      headers: { "retry-after": "1" },
+      body: anthropic("rate_limit_error", "Number of requests has exceeded your rate limit. Please try again in 1s."),
+    },
     rate: {
       status: 429,
       headers: { "retry-after": "20" },
@@ -43,6 +54,7 @@ const BY_API = {
     quota: { status: 429, body: openai("The usage limit has been reached", "usage_limit_reached", null, { plan_type: "plus", resets_in_seconds: 3600 }) },
   },
   gemini: {
+    brief: { status: 429, body: google(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted. Please retry in 1s.") },
     rate: {
       status: 429,
       body: google(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota). Please retry in 20s.", [

@@ -90,7 +90,11 @@ function lastCommand(prompt) {
   return [...prompt.matchAll(COMMAND_LINE)].at(-1);
 }
 
+/** What Baton tells a model that goes on where another one was broken off. */
+const GOES_ON = "do not run them again";
+
 function obey(request, prompt) {
+  if (prompt.includes(GOES_ON)) return say(request, "goes on");
   const last = lastCommand(prompt);
   if (!last) return say(request, `heard: ${prompt.trim().slice(0, HEARD_MAX_CHARS)}`);
   const [, command, rest] = last;
