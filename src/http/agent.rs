@@ -6,9 +6,9 @@ use crate::http::directory::Asked;
 use crate::http::handler::*;
 use crate::http::provider::{settled, settled_at};
 use crate::http::v2::location::Location;
-use crate::opencode::project::LocationInfo;
 use crate::opencode::provider::{Agent, AgentMode};
-use crate::opencode::v2::info::{V2Agent, V2Request};
+use crate::opencode::v2::answer::V2Agents;
+use crate::opencode::v2::info::V2Agent;
 use crate::registry::Snapshot;
 
 /// List agents
@@ -86,15 +86,6 @@ fn agent(name: &str, description: String, hidden: Option<bool>) -> Agent {
     }
 }
 
-/// The agents at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Agents {
-    /// The location.
-    pub location: LocationInfo,
-    /// The agents.
-    pub data: Vec<V2Agent>,
-}
-
 /// List agents
 ///
 /// The same agents as `app.agents`.
@@ -111,17 +102,6 @@ pub struct V2Agents {
 )]
 pub async fn list_at(State(state): State<Shared>, Location(location): Location) -> Json<V2Agents> {
     let agents = agents(&settled(&state).await.at(&location.directory));
-    let data = agents.into_iter().map(second).collect();
+    let data = agents.into_iter().map(V2Agent::from).collect();
     Json(V2Agents { location, data })
-}
-
-fn second(agent: Agent) -> V2Agent {
-    V2Agent {
-        id: agent.name,
-        request: V2Request::default(),
-        description: agent.description,
-        mode: "primary".to_owned(),
-        hidden: agent.hidden == Some(true),
-        permissions: Vec::new(),
-    }
 }

@@ -5,8 +5,7 @@ use crate::http::handler::*;
 use crate::http::provider::settled_at;
 use crate::http::v2::location::Location;
 use crate::opencode::command::CommandInfo;
-use crate::opencode::project::LocationInfo;
-use crate::opencode::session::ModelRef;
+use crate::opencode::v2::answer::V2Commands;
 use crate::opencode::v2::info::V2Command;
 
 /// List slash commands
@@ -33,15 +32,6 @@ pub async fn list(
     Ok(Json(state.sessions.commands(&asked.directory).await))
 }
 
-/// The slash commands at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Commands {
-    /// The location.
-    pub location: LocationInfo,
-    /// The commands.
-    pub data: Vec<V2Command>,
-}
-
 /// List commands
 ///
 /// The same slash commands as `command.list`.
@@ -61,27 +51,6 @@ pub async fn list_at(
     Location(location): Location,
 ) -> Json<V2Commands> {
     let commands = state.sessions.commands(&location.directory).await;
-    let data = commands.into_iter().map(command).collect();
+    let data = commands.into_iter().map(V2Command::from).collect();
     Json(V2Commands { location, data })
-}
-
-fn command(command: CommandInfo) -> V2Command {
-    V2Command {
-        name: command.name,
-        template: command.template,
-        description: command.description,
-        agent: command.agent,
-        model: command.model.as_deref().and_then(model),
-        subtask: command.subtask,
-    }
-}
-
-/// Reads `provider/model`.
-fn model(text: &str) -> Option<ModelRef> {
-    let (provider, model) = text.split_once('/')?;
-    Some(ModelRef {
-        id: model.to_owned(),
-        provider_id: provider.to_owned(),
-        variant: None,
-    })
 }

@@ -1,9 +1,6 @@
 //! `/config` and `/global/config`: what OpenCode's clients ask before they start.
 
-use std::collections::BTreeMap;
-
 use axum::Extension;
-use serde_json::{Map, Value};
 
 use crate::http::directory::Asked;
 use crate::http::front::Front;
@@ -12,37 +9,9 @@ use crate::http::handler::*;
 use crate::http::provider::{connected, defaults, settled, settled_at};
 use crate::http::read::refusal;
 use crate::opencode::bounded;
-use crate::opencode::provider::Provider;
+use crate::opencode::config::Config;
+use crate::opencode::provider::ConfigProviders;
 use crate::registry::{Defaults, ModelWish};
-
-/// The part of OpenCode's configuration that its clients look at.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
-#[schema(as = ServerConfig)]
-pub struct Config {
-    /// The model of a session that names none, as `provider/model`; absent when none was set. A client takes a model
-    /// that stands here as a wish, and goes on with the one that its user picked last when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "opencode/anthropic/claude-opus-4")]
-    pub model: Option<String>,
-    /// The agent of a session that names none.
-    #[schema(example = "build")]
-    pub default_agent: String,
-    /// Agents; Baton's stand in `GET /agent`.
-    #[schema(value_type = Object)]
-    pub agent: Map<String, Value>,
-    /// Modes; empty.
-    #[schema(value_type = Object)]
-    pub mode: Map<String, Value>,
-    /// Slash commands; empty.
-    #[schema(value_type = Object)]
-    pub command: Map<String, Value>,
-    /// Plugins; empty.
-    pub plugin: Vec<String>,
-    /// `disabled`: Baton shares nothing.
-    pub share: String,
-    /// `false`: Baton does not update itself.
-    pub autoupdate: bool,
-}
 
 /// Get the configuration
 ///
@@ -74,16 +43,6 @@ pub(in crate::http) async fn current(state: &Shared) -> Config {
         share: "disabled".to_owned(),
         ..Config::default()
     }
-}
-
-/// The providers that can be used.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(as = ConfiguredProviders)]
-pub struct ConfigProviders {
-    /// The backends that can run, in order of preference.
-    pub providers: Vec<Provider>,
-    /// The model that each of them starts with.
-    pub default: BTreeMap<String, String>,
 }
 
 /// List the providers that can be used

@@ -106,8 +106,7 @@ fn from_header(parts: &Parts, sizes: &Sizes) -> Result<Option<String>, Problem> 
     let (limit, setting) = header_bound(sizes);
     if text.len() > limit {
         let message = too_large(limit, "bytes", text.len(), setting);
-        let message = format!("{message}\n  at [\"{DIRECTORY_HEADER}\"]");
-        return Err(Problem::bad(BadKind::Headers, message));
+        return Err(Problem::bad_at(BadKind::Headers, DIRECTORY_HEADER, message));
     }
     decoded(text).ok_or_else(not_utf8).map(Some)
 }
@@ -121,8 +120,7 @@ fn header_bound(sizes: &Sizes) -> (usize, &'static str) {
 async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
     let exceeded = |text: &String| Bound::Path.exceeded(&state.settings.sizes, text);
     if let Some(message) = given.as_ref().and_then(exceeded) {
-        let message = format!("{message}\n  at [\"{field}\"]");
-        return Err(Problem::bad(BadKind::Query, message));
+        return Err(Problem::bad_at(BadKind::Query, field, message));
     }
     let base = state.settings.directory.clone();
     let shown = given.clone();
@@ -134,10 +132,8 @@ async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<S
     let looked = looked.await.map_err(|error| Problem::not_now(&error))?;
     looked.map_err(|error| {
         let got = Value::from(shown);
-        Problem::bad(
-            BadKind::Query,
-            format!("Expected a directory, got {got}: {error}\n  at [\"{field}\"]"),
-        )
+        let message = format!("Expected a directory, got {got}: {error}");
+        Problem::bad_at(BadKind::Query, field, message)
     })
 }
 
@@ -147,10 +143,8 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 fn not_utf8() -> Problem {
-    Problem::bad(
-        BadKind::Headers,
-        format!("Expected percent-encoded UTF-8\n  at [\"{DIRECTORY_HEADER}\"]"),
-    )
+    let message = "Expected percent-encoded UTF-8";
+    Problem::bad_at(BadKind::Headers, DIRECTORY_HEADER, message)
 }
 
 async fn existing(directory: String, query: &str) -> Result<String, Problem> {
@@ -159,12 +153,8 @@ async fn existing(directory: String, query: &str) -> Result<String, Problem> {
         Ok(true) => Ok(directory),
         Ok(false) => {
             let got = Value::from(directory);
-            Err(Problem::bad(
-                BadKind::Query,
-                format!(
-                    "Expected a directory that exists on the server, got {got}\n  at [\"{query}\"]"
-                ),
-            ))
+            let message = format!("Expected a directory that exists on the server, got {got}");
+            Err(Problem::bad_at(BadKind::Query, query, message))
         }
     }
 }

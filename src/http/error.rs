@@ -53,10 +53,10 @@ struct Inner {
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Problem {
-    fn new(status: StatusCode, body: ErrorBody) -> Self {
+impl From<ErrorBody> for Problem {
+    fn from(body: ErrorBody) -> Self {
         Self(Box::new(Inner {
-            status,
+            status: body.status(),
             body,
             tag: None,
             fields: Fields::default(),
@@ -64,7 +64,9 @@ impl Problem {
             header: None,
         }))
     }
+}
 
+impl Problem {
     fn tagged(mut self, tag: Tag) -> Self {
         self.0.tag = Some(tag);
         self
@@ -79,8 +81,7 @@ impl Problem {
 
     /// 400 for a cursor that leads nowhere.
     pub fn cursor(message: &str) -> Self {
-        Self::bad(BadKind::Query, format!("{message}\n  at [\"cursor\"]"))
-            .tagged(Tag::InvalidCursorError)
+        Self::bad_at(BadKind::Query, "cursor", message).tagged(Tag::InvalidCursorError)
     }
 
     fn in_both_shapes(mut self) -> Self {
@@ -93,19 +94,30 @@ impl Problem {
         self
     }
 
-    /// 400 `BadRequest`.
-    pub fn bad(kind: BadKind, message: impl Into<String>) -> Self {
-        Self::bad_with(StatusCode::BAD_REQUEST, kind, message)
+    fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
     }
 
-    /// `BadRequest` with another status: 413 or 415.
-    pub fn bad_with(status: StatusCode, kind: BadKind, message: impl Into<String>) -> Self {
+    fn retry_after(self, seconds: u64) -> Self {
+        self.with_header(RETRY_AFTER, seconds)
+    }
+
+    /// 400 `BadRequest`.
+    pub fn bad(kind: BadKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::new(
-            status,
-            ErrorBody::BadRequest(BadRequestData { message, kind }),
-        )
-        .tagged(Tag::InvalidRequestError)
+        let body = ErrorBody::BadRequest(BadRequestData { message, kind });
+        Self::from(body).tagged(Tag::InvalidRequestError)
+    }
+
+    /// The same, with the name of the parameter, header or field that is wrong.
+    pub fn bad_at(kind: BadKind, name: &str, message: impl std::fmt::Display) -> Self {
+        Self::bad(kind, format!("{message}\n  at [\"{name}\"]"))
+    }
+
+    /// `BadRequest` with another status: 408, 413 or 415.
+    pub fn bad_with(status: StatusCode, kind: BadKind, message: impl Into<String>) -> Self {
+        Self::bad(kind, message).with_status(status)
     }
 
     /// 401.
@@ -113,26 +125,22 @@ impl Problem {
         let message =
             "A password is needed: send it with HTTP Basic (any user name) or as a Bearer token.";
         let body = ErrorBody::UnauthorizedError(message_data(message));
-        Self::new(StatusCode::UNAUTHORIZED, body).with_header(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"baton\", charset=\"UTF-8\""),
-        )
+        let how = HeaderValue::from_static("Basic realm=\"baton\", charset=\"UTF-8\"");
+        Self::from(body).with_header(WWW_AUTHENTICATE, how)
     }
 
     /// 429: too many attempts to sign in wait already.
     pub fn too_many_guesses() -> Self {
         let message = "Too many sign-ins from this address have failed. Try again later, with the right password.";
         let body = ErrorBody::UnauthorizedError(message_data(message));
-        Self::new(StatusCode::TOO_MANY_REQUESTS, body)
-            .with_header(RETRY_AFTER, GUESSES_RETRY_AFTER_S)
+        Self::from(body)
+            .with_status(StatusCode::TOO_MANY_REQUESTS)
+            .retry_after(GUESSES_RETRY_AFTER_S)
     }
 
     /// 403.
     pub fn forbidden(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            ErrorBody::ForbiddenError(message_data(message)),
-        )
+        ErrorBody::ForbiddenError(message_data(message)).into()
     }
 
     /// 404.
@@ -141,23 +149,17 @@ impl Problem {
             message: message.into(),
             ..NotFoundData::default()
         };
-        Self::new(StatusCode::NOT_FOUND, ErrorBody::NotFoundError(data))
+        ErrorBody::NotFoundError(data).into()
     }
 
     /// 405.
     pub fn method_not_allowed(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorBody::MethodNotAllowedError(message_data(message)),
-        )
+        ErrorBody::MethodNotAllowedError(message_data(message)).into()
     }
 
     /// 503.
     pub fn shutting_down() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorBody::ServiceUnavailableError(message_data("Baton is shutting down")),
-        )
+        ErrorBody::ServiceUnavailableError(message_data("Baton is shutting down")).into()
     }
 
     /// 503: nothing can be stored for now, and nothing was changed.
@@ -165,18 +167,14 @@ impl Problem {
         tracing::error!("a request was refused: {error}");
         let message = format!("{error}. Nothing was changed; send the request again.");
         let body = ErrorBody::ServiceUnavailableError(message_data(&message));
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
-            .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
+        Self::from(body).retry_after(STORE_RETRY_AFTER_S)
     }
 
     /// 503: there are too many connections.
     pub fn crowded() -> Self {
         let message = "There are too many connections (limits.connections, limits.connections_per_address, limits.event_streams). Close some and try again.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorBody::ServiceUnavailableError(message_data(message)),
-        )
-        .with_header(RETRY_AFTER, CROWD_RETRY_AFTER_S)
+        let body = ErrorBody::ServiceUnavailableError(message_data(message));
+        Self::from(body).retry_after(CROWD_RETRY_AFTER_S)
     }
 
     /// 507: the disk is full, and nothing was changed.
@@ -184,16 +182,14 @@ impl Problem {
         tracing::error!("a request was refused: {error}");
         let message = format!("Nothing was changed: {error}.");
         let body = ErrorBody::InsufficientStorageError(message_data(&message));
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, body)
-            .with_header(RETRY_AFTER, STORE_RETRY_AFTER_S)
+        Self::from(body).retry_after(STORE_RETRY_AFTER_S)
     }
 
     /// 503: what the request is about cannot be had at the moment.
     pub fn not_now(error: &dyn std::fmt::Display) -> Self {
         tracing::warn!("a request was refused: {error}");
         let body = ErrorBody::ServiceUnavailableError(message_data(error.to_string()));
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
-            .with_header(RETRY_AFTER, FILES_RETRY_AFTER_S)
+        Self::from(body).retry_after(FILES_RETRY_AFTER_S)
     }
 
     /// 500 for anything unforeseen. The error goes to the log, under a reference that the client gets.
@@ -209,10 +205,7 @@ impl Problem {
             r#ref: reference,
             request_id: request_id::current(),
         };
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorBody::UnknownError(data),
-        )
+        ErrorBody::UnknownError(data).into()
     }
 
     /// 500 for a failure that the client can be told about.
@@ -235,7 +228,7 @@ impl Problem {
     }
 
     fn not_found_as(data: NotFoundData, tag: Tag) -> Self {
-        Self::new(StatusCode::NOT_FOUND, ErrorBody::NotFoundError(data)).tagged(tag)
+        Self::from(ErrorBody::NotFoundError(data)).tagged(tag)
     }
 
     /// The status.

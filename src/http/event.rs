@@ -3,8 +3,8 @@
 use axum::response::Response;
 
 use crate::http::handler::*;
-use crate::http::openapi::{Event, GlobalEvent};
 use crate::http::sse::{After, View, respond};
+use crate::opencode::event::{Event, GlobalEvent};
 
 /// Subscribe to events
 ///

@@ -91,12 +91,9 @@ pub(super) fn header_text<'a>(
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
-    let text = value.to_str().map_err(|_| {
-        Problem::bad(
-            BadKind::Headers,
-            format!("Expected printable ASCII\n  at [\"{name}\"]"),
-        )
-    })?;
+    let text = value
+        .to_str()
+        .map_err(|_| Problem::bad_at(BadKind::Headers, name, "Expected printable ASCII"))?;
     Ok(Some(text))
 }
 
@@ -157,10 +154,8 @@ impl FromRequestParts<Shared> for Client {
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
         let text = header_text(&parts.headers, CLIENT_HEADER)?;
         if text.is_some_and(|t| t.len() > CLIENT_MAX_BYTES) {
-            return Err(Problem::bad(
-                BadKind::Headers,
-                format!("Expected at most {CLIENT_MAX_BYTES} bytes\n  at [\"{CLIENT_HEADER}\"]"),
-            ));
+            let message = format!("Expected at most {CLIENT_MAX_BYTES} bytes");
+            return Err(Problem::bad_at(BadKind::Headers, CLIENT_HEADER, message));
         }
         // It only helps to tell clients apart: one that cannot be read is none.
         let program = parts.headers.get(USER_AGENT);
@@ -223,9 +218,8 @@ impl FromRequestParts<Shared> for IfMatch {
             Some(text) => Self::parse(text),
         };
         parsed.filter(|_| !several).ok_or_else(|| {
-            let message =
-                "Expected one revision, like \"8\" with its quotes, or *\n  at [\"if-match\"]";
-            Problem::bad(BadKind::Headers, message)
+            let message = "Expected one revision, like \"8\" with its quotes, or *";
+            Problem::bad_at(BadKind::Headers, "if-match", message)
         })
     }
 }

@@ -30,6 +30,7 @@ pub mod headers;
 pub mod log;
 pub mod message;
 pub mod metrics;
+mod opaque;
 pub mod openapi;
 pub mod page;
 pub mod permission;

@@ -14,10 +14,9 @@ mod shared;
 mod tidy;
 
 pub use forms::{Form, Version};
-use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi};
 
 use super::docs::OpenApiDocument;
 use super::error::body::ErrorBody;
@@ -28,30 +27,7 @@ use super::v2::cursor::Order;
 use super::vcs::Mode;
 use crate::opencode::file::FileKind;
 use crate::opencode::v2::shape::V2Said;
-use crate::opencode::{EventId, EventPayload};
 use crate::session::AtAbort;
-
-/// An event of `/event`.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ServerEvent)]
-pub struct Event {
-    /// The event's id.
-    pub id: EventId,
-    /// What happened.
-    #[serde(flatten)]
-    pub payload: EventPayload,
-}
-
-/// An event of `/global/event`.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct GlobalEvent {
-    /// The directory that it belongs to; absent for events of the whole server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub directory: Option<String>,
-    /// The event.
-    pub payload: Event,
-}
 
 #[derive(OpenApi)]
 #[openapi(

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 
 use crate::http::handler::*;
 use crate::http::v2::location::Location;
-use crate::opencode::project::LocationInfo;
 use crate::opencode::request::{PermissionReply, PermissionRequest};
+use crate::opencode::v2::answer::{V2PermissionAnswer, V2Permissions, V2SessionPermissions};
 use crate::opencode::v2::info::V2Permission;
 use crate::opencode::{PermissionId, SessionId};
 use crate::session::{self, Error};
@@ -109,36 +109,6 @@ pub async fn respond(
     answer(&state, path.permission, input.response).await
 }
 
-/// The permission requests at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Permissions {
-    /// The location.
-    pub location: LocationInfo,
-    /// The requests.
-    pub data: Vec<V2Permission>,
-}
-
-/// A permission that was given for good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct V2SavedPermission {
-    /// Its id.
-    pub id: String,
-    /// The project.
-    #[serde(rename = "projectID")]
-    pub project_id: String,
-    /// The kind of thing.
-    pub action: String,
-    /// What it is done to.
-    pub resource: String,
-}
-
-/// The permissions that were given for good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct V2SavedPermissions {
-    /// The permissions.
-    pub data: Vec<V2SavedPermission>,
-}
-
 /// List permission requests
 ///
 /// What the agents of the sessions in a directory want to be allowed.
@@ -160,43 +130,6 @@ pub async fn list_at(
     let waiting = state.sessions.permissions(Some(&location.directory));
     let data = waiting.into_iter().map(Into::into).collect();
     Json(V2Permissions { location, data })
-}
-
-/// List permissions that were given for good
-///
-/// Empty, as OpenCode answers when none was given.
-///
-/// Stub: a permission that was given for good belongs to one session, and ends with it; a project keeps none.
-#[utoipa::path(
-    get,
-    path = "/api/permission/saved",
-    operation_id = "api.permission.saved.list",
-    tag = "permission",
-    responses((status = 200, description = "The permissions.", body = V2SavedPermissions))
-)]
-pub async fn list_saved() -> Json<V2SavedPermissions> {
-    Json(V2SavedPermissions { data: Vec::new() })
-}
-
-/// The permission requests of a session.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2SessionPermissions {
-    /// The requests.
-    pub data: Vec<V2Permission>,
-}
-
-/// A permission request.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2PermissionAnswer {
-    /// The request.
-    pub data: V2Permission,
-}
-
-/// The user's answer.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct V2PermissionReply {
-    /// The answer.
-    pub reply: PermissionReply,
 }
 
 /// List a session's permission requests
@@ -241,6 +174,13 @@ pub async fn get_of_session(
 ) -> Result<Json<V2PermissionAnswer>, Problem> {
     let data = find(&state, &path.session, &path.request).await?;
     Ok(Json(V2PermissionAnswer { data }))
+}
+
+/// The user's answer.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct V2PermissionReply {
+    /// The answer.
+    pub reply: PermissionReply,
 }
 
 /// Answer a permission request

@@ -1,12 +1,13 @@
 //! `/project` and `/path`: where work is done.
 
+use std::convert::Infallible;
 use std::path::Path;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::git::Git;
-use crate::http::error::BadKind;
+use crate::http::extract::path_id;
 use crate::http::handler::*;
 use crate::opencode::project::{Project, ProjectCommands, ProjectDirectory, ProjectIcon};
 use crate::opencode::provider::Paths;
@@ -124,12 +125,8 @@ impl FromRequestParts<Shared> for ProjectPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let refuse = |_| Problem::bad(BadKind::Params, "Expected UTF-8\n  at [\"projectID\"]");
-        let params = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(refuse)?;
-        let id = params.iter().find(|(key, _)| *key == "projectID");
-        let project = id.map(|(_, id)| id.to_owned()).unwrap_or_default();
+        let text = |text: &str| Ok::<_, Infallible>(text.to_owned());
+        let project = path_id(parts, state, "projectID", text).await?;
         Ok(Self { project })
     }
 }

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 
 use crate::http::handler::*;
 use crate::http::v2::location::Location;
-use crate::opencode::project::LocationInfo;
 use crate::opencode::request::QuestionRequest;
+use crate::opencode::v2::answer::{V2Questions, V2SessionQuestions};
 use crate::opencode::{QuestionId, SessionId, bounded};
 use crate::session::Error;
 
@@ -87,15 +87,6 @@ pub async fn reject(
     Ok(Json(true))
 }
 
-/// The questions at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Questions {
-    /// The location.
-    pub location: LocationInfo,
-    /// The questions.
-    pub data: Vec<QuestionRequest>,
-}
-
 /// List questions
 ///
 /// What the agents of the sessions in a directory ask.
@@ -116,13 +107,6 @@ pub async fn list_at(
 ) -> Json<V2Questions> {
     let data = state.sessions.questions(Some(&location.directory));
     Json(V2Questions { location, data })
-}
-
-/// The questions of a session.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2SessionQuestions {
-    /// The questions.
-    pub data: Vec<QuestionRequest>,
 }
 
 /// List a session's questions

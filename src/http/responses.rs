@@ -49,12 +49,7 @@ fn header_schema(name: &str) -> RefOr<Schema> {
 pub const ETAG_PATTERN: &str = "^\"[0-9]+\"$";
 
 /// One error response.
-fn response(
-    group: &str,
-    description: &str,
-    bodies: &[&str],
-    header: Option<(&str, &str)>,
-) -> Response {
+fn response(group: &str, description: &str, bodies: &[&str], header: DocumentedHeader) -> Response {
     let content = ContentBuilder::new()
         .schema(Some(schema_of(group, description, bodies)))
         .build();
@@ -73,62 +68,56 @@ fn response(
     response
 }
 
-macro_rules! responses {
-    ($($name:ident = $status:literal, $description:literal, [$($body:literal),+] $(, header $header:literal: $text:literal)? $(, also $more:ident)?;)+) => {
-        $(
-            #[doc = $description]
-            #[derive(Debug)]
-            pub struct $name;
+/// The body of every error of OpenCode 2's routes.
+const TAGGED: &str = "TaggedError";
 
-            impl IntoResponses for $name {
-                fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    let header: &[(&str, &str)] = &[$(($header, $text))?];
-                    let response = response(stringify!($name), $description, &[$($body),+], header.first().copied());
-                    let responses = BTreeMap::from([($status.to_owned(), RefOr::T(response))]);
-                    $(let responses = {
-                        let mut responses = responses;
-                        responses.extend($more::responses());
-                        responses
-                    };)?
-                    responses
-                }
-            }
+/// A header of a response, with its description.
+type DocumentedHeader = Option<(&'static str, &'static str)>;
+
+const RETRY_AFTER: DocumentedHeader = Some(("Retry-After", "Seconds after which to try again."));
+
+/// `NAME = STATUS, DESCRIPTION, [BODIES], HEADER`, and `NAME | NAME` for a response that OpenCode 2's routes have as well.
+macro_rules! responses {
+    ($($name:ident $(| $tagged:ident)? = $status:literal, $description:literal, [$($body:expr),+], $header:expr;)+) => {
+        $(
+            responses!(@one $name, $status, $description, [$($body),+], $header);
+            $(responses!(@one $tagged, $status, $description, [TAGGED], $header);)?
         )+
+    };
+    (@one $name:ident, $status:literal, $description:literal, [$($body:expr),+], $header:expr) => {
+        #[doc = $description]
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                let response = response(stringify!($name), $description, &[$($body),+], $header);
+                BTreeMap::from([($status.to_owned(), RefOr::T(response))])
+            }
+        }
     };
 }
 
 responses! {
-    Invalid = "400", "The request cannot be understood; the message has the path of the field.", ["BadRequestError"];
-    Unselectable = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.",
-        ["BadRequestError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
-    Unpatchable = "400", "The request cannot be understood, or the patch does not fit. Nothing was changed.", ["BadRequestError", "VcsApplyError"];
+    Invalid = "400", "The request cannot be understood; the message has the path of the field.", ["BadRequestError"], None;
+    Unselectable | TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.",
+        ["BadRequestError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"], None;
+    Unpatchable = "400", "The request cannot be understood, or the patch does not fit. Nothing was changed.", ["BadRequestError", "VcsApplyError"], None;
     UnknownCommand = "400", "The request cannot be understood, there is no such command, or what it selects cannot be had. Nothing was changed.",
-        ["BadRequestError", "CommandNotFoundError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"];
-    NotThere = "404", "There is no such session, message or request.", ["NotFoundError"];
-    Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"];
-    MessageExists = "409", "There is a message with this id already.", ["MessageExistsError"];
-    BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"];
-    Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"],
-        header "ETag": "The session's revision now.";
-    TooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["BadRequestError"];
-    TooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"], also TooSlow;
-    NotJson = "415", "The body's content type is not JSON.", ["BadRequestError"];
-    QueueFull = "429", "Too many prompts wait for the session, or too many sign-ins have failed.", ["QueueFullError", "UnauthorizedError"],
-        header "Retry-After": "Seconds after which to try again.";
-    NotApplied = "502", "The agent could not apply the selection, which was taken back.", ["ModelNotAppliedError"];
-    TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.", ["TaggedError"];
-    TaggedNotThere = "404", "There is no such session.", ["TaggedError"];
-    TaggedMissing = "404", "There is no such thing, or no such session.", ["TaggedError"];
-    TaggedExists = "409", "There is a message with this id already.", ["TaggedError"];
-    TaggedQueueFull = "429", "Too many prompts wait for the session, or too many sign-ins have failed.", ["TaggedError"],
-        header "Retry-After": "Seconds after which to try again.";
-    TaggedTooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["TaggedError"];
-    TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["TaggedError"], also TaggedTooSlow;
-    TaggedNotJson = "415", "The body's content type is not JSON.", ["TaggedError"];
-    Full = "507", "The disk of the data directory is full. Nothing was changed.", ["InsufficientStorageError"],
-        header "Retry-After": "Seconds after which to try again.";
-    TaggedFull = "507", "The disk of the data directory is full. Nothing was changed.", ["TaggedError"],
-        header "Retry-After": "Seconds after which to try again.";
+        ["BadRequestError", "CommandNotFoundError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"], None;
+    NotThere = "404", "There is no such session, message or request.", ["NotFoundError"], None;
+    TaggedNotThere = "404", "There is no such session.", [TAGGED], None;
+    TaggedMissing = "404", "There is no such thing, or no such session.", [TAGGED], None;
+    TooSlow | TaggedTooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["BadRequestError"], None;
+    Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"], None;
+    MessageExists | TaggedExists = "409", "There is a message with this id already.", ["MessageExistsError"], None;
+    BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"], None;
+    Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"], Some(("ETag", "The session's revision now."));
+    TooLarge | TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"], None;
+    NotJson | TaggedNotJson = "415", "The body's content type is not JSON.", ["BadRequestError"], None;
+    QueueFull | TaggedQueueFull = "429", "Too many prompts wait for the session, or too many sign-ins have failed.", ["QueueFullError", "UnauthorizedError"], RETRY_AFTER;
+    NotApplied = "502", "The agent could not apply the selection, which was taken back.", ["ModelNotAppliedError"], None;
+    Full | TaggedFull = "507", "The disk of the data directory is full. Nothing was changed.", ["InsufficientStorageError"], RETRY_AFTER;
 }
 
 /// A shape of errors.
@@ -140,99 +129,90 @@ pub enum Dialect {
     Tagged,
 }
 
+/// A response of every operation: status, name, description, body, and a header with its description.
+type Everywhere = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    DocumentedHeader,
+);
+
+const EVERYWHERE: [Everywhere; 6] = [
+    (
+        "401",
+        "NoPassword",
+        "A password is set, and the request has none or a wrong one.",
+        "UnauthorizedError",
+        Some(("WWW-Authenticate", "How to send the password.")),
+    ),
+    (
+        "403",
+        "Forbidden",
+        "The request comes from a page of another web site, or under a host name that is not the server's.",
+        "ForbiddenError",
+        None,
+    ),
+    (
+        "405",
+        "WrongMethod",
+        "The server has this path, and not with this method: an older server than this document's.",
+        "MethodNotAllowedError",
+        Some(("Allow", "The methods that it has.")),
+    ),
+    (
+        "429",
+        "TooManyGuesses",
+        "Too many sign-ins from the client's address have failed.",
+        "UnauthorizedError",
+        RETRY_AFTER,
+    ),
+    (
+        "500",
+        "Failed",
+        "The server has failed; the reference stands in its log.",
+        "UnknownError",
+        None,
+    ),
+    (
+        "503",
+        "Stopping",
+        "The server is shutting down, has too many connections, or cannot store or look up anything for now. Nothing was changed.",
+        "ServiceUnavailableError",
+        Some((
+            "Retry-After",
+            "Seconds after which to try again; absent when it shuts down.",
+        )),
+    ),
+];
+
 impl Dialect {
     /// What every operation can answer.
     pub fn everywhere(self) -> BTreeMap<String, RefOr<Response>> {
-        match self {
-            Self::Named => everywhere(
-                "",
-                [
-                    "UnauthorizedError",
-                    "ForbiddenError",
-                    "MethodNotAllowedError",
-                    "UnauthorizedError",
-                    "UnknownError",
-                    "ServiceUnavailableError",
-                ],
-            ),
-            Self::Tagged => everywhere("Tagged", ["TaggedError"; 6]),
-        }
+        let all = EVERYWHERE.map(|(status, name, description, body, header)| {
+            let response = match self {
+                Self::Named => response(name, description, &[body], header),
+                Self::Tagged => response(&format!("Tagged{name}"), description, &[TAGGED], header),
+            };
+            (status.to_owned(), RefOr::T(response))
+        });
+        BTreeMap::from(all)
     }
 
     /// What every operation that takes a body can answer.
     pub fn of_bodies(self) -> BTreeMap<String, RefOr<Response>> {
-        let [too_large, not_json] = match self {
-            Self::Named => [TooLarge::responses(), NotJson::responses()],
-            Self::Tagged => [TaggedTooLarge::responses(), TaggedNotJson::responses()],
+        let all = match self {
+            Self::Named => [
+                TooSlow::responses(),
+                TooLarge::responses(),
+                NotJson::responses(),
+            ],
+            Self::Tagged => [
+                TaggedTooSlow::responses(),
+                TaggedTooLarge::responses(),
+                TaggedNotJson::responses(),
+            ],
         };
-        too_large.into_iter().chain(not_json).collect()
+        all.into_iter().flatten().collect()
     }
-}
-
-fn everywhere(
-    shape: &str,
-    [
-        unauthorized,
-        forbidden,
-        wrong_method,
-        guesses,
-        unknown,
-        unavailable,
-    ]: [&str; 6],
-) -> BTreeMap<String, RefOr<Response>> {
-    let all = [
-        (
-            "401",
-            "NoPassword",
-            "A password is set, and the request has none or a wrong one.",
-            unauthorized,
-            Some(("WWW-Authenticate", "How to send the password.")),
-        ),
-        (
-            "403",
-            "Forbidden",
-            "The request comes from a page of another web site, or under a host name that is not the server's.",
-            forbidden,
-            None,
-        ),
-        (
-            "405",
-            "WrongMethod",
-            "The server has this path, and not with this method: an older server than this document's.",
-            wrong_method,
-            Some(("Allow", "The methods that it has.")),
-        ),
-        (
-            "429",
-            "TooManyGuesses",
-            "Too many sign-ins from the client's address have failed.",
-            guesses,
-            Some(("Retry-After", "Seconds after which to try again.")),
-        ),
-        (
-            "500",
-            "Failed",
-            "The server has failed; the reference stands in its log.",
-            unknown,
-            None,
-        ),
-        (
-            "503",
-            "Stopping",
-            "The server is shutting down, has too many connections, or cannot store or look up anything for now. Nothing was changed.",
-            unavailable,
-            Some((
-                "Retry-After",
-                "Seconds after which to try again; absent when it shuts down.",
-            )),
-        ),
-    ];
-    let all = all.map(|(status, name, description, body, header)| {
-        let name = format!("{shape}{name}");
-        (
-            status.to_owned(),
-            RefOr::T(response(&name, description, &[body], header)),
-        )
-    });
-    BTreeMap::from(all)
 }

@@ -215,7 +215,7 @@ const V2: &[Routes] = &[
     routes!(stub::skills_at),
     routes!(command::list_at),
     routes!(permission::list_at),
-    routes!(permission::list_saved),
+    routes!(stub::saved_permissions),
     routes!(question::list_at),
     routes!(v2::events::subscribe),
     routes!(v2::fs::list),

@@ -12,10 +12,10 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, stream};
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::ObjectBuilder;
@@ -29,7 +29,7 @@ use crate::opencode::event::EventPayload;
 /// Time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Events that are there already are sent together, up to about this many bytes.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 /// The standard header with the position of a client that comes back.
 const LAST_EVENT_ID: &str = "last-event-id";
 /// The same in the query.
@@ -84,8 +84,8 @@ impl After {
         };
         let number = text.filter(|t| !t.is_empty()).map(str::parse).transpose();
         let number = number.map_err(|_| {
-            let message = "Expected the number of an event, as an id line of the stream has it\n  at [\"last-event-id\"]";
-            Problem::bad(BadKind::Headers, message)
+            let message = "Expected the number of an event, as an id line of the stream has it";
+            Problem::bad_at(BadKind::Headers, LAST_EVENT_ID, message)
         })?;
         Ok(Self(number))
     }
@@ -93,26 +93,25 @@ impl After {
 
 /// An event stream as a response. It ends when the server stops.
 pub fn respond(state: &Shared, view: View, after: After) -> Response {
-    let bus = Arc::clone(&state.bus);
-    let stream = EventStream::new(bus, view, after, state.stopping.clone(), HEARTBEAT);
-    let frames = stream::unfold(stream, |mut stream| async move {
-        let frame = stream.next_frames().await?;
-        Some((Ok::<_, Infallible>(frame), stream))
-    });
-    response(state, frames)
+    let reader = Reader::new(&state.bus, after.0, state.stopping.clone(), HEARTBEAT);
+    response(state, EventStream::new(reader, view))
+}
+
+/// What a stream sends.
+pub trait Frames: Send + 'static {
+    /// The next frames, as soon as there are some; `None` at the end.
+    fn next_frames(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
 /// Frames as a response. There is a limit to how many there are at once.
-pub fn response(
-    state: &Shared,
-    frames: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
-) -> Response {
+pub fn response(state: &Shared, frames: impl Frames) -> Response {
     let Ok(place) = Arc::clone(&state.streams).try_acquire_owned() else {
         return Problem::crowded().into_response();
     };
-    let frames = frames.inspect(move |_| {
-        // Given back when the stream is dropped.
-        let _held = &place;
+    // The place is given back when the stream is dropped.
+    let frames = stream::unfold((frames, place), |(mut frames, place)| async move {
+        let next = frames.next_frames().await?;
+        Some((Ok::<_, Infallible>(next), (frames, place)))
     });
     let headers = [
         (CONTENT_TYPE.as_str(), "text/event-stream"),
@@ -123,83 +122,125 @@ pub fn response(
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// What a stream has waited for.
-enum Wake {
-    Stop,
-    Heartbeat,
-    Read(Next),
-}
-
-struct EventStream {
+/// Reads the bus for a stream.
+pub struct Reader {
     bus: Arc<Bus>,
     following: Following,
-    view: View,
-    cursor: u64,
-    greeted: bool,
+    position: u64,
     heartbeat: Interval,
     stopping: watch::Receiver<bool>,
 }
 
-impl EventStream {
-    fn new(
-        bus: Arc<Bus>,
-        view: View,
-        after: After,
+/// What a stream has waited for.
+pub enum Wake {
+    /// The server stops.
+    Stop,
+    /// Nothing has happened for a while.
+    Heartbeat,
+    /// Events were read.
+    Read,
+}
+
+impl Reader {
+    /// Reads what comes after this number, or from now on.
+    pub fn new(
+        bus: &Arc<Bus>,
+        after: Option<u64>,
         stopping: watch::Receiver<bool>,
         every: Duration,
     ) -> Self {
-        let cursor = bus.subscribe(after.0).cursor();
+        let position = bus.subscribe(after).cursor();
+        let mut heartbeat = interval_at(Instant::now() + every, every);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            following: bus.follow(cursor),
-            bus,
-            view,
-            cursor,
-            greeted: false,
-            heartbeat: interval_at(Instant::now() + every, every),
+            following: bus.follow(position),
+            bus: Arc::clone(bus),
+            position,
+            heartbeat,
             stopping,
         }
     }
 
-    /// The next frames, as soon as there are some; `None` when the server stops.
+    /// The number of the event that was read last.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Waits for events and passes those that are there to `take`, as long as that takes more.
+    pub async fn read(&mut self, mut take: impl FnMut(&Next) -> bool) -> Wake {
+        let mut subscription = self.bus.subscribe(Some(self.position));
+        // In this order, so that a busy bus keeps neither the end nor a heartbeat waiting.
+        let next = tokio::select! {
+            biased;
+            _ = self.stopping.wait_for(|stopping| *stopping) => return Wake::Stop,
+            _ = self.heartbeat.tick() => return Wake::Heartbeat,
+            next = subscription.next() => next,
+        };
+        let mut takes_more = take(&next);
+        while takes_more && let Some(next) = subscription.next().now_or_never() {
+            takes_more = take(&next);
+        }
+        self.position = subscription.cursor();
+        self.following.has_read(self.position);
+        Wake::Read
+    }
+}
+
+struct EventStream {
+    reader: Reader,
+    view: View,
+    greeted: bool,
+}
+
+impl Frames for EventStream {
     async fn next_frames(&mut self) -> Option<Bytes> {
         if !self.greeted {
             self.greeted = true;
             return Some(self.server_event(&EventPayload::ServerConnected {}, None));
         }
-        let bus = Arc::clone(&self.bus);
         let mut frames = String::new();
         while frames.is_empty() {
-            let mut subscription = bus.subscribe(Some(self.cursor));
-            // In this order, so that a busy bus keeps neither the end nor a heartbeat waiting.
-            let wake = tokio::select! {
-                biased;
-                _ = self.stopping.wait_for(|stopping| *stopping) => Wake::Stop,
-                _ = self.heartbeat.tick() => Wake::Heartbeat,
-                next = subscription.next() => Wake::Read(next),
-            };
-            match wake {
+            let read = self.reader.read(|next| {
+                self.view.write(&mut frames, next);
+                frames.len() < CHUNK_BYTES
+            });
+            match read.await {
                 Wake::Stop => return None,
                 // With the position, so that a client of a quiet directory keeps up with the bus.
                 Wake::Heartbeat => {
                     let heartbeat = EventPayload::ServerHeartbeat {};
-                    return Some(self.server_event(&heartbeat, Some(self.cursor)));
+                    return Some(self.server_event(&heartbeat, Some(self.reader.position())));
                 }
-                Wake::Read(next) => self.write(&mut frames, &next),
+                Wake::Read => {}
             }
-            while frames.len() < CHUNK_BYTES
-                && let Some(next) = subscription.next().now_or_never()
-            {
-                self.write(&mut frames, &next);
-            }
-            self.cursor = subscription.cursor();
-            self.following.has_read(self.cursor);
         }
         Some(frames.into())
     }
+}
 
+impl EventStream {
+    fn new(reader: Reader, view: View) -> Self {
+        Self {
+            reader,
+            view,
+            greeted: false,
+        }
+    }
+
+    fn server_event(&self, payload: &EventPayload, id: Option<u64>) -> Bytes {
+        let mut frame = String::new();
+        self.view.write_frame(&mut frame, id, "", &render(payload));
+        frame.into()
+    }
+}
+
+impl View {
     fn write(&self, frames: &mut String, next: &Next) {
         match next {
-            Next::Event(event) => self.write_event(frames, event),
+            Next::Event(event) if self.shows(event) => {
+                self.write_frame(frames, Some(event.sequence), &event.directory, &event.json);
+            }
+            Next::Event(_) => {}
             Next::Gap(resync) => {
                 let json = render(&EventPayload::ServerResync(resync.clone()));
                 self.write_frame(frames, None, "", &json);
@@ -207,15 +248,12 @@ impl EventStream {
         }
     }
 
-    fn write_event(&self, frames: &mut String, event: &Published) {
-        let concerns = match &self.view {
-            View::Global => true,
-            View::Directory(directory) => {
+    fn shows(&self, event: &Published) -> bool {
+        match self {
+            Self::Global => true,
+            Self::Directory(directory) => {
                 event.directory.is_empty() || *event.directory == **directory
             }
-        };
-        if concerns {
-            self.write_frame(frames, Some(event.sequence), &event.directory, &event.json);
         }
     }
 
@@ -224,12 +262,12 @@ impl EventStream {
             // Writing to a String cannot fail.
             let _always_fits = writeln!(frames, "id: {id}");
         }
-        let _always_fits = match &self.view {
-            View::Directory(_) => write!(frames, "data: {json}\n\n"),
-            View::Global if directory.is_empty() => {
+        let _always_fits = match self {
+            Self::Directory(_) => write!(frames, "data: {json}\n\n"),
+            Self::Global if directory.is_empty() => {
                 write!(frames, "data: {{\"payload\":{json}}}\n\n")
             }
-            View::Global => {
+            Self::Global => {
                 let directory = Value::from(directory);
                 write!(
                     frames,
@@ -237,12 +275,6 @@ impl EventStream {
                 )
             }
         };
-    }
-
-    fn server_event(&self, payload: &EventPayload, id: Option<u64>) -> Bytes {
-        let mut frame = String::new();
-        self.write_frame(&mut frame, id, "", &render(payload));
-        frame.into()
     }
 }
 
@@ -281,8 +313,8 @@ mod tests {
         }
 
         async fn open(&self, view: View, after: Option<u64>) -> EventStream {
-            let bus = Arc::clone(&self.bus);
-            let mut stream = EventStream::new(bus, view, After(after), self.stop.subscribe(), SOON);
+            let reader = Reader::new(&self.bus, after, self.stop.subscribe(), SOON);
+            let mut stream = EventStream::new(reader, view);
             let first = text(&mut stream).await;
             assert!(first.contains("server.connected"), "{first}");
             assert!(first.starts_with("data: {"), "{first}");
@@ -299,7 +331,7 @@ mod tests {
     async fn a_directory_sees_its_own_events_and_the_servers() {
         let setup = Setup::new(100);
         let mut stream = setup.open(View::Directory("/a".to_owned()), None).await;
-        let start = stream.cursor;
+        let start = stream.reader.position();
         setup.edit("/b", "hidden");
         setup.edit("/a", "one");
         setup.edit("", "two");
@@ -353,7 +385,7 @@ mod tests {
     async fn a_quiet_stream_has_heartbeats_with_its_position() {
         let setup = Setup::new(100);
         let mut stream = setup.open(View::Directory("/a".to_owned()), None).await;
-        let start = stream.cursor;
+        let start = stream.reader.position();
         setup.edit("/b", "hidden");
         let frames = text(&mut stream).await;
         assert!(frames.contains("server.heartbeat"), "{frames}");

@@ -1,8 +1,6 @@
 //! What OpenCode's clients ask and tell about features that Baton does not have. Most of it is answered as OpenCode does where the
 //! feature is not in use; each says why it is a stub.
 
-mod shapes;
-
 use std::collections::BTreeMap;
 
 use axum::extract::Path;
@@ -11,9 +9,11 @@ use crate::http::error::BadKind;
 use crate::http::handler::*;
 use crate::http::v2::location::Location;
 use crate::opencode::Session;
+use crate::opencode::absent::*;
 use crate::opencode::file::Symbol;
-
-pub use shapes::*;
+use crate::opencode::v2::answer::{
+    V2IntegrationAt, V2Integrations, V2References, V2SavedPermissions, V2Skills,
+};
 
 /// List the tools of a model
 ///
@@ -172,69 +172,6 @@ pub async fn unshare(
     Ok(Json(state.sessions.info(&path.session).await?))
 }
 
-/// List references
-///
-/// Empty, as OpenCode answers when none is configured.
-///
-/// Stub: agents look into the folders that their own configuration names; ACP does not tell which ones.
-#[utoipa::path(
-    get,
-    path = "/api/reference",
-    operation_id = "api.reference.list",
-    tag = "project",
-    params(Location),
-    responses(
-        (status = 200, description = "The references.", body = V2References),
-        TaggedInvalid,
-    )
-)]
-pub async fn references(Location(location): Location) -> Json<V2References> {
-    let data = Vec::new();
-    Json(V2References { location, data })
-}
-
-/// List skills
-///
-/// Empty, as OpenCode answers when there is none.
-///
-/// Stub: agents find their skills by themselves. Those that an agent announces over ACP are slash commands.
-#[utoipa::path(
-    get,
-    path = "/api/skill",
-    operation_id = "api.skill.list",
-    tag = "config",
-    params(Location),
-    responses(
-        (status = 200, description = "The skills.", body = V2Skills),
-        TaggedInvalid,
-    )
-)]
-pub async fn skills_at(Location(location): Location) -> Json<V2Skills> {
-    let data = Vec::new();
-    Json(V2Skills { location, data })
-}
-
-/// List integrations
-///
-/// Empty: there is nothing that credentials could be given for.
-///
-/// Stub: Baton keeps no credentials, agents sign in themselves.
-#[utoipa::path(
-    get,
-    path = "/api/integration",
-    operation_id = "api.integration.list",
-    tag = "provider",
-    params(Location),
-    responses(
-        (status = 200, description = "The integrations.", body = V2Integrations),
-        TaggedInvalid,
-    )
-)]
-pub async fn integrations(Location(location): Location) -> Json<V2Integrations> {
-    let data = Vec::new();
-    Json(V2Integrations { location, data })
-}
-
 /// Get an integration
 ///
 /// Refused: there is none with any id. OpenCode fails here with 500.
@@ -273,7 +210,56 @@ macro_rules! empty {
     )+};
 }
 
+/// Operations that list what there is at a location: nothing.
+macro_rules! empty_at {
+    ($($(#[doc = $doc:tt])+ $name:ident = $path:tt, $id:tt, $tag:tt, $what:tt ($body:ident);)+) => {$(
+        $(#[doc = $doc])+
+        #[utoipa::path(
+            get,
+            path = $path,
+            operation_id = $id,
+            tag = $tag,
+            params(Location),
+            responses((status = 200, description = $what, body = $body), TaggedInvalid)
+        )]
+        pub async fn $name(Location(location): Location) -> Json<$body> {
+            let data = Vec::new();
+            Json($body { location, data })
+        }
+    )+};
+}
+
+empty_at! {
+    /// List references
+    ///
+    /// Empty, as OpenCode answers when none is configured.
+    ///
+    /// Stub: agents look into the folders that their own configuration names; ACP does not tell which ones.
+    references = "/api/reference", "api.reference.list", "project", "The references." (V2References);
+
+    /// List skills
+    ///
+    /// Empty, as OpenCode answers when there is none.
+    ///
+    /// Stub: agents find their skills by themselves. Those that an agent announces over ACP are slash commands.
+    skills_at = "/api/skill", "api.skill.list", "config", "The skills." (V2Skills);
+
+    /// List integrations
+    ///
+    /// Empty: there is nothing that credentials could be given for.
+    ///
+    /// Stub: Baton keeps no credentials, agents sign in themselves.
+    integrations = "/api/integration", "api.integration.list", "provider", "The integrations." (V2Integrations);
+}
+
 empty! {
+    /// List permissions that were given for good
+    ///
+    /// Empty, as OpenCode answers when none was given.
+    ///
+    /// Stub: a permission that was given for good belongs to one session, and ends with it; a project keeps none.
+    saved_permissions = "/api/permission/saved", "api.permission.saved.list", "permission", "The permissions." (V2SavedPermissions);
+
     /// Get experimental capabilities
     ///
     /// None.

@@ -6,7 +6,7 @@ mod tui;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::id::{MessageId, PartId, PermissionId, QuestionId, SessionId};
+use super::id::{EventId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 use super::message::{Message, MessageError, Part};
 use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
@@ -15,7 +15,9 @@ pub use own::{
     Effective, FallbackCause, FallbackReason, ModelApplied, ModelChanged, ModelFailed,
     ModelMismatch, SessionSilent, Source, Transfer, TransferKind,
 };
-pub use tui::{ToastVariant, TuiCommandExecute, TuiPromptAppend, TuiSessionSelect, TuiToastShow};
+pub use tui::{
+    ToastVariant, TuiCommandExecute, TuiPromptAppend, TuiRequest, TuiSessionSelect, TuiToastShow,
+};
 
 /// Everything that an event can say; `type` names it and `properties` carries it.
 ///
@@ -409,4 +411,26 @@ pub struct FileEdited {
 pub struct InstanceDisposed {
     /// The directory.
     pub directory: String,
+}
+
+/// An event of `/event`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServerEvent)]
+pub struct Event {
+    /// The event's id.
+    pub id: EventId,
+    /// What happened.
+    #[serde(flatten)]
+    pub payload: EventPayload,
+}
+
+/// An event of `/global/event`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GlobalEvent {
+    /// The directory that it belongs to; absent for events of the whole server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub directory: Option<String>,
+    /// The event.
+    pub payload: Event,
 }

@@ -4,8 +4,10 @@
 //! `revision` and `runtime`, the `session.model_*` events) say so in their doc comment; clients that
 //! do not know them ignore them.
 
+pub mod absent;
 pub mod bounded;
 pub mod command;
+pub mod config;
 pub mod event;
 pub mod file;
 pub mod history;

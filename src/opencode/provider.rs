@@ -184,3 +184,63 @@ pub struct Paths {
     /// The working directory.
     pub directory: String,
 }
+
+/// All providers.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProviderCatalog)]
+pub struct ProviderList {
+    /// Every backend, in order of preference. One that cannot run has the models that it had when it did, or none.
+    pub all: Vec<Provider>,
+    /// The model that each of them starts with.
+    pub default: BTreeMap<String, String>,
+    /// The ids of the backends that can run.
+    pub connected: Vec<String>,
+}
+
+/// The providers that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ConfiguredProviders)]
+pub struct ConfigProviders {
+    /// The backends that can run, in order of preference.
+    pub providers: Vec<Provider>,
+    /// The model that each of them starts with.
+    pub default: BTreeMap<String, String>,
+}
+
+/// How a provider takes credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderAuthKind {
+    /// In the browser.
+    Oauth,
+    /// As a key.
+    Api,
+}
+
+/// A way to sign in to a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProviderAuthMethod {
+    /// How.
+    pub r#type: ProviderAuthKind,
+    /// Its name.
+    pub label: String,
+}
+
+/// How the flow goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderAuthFlow {
+    /// By itself: the client calls `provider.oauth.callback` and waits.
+    Auto,
+}
+
+/// What somebody who signs in has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProviderAuthAuthorization {
+    /// Empty: the agent opens a browser itself, where it needs one.
+    pub url: String,
+    /// How it goes on.
+    pub method: ProviderAuthFlow,
+    /// What happens, for people.
+    pub instructions: String,
+}

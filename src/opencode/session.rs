@@ -421,3 +421,22 @@ pub struct Session {
     /// How the running agent stands to the selection (Baton's addition).
     pub runtime: SessionRuntime,
 }
+
+/// The project of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProjectSummary {
+    /// Its id.
+    pub id: String,
+    /// Its folder.
+    pub worktree: String,
+}
+
+/// A session of any directory.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct GlobalSession {
+    /// The session.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Its project.
+    pub project: ProjectSummary,
+}

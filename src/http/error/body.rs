@@ -1,5 +1,6 @@
 //! The bodies of errors, as OpenCode writes them: `{"name": …, "data": {"message": …, …}}`.
 
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -224,6 +225,31 @@ pub enum ErrorBody {
     InsufficientStorageError(MessageData),
     /// The server has failed.
     UnknownError(UnknownErrorData),
+}
+
+impl ErrorBody {
+    /// The status that it comes with, unless there is a better one.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_)
+            | Self::ProviderModelNotFoundError(_)
+            | Self::ProviderNotConnectedError(_)
+            | Self::AgentNotFoundError(_)
+            | Self::CommandNotFoundError(_)
+            | Self::VcsApplyError(_) => StatusCode::BAD_REQUEST,
+            Self::UnauthorizedError(_) => StatusCode::UNAUTHORIZED,
+            Self::ForbiddenError(_) => StatusCode::FORBIDDEN,
+            Self::NotFoundError(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowedError(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SessionBusyError(_) | Self::MessageExistsError(_) => StatusCode::CONFLICT,
+            Self::RevisionConflictError(_) => StatusCode::PRECONDITION_FAILED,
+            Self::QueueFullError(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnknownError(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ModelNotAppliedError(_) => StatusCode::BAD_GATEWAY,
+            Self::ServiceUnavailableError(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::InsufficientStorageError(_) => StatusCode::INSUFFICIENT_STORAGE,
+        }
+    }
 }
 
 /// The data of an error that says nothing but its message.

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use axum::http::StatusCode;
-use axum::http::header::{ETAG, RETRY_AFTER};
+use axum::http::header::ETAG;
 
 use super::body::*;
 use super::tagged::Tag;
@@ -54,10 +53,7 @@ impl From<session::Error> for Problem {
                     command,
                     suggestions,
                 };
-                Self::new(
-                    StatusCode::BAD_REQUEST,
-                    ErrorBody::CommandNotFoundError(data),
-                )
+                ErrorBody::CommandNotFoundError(data).into()
             }
             Error::RevisionConflict {
                 revision,
@@ -69,36 +65,32 @@ impl From<session::Error> for Problem {
                     selection,
                 };
                 let body = ErrorBody::RevisionConflictError(data);
-                Self::new(StatusCode::PRECONDITION_FAILED, body).with_header(ETAG, etag(revision))
+                Self::from(body).with_header(ETAG, etag(revision))
             }
             Error::Busy(session_id) => {
                 let body = ErrorBody::SessionBusyError(SessionBusyData {
                     message,
                     session_id,
                 });
-                Self::new(StatusCode::CONFLICT, body).in_both_shapes()
+                Self::from(body).in_both_shapes()
             }
             Error::QueueFull { limit } => {
                 let body = ErrorBody::QueueFullError(QueueFullData { message, limit });
-                Self::new(StatusCode::TOO_MANY_REQUESTS, body)
-                    .with_header(RETRY_AFTER, QUEUE_RETRY_AFTER_S)
+                Self::from(body).retry_after(QUEUE_RETRY_AFTER_S)
             }
             Error::TooManyStored { limit, .. } => {
-                let body = ErrorBody::QueueFullError(QueueFullData { message, limit });
-                Self::new(StatusCode::TOO_MANY_REQUESTS, body)
+                ErrorBody::QueueFullError(QueueFullData { message, limit }).into()
             }
             Error::TooManySessions { .. } => {
-                let body = ErrorBody::InsufficientStorageError(message_data(message));
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, body)
+                ErrorBody::InsufficientStorageError(message_data(message)).into()
             }
             Error::Invalid { .. } => Self::bad(BadKind::Payload, message),
             Error::DuplicateMessage(_) => {
                 let body = ErrorBody::MessageExistsError(message_data(message));
-                Self::new(StatusCode::CONFLICT, body).tagged(Tag::ConflictError)
+                Self::from(body).tagged(Tag::ConflictError)
             }
             Error::NotApplied(error) => {
-                let body = ErrorBody::ModelNotAppliedError(NotAppliedData { message, error });
-                Self::new(StatusCode::BAD_GATEWAY, body)
+                ErrorBody::ModelNotAppliedError(NotAppliedData { message, error }).into()
             }
             Error::NotRestored(_) => Self::failed(message),
             Error::MovedOn | Error::TooManyAsks { .. } | Error::Internal(_) => {
@@ -152,9 +144,7 @@ impl From<FileError> for Problem {
         let message = format!("{error}\n  at [\"path\"]");
         match error {
             FileError::NotFound(_) => Self::not_found(error.to_string()),
-            FileError::Pattern(_) => {
-                Self::bad(BadKind::Query, format!("{error}\n  at [\"pattern\"]"))
-            }
+            FileError::Pattern(_) => Self::bad_at(BadKind::Query, "pattern", error),
             FileError::Io { ref error, .. } if error.kind() != io::ErrorKind::PermissionDenied => {
                 // Such as a loop of symlinks: nothing that the server could mend.
                 tracing::debug!("{message}");
@@ -179,7 +169,7 @@ impl From<ApplyError> for Problem {
             ApplyError::Git(error) => return error.into(),
         };
         let body = ErrorBody::VcsApplyError(VcsApplyData { message, reason });
-        Self::new(StatusCode::BAD_REQUEST, body)
+        Self::from(body)
     }
 }
 
@@ -237,6 +227,6 @@ impl From<SelectError> for Problem {
                 available,
             }),
         };
-        Self::new(StatusCode::BAD_REQUEST, body)
+        Self::from(body)
     }
 }

@@ -41,7 +41,7 @@ impl Params {
     /// # Errors
     /// When there is none.
     pub fn required(&self, name: &str) -> Result<&str, Problem> {
-        let missing = || Problem::bad(BadKind::Query, format!("Missing key\n  at [\"{name}\"]"));
+        let missing = || Problem::bad_at(BadKind::Query, name, "Missing key");
         self.raw(name).ok_or_else(missing)
     }
 
@@ -91,10 +91,8 @@ impl Params {
 
     fn refuse(name: &str, expected: &str, got: &str) -> Problem {
         let got = Value::from(got);
-        Problem::bad(
-            BadKind::Query,
-            format!("Expected {expected}, got {got}\n  at [\"{name}\"]"),
-        )
+        let message = format!("Expected {expected}, got {got}");
+        Problem::bad_at(BadKind::Query, name, message)
     }
 
     /// A whole number of at least zero that a JSON number holds exactly.
@@ -148,12 +146,9 @@ impl Params {
         parse: impl FnOnce(&str) -> Result<T, InvalidId>,
     ) -> Result<Option<T>, Problem> {
         let text = self.raw(name);
-        text.map(|text| {
-            parse(text).map_err(|error| {
-                Problem::bad(BadKind::Query, format!("{error}\n  at [\"{name}\"]"))
-            })
-        })
-        .transpose()
+        text.map(parse)
+            .transpose()
+            .map_err(|error| Problem::bad_at(BadKind::Query, name, error))
     }
 }
 

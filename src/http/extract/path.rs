@@ -1,26 +1,26 @@
 //! Ids in the path.
 
+use std::fmt::Display;
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use utoipa::IntoParams;
 
 use crate::http::error::{BadKind, Problem};
 use crate::http::state::Shared;
-use crate::opencode::id::InvalidId;
 use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 
 /// An id in the path.
 ///
 /// # Errors
 /// When it is none.
-pub(in crate::http) async fn path_id<T>(
+pub(in crate::http) async fn path_id<T, E: Display>(
     parts: &mut Parts,
     state: &Shared,
     name: &str,
-    parse: impl FnOnce(&str) -> Result<T, InvalidId>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, Problem> {
-    let refuse =
-        |message: String| Problem::bad(BadKind::Params, format!("{message}\n  at [\"{name}\"]"));
+    let refuse = |message: String| Problem::bad_at(BadKind::Params, name, message);
     let params = RawPathParams::from_request_parts(parts, state)
         .await
         .map_err(|_| refuse("Expected UTF-8".to_owned()))?;

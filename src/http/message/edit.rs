@@ -56,22 +56,22 @@ pub async fn update(
 }
 
 fn parse(body: &Value, path: &PartPath) -> Result<Part, Problem> {
-    let wrong = |message: String| Problem::bad(BadKind::Payload, message);
     for (field, expected) in [
         ("id", path.part.as_str()),
         ("sessionID", path.session.as_str()),
         ("messageID", path.message.as_str()),
     ] {
         match body.get(field).map(Value::as_str) {
-            None => return Err(wrong(format!("Missing key\n  at [\"{field}\"]"))),
+            None => return Err(Problem::bad_at(BadKind::Payload, field, "Missing key")),
             Some(given) if given == Some(expected) => {}
             Some(_) => {
-                let message = format!("Expected {expected:?}, as in the path\n  at [\"{field}\"]");
-                return Err(wrong(message));
+                let message = format!("Expected {expected:?}, as in the path");
+                return Err(Problem::bad_at(BadKind::Payload, field, message));
             }
         }
     }
-    Part::deserialize(body).map_err(|error| wrong(format!("Expected a whole part: {error}")))
+    Part::deserialize(body)
+        .map_err(|error| Problem::bad(BadKind::Payload, format!("Expected a whole part: {error}")))
 }
 
 /// Refuses what is too large, as in a prompt.
@@ -104,10 +104,7 @@ fn check(part: &Part, sizes: &Sizes) -> Result<(), Problem> {
         .into_iter()
         .find_map(|(field, message)| Some((field, message?)));
     match found {
-        Some((field, message)) => {
-            let message = format!("{message}\n  at [\"{field}\"]");
-            Err(Problem::bad(BadKind::Payload, message))
-        }
+        Some((field, message)) => Err(Problem::bad_at(BadKind::Payload, field, message)),
         None => Ok(()),
     }
 }

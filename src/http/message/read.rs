@@ -3,11 +3,10 @@
 use axum::extract::OriginalUri;
 use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::http::handler::*;
+use crate::http::opaque;
 use crate::opencode::id::InvalidId;
 use crate::opencode::message::Message;
 use crate::opencode::{MessageId, MessageWithParts};
@@ -102,14 +101,11 @@ fn cursor_of(message: &Message) -> String {
         Message::Assistant(m) => m.time.created,
     };
     let place = json!({ "id": message.id(), "time": time });
-    URL_SAFE_NO_PAD.encode(place.to_string())
+    opaque::write(&place)
 }
 
 fn read_cursor(text: &str) -> Result<MessageId, InvalidId> {
-    let place = URL_SAFE_NO_PAD
-        .decode(text.trim_end_matches('='))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let place: Option<Value> = opaque::read(text);
     let id = place.as_ref().and_then(|place| place.get("id")?.as_str());
     MessageId::parse(id.unwrap_or(text))
 }

@@ -4,12 +4,12 @@
 //! literals: `bound:name` for the length of a text, `range:page` and `number:from-0` for a number. What no attribute has a place for
 //! stands in [`keywords`]. The settings are at their defaults here.
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::tidy::{SCHEMAS, operations};
+use super::marks::reach;
+use super::tidy::{each_object, operations};
 use crate::http::bounds::{ANSWERS_MAX, Bound};
 use crate::http::config::MODEL_PATTERN;
 use crate::http::directory::WITHOUT_NUL;
@@ -119,70 +119,41 @@ fn meaning(kind: &str, name: &str) -> Option<Value> {
 }
 
 /// Every mark becomes what it stands for.
-fn replace_marks(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            let format = map.get("format").and_then(Value::as_str);
-            if let Some((kind, name)) = format.and_then(|format| format.split_once(':')) {
-                let Some(Value::Object(found)) = meaning(kind, name) else {
-                    unreachable!("there is no bound {kind}:{name}");
-                };
-                map.remove("format");
-                map.extend(found);
-            }
-            map.values_mut().for_each(replace_marks);
+fn replace_marks(document: &mut Value) {
+    each_object(document, &mut |map| {
+        let format = map.get("format").and_then(Value::as_str);
+        if let Some((kind, name)) = format.and_then(|format| format.split_once(':')) {
+            let Some(Value::Object(found)) = meaning(kind, name) else {
+                unreachable!("there is no bound {kind}:{name}");
+            };
+            map.remove("format");
+            map.extend(found);
         }
-        Value::Array(list) => list.iter_mut().for_each(replace_marks),
-        _ => {}
-    }
+    });
 }
 
 /// A number that says nothing else is one that JSON holds exactly.
 fn bound_integers(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            let format = map.get("format").and_then(Value::as_str);
-            if format == Some("int64") && !map.contains_key("maximum") {
-                map.insert("maximum".to_owned(), json!(INTEGER_MAX));
-            }
-            map.values_mut().for_each(bound_integers);
+    each_object(value, &mut |map| {
+        let format = map.get("format").and_then(Value::as_str);
+        if format == Some("int64") && !map.contains_key("maximum") {
+            map.insert("maximum".to_owned(), json!(INTEGER_MAX));
         }
-        Value::Array(list) => list.iter_mut().for_each(bound_integers),
-        _ => {}
-    }
+    });
 }
 
 /// The numbers of whatever a body can have.
 fn bound_inputs(document: &mut Value) {
     let bodies = operations(document).filter_map(|o| o.get("requestBody").cloned());
     let bodies: Vec<Value> = bodies.collect();
-    let Some(schemas) = document["components"]["schemas"].as_object_mut() else {
-        return;
-    };
-    let mut inputs = HashSet::new();
-    bodies
-        .iter()
-        .for_each(|body| reach(body, schemas, &mut inputs));
-    for name in inputs {
-        bound_integers(&mut schemas[&name]);
+    let mut inputs = Vec::new();
+    for body in &bodies {
+        reach(body, document, &mut inputs);
     }
-}
-
-/// Adds the schemas that a value refers to, and those that they refer to.
-fn reach(value: &Value, schemas: &Map<String, Value>, found: &mut HashSet<String>) {
-    match value {
-        Value::Object(map) => {
-            let reference = map.get("$ref").and_then(Value::as_str);
-            let name = reference.and_then(|reference| reference.strip_prefix(SCHEMAS));
-            if let Some(name) = name
-                && found.insert(name.to_owned())
-                && let Some(schema) = schemas.get(name)
-            {
-                reach(schema, schemas, found);
-            }
-            map.values().for_each(|value| reach(value, schemas, found));
-        }
-        Value::Array(list) => list.iter().for_each(|value| reach(value, schemas, found)),
-        _ => {}
+    for input in inputs {
+        let schema = input.strip_prefix('#');
+        schema
+            .and_then(|schema| document.pointer_mut(schema))
+            .map(bound_integers);
     }
 }

@@ -251,21 +251,6 @@ fn rewrite_one(schema: &mut Value) {
     }
     take_null_out_of_type(map);
     take_null_out_of_union(map);
-    for key in ONE {
-        // `additionalProperties` may say true or false in 3.0, too.
-        map.get_mut(*key)
-            .filter(|s| s.is_object())
-            .map(rewrite_schema);
-    }
-    for key in LISTS {
-        let list = map.get_mut(*key).and_then(Value::as_array_mut);
-        list.into_iter().flatten().for_each(rewrite_schema);
-    }
-    let properties = map.get_mut("properties").and_then(Value::as_object_mut);
-    properties
-        .into_iter()
-        .flat_map(Map::values_mut)
-        .for_each(rewrite_schema);
     // Whatever stands beside a reference is not read.
     if map.len() > 1
         && let Some(reference) = map.remove("$ref")

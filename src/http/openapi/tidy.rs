@@ -172,24 +172,30 @@ fn write_primitives_as_json(document: &mut Value) {
     }
 }
 
-/// A property with one possible value is a constant: generators make an enum of one variant of it
-/// otherwise.
-fn write_tags_as_constants(value: &mut Value) {
+/// Calls `change` with every object in a value, the outer ones first.
+pub(super) fn each_object(value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {
     match value {
         Value::Object(map) => {
-            let only = match map.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
-                Some([only @ Value::String(_)]) => Some(only.clone()),
-                _ => None,
-            };
-            if let Some(only) = only {
-                map.remove("enum");
-                map.insert("const".to_owned(), only);
-            }
-            map.values_mut().for_each(write_tags_as_constants);
+            change(map);
+            map.values_mut()
+                .for_each(|value| each_object(value, change));
         }
-        Value::Array(list) => list.iter_mut().for_each(write_tags_as_constants),
+        Value::Array(list) => list.iter_mut().for_each(|value| each_object(value, change)),
         _ => {}
     }
+}
+
+/// A property with one possible value is a constant: generators make an enum of one variant of it
+/// otherwise.
+fn write_tags_as_constants(document: &mut Value) {
+    each_object(document, &mut |map| {
+        let words = map.get("enum").and_then(Value::as_array);
+        if let Some([Value::String(only)]) = words.map(Vec::as_slice) {
+            let only = json!(only);
+            map.remove("enum");
+            map.insert("const".to_owned(), only);
+        }
+    });
 }
 
 /// `Event` is the union of events with their ids, in place of a union and an id beside it.
@@ -281,27 +287,19 @@ fn tell_variants_apart(schemas: &mut Map<String, Value>) {
 
 /// Validators that look at a discriminator take null for each of a union's variants: beside null, the union is any of
 /// two, and not just one.
-fn let_null_beside(value: &mut Value, unions: &[String]) {
-    match value {
-        Value::Object(map) => {
-            let is_union = |variants: &Value| {
-                let reference = variants[0]["$ref"].as_str();
-                reference.is_some_and(|reference| unions.iter().any(|union| union == reference))
-                    && variants[1]["type"] == "null"
-            };
-            if map.get("oneOf").is_some_and(is_union)
-                && let Some(variants) = map.remove("oneOf")
-            {
-                map.insert("anyOf".to_owned(), variants);
-            }
-            map.values_mut()
-                .for_each(|value| let_null_beside(value, unions));
+fn let_null_beside(schema: &mut Value, unions: &[String]) {
+    let is_union = |variants: &Value| {
+        let reference = variants[0]["$ref"].as_str();
+        reference.is_some_and(|reference| unions.iter().any(|union| union == reference))
+            && variants[1]["type"] == "null"
+    };
+    each_object(schema, &mut |map| {
+        if map.get("oneOf").is_some_and(is_union)
+            && let Some(variants) = map.remove("oneOf")
+        {
+            map.insert("anyOf".to_owned(), variants);
         }
-        Value::Array(list) => list
-            .iter_mut()
-            .for_each(|value| let_null_beside(value, unions)),
-        _ => {}
-    }
+    });
 }
 
 /// The tag of the schema that a variant refers to, and the reference.
@@ -394,18 +392,13 @@ pub(super) fn pascal_case(tag: &str) -> String {
 }
 
 /// Lines end in a comment where the editor is full; a description has paragraphs.
-fn unwrap_descriptions(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            if let Some(Value::String(text)) = map.get_mut("description") {
-                let paragraphs: Vec<_> = text.split("\n\n").map(|p| p.replace('\n', " ")).collect();
-                *text = paragraphs.join("\n\n");
-            }
-            map.values_mut().for_each(unwrap_descriptions);
+fn unwrap_descriptions(document: &mut Value) {
+    each_object(document, &mut |map| {
+        if let Some(Value::String(text)) = map.get_mut("description") {
+            let paragraphs: Vec<_> = text.split("\n\n").map(|p| p.replace('\n', " ")).collect();
+            *text = paragraphs.join("\n\n");
         }
-        Value::Array(list) => list.iter_mut().for_each(unwrap_descriptions),
-        _ => {}
-    }
+    });
 }
 
 #[cfg(test)]

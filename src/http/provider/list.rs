@@ -1,23 +1,9 @@
 //! `GET /provider`.
 
-use std::collections::BTreeMap;
-
 use crate::http::directory::Asked;
 use crate::http::handler::*;
 use crate::http::provider::{all, connected, defaults, settled_at};
-use crate::opencode::provider::Provider;
-
-/// All providers.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(as = ProviderCatalog)]
-pub struct ProviderList {
-    /// Every backend, in order of preference. One that cannot run has the models that it had when it did, or none.
-    pub all: Vec<Provider>,
-    /// The model that each of them starts with.
-    pub default: BTreeMap<String, String>,
-    /// The ids of the backends that can run.
-    pub connected: Vec<String>,
-}
+use crate::opencode::provider::ProviderList;
 
 /// List providers
 ///

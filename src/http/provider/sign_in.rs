@@ -9,26 +9,10 @@ use crate::http::error::BadKind;
 use crate::http::global::announce;
 use crate::http::handler::*;
 use crate::http::read::refusal;
+use crate::opencode::provider::{
+    ProviderAuthAuthorization, ProviderAuthFlow, ProviderAuthKind, ProviderAuthMethod,
+};
 use crate::registry::{SelectError, SignInError};
-
-/// How a provider takes credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderAuthKind {
-    /// In the browser.
-    Oauth,
-    /// As a key.
-    Api,
-}
-
-/// A way to sign in to a provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ProviderAuthMethod {
-    /// How.
-    pub r#type: ProviderAuthKind,
-    /// Its name.
-    pub label: String,
-}
 
 /// List the ways to sign in
 ///
@@ -61,25 +45,6 @@ pub struct ProviderOauth {
     /// Its place in what `provider.auth` lists for the provider, from 0.
     #[schema(example = 0)]
     pub method: u64,
-}
-
-/// How the flow goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderAuthFlow {
-    /// By itself: the client calls `provider.oauth.callback` and waits.
-    Auto,
-}
-
-/// What somebody who signs in has to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ProviderAuthAuthorization {
-    /// Empty: the agent opens a browser itself, where it needs one.
-    pub url: String,
-    /// How it goes on.
-    pub method: ProviderAuthFlow,
-    /// What happens, for people.
-    pub instructions: String,
 }
 
 /// Begin to sign in
@@ -200,9 +165,7 @@ impl From<SignInError> for Problem {
         let message = error.to_string();
         match error {
             SignInError::UnknownBackend(_) => Self::not_found(message),
-            SignInError::NoSuchMethod { .. } => {
-                Self::bad(BadKind::Payload, format!("{message}\n  at [\"methodId\"]"))
-            }
+            SignInError::NoSuchMethod { .. } => Self::bad_at(BadKind::Payload, "methodId", message),
             SignInError::Failed { backend, .. } => SelectError::NotConnected {
                 provider_id: backend,
                 reason: message,

@@ -1,9 +1,8 @@
 //! `GET /session/{sessionID}/model/{revision}`: Baton's own route.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::http::error::BadKind;
 use crate::http::extract::path_id;
 use crate::http::handler::*;
 use crate::http::read::INTEGER_MAX;
@@ -26,16 +25,11 @@ impl FromRequestParts<Shared> for RevisionPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
         let session = path_id(parts, state, "sessionID", SessionId::parse).await?;
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let params = params.ok();
-        let text = params.iter().flat_map(|params| params.iter());
-        let text = text.into_iter().find(|(key, _)| *key == "revision");
-        let number = text.and_then(|(_, text)| text.parse().ok());
-        let number = number.filter(|number| *number <= INTEGER_MAX);
-        let revision = number.ok_or_else(|| {
-            let message = "Expected a revision, a whole number from 0 on\n  at [\"revision\"]";
-            Problem::bad(BadKind::Params, message)
-        })?;
+        let number = |text: &str| {
+            let number = text.parse().ok().filter(|number| *number <= INTEGER_MAX);
+            number.ok_or("Expected a revision, a whole number from 0 on")
+        };
+        let revision = path_id(parts, state, "revision", number).await?;
         Ok(Self { session, revision })
     }
 }

@@ -2,13 +2,12 @@
 
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, Uri};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::http::error::BadKind;
 use crate::http::handler::*;
 use crate::http::message::read::leading_on;
-use crate::json;
+use crate::http::opaque;
+use crate::opencode::session::{GlobalSession, ProjectSummary};
 use crate::opencode::{Session, SessionId};
 use crate::session::ListFilter;
 
@@ -102,7 +101,7 @@ fn next(last: &Session, uri: &Uri) -> HeaderMap {
         id: last.id.clone(),
         time: last.time.updated,
     };
-    let cursor = URL_SAFE_NO_PAD.encode(json::text(&place));
+    let cursor = opaque::write(&place);
     let asked = uri.query().unwrap_or_default().split('&');
     let asked = asked.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let mut query: Vec<_> = asked.map(str::to_owned).collect();
@@ -111,35 +110,14 @@ fn next(last: &Session, uri: &Uri) -> HeaderMap {
 }
 
 fn read_cursor(text: &str) -> Result<Cursor, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let place = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    place.ok_or_else(|| {
-        let message = "Expected the X-Next-Cursor of an answer before, as it is\n  at [\"cursor\"]";
-        Problem::bad(BadKind::Query, message)
+    opaque::read(text).ok_or_else(|| {
+        let message = "Expected the X-Next-Cursor of an answer before, as it is";
+        Problem::bad_at(BadKind::Query, "cursor", message)
     })
 }
 
 /// Sessions of a page when the request does not say.
 pub const PAGE_EVERYWHERE: usize = 100;
-
-/// The project of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ProjectSummary {
-    /// Its id.
-    pub id: String,
-    /// Its folder.
-    pub worktree: String,
-}
-
-/// A session of any directory.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct GlobalSession {
-    /// The session.
-    #[serde(flatten)]
-    pub session: Session,
-    /// Its project.
-    pub project: ProjectSummary,
-}
 
 /// List the sessions of all directories
 ///

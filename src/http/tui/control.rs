@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::http::guard::site::is_of_a_browser;
 use crate::http::handler::*;
-use crate::http::tui::queue::TuiRequest;
+use crate::opencode::event::TuiRequest;
 
 /// Get the next command
 ///

@@ -3,24 +3,13 @@
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Notify;
-use utoipa::ToSchema;
+
+use crate::opencode::event::TuiRequest;
 
 /// Commands that wait for a poll; an older one than these is given up.
 const WAITING_MAX: usize = 64;
-
-/// A command for a terminal UI: the request that asked for it.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct TuiRequest {
-    /// The request's path.
-    #[schema(example = "/tui/append-prompt")]
-    pub path: String,
-    /// The request's body; null when it had none.
-    #[schema(value_type = Option<Object>, required)]
-    pub body: Value,
-}
 
 /// Commands that wait for a poll, oldest first.
 #[derive(Debug, Default)]

@@ -1,12 +1,12 @@
 //! Pages of lists, and the cursors between them.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::extract::Params;
+use crate::http::opaque;
+use crate::opencode::v2::answer::Cursors;
 
 /// Entries of a page when the request does not say.
 pub const PAGE: usize = 50;
@@ -37,19 +37,6 @@ struct Cursor {
     id: String,
     order: Order,
     direction: Direction,
-}
-
-/// The cursors of a page.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Cursors {
-    /// Leads to the page before; absent on the first one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub previous: Option<String>,
-    /// Leads to the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub next: Option<String>,
 }
 
 /// Which page of a list is asked for.
@@ -114,20 +101,31 @@ impl Page {
             Some(Direction::Next) => (true, more),
             Some(Direction::Previous) => (more, true),
         };
-        let cursor = |entry: Option<&T>, direction| self.cursor_to(id(entry?), direction);
-        Cursors {
-            previous: cursor(page.first().filter(|_| before), Direction::Previous),
-            next: cursor(page.last().filter(|_| behind), Direction::Next),
-        }
+        self.around(page, (before, behind), id)
     }
 
-    fn cursor_to(&self, id: String, direction: Direction) -> Option<String> {
-        let cursor = Cursor {
-            id,
-            order: self.order,
-            direction,
+    /// The cursors of a page, as far as there is something before and behind it.
+    fn around<T>(
+        &self,
+        page: &[T],
+        (before, behind): (bool, bool),
+        id: impl Fn(&T) -> String,
+    ) -> Cursors {
+        let cursor = |entry: &T, direction| {
+            opaque::write(&Cursor {
+                id: id(entry),
+                order: self.order,
+                direction,
+            })
         };
-        Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).ok()?))
+        let (first, last) = (
+            page.first().filter(|_| before),
+            page.last().filter(|_| behind),
+        );
+        Cursors {
+            previous: first.map(|first| cursor(first, Direction::Previous)),
+            next: last.map(|last| cursor(last, Direction::Next)),
+        }
     }
 
     /// The page of a list whose oldest entry comes first.
@@ -158,19 +156,13 @@ impl Page {
         let (end, count) = (end.min(list.len()), list.len());
         let start = start.min(end);
         let page: Vec<T> = list.drain(start..end).collect();
-        let cursor = |entry: Option<&T>, direction| self.cursor_to(id(entry?), direction);
-        let cursors = Cursors {
-            previous: cursor(page.first().filter(|_| start > 0), Direction::Previous),
-            next: cursor(page.last().filter(|_| end < count), Direction::Next),
-        };
+        let cursors = self.around(&page, (start > 0, end < count), id);
         Ok((page, cursors))
     }
 }
 
 fn parse(text: &str) -> Result<Cursor, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let cursor = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    cursor.ok_or_else(|| {
+    opaque::read(text).ok_or_else(|| {
         Problem::cursor("Invalid cursor. Send one of an answer before, as it is, or none.")
     })
 }

@@ -1,19 +1,15 @@
 //! `GET /api/event`.
 
-use std::convert::Infallible;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use futures_util::{FutureExt, stream};
 use serde_json::{Value, json};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::event::{Bus, Following, Next, Published};
-use crate::http::sse;
+use crate::event::Next;
+use crate::http::sse::{self, CHUNK_BYTES, Frames, Reader, Wake};
 use crate::http::state::Shared;
 use crate::json;
 use crate::opencode::event::{EventPayload, Resync};
@@ -26,8 +22,6 @@ use crate::opencode::{EventId, now_ms};
 pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 /// A sign of life: a comment, which clients skip.
 pub(super) const HEARTBEAT: &str = ": heartbeat\n\n";
-/// Events that are there already are sent together, up to about this many bytes.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Subscribe to events, as OpenCode 2 does
 ///
@@ -45,40 +39,22 @@ const CHUNK_BYTES: usize = 64 * 1024;
     )
 )]
 pub async fn subscribe(State(state): State<Shared>) -> Response {
-    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT_EVERY, HEARTBEAT_EVERY);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let position = state.bus.subscribe(None).cursor();
-    let follower = Follower {
-        bus: Arc::clone(&state.bus),
-        following: state.bus.follow(position),
-        position,
-        stopping: state.stopping.clone(),
+    let stream = EventStream {
+        reader: Reader::new(&state.bus, None, state.stopping.clone(), HEARTBEAT_EVERY),
         greeted: false,
-        heartbeat,
         translator: Translator::default(),
     };
-    sse::response(
-        &state,
-        stream::unfold(follower, |mut follower| async move {
-            let frames = follower.next().await?;
-            Some((Ok::<_, Infallible>(frames), follower))
-        }),
-    )
+    sse::response(&state, stream)
 }
 
-struct Follower {
-    bus: Arc<Bus>,
-    following: Following,
-    position: u64,
-    stopping: tokio::sync::watch::Receiver<bool>,
+struct EventStream {
+    reader: Reader,
     greeted: bool,
-    heartbeat: Interval,
     translator: Translator,
 }
 
-impl Follower {
-    /// The next frames, as soon as there are some; `None` when the server stops.
-    async fn next(&mut self) -> Option<Bytes> {
+impl Frames for EventStream {
+    async fn next_frames(&mut self) -> Option<Bytes> {
         let mut frames = String::new();
         if !self.greeted {
             self.greeted = true;
@@ -90,49 +66,36 @@ impl Follower {
             frames.push_str(HEARTBEAT);
             return Some(frames.into());
         }
-        let bus = Arc::clone(&self.bus);
         while frames.is_empty() {
-            let mut subscription = bus.subscribe(Some(self.position));
-            // In this order, so that a busy bus keeps neither the end nor a heartbeat waiting.
-            let next = tokio::select! {
-                biased;
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-                _ = self.heartbeat.tick() => return Some(Bytes::from_static(HEARTBEAT.as_bytes())),
-                next = subscription.next() => next,
-            };
-            self.write(&mut frames, &next);
-            while frames.len() < CHUNK_BYTES
-                && let Some(next) = subscription.next().now_or_never()
-            {
-                self.write(&mut frames, &next);
+            let read = self.reader.read(|next| {
+                write(&mut self.translator, &mut frames, next);
+                frames.len() < CHUNK_BYTES
+            });
+            match read.await {
+                Wake::Stop => return None,
+                Wake::Heartbeat => return Some(Bytes::from_static(HEARTBEAT.as_bytes())),
+                Wake::Read => {}
             }
-            self.position = subscription.cursor();
-            self.following.has_read(self.position);
         }
         Some(frames.into())
     }
+}
 
-    fn write(&mut self, frames: &mut String, next: &Next) {
-        match next {
-            Next::Event(event) => self.write_event(frames, event),
-            Next::Gap(resync) => {
-                // What was begun may have ended in between.
-                self.translator = Translator::default();
-                write_frame(frames, "", &resync_event(resync));
+fn write(translator: &mut Translator, frames: &mut String, next: &Next) {
+    match next {
+        Next::Event(event) => {
+            if let Some(first) = first_version(&event.json) {
+                write_frame(frames, &event.directory, &first);
+            }
+            for said in translator.translate(&event.json, event.last, now_ms()) {
+                let event_2 = V2Event::now(said.kind, said.data);
+                write_frame(frames, &event.directory, &event_2);
             }
         }
-    }
-
-    fn write_event(&mut self, frames: &mut String, event: &Published) {
-        if let Some(first) = first_version(&event.json) {
-            write_frame(frames, &event.directory, &first);
-        }
-        for said in self.translator.translate(&event.json, event.last, now_ms()) {
-            write_frame(
-                frames,
-                &event.directory,
-                &V2Event::now(said.kind, said.data),
-            );
+        Next::Gap(resync) => {
+            // What was begun may have ended in between.
+            *translator = Translator::default();
+            write_frame(frames, "", &resync_event(resync));
         }
     }
 }

@@ -11,17 +11,7 @@ use crate::http::handler::*;
 use crate::http::read::INTEGER_MAX;
 use crate::http::v2::location::Location;
 use crate::opencode::file::{FileKind, FileSystemEntry};
-use crate::opencode::project::LocationInfo;
-
-/// Entries, with the place that they were asked for.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = V2FileEntries)]
-pub struct Entries {
-    /// The place.
-    pub location: LocationInfo,
-    /// The entries; paths are relative to the location's directory.
-    pub data: Vec<FileSystemEntry>,
-}
+use crate::opencode::v2::answer::V2FileEntries;
 
 /// List a folder (OpenCode 2)
 ///
@@ -36,11 +26,14 @@ pub struct Entries {
         ("path" = Option<String>, Query, description = "The folder, relative to the location's directory; left out, that itself."),
     ),
     responses(
-        (status = 200, description = "Its entries.", body = Entries),
+        (status = 200, description = "Its entries.", body = V2FileEntries),
         TaggedInvalid, TaggedNotThere,
     )
 )]
-pub async fn list(Location(location): Location, params: Params) -> Result<Json<Entries>, Problem> {
+pub async fn list(
+    Location(location): Location,
+    params: Params,
+) -> Result<Json<V2FileEntries>, Problem> {
     let path = params.text("path").unwrap_or_default().to_owned();
     let nodes = files::run(&location.directory, Work::One, move |root, _| {
         root.list(&path)
@@ -51,7 +44,7 @@ pub async fn list(Location(location): Location, params: Params) -> Result<Json<E
         r#type: node.r#type,
     };
     let data = nodes.into_iter().map(entry).collect();
-    Ok(Json(Entries { location, data }))
+    Ok(Json(V2FileEntries { location, data }))
 }
 
 /// Results of one answer, unless the request says otherwise.
@@ -75,11 +68,14 @@ const LIMIT_MAX: usize = 10_000;
         ("limit" = Option<u64>, Query, format = "range:fs-find", description = "At most so many; 50 if it is left out."),
     ),
     responses(
-        (status = 200, description = "What was found, the best first.", body = Entries),
+        (status = 200, description = "What was found, the best first.", body = V2FileEntries),
         TaggedInvalid,
     )
 )]
-pub async fn find(Location(location): Location, params: Params) -> Result<Json<Entries>, Problem> {
+pub async fn find(
+    Location(location): Location,
+    params: Params,
+) -> Result<Json<V2FileEntries>, Problem> {
     let limit = params
         .between("limit", 1..=INTEGER_MAX as usize)?
         .unwrap_or(LIMIT);
@@ -92,7 +88,7 @@ pub async fn find(Location(location): Location, params: Params) -> Result<Json<E
         Ok(files::find(root, &names, deadline))
     });
     let data = found.await?;
-    Ok(Json(Entries { location, data }))
+    Ok(Json(V2FileEntries { location, data }))
 }
 
 /// What a file has, as it is.
@@ -119,7 +115,7 @@ struct FileBytes(#[expect(dead_code, reason = "only the document has it")] Vec<u
 )]
 pub async fn read(Location(location): Location, path: RawPathParams) -> Result<Response, Problem> {
     let path = path.iter().find(|(name, _)| *name == "path");
-    let missing = || Problem::bad(BadKind::Params, "Missing key\n  at [\"path\"]");
+    let missing = || Problem::bad_at(BadKind::Params, "path", "Missing key");
     let path = path.map(|(_, path)| path.to_owned()).ok_or_else(missing)?;
     let file = files::run(&location.directory, Work::One, move |root, _| {
         root.read(&path)

@@ -1,36 +1,13 @@
 //! `/api/provider` and `/api/model`: the backends and their models.
 
 use axum::extract::Path;
-use serde_json::Map;
 
 use crate::http::error::tagged::{Fields, Tag};
 use crate::http::handler::*;
 use crate::http::provider::{connected, settled};
 use crate::http::v2::location::Location;
-use crate::opencode::project::LocationInfo;
-use crate::opencode::provider::{Model, Provider};
-use crate::opencode::v2::info::{
-    V2ApiType, V2Capabilities, V2Cost, V2Limit, V2Model, V2ModelApi, V2ModelTime, V2Provider,
-    V2ProviderApi, V2Request, V2Variant,
-};
-
-/// The providers at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Providers {
-    /// The location.
-    pub location: LocationInfo,
-    /// The providers.
-    pub data: Vec<V2Provider>,
-}
-
-/// A provider at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2ProviderAt {
-    /// The location.
-    pub location: LocationInfo,
-    /// The provider.
-    pub data: V2Provider,
-}
+use crate::opencode::v2::answer::{V2DefaultModel, V2Models, V2ProviderAt, V2Providers};
+use crate::opencode::v2::info::{V2Model, V2Provider};
 
 /// List providers
 ///
@@ -48,7 +25,7 @@ pub struct V2ProviderAt {
 )]
 pub async fn list(State(state): State<Shared>, Location(location): Location) -> Json<V2Providers> {
     let providers = connected(&settled(&state).await.at(&location.directory));
-    let data = providers.into_iter().map(provider).collect();
+    let data = providers.into_iter().map(V2Provider::from).collect();
     Json(V2Providers { location, data })
 }
 
@@ -81,39 +58,8 @@ pub async fn provider_at(
         let message = format!("Provider not found: {id}");
         Problem::missing(message, Tag::ProviderNotFoundError, fields)
     };
-    let data = provider(found.ok_or_else(missing)?);
+    let data = V2Provider::from(found.ok_or_else(missing)?);
     Ok(Json(V2ProviderAt { location, data }))
-}
-
-fn provider(provider: Provider) -> V2Provider {
-    V2Provider {
-        id: provider.id,
-        name: provider.name,
-        api: V2ProviderApi {
-            r#type: V2ApiType::Native,
-            settings: Map::new(),
-        },
-        request: V2Request::default(),
-    }
-}
-
-/// The models at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Models {
-    /// The location.
-    pub location: LocationInfo,
-    /// The models.
-    pub data: Vec<V2Model>,
-}
-
-/// The default model at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2DefaultModel {
-    /// The location.
-    pub location: LocationInfo,
-    /// The model; null when no backend can run.
-    #[schema(required)]
-    pub data: Option<V2Model>,
 }
 
 /// List models
@@ -176,44 +122,5 @@ pub async fn default_model(
 async fn all(state: &Shared, directory: &str) -> Vec<V2Model> {
     let providers = connected(&settled(state).await.at(directory));
     let models = providers.into_iter().flat_map(|p| p.models.into_values());
-    models.map(model).collect()
-}
-
-fn model(model: Model) -> V2Model {
-    let mut input = vec!["text".to_owned()];
-    if model.capabilities.input.image {
-        input.push("image".to_owned());
-    }
-    V2Model {
-        api: V2ModelApi {
-            id: model.id.clone(),
-            r#type: V2ApiType::Native,
-            settings: Map::new(),
-        },
-        id: model.id,
-        provider_id: model.provider_id,
-        name: model.name,
-        capabilities: V2Capabilities {
-            tools: model.capabilities.toolcall,
-            input,
-            output: vec!["text".to_owned()],
-        },
-        request: V2Request::default(),
-        variants: model
-            .variants
-            .into_iter()
-            .map(|(id, _)| V2Variant {
-                id,
-                request: V2Request::default(),
-            })
-            .collect(),
-        time: V2ModelTime { released: 0 },
-        cost: vec![V2Cost::default()],
-        status: model.status,
-        enabled: true,
-        limit: V2Limit {
-            context: model.limit.context,
-            output: model.limit.output,
-        },
-    }
+    models.map(V2Model::from).collect()
 }

@@ -1,6 +1,7 @@
 //! Events that drive attached terminal UIs.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::opencode::id::SessionId;
@@ -56,4 +57,15 @@ pub struct TuiSessionSelect {
     /// The session.
     #[serde(rename = "sessionID")]
     pub session_id: SessionId,
+}
+
+/// A command for a terminal UI: the request that asked for it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct TuiRequest {
+    /// The request's path.
+    #[schema(example = "/tui/append-prompt")]
+    pub path: String,
+    /// The request's body; null when it had none.
+    #[schema(value_type = Option<Object>, required)]
+    pub body: Value,
 }

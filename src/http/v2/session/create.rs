@@ -7,9 +7,9 @@ use crate::http::front::{self, Front};
 use crate::http::handler::*;
 use crate::http::read::refusal;
 use crate::http::selection::{self, V2ModelInput};
-use crate::http::v2::session::V2SessionAnswer;
 use crate::opencode::bounded;
 use crate::opencode::event::Source;
+use crate::opencode::v2::answer::V2SessionAnswer;
 use crate::session::NewSession;
 
 /// A session to be made.

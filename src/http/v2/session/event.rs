@@ -1,18 +1,16 @@
 //! `GET /api/session/{sessionID}/event`.
 
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::response::Response;
-use futures_util::{FutureExt, stream};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::Instant;
 
-use crate::event::{Following, Next};
+use crate::event::Next;
 use crate::http::handler::*;
-use crate::http::sse;
+use crate::http::sse::{self, Frames, Reader, Wake};
 use crate::http::v2::events::{HEARTBEAT, HEARTBEAT_EVERY};
 use crate::http::v2::session::read;
 use crate::json;
@@ -50,59 +48,45 @@ pub async fn events(
 ) -> Result<Response, Problem> {
     let after = params.unsigned("after")?;
     // Before the first reading, so that nothing is missed between the two.
-    let position = state.bus.subscribe(None).cursor();
-    let waiting = read::after(&state, &path.session, after).await?;
-    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT_EVERY, HEARTBEAT_EVERY);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower {
+    let reader = Reader::new(&state.bus, None, state.stopping.clone(), HEARTBEAT_EVERY);
+    let log = Log {
+        waiting: read::after(&state, &path.session, after).await?,
         state: Arc::clone(&state),
         session: path.session,
         after,
-        following: state.bus.follow(position),
-        position,
-        waiting,
-        heartbeat,
+        reader,
         read: Instant::now(),
     };
-    Ok(sse::response(
-        &state,
-        stream::unfold(follower, |mut follower| async move {
-            let frames = follower.next().await?;
-            Some((Ok::<_, Infallible>(frames), follower))
-        }),
-    ))
+    Ok(sse::response(&state, log))
 }
 
-struct Follower {
+/// The log of a session as it grows.
+struct Log {
     state: Shared,
     session: SessionId,
     /// The number of the event that was sent last.
     after: Option<u64>,
-    /// The position on the bus, which tells when the log may have grown.
-    position: u64,
-    following: Following,
+    /// The bus tells when the log may have grown.
+    reader: Reader,
     waiting: Vec<V2Event>,
-    heartbeat: Interval,
     read: Instant,
 }
 
-enum Wake {
-    Stop,
-    Heartbeat,
-    Grown,
-}
-
-impl Follower {
-    /// The next frames, as soon as there are some; `None` at the end of the session or the server.
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if !self.waiting.is_empty() {
-                return Some(self.frames());
-            }
-            match self.wait().await {
-                Wake::Stop => return None,
-                Wake::Heartbeat => return Some(Bytes::from_static(HEARTBEAT.as_bytes())),
-                Wake::Grown => {}
+impl Frames for Log {
+    async fn next_frames(&mut self) -> Option<Bytes> {
+        let named = format!("\"sessionID\":\"{}\"", self.session);
+        while self.waiting.is_empty() {
+            let mut has_grown = false;
+            while !has_grown {
+                let read = self.reader.read(|next| {
+                    has_grown |= concerns(next, &named);
+                    true
+                });
+                match read.await {
+                    Wake::Stop => return None,
+                    Wake::Heartbeat => return Some(Bytes::from_static(HEARTBEAT.as_bytes())),
+                    Wake::Read => {}
+                }
             }
             tokio::time::sleep_until(self.read + READ_EVERY).await;
             self.read = Instant::now();
@@ -111,9 +95,6 @@ impl Follower {
                 .await
                 .ok()?;
         }
-    }
-
-    fn frames(&mut self) -> Bytes {
         let mut frames = String::new();
         for event in self.waiting.drain(..) {
             let json = json::text(&event);
@@ -121,32 +102,7 @@ impl Follower {
             let _always_fits = write!(frames, "data: {json}\n\n");
             self.after = event.durable.map(|d| d.seq).or(self.after);
         }
-        frames.into()
-    }
-
-    /// Waits for an event that may stand for a longer log.
-    async fn wait(&mut self) -> Wake {
-        let bus = std::sync::Arc::clone(&self.state.bus);
-        let mut stopping = self.state.stopping.clone();
-        let named = format!("\"sessionID\":\"{}\"", self.session);
-        loop {
-            let mut subscription = bus.subscribe(Some(self.position));
-            let next = tokio::select! {
-                biased;
-                _ = stopping.wait_for(|stopping| *stopping) => return Wake::Stop,
-                _ = self.heartbeat.tick() => return Wake::Heartbeat,
-                next = subscription.next() => next,
-            };
-            let mut grown = concerns(&next, &named);
-            while let Some(next) = subscription.next().now_or_never() {
-                grown |= concerns(&next, &named);
-            }
-            self.position = subscription.cursor();
-            self.following.has_read(self.position);
-            if grown {
-                return Wake::Grown;
-            }
-        }
+        Some(frames.into())
     }
 }
 

@@ -1,19 +1,11 @@
 //! `GET /api/session`.
 
 use crate::http::handler::*;
-use crate::http::v2::cursor::{self, Cursors, Order, Page};
+use crate::http::v2::cursor::{self, Order, Page};
 use crate::opencode::SessionId;
+use crate::opencode::v2::answer::V2Sessions;
 use crate::opencode::v2::info::V2Session;
 use crate::session::{self, ListFilter};
-
-/// A page of sessions.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Sessions {
-    /// The sessions.
-    pub data: Vec<V2Session>,
-    /// Where other pages are.
-    pub cursor: Cursors,
-}
 
 /// List sessions
 ///

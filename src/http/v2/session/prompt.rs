@@ -6,11 +6,11 @@ use crate::http::handler::*;
 use crate::http::message::prompt::check_files;
 use crate::opencode::event::Source;
 use crate::opencode::prompt::{AgentPartInput, FilePartInput, PartInput, TextPartInput};
+use crate::opencode::v2::answer::{V2Admitted, V2AdmittedAnswer};
 use crate::opencode::v2::event::DELIVERY;
 use crate::opencode::v2::log::admitted_seq;
-use crate::opencode::v2::message::V2Prompt;
 use crate::opencode::v2::project::{created, prompt as projected};
-use crate::opencode::{MessageId, SessionId, bounded};
+use crate::opencode::{MessageId, bounded};
 use crate::session::{Prompt, Sizes};
 
 /// When a prompt is to be given to the agent.
@@ -96,33 +96,6 @@ pub struct V2PromptInput {
     pub delivery: Option<Delivery>,
     /// `false` only stores the prompt; it goes to the model with the next one.
     pub resume: Option<bool>,
-}
-
-/// A prompt that was stored.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Admitted {
-    /// The number of its event in the session's log.
-    #[serde(rename = "admittedSeq")]
-    pub admitted_seq: u64,
-    /// The message's id.
-    pub id: MessageId,
-    /// The session.
-    #[serde(rename = "sessionID")]
-    pub session_id: SessionId,
-    /// What it says.
-    pub prompt: V2Prompt,
-    /// `queue`: it waits for its turn.
-    pub delivery: String,
-    /// When it was stored, in milliseconds since the Unix epoch.
-    #[serde(rename = "timeCreated")]
-    pub time_created: u64,
-}
-
-/// A prompt that was stored.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2AdmittedAnswer {
-    /// The prompt.
-    pub data: V2Admitted,
 }
 
 /// Send a prompt

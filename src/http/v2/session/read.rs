@@ -1,38 +1,17 @@
 //! What is read of a session.
 
-use std::collections::BTreeMap;
-
 use crate::http::error::tagged::{Fields, Tag};
 use crate::http::handler::*;
-use crate::http::v2::cursor::{Cursors, Order, PAGE_MAX, Page};
-use crate::http::v2::session::V2SessionAnswer;
+use crate::http::v2::cursor::{Order, PAGE_MAX, Page};
 use crate::opencode::SessionId;
+use crate::opencode::v2::answer::{
+    ActiveType, V2Active, V2ActiveSessions, V2Context, V2History, V2MessageAnswer, V2Messages,
+    V2SessionAnswer,
+};
 use crate::opencode::v2::event::V2Event;
 use crate::opencode::v2::log;
 use crate::opencode::v2::message::SessionMessage;
 use crate::opencode::v2::project::conversation;
-
-/// What a session does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ActiveType {
-    /// A prompt is being answered or waits.
-    Running,
-}
-
-/// A session that is at work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct V2Active {
-    /// What it does.
-    pub r#type: ActiveType,
-}
-
-/// The sessions that are at work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct V2ActiveSessions {
-    /// By their ids.
-    pub data: BTreeMap<String, V2Active>,
-}
 
 /// List the sessions that are at work
 ///
@@ -72,15 +51,6 @@ pub async fn get(
 ) -> Result<Json<V2SessionAnswer>, Problem> {
     let data = state.sessions.info(&path.session).await?.into();
     Ok(Json(V2SessionAnswer { data }))
-}
-
-/// A page of messages.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Messages {
-    /// The messages.
-    pub data: Vec<SessionMessage>,
-    /// Where other pages are.
-    pub cursor: Cursors,
 }
 
 /// List a session's messages
@@ -123,13 +93,6 @@ pub(super) async fn all(
     Ok(conversation(session, &messages, &recorded.switches))
 }
 
-/// A message.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2MessageAnswer {
-    /// The message.
-    pub data: SessionMessage,
-}
-
 /// Get a message
 ///
 /// One message of `api.session.messages`.
@@ -163,13 +126,6 @@ pub async fn message(
     Ok(Json(V2MessageAnswer { data }))
 }
 
-/// The messages that count.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Context {
-    /// The messages, oldest first.
-    pub data: Vec<SessionMessage>,
-}
-
 /// Get the context
 ///
 /// The messages that the model goes on from, oldest first: the conversation, or what came since its last summary,
@@ -199,16 +155,6 @@ pub async fn context(
 
 /// Events of a page when the request does not say.
 pub const PAGE: usize = 100;
-
-/// A page of a session's log.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2History {
-    /// The events, oldest first.
-    pub data: Vec<V2Event>,
-    /// There are more behind them.
-    #[serde(rename = "hasMore")]
-    pub has_more: bool,
-}
 
 /// Get a session's log
 ///

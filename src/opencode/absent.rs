@@ -1,10 +1,9 @@
-//! The shapes of what stubs answer. Most are never sent with anything in them; the document has them, as clients read them.
+//! Shapes of features that Baton does not have. Most are never sent with anything in them; the document has them, as
+//! clients read them.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-
-use crate::opencode::project::LocationInfo;
 
 /// Which experiments the server takes part in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -197,24 +196,6 @@ pub struct V2Reference {
     pub path: String,
 }
 
-/// The references at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2References {
-    /// The location.
-    pub location: LocationInfo,
-    /// The references.
-    pub data: Vec<V2Reference>,
-}
-
-/// The skills at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Skills {
-    /// The location.
-    pub location: LocationInfo,
-    /// The skills.
-    pub data: Vec<Skill>,
-}
-
 /// A service that credentials can be given for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct V2Integration {
@@ -222,22 +203,4 @@ pub struct V2Integration {
     pub id: String,
     /// Its name.
     pub name: String,
-}
-
-/// The integrations at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2Integrations {
-    /// The location.
-    pub location: LocationInfo,
-    /// The integrations.
-    pub data: Vec<V2Integration>,
-}
-
-/// An integration at a location.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct V2IntegrationAt {
-    /// The location.
-    pub location: LocationInfo,
-    /// The integration.
-    pub data: V2Integration,
 }
