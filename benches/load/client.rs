@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::task::LocalSet;
 
 use crate::measured::Measured;
 
@@ -20,6 +20,19 @@ pub(crate) struct Template {
     pub(crate) path: String,
     /// JSON.
     pub(crate) body: Option<String>,
+    /// The `ETag` of the answer that is known already.
+    pub(crate) known: Option<String>,
+}
+
+impl Template {
+    pub(crate) fn new(method: Method, path: String, body: Option<Value>) -> Self {
+        Self {
+            method,
+            path,
+            body: body.map(|body| body.to_string()),
+            known: None,
+        }
+    }
 }
 
 /// What is sent, and how.
@@ -38,6 +51,15 @@ impl Load {
             connections,
             rate: None,
             requests: vec![requests],
+        }
+    }
+
+    /// The same of connections that each send something else.
+    pub(crate) fn each(requests: Vec<Vec<Template>>) -> Self {
+        Self {
+            connections: requests.len(),
+            rate: None,
+            requests,
         }
     }
 }
@@ -64,33 +86,42 @@ impl Connection {
 
     /// Sends a request and reads its whole answer.
     pub(crate) async fn send(&mut self, template: &Template) -> (StatusCode, Bytes) {
-        let (status, body) = self.begin(template).await;
-        let body = body.collect().await.expect("its body");
+        let answer = self.begin(template).await;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.expect("its body");
         (status, body.to_bytes())
+    }
+
+    /// The `ETag` of an answer, if it has one.
+    pub(crate) async fn etag(&mut self, template: &Template) -> Option<String> {
+        let answer = self.begin(template).await;
+        let etag = answer.headers().get("etag").map(|etag| etag.to_str());
+        let etag = etag.map(|etag| etag.expect("ASCII").to_owned());
+        answer.into_body().collect().await.expect("its body");
+        etag
     }
 
     /// Reads an answer that does not end.
     pub(crate) async fn stream(&mut self, path: &str) -> Stream {
-        let template = Template {
-            method: Method::GET,
-            path: path.to_owned(),
-            body: None,
-        };
-        let (status, body) = self.begin(&template).await;
+        let template = Template::new(Method::GET, path.to_owned(), None);
+        let answer = self.begin(&template).await;
+        let status = answer.status();
         assert!(status.is_success(), "{path} was answered with {status}");
-        Stream(body)
+        Stream(answer.into_body())
     }
 
-    async fn begin(&mut self, template: &Template) -> (StatusCode, Incoming) {
-        let request = Request::builder()
+    async fn begin(&mut self, template: &Template) -> Response<Incoming> {
+        let mut request = Request::builder()
             .method(template.method.clone())
             .uri(&template.path)
             .header("host", &self.host)
             .header("content-type", "application/json");
+        if let Some(etag) = &template.known {
+            request = request.header("if-none-match", etag);
+        }
         let body = template.body.clone().unwrap_or_default();
         let request = request.body(Full::from(body)).expect("a request");
-        let answer = self.sender.send_request(request).await.expect("an answer");
-        (answer.status(), answer.into_body())
+        self.sender.send_request(request).await.expect("an answer")
     }
 }
 
@@ -106,29 +137,24 @@ impl Stream {
 
 /// Sends a load for a time, after a tenth of it that is not counted.
 pub(crate) async fn run(to: SocketAddr, load: &Load, duration: Duration) -> Measured {
-    let local = LocalSet::new();
     let connections = load.connections;
-    local
-        .run_until(async move {
-            let warm = Instant::now() + duration / 10;
-            let end = warm + duration;
-            let mut tasks = Vec::new();
-            for number in 0..connections {
-                let requests = load.requests[number % load.requests.len()].clone();
-                let pause = load
-                    .rate
-                    .map(|rate| Duration::from_secs_f64(connections as f64 / rate));
-                tasks.push(tokio::task::spawn_local(async move {
-                    one(to, &requests, pause, warm, end).await
-                }));
-            }
-            let mut all = Measured::new(duration);
-            for task in tasks {
-                all.add(&task.await.expect("no panic"));
-            }
-            all
-        })
-        .await
+    let warm = Instant::now() + duration / 10;
+    let end = warm + duration;
+    let mut tasks = Vec::new();
+    for number in 0..connections {
+        let requests = load.requests[number % load.requests.len()].clone();
+        let pause = load
+            .rate
+            .map(|rate| Duration::from_secs_f64(connections as f64 / rate));
+        tasks.push(tokio::task::spawn_local(async move {
+            one(to, &requests, pause, warm, end).await
+        }));
+    }
+    let mut all = Measured::new(duration);
+    for task in tasks {
+        all.add(&task.await.expect("no panic"));
+    }
+    all
 }
 
 async fn one(

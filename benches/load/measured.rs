@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde_json::{Value, json};
 
 /// Latencies are kept up to this, in microseconds.
 const LONGEST_US: u64 = 60_000_000;
@@ -67,5 +68,9 @@ impl Spread {
             median: at(values.len() / 2),
             most: at(values.len().saturating_sub(1)),
         }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({"least": self.least, "median": self.median, "most": self.most})
     }
 }

@@ -1,81 +1,67 @@
-//! The servers that are measured.
+//! What is measured: a server as a process, and what was made in it to measure with.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
 use hyper::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::task::LocalSet;
 
 use crate::client::{Connection, Template};
 
 /// Sessions for the rows with 16 connections.
-const SESSIONS: usize = 16;
+pub(crate) const SESSIONS: usize = 16;
 /// A start or an end that takes longer is a failure.
 const LONG: Duration = Duration::from_secs(60);
+/// Ticks of a processor's time in a second, as Linux counts them for programs.
+const TICKS: f64 = 100.0;
 
 /// A server, and what was made in it to measure with.
 pub(crate) trait Server {
     fn name(&self) -> &'static str;
-    fn address(&self) -> SocketAddr;
+    fn process(&self) -> &Process;
     /// What stands before the paths of OpenCode's routes.
     fn prefix(&self) -> &'static str;
     fn sessions(&self) -> &[String];
-    /// The session with many messages, where there is one.
-    fn long(&self) -> Option<&str>;
+    /// Sessions with many messages, where there are some: the longest one last.
+    fn long(&self) -> &[Long];
     /// A switch of a session to the n-th model.
     fn switch(&self, session: &str, n: u64) -> Template;
-    /// Resident memory, in MB.
-    fn rss_mb(&self) -> f64;
-    /// From the start of the process until it listened.
-    fn start(&self) -> Duration;
     /// Makes what is measured with.
-    fn prepare(&mut self, messages: u32) -> LocalBoxFuture<'_, ()>;
+    fn prepare<'a>(&'a mut self, lengths: &'a [u32]) -> LocalBoxFuture<'a, ()>;
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
-}
 
-struct Process {
-    child: Child,
-    address: SocketAddr,
-    start: Duration,
-    sessions: Vec<String>,
-    long: Option<String>,
-    _folder: TempDir,
-}
-
-/// The Baton of this build, with its mock agent.
-pub(crate) struct Baton(Process);
-
-/// A real `opencode serve`.
-pub(crate) struct OpenCode(Process);
-
-/// The one that the agents' tests have installed.
-pub(crate) fn installed_opencode() -> Option<PathBuf> {
-    let packages =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agents/packages/opencode/node_modules");
-    let program = packages.join(format!("opencode-linux-{}/bin/opencode", cpu()));
-    program.exists().then_some(program)
-}
-
-fn cpu() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        _ => "x64",
+    fn address(&self) -> SocketAddr {
+        self.process().address
     }
+}
+
+/// A session with many messages.
+#[derive(Debug, Clone)]
+pub(crate) struct Long {
+    pub(crate) messages: u32,
+    pub(crate) id: String,
+}
+
+/// A process that serves.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// From the start of the process until it listened.
+    pub(crate) start: Duration,
+    begun: Instant,
 }
 
 impl Process {
     /// Starts a server and waits until it says where it listens: the last word of a line.
-    async fn start(mut command: Command, folder: TempDir) -> Self {
+    pub(crate) async fn start(mut command: Command, folder: &Path) -> Self {
         let begun = Instant::now();
         let mut child = command
-            .current_dir(folder.path())
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -99,46 +85,56 @@ impl Process {
             .expect("listens soon");
         let start = begun.elapsed();
         // What it says later has to go somewhere.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        tokio::task::spawn_local(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self {
             child,
             address,
             start,
-            sessions: Vec::new(),
-            long: None,
-            _folder: folder,
+            begun,
         }
     }
 
-    fn rss_mb(&self) -> f64 {
-        let pid = self.child.id().expect("it runs");
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("its memory");
-        let kib = line
-            .trim()
-            .trim_end_matches(" kB")
-            .parse::<f64>()
-            .expect("a number");
-        kib / 1_024.0
+    /// The time since the process was started, in milliseconds.
+    pub(crate) fn age_ms(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64() * 1_000.0
     }
 
-    async fn stop(mut self) {
+    /// Resident memory, in MB.
+    pub(crate) fn rss_mb(&self) -> f64 {
+        self.status("VmRSS:")
+    }
+
+    /// What of it is its own, and no page of a file, in MB.
+    pub(crate) fn anonymous_mb(&self) -> f64 {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, name: &str) -> f64 {
+        let text = self.read("status");
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.expect("its memory").trim().trim_end_matches(" kB");
+        kib.parse::<f64>().expect("a number") / 1_024.0
+    }
+
+    /// The processor's time that it has had, with that of the programs that it has waited for, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> f64 {
+        let text = self.read("stat");
+        let (_, fields) = text.rsplit_once(')').expect("its name");
+        let times = fields.split_whitespace().skip(11).take(4);
+        times.map(|n| n.parse::<f64>().expect("ticks")).sum::<f64>() * 1_000.0 / TICKS
+    }
+
+    fn read(&self, what: &str) -> String {
+        let pid = self.child.id().expect("it runs");
+        std::fs::read_to_string(format!("/proc/{pid}/{what}")).expect("it runs")
+    }
+
+    pub(crate) async fn stop(mut self) {
         let pid = self.child.id().expect("it runs");
         let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a pid"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("told to end");
         let ended = tokio::time::timeout(LONG, self.child.wait()).await;
         ended.expect("ends soon").expect("is waited for");
-    }
-
-    async fn make_sessions(&mut self, path: &str) {
-        for _ in 0..SESSIONS {
-            let made = call(self.address, Method::POST, path, Some(json!({}))).await;
-            self.sessions
-                .push(made["id"].as_str().expect("an id").to_owned());
-        }
     }
 }
 
@@ -148,11 +144,9 @@ pub(crate) async fn call(to: SocketAddr, method: Method, path: &str, body: Optio
         method,
         path: path.to_owned(),
         body: body.map(|body| body.to_string()),
+        known: None,
     };
-    let answered = LocalSet::new()
-        .run_until(async { Connection::open(to).await.send(&template).await })
-        .await;
-    let (status, body) = answered;
+    let (status, body) = Connection::open(to).await.send(&template).await;
     assert!(
         status.is_success(),
         "{path} was answered with {status}: {}",
@@ -161,151 +155,8 @@ pub(crate) async fn call(to: SocketAddr, method: Method, path: &str, body: Optio
     serde_json::from_slice(&body).unwrap_or(Value::Null)
 }
 
-impl Baton {
-    pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
-        command
-            .args(["serve", "--port", "0", "--agents", "mock", "--data-dir"])
-            .arg(folder.path().join("data"));
-        Self(Process::start(command, folder).await)
-    }
-}
-
-impl Server for Baton {
-    fn name(&self) -> &'static str {
-        "Baton"
-    }
-    fn address(&self) -> SocketAddr {
-        self.0.address
-    }
-    fn prefix(&self) -> &'static str {
-        "/opencode"
-    }
-    fn sessions(&self) -> &[String] {
-        &self.0.sessions
-    }
-    fn long(&self) -> Option<&str> {
-        self.0.long.as_deref()
-    }
-    fn switch(&self, session: &str, n: u64) -> Template {
-        let model = ["mock", "mock-fast", "mock-strong"][usize::try_from(n % 3).unwrap_or(0)];
-        Template {
-            method: Method::PATCH,
-            path: format!("/opencode/session/{session}"),
-            body: Some(json!({"providerID": "mock", "modelID": model}).to_string()),
-        }
-    }
-    fn rss_mb(&self) -> f64 {
-        self.0.rss_mb()
-    }
-    fn start(&self) -> Duration {
-        self.0.start
-    }
-    fn prepare(&mut self, messages: u32) -> LocalBoxFuture<'_, ()> {
-        Box::pin(async move {
-            self.0.make_sessions("/opencode/session").await;
-            let to = self.0.address;
-            let prompt = |session: &str| format!("/opencode/session/{session}/message");
-            for session in &self.0.sessions {
-                call(
-                    to,
-                    Method::POST,
-                    &prompt(session),
-                    Some(said("echo one", true)),
-                )
-                .await;
-            }
-            let long = call(to, Method::POST, "/opencode/session", Some(json!({}))).await;
-            let long = long["id"].as_str().expect("an id").to_owned();
-            // A prompt and its answer.
-            for n in 0..messages / 2 {
-                call(
-                    to,
-                    Method::POST,
-                    &prompt(&long),
-                    Some(said(&format!("echo {n}"), n == 0)),
-                )
-                .await;
-            }
-            self.0.long = Some(long);
-        })
-    }
-    fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
-        Box::pin(self.0.stop())
-    }
-}
-
-fn said(text: &str, selects: bool) -> Value {
-    let mut body = json!({"parts": [{"type": "text", "text": text}]});
-    if selects {
-        body["model"] = json!({"providerID": "mock", "modelID": "mock"});
-    }
-    body
-}
-
-impl OpenCode {
-    pub(crate) async fn start(program: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new(program);
-        command.args(["serve", "--port", "0", "--hostname", "127.0.0.1"]);
-        for variable in [
-            "HOME",
-            "XDG_DATA_HOME",
-            "XDG_CONFIG_HOME",
-            "XDG_STATE_HOME",
-            "XDG_CACHE_HOME",
-        ] {
-            command.env(variable, folder.path());
-        }
-        // Nothing is asked of other servers.
-        for what in [
-            "AUTOUPDATE",
-            "MODELS_FETCH",
-            "LSP_DOWNLOAD",
-            "DEFAULT_PLUGINS",
-        ] {
-            command.env(format!("OPENCODE_DISABLE_{what}"), "1");
-        }
-        Self(Process::start(command, folder).await)
-    }
-}
-
-impl Server for OpenCode {
-    fn name(&self) -> &'static str {
-        "OpenCode"
-    }
-    fn address(&self) -> SocketAddr {
-        self.0.address
-    }
-    fn prefix(&self) -> &'static str {
-        ""
-    }
-    fn sessions(&self) -> &[String] {
-        &self.0.sessions
-    }
-    fn long(&self) -> Option<&str> {
-        None
-    }
-    /// By the route of OpenCode 2, the only one that it has for this.
-    fn switch(&self, session: &str, n: u64) -> Template {
-        let model = if n.is_multiple_of(2) { "a" } else { "b" };
-        Template {
-            method: Method::POST,
-            path: format!("/api/session/{session}/model"),
-            body: Some(json!({"model": {"providerID": "stub", "id": model}}).to_string()),
-        }
-    }
-    fn rss_mb(&self) -> f64 {
-        self.0.rss_mb()
-    }
-    fn start(&self) -> Duration {
-        self.0.start
-    }
-    fn prepare(&mut self, _messages: u32) -> LocalBoxFuture<'_, ()> {
-        Box::pin(self.0.make_sessions("/session"))
-    }
-    fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
-        Box::pin(self.0.stop())
-    }
+/// Makes a session. Answers its id.
+pub(crate) async fn make_session(to: SocketAddr, path: &str) -> String {
+    let made = call(to, Method::POST, path, Some(json!({}))).await;
+    made["id"].as_str().expect("an id").to_owned()
 }

@@ -1,7 +1,7 @@
 //! The commands that the mock agent understands: the last text block of a prompt.
 
 use std::path::{Component, Path};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ Prompts that it understands (the last text block of a prompt; the blocks before 
   later N COMMAND     ends its turn, and carries the command out N seconds later, outside of any turn
   job N               a tool call that ends N seconds after the turn
   big N               N KB of text in chunks of 1 KB
+  stamp N [MS]        N chunks, MS milliseconds apart, each the time at which it was made, in us since 1970
   error               some text, then a JSON-RPC error
   error silent        ends the turn with nothing
   error text          ends the turn with an error as its text
@@ -52,6 +53,12 @@ const TICKS_PER_SECOND: f64 = 1_000.0 / TICK_MS as f64;
 
 /// The size of the chunks of `big`, in bytes.
 const BIG_CHUNK_BYTES: usize = 1_024;
+
+/// The most chunks that `stamp` gives.
+const MAX_STAMPS: usize = 1_000_000;
+
+/// The longest time between two chunks of `stamp`, in milliseconds.
+const MAX_STAMP_PAUSE_MS: u64 = 10_000;
 
 /// The updates of `flood`.
 const FLOOD_UPDATES: usize = 100_000;
@@ -90,6 +97,8 @@ pub(super) enum Command {
     Crash,
     /// Kilobytes.
     Big(usize),
+    /// Chunks, and the milliseconds between two of them.
+    Stamp(usize, u64),
     Flood,
     History,
     Model,
@@ -136,6 +145,7 @@ impl Command {
             ("bash", cmd) if !cmd.is_empty() => Self::Bash(cmd.to_owned()),
             ("read", _) => kilobytes(MAX_READ_KB).map_or_else(other, Self::Read),
             ("big", _) => kilobytes(MAX_BIG_KB).map_or_else(other, Self::Big),
+            ("stamp", _) => stamps(argument).unwrap_or_else(other),
             ("job", _) => ticks(argument).map_or_else(other, Self::Job),
             ("later", _) => match argument.split_once(' ') {
                 Some((seconds, command)) => ticks(seconds).map_or_else(other, |ticks| {
@@ -189,6 +199,15 @@ fn ticks(seconds: &str) -> Option<u64> {
     Some(ticks)
 }
 
+fn stamps(argument: &str) -> Option<Command> {
+    let (chunks, pause) = argument.split_once(' ').unwrap_or((argument, "0"));
+    let (chunks, pause_ms) = (chunks.parse::<usize>().ok()?, pause.parse::<u64>().ok()?);
+    Some(Command::Stamp(
+        chunks.min(MAX_STAMPS),
+        pause_ms.min(MAX_STAMP_PAUSE_MS),
+    ))
+}
+
 fn time_of(ticks: u64) -> Duration {
     Duration::from_millis(ticks.saturating_mul(TICK_MS))
 }
@@ -223,6 +242,7 @@ pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
             turn.agent.crash().await
         }
         Command::Big(kb) => big(turn, kb).await,
+        Command::Stamp(chunks, pause_ms) => stamp(turn, chunks, pause_ms).await,
         Command::Flood => flood(turn).await,
         Command::History => {
             let text = history(turn);
@@ -320,6 +340,18 @@ async fn big(turn: &mut Turn, kb: usize) {
     }
 }
 
+/// What measures how long a chunk is on its way (benches/load).
+async fn stamp(turn: &mut Turn, chunks: usize, pause_ms: u64) {
+    for _ in 0..chunks {
+        if pause_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_us = now.unwrap_or_default().as_micros();
+        turn.say(&format!("{now_us} ")).await;
+    }
+}
+
 async fn flood(turn: &mut Turn) {
     for _ in 0..FLOOD_UPDATES {
         turn.say(".").await;
@@ -397,6 +429,8 @@ mod tests {
         assert_eq!(parse("tool a.rs"), Command::Tool(Some("a.rs".into())));
         assert_eq!(parse("read 9999"), Command::Read(4_096));
         assert_eq!(parse("big 3"), Command::Big(3));
+        assert_eq!(parse("stamp 3"), Command::Stamp(3, 0));
+        assert_eq!(parse("stamp 3 5"), Command::Stamp(3, 5));
         assert_eq!(parse("slow 0.25"), Command::Slow(3));
         assert_eq!(parse("slow 1e9"), Command::Slow(6_000));
         assert_eq!(parse("error text"), Command::ErrorText);
