@@ -208,6 +208,37 @@ async fn what_was_done_is_not_done_again_and_what_was_said_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_that_is_said_as_well_is_no_part_of_the_answer() {
+    let said = "429 rate limit reached for this account";
+    let a_tool = vec![Step::Do("bash ls".into()), Step::Think("hm".into())];
+    for before in [Vec::new(), a_tool] {
+        let world = world(chain(&["two/a"])).await;
+        let id = world.ready("one/x").await;
+        let has_begun = !before.is_empty();
+        let steps = before
+            .into_iter()
+            .chain([Step::Say(said.into()), fail(said)]);
+        world.agent("one").answer_next(steps);
+        let known = text(&world.ask(&id, "history").await.parts);
+        assert!(!known.contains("429"), "{known}");
+        assert_eq!(known.contains("bash"), has_begun, "{known}");
+        let messages = world.messages(&id).await;
+        let shown = messages
+            .iter()
+            .flat_map(|m| &m.parts)
+            .find_map(|part| match part {
+                Part::Text(part) if part.text == said => part.ignored,
+                _ => None,
+            });
+        assert_eq!(shown, Some(true), "it can still be read");
+        let session = world.select(&id, "two/b").await.expect("selected");
+        world.applied(&id, session.revision).await;
+        let known = text(&world.ask(&id, "history").await.parts);
+        assert!(!known.contains("429"), "{known}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_model_would_not_mend_is_an_error() {
     for step in [
         fail("400 invalid_request_error: messages.3: must have content"),

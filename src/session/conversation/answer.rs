@@ -233,32 +233,22 @@ impl Answering {
         events
     }
 
-    /// The text that was said, where nothing else was said or done.
-    pub(crate) fn only_text(&self) -> Option<String> {
-        let texts = self.parts.iter().filter_map(|part| match part {
-            Part::StepStart(_) => None,
-            Part::Text(text) => Some(Some(text.text.as_str())),
-            _ => Some(None),
-        });
-        let texts: Option<Vec<&str>> = texts.collect();
-        texts
-            .map(|texts| texts.concat())
-            .filter(|text| !text.is_empty())
+    /// What was said last, where that is the last of the answer, and whether there is more before it.
+    pub(crate) fn last_words(&self) -> Option<(&str, bool)> {
+        let (last, before) = self.parts.split_last()?;
+        let Part::Text(last) = last else { return None };
+        let is_said = |part: &Part| !matches!(part, Part::StepStart(_));
+        Some((&last.text, before.iter().any(is_said)))
     }
 
-    /// What was said is an error of its agent's: it stays to be read, and no model is given it.
-    pub(crate) fn is_no_answer(&mut self) -> Vec<EventPayload> {
+    /// What was said last is an error of its agent's: it stays to be read, and no model is given it.
+    pub(crate) fn ends_with_error(&mut self) -> Vec<EventPayload> {
         let mut events = Vec::new();
         self.close_open(&mut events);
-        self.has_content = false;
-        let mut said = Vec::new();
-        for (at, part) in self.parts.iter_mut().enumerate() {
-            if let Part::Text(text) = part {
-                text.ignored = Some(true);
-                said.push(at);
-            }
+        if let Some(Part::Text(text)) = self.parts.last_mut() {
+            text.ignored = Some(true);
+            events.push(self.changed(self.parts.len() - 1));
         }
-        events.extend(said.into_iter().map(|at| self.changed(at)));
         events
     }
 

@@ -128,7 +128,14 @@ impl Worker {
             .await;
         let provider = &selection.provider_id;
         let said = self.error_said(provider, &outcome, answer);
-        let mut verdict = judge(&outcome, &live.agent, provider, answer, said.as_deref()).await;
+        let mut verdict = judge(
+            &outcome,
+            &live.agent,
+            provider,
+            answer,
+            said.as_ref().map(|(said, _)| said.as_str()),
+        )
+        .await;
         if verdict.error.is_none() {
             verdict.error = no_summary(answer, provider);
         }

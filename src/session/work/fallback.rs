@@ -19,6 +19,9 @@ Another model has begun to answer the message below and was broken off by an err
 stands at the end of the conversation above. Go on from there: what its tools have done is done, do not run them again, and \
 do not repeat what was said.";
 
+/// A shorter text is a part of an error's by chance, in bytes.
+const SAME_BYTES: usize = 16;
+
 /// What has kept a model from answering.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
@@ -91,6 +94,11 @@ impl Failure {
     }
 }
 
+/// Whether a text is an error's own, or a part of it.
+fn says_the_same(text: &str, error: &str) -> bool {
+    text == error || text.len() >= SAME_BYTES && error.contains(text)
+}
+
 /// A prompt that goes on with another model.
 pub(super) struct HandedOn {
     /// Why.
@@ -123,24 +131,31 @@ impl Worker {
         (is_silent && self.has_another(queued)).then_some(limit)
     }
 
-    /// What an agent has said in place of an answer: an error of its provider.
+    /// An error of its provider's that an agent has said as if it were its answer, or the end of it, and whether there is
+    /// an answer before it.
     pub(super) fn error_said(
         &self,
         provider: &str,
         outcome: &Outcome,
         answer: &LiveAnswer,
-    ) -> Option<String> {
-        let text = answer.lock().only_text().filter(|_| !outcome.asked)?;
+    ) -> Option<(String, bool)> {
+        let Ended::Replied(reply) = &outcome.ended else {
+            return None;
+        };
+        let answer = answer.lock();
+        let (text, has_more) = answer.last_words()?;
         let text = text.trim();
-        if let Ended::Replied(Err(error)) = &outcome.ended
-            && (error.describe().contains(text) || text.contains(&error.describe()))
-        {
-            return Some(text.to_owned());
-        }
+        let is_error = match reply {
+            Err(error) => says_the_same(text, &error.describe()),
+            Ok(_) => false,
+        };
         let snapshot = self.tools.office.registry.snapshot();
-        let backend = snapshot.backend(provider)?;
-        let is_error = Trouble::in_answer(text, backend.spec.error_texts).is_some();
-        (is_error && matches!(outcome.ended, Ended::Replied(_))).then(|| text.to_owned())
+        let known = || {
+            let backend = snapshot.backend(provider);
+            let texts = backend.map_or(&[][..], |backend| backend.spec.error_texts);
+            Trouble::in_answer(text, texts).is_some()
+        };
+        (is_error || known()).then(|| (text.to_owned(), has_more || outcome.asked))
     }
 
     /// Notes that a model cannot answer now, and says why for those who are told.

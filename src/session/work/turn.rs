@@ -40,8 +40,8 @@ struct After {
     other_model: Option<String>,
     /// The JSON value that was asked for.
     structured: Option<Value>,
-    /// What was said is an error.
-    is_no_answer: bool,
+    /// What was said last is an error.
+    ends_with_error: bool,
     /// Why another model goes on, and whether this one had begun to answer.
     handed_on: Option<(FallbackReason, bool)>,
 }
@@ -212,11 +212,13 @@ impl Worker {
         let provider = queued.target.selection.provider_id.clone();
         let agent = live.as_ref().map_or(agent, |live| Arc::clone(&live.agent));
         let said = self.error_said(&provider, &outcome, &answer);
-        let mut verdict = judge(&outcome, &agent, &provider, &answer, said.as_deref()).await;
+        let words = said.as_ref().map(|(said, _)| said.as_str());
+        let mut verdict = judge(&outcome, &agent, &provider, &answer, words).await;
         let structured = structured
             .and_then(|structured| structured.map_err(|error| verdict.fails_with(error)).ok());
-        let is_taken_in = has_taken_in(&outcome, &answer) && said.is_none();
-        let handed_on = self.handed_on(queued, &outcome, &answer, said.as_deref());
+        let is_taken_in =
+            has_taken_in(&outcome, &answer) && said.as_ref().is_none_or(|(_, has_more)| *has_more);
+        let handed_on = self.handed_on(queued, &outcome, &answer, words);
         if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
             // What goes on elsewhere is not over: it is told the rest together with what it has seen.
             if handed_on.is_none() {
@@ -239,7 +241,7 @@ impl Worker {
             was_asked: matches!(outcome.ended, Ended::Replied(_)) || answer.lock().has_content(),
             binding: live.as_ref().map(Live::binding),
             is_left: live.as_ref().is_some_and(is_left),
-            is_no_answer: said.is_some(),
+            ends_with_error: said.is_some(),
             handed_on: handed_on.map(|handed_on| (handed_on.reason, is_taken_in)),
         };
         // A server that stops has no time for what has changed.
@@ -409,8 +411,8 @@ impl Worker {
         if let Some(model) = after.other_model.clone() {
             done.was_given_by(model);
         }
-        let mut events = match after.is_no_answer {
-            true => done.is_no_answer(),
+        let mut events = match after.ends_with_error {
+            true => done.ends_with_error(),
             false => Vec::new(),
         };
         events.extend(done.finish(

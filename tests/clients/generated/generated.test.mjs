@@ -36,6 +36,7 @@ first answer by mock: one
 selected mock-strong (high), idle
 applied mock-strong
 second answer by mock-strong, which knows the first
+falls back to mock
 refused: ProviderModelNotFoundError, instead of mock-stong: mock-strong, mock, mock-fast
 `,
   },
@@ -50,6 +51,7 @@ first answer by stub/alpha: [alpha] one
 selected stub/beta (high), idle
 applied stub/beta
 second answer by stub/beta, which knows the first
+falls back to stub/alpha
 refused: ProviderModelNotFoundError, instead of stub/bta: stub/beta, stub/alpha, stub2/gamma
 `,
   },

@@ -13,6 +13,7 @@ from baton_client.api.session import session_create, session_update
 from baton_client.models import (
     AssistantMessage,
     EventSessionModelApplied,
+    FallbackModelInput,
     MessageWithParts,
     PromptInput,
     PromptModel,
@@ -47,6 +48,11 @@ def main(url: str, script: dict[str, str]) -> None:
     model, _, history = prompt(client, session.id, script["recall"]).partition(": ")
     knows = "knows" if script["known"] in history else "does not know"
     print(f"second answer by {model}, which {knows} the first")
+
+    chain = [FallbackModelInput(provider_id=provider_id, model_id=script["first"])]
+    chained = session_update.sync(session.id, client=client, body=SessionUpdateInput(fallback=chain))
+    assert isinstance(chained, Session) and chained.fallback
+    print(f"falls back to {', '.join(model.model_id for model in chained.fallback)}")
 
     wrong = SessionUpdateInput(provider_id=provider_id, model_id=script["misspelt"])
     error = session_update.sync(session.id, client=client, body=wrong)

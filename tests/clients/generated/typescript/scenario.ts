@@ -40,6 +40,9 @@ const second = await sessionPrompt({ path, body: { parts: [{ type: "text", text:
 const knows = textOf(second.data.parts).includes(script.known);
 console.log(`second answer by ${modelOf(second.data.info)}, which ${knows ? "knows" : "does not know"} the first`);
 
+const chained = await sessionUpdate({ path, body: { fallback: [{ providerID, modelID: script.first }] }, throwOnError: true });
+console.log(`falls back to ${chained.data.fallback?.map(({ modelID }) => modelID).join(", ")}`);
+
 const { error } = await sessionUpdate({ path, body: { providerID, modelID: script.misspelt } });
 // The error's name tells which of the errors it is, and with that what its data has.
 if (error?.name !== "ProviderModelNotFoundError") assert.fail(`not the error that was expected: ${error?.name}`);

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use baton_client::sse::{SseEvent, StreamingError};
 use baton_client::{
-    ApiOpError, HttpClient, Message, MessagePart, MessageWithParts, PartInput, PromptModel,
+    ApiOpError, FallbackModelInput, HttpClient, Message, MessagePart, MessageWithParts, PartInput, PromptModel,
     ServerEvent, SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
 };
 use futures_util::{Stream, StreamExt};
@@ -80,6 +80,20 @@ async fn main() -> Result<()> {
         "second answer by {}, which {knows} the first",
         model_of(&second)
     );
+
+    let fallback = FallbackModelInput {
+        provider_id: said("providerID")?,
+        model_id: said("first")?,
+        variant: None,
+    };
+    let chained = client
+        .session_update_builder(&session.id)
+        .fallback(vec![fallback])
+        .send()
+        .await?;
+    let chain = chained.fallback.unwrap_or_default();
+    let chain: Vec<_> = chain.iter().map(|model| model.model_id.as_str()).collect();
+    println!("falls back to {}", chain.join(", "));
 
     let wrong = client
         .session_update_builder(&session.id)
