@@ -82,7 +82,7 @@ function refusalsOf(id, agent) {
 }
 
 const LONG_AGENTS = ["opencode", "claude", "codex"];
-const PROMPTS = IS_WHOLE ? 200 : 16;
+const PROMPTS = IS_WHOLE ? 200 : 11;
 /** Every so many prompts one runs a tool, and its model is refused after that. */
 const TOOL_EVERY = 5;
 
