@@ -153,7 +153,7 @@ async fn the_document_opens_on_the_main_operation() {
     let docs = client.get(format!("{}/docs", server.url)).send().await;
     let docs = docs.expect("an answer");
     assert_eq!(docs.status(), StatusCode::SEE_OTHER);
-    // The page itself opens what stands behind the mark.
+    // The page itself opens what follows the mark.
     assert_eq!(docs.headers()["location"], "/docs/#/session/session.update");
     let document = server.get("/openapi.json").await;
     let main = &document["paths"]["/opencode/session/{sessionID}"]["patch"];
