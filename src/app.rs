@@ -253,7 +253,7 @@ impl App {
 /// The part of all settings that matters to HTTP.
 fn http_settings(settings: &Settings, front_token: &str) -> HttpSettings {
     let config_file = settings.config_file.as_deref().and_then(Path::parent);
-    // A server that only fronts are to use lets nobody else in.
+    // A server for fronts only lets in nobody else.
     let closed = settings.for_fronts.then(|| Password::new(front_token));
     HttpSettings {
         host: settings.host.clone(),

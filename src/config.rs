@@ -89,7 +89,7 @@ pub struct ServeArgs {
     #[arg(long, env = "BATON_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Ask clients for this password (HTTP Basic with any user name, or Bearer). It stands in the shell's history
+    /// Ask clients for this password (HTTP Basic with any user name, or Bearer). It ends up in the shell's history
     /// and, while Baton starts, in `ps`: better use --password-file, or the variable BATON_PASSWORD
     #[arg(long)]
     pub password: Option<String>,
@@ -103,7 +103,7 @@ pub struct ServeArgs {
     pub log_format: Option<LogFormat>,
 
     /// How much is logged [default: info]. The variable BATON_LOG takes a whole filter, such as baton::http=debug, and
-    /// goes before this
+    /// takes precedence over this
     #[arg(long, env = "BATON_LOG_LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
 
@@ -224,7 +224,7 @@ pub struct Settings {
     pub password: Option<Password>,
     /// Whether the server is there for fronts only, and ends with the last one.
     pub for_fronts: bool,
-    /// Web origins that may use the server, beside those on this machine.
+    /// Web origins that may use the server, besides those on this machine.
     pub cors_origins: Vec<String>,
     /// How the log is written.
     pub log_format: LogFormat,
@@ -336,7 +336,7 @@ fn learn_set(environment: &Environment) {
     secret::learn(telling.map(|(_, value)| value.clone()));
 }
 
-/// A question to put behind an error about a name; empty when no name is alike.
+/// A question to add to an error about a name; empty when no name is similar.
 fn meant(name: &str, known: &[&str]) -> String {
     did_you_mean(&alike(name, known.iter().copied()))
 }

@@ -11,7 +11,7 @@ pub const PASSWORD_VARIABLE: &str = "BATON_PASSWORD";
 const OWN_PREFIX: &str = "BATON_";
 /// At the end of an allowed name: whatever begins like that.
 const WILDCARD: char = '*';
-/// What a program gets with [`Inherit::Listed`] although nobody has listed it: without these hardly any runs, and
+/// What a program gets even with [`Inherit::Listed`]: without these hardly any program runs, and
 /// none of them holds a secret.
 const ALWAYS: [&str; 15] = [
     "PATH",
@@ -31,7 +31,7 @@ const ALWAYS: [&str; 15] = [
     "NODE_EXTRA_CA_CERTS",
 ];
 
-/// What of Baton's own environment a program gets.
+/// Which of Baton's own variables a program gets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Inherit {
@@ -45,9 +45,9 @@ pub enum Inherit {
 /// The environment of a program.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Environment {
-    /// What of Baton's own environment it gets.
+    /// Which of Baton's own variables it gets.
     pub inherit: Inherit,
-    /// Names that it gets in any case; one that ends with `*` stands for whatever begins like that.
+    /// Names that it gets in any case; one that ends with `*` matches every name with that prefix.
     pub allow: Vec<String>,
     /// Names that it does not get unless they are allowed.
     pub withhold: Vec<String>,

@@ -1,7 +1,7 @@
 //! The event bus: one sequence, a bounded ring, and subscribers that read from the ring.
 //!
 //! A subscriber owns no queue. It holds the number of the event that it had last, and reads on from
-//! there; one that is too slow, or that comes back too late, is told so ([`Next::Gap`]) and goes on
+//! there; one that is too slow, or that comes back too late, is told so ([`Next::Gap`]) and continues
 //! with the oldest event that is still there. Nothing a subscriber does can hold up a publisher.
 
 use std::collections::{HashMap, VecDeque};
@@ -36,7 +36,7 @@ impl Default for RingLimits {
     }
 }
 
-/// An event as it stands in the ring.
+/// An event in the ring.
 #[derive(Debug)]
 pub struct Published {
     /// Its number: the SSE `id:`.

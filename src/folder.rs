@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// The mode of a folder that nobody else can look into.
+/// The mode of a folder that only its owner can read.
 const OWNER_ONLY: u32 = 0o700;
 
 /// Makes a folder, and those above it that are missing; one that is there stays as it is.

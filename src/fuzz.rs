@@ -1,7 +1,7 @@
 //! Baton's readers, given whatever there may be: the runner of their tests, and what generators share.
 //!
-//! `BATON_FUZZ_CASES=200000 cargo test --lib fuzz -- --nocapture` tries so many of each and says so;
-//! `BATON_FUZZ_SEED=2` tries others. What was found once stands in `tests/corpus` and is tried each time.
+//! `BATON_FUZZ_CASES=200000 cargo test --lib fuzz -- --nocapture` tries this many of each and says so;
+//! `BATON_FUZZ_SEED=2` tries others. What was found once is in `tests/corpus` and is tried each time.
 
 use std::fmt::Debug;
 use std::path::PathBuf;

@@ -38,7 +38,7 @@ const STDERR_MAX_BYTES: usize = 4 * 1024;
 /// The program.
 const PROGRAM: &str = "git";
 
-/// Settings of every call. They stand on the command line, where they win over every file.
+/// Settings of every call. They are on the command line, where they override every file.
 const SETTINGS: [&str; 17] = [
     // A program of the repository's choice, or a daemon that would outlive us.
     "core.fsmonitor=false",
@@ -240,7 +240,7 @@ impl Git {
         }
     }
 
-    /// The same, as text; what is no UTF-8 is replaced.
+    /// The same, as text; invalid UTF-8 is replaced.
     ///
     /// # Errors
     /// See [`GitError`].
@@ -344,7 +344,7 @@ async fn read_up_to(
     Ok((bytes.len() <= max_bytes).then_some(bytes))
 }
 
-/// The beginning of a stream; the rest is read and dropped, so that nobody waits for us.
+/// The beginning of a stream; the rest is read and dropped, so that the writer does not block.
 async fn read_beginning(mut stream: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = STDERR_MAX_BYTES as u64;

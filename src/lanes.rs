@@ -56,7 +56,7 @@ struct Lane {
 }
 
 impl<K: Eq + Hash + Clone> Lanes<K> {
-    /// Lanes with so many places each, so many threads each, and so many threads in all.
+    /// Lanes with this many places and threads each, and this many threads in all.
     pub fn new(places: usize, threads: usize, all_threads: usize) -> Self {
         Self {
             lanes: Mutex::default(),
@@ -71,7 +71,7 @@ impl<K: Eq + Hash + Clone> Lanes<K> {
         if let Some(lane) = lanes.get(name) {
             return lane.clone();
         }
-        // Those that nobody uses are forgotten; a place and a thread hold on to theirs.
+        // Unused lanes are forgotten; a place or a thread keeps its own.
         lanes.retain(|_, lane| {
             Arc::strong_count(&lane.places) > 1 || Arc::strong_count(&lane.threads) > 1
         });
@@ -112,7 +112,7 @@ impl<K: Eq + Hash + Clone> Lanes<K> {
         let of_all = Arc::clone(&self.all_threads);
         let of_all = of_all.try_acquire_owned().map_err(busy)?;
         let task = tokio::task::spawn_blocking(move || {
-            // Held until the call has really ended, also when nobody waits for it any more.
+            // Held until the call has really ended, even if it is no longer awaited.
             let _threads = (thread, of_all);
             call()
         });
@@ -176,7 +176,7 @@ mod tests {
         drop(held);
         assert_eq!(lanes.block(&"a", LONG, LONG, || ()).await, Ok(()));
         assert!(lanes.lanes.lock().len() <= 2);
-        // Lanes of folders that nobody uses any more are forgotten.
+        // Lanes of folders that are no longer used are forgotten.
         for _ in 0..10 {
             assert_eq!(lanes.block(&"c", LONG, LONG, || ()).await, Ok(()));
         }

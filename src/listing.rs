@@ -53,7 +53,7 @@ pub struct Entry {
     pub default_model: Option<String>,
     /// Its models.
     pub models: Vec<EntryModel>,
-    /// What can be selected as `agent`, beside `build` and the backend's id.
+    /// What can be selected as `agent`, besides `build` and the backend's id.
     pub modes: Vec<String>,
     /// How it changes its model.
     pub switch: Option<SwitchMethod>,

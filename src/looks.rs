@@ -1,6 +1,6 @@
-//! A look at what lies in a directory, when no more than that is wanted: what a name stands for, whether it is there.
+//! A look at a directory, for no more than what a name refers to and whether it exists.
 //!
-//! Every request names a directory, and one on a share whose server is gone answers nobody. So a look runs in a lane
+//! Every request names a directory, and one on a share whose server is gone never answers. So a look runs in a lane
 //! of its directory and is waited for no longer than [`TIME`]; the threads that hang are few, and others are not
 //! concerned.
 

@@ -246,7 +246,7 @@ async fn serve(args: &ServeArgs) -> ExitCode {
         Ok(app) => app,
         Err(error) => return fail(1, &error),
     };
-    // Whoever started us may wait for this line; when nobody reads it, we serve all the same.
+    // The parent process may wait for this line; if nobody reads it, we serve all the same.
     print(&format!("baton listening on {}", app.url()));
     if for_fronts {
         let stopper = app.stopper();
@@ -368,7 +368,7 @@ fn log_to_stderr(format: LogFormat, usual: &str) -> Result<(), String> {
         .log_internal_errors(false);
     match format {
         LogFormat::Text => log.init(),
-        // The request that a line belongs to stands in its `span`; there is never one in another.
+        // The request that a line belongs to is its `span`; spans are never nested.
         LogFormat::Json => log.json().with_span_list(false).init(),
     }
     Ok(())
@@ -413,7 +413,7 @@ fn status(result: std::io::Result<()>) -> ExitCode {
 }
 
 fn fail(status: u8, error: &dyn Display) -> ExitCode {
-    // Without a stderr there is nobody to tell.
+    // Without a stderr there is no one to tell.
     let text = format!("baton: {error}");
     let _unheard = writeln!(std::io::stderr(), "{}", secret::mask(&text));
     ExitCode::from(status)

@@ -24,7 +24,7 @@ const COMMIT_SECONDS: [f64; 9] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1,
 const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 /// The method of a request that has one of its own.
 const OTHER_METHOD: &str = "other";
-/// The methods that are told apart.
+/// The methods that are counted separately.
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// How things are at the moment when somebody looks.
@@ -137,7 +137,7 @@ static FIGURES: LazyLock<Figures> = LazyLock::new(Figures::new);
 
 struct Figures {
     registry: Registry,
-    /// One scrape at a time, as it writes what it has been told into these.
+    /// One scrape at a time, as it writes the current figures into these.
     asked: Mutex<Vec<IntGauge>>,
     failed_sign_ins: IntCounter,
     requests: IntCounterVec,
@@ -337,7 +337,7 @@ pub fn committed(batches: usize, failed: usize, took: Duration) {
     figures.store_failures.inc_by(failed as u64);
 }
 
-/// An agent has written a line that is no message.
+/// An agent has written a line that is not a message.
 pub fn line_dropped() {
     FIGURES.dropped_lines.inc();
 }

@@ -25,7 +25,7 @@ const PASSWORD_FLAG: &str = "--password";
 /// Behind this argument there are no flags.
 const END_OF_FLAGS: &str = "--";
 
-/// Passwords that Baton was started with, which stand neither in its environment nor in its arguments any more.
+/// Passwords that Baton was started with, which are no longer in its environment or its arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Given {
     /// `--password`.
@@ -51,7 +51,7 @@ pub enum PrivateError {
     NotText(&'static str),
 }
 
-/// The passwords that this process was given. Where they stand in its environment or arguments, this starts the
+/// The passwords that this process was given. If they are in its environment or arguments, this starts the
 /// program anew and does not return. To be called before there is any other thread.
 ///
 /// # Errors
@@ -134,7 +134,7 @@ fn start_anew(given: &Given, arguments: &[OsString]) -> io::Result<io::Error> {
     let program = own_program()?;
     let (reader, writer) = nix::unistd::pipe().map_err(io::Error::from)?;
     let pipe = format!("{}:{}", std::process::id(), reader.as_raw_fd());
-    // Far less than a pipe holds, so that this waits for nobody.
+    // Far less than a pipe holds, so this does not block.
     File::from(writer).write_all(&pack(given))?;
     let mut command = Command::new(program);
     if let Some(name) = std::env::args_os().next() {
@@ -176,7 +176,7 @@ fn read(pipe: RawFd) -> io::Result<Given> {
     unpack(&bytes)
 }
 
-/// Each password as a mark, its text and a NUL, which cannot stand in either.
+/// Each password as a mark, its text and a NUL, which neither can contain.
 fn pack(given: &Given) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (mark, password) in [(b'f', &given.flag), (b'e', &given.environment)] {

@@ -111,7 +111,7 @@ pub fn start_time_s(pid: u32) -> Option<u64> {
     system.process(pid).map(sysinfo::Process::start_time)
 }
 
-/// The boot of the system that this process lives in. It tells a process of before from a stranger that has been given
+/// The boot of the system that this process lives in. It tells an earlier process from a stranger that has been given
 /// the same number since; empty when the system does not say.
 pub fn boot_id() -> &'static str {
     static BOOT_ID: LazyLock<String> = LazyLock::new(read_boot_id);
@@ -124,7 +124,7 @@ fn read_boot_id() -> String {
     id.map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
-/// The time of the boot. Where a set clock moves it, a process of before is left alone.
+/// The time of the boot. Where a set clock moves it, an earlier process is left alone.
 #[cfg(not(target_os = "linux"))]
 fn read_boot_id() -> String {
     let booted_at_s = System::boot_time();

@@ -82,7 +82,7 @@ struct Own {
 
 static OWN: RwLock<Vec<Own>> = RwLock::new(Vec::new());
 
-/// Has a file or folder, with all that is in it, withheld from now on. What is not there is not.
+/// Has a file or folder, with all that is in it, withheld from now on. What does not exist is skipped.
 pub fn withhold(path: &Path) {
     let (Ok(path), Ok(metadata)) = (path.canonicalize(), path.metadata()) else {
         return;
@@ -134,7 +134,7 @@ pub fn is_on_pseudo_file_system(file: impl AsFd) -> bool {
     {
         // The type has 32 bits, whatever type of number the system's header gives it.
         let kind = rustix::fs::fstatfs(file).map(|s| (s.f_type as u64 & 0xffff_ffff) as u32);
-        // What does not tell is not trusted.
+        // What cannot be looked at is not trusted.
         kind.map_or(true, |kind| PSEUDO_FILE_SYSTEMS.contains(&kind))
     }
     #[cfg(not(target_os = "linux"))]
@@ -147,7 +147,7 @@ pub fn is_on_pseudo_file_system(file: impl AsFd) -> bool {
 /// Says of an open file whether it may be read.
 ///
 /// # Errors
-/// When it is no regular file, lies on a pseudo file system, or is one of Baton's own.
+/// When it is not a regular file, lies on a pseudo file system, or is one of Baton's own.
 pub fn check(file: &File) -> Result<(), Refused> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {

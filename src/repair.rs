@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 pub use halves::Halves;
 
-/// What stands for half a character, as an escape.
+/// Replaces half a character, as an escape.
 const REPLACEMENT: &[u8] = br"\ufffd";
 /// Bytes of an escape such as `\ud83d`.
 const ESCAPE_BYTES: usize = 6;
@@ -59,7 +59,7 @@ fn first_half(bytes: &[u8], from: usize) -> Option<usize> {
             },
             Some(0xDC00..=0xDFFF) => return Some(at),
             Some(_) => at += ESCAPE_BYTES,
-            // The character behind it belongs to it, also if that is another backslash.
+            // The character after it belongs to it, also if that is another backslash.
             None => at += 2,
         }
     }

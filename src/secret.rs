@@ -30,7 +30,7 @@ const SECRET_ENDINGS: [&str; 8] = [
     "_PASSPHRASE",
     "_CREDENTIALS",
 ];
-/// What makes a name telling wherever it stands in it.
+/// Words that mark a name as a secret's, anywhere in it.
 const SECRET_WORDS: [&str; 2] = ["PASSWORD", "SECRET_"];
 
 /// The values that are known, and what finds them.
@@ -72,7 +72,7 @@ pub fn learn(values: impl IntoIterator<Item = String>) {
     }
 }
 
-/// A value as it may stand in a text: as it is, without white space around it, and as a JSON string writes it, also one
+/// The spellings of a value in a text: as it is, without white space around it, and as a JSON string writes it, also one
 /// within another.
 fn spellings(value: &str) -> Vec<String> {
     let mut spellings = vec![value.to_owned(), value.trim().to_owned()];
@@ -119,7 +119,7 @@ fn masked_by<'a>(finder: &AhoCorasick, text: &'a str) -> Cow<'a, str> {
     Cow::Owned(masked)
 }
 
-/// Where secrets stand. Those that overlap are one place: the rest of the second would be left to be read otherwise.
+/// Where secrets are. Overlapping ones are one place: otherwise the rest of the second would stay readable.
 fn places(finder: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
     let mut places: Vec<Range<usize>> = Vec::new();
     // They come in the order of their ends.

@@ -70,7 +70,7 @@ pub struct Opened {
     pub inbox: Inbox,
     /// A text that the agent sends by itself, and that is part of no answer.
     pub greeting: Option<String>,
-    /// The slash commands that it has told already.
+    /// The slash commands that it has already advertised.
     pub commands: Option<Vec<AgentCommand>>,
     /// How many messages and tool calls of an earlier conversation the agent has replayed.
     pub replayed: usize,
@@ -123,7 +123,7 @@ fn opening(cwd: &Path, meta: Option<&Value>) -> Value {
     params
 }
 
-/// Opens a new native session. `meta` goes with it, beside the protocol.
+/// Opens a new native session. `meta` goes with it, outside the protocol.
 ///
 /// # Errors
 /// The agent's own error, its end, the timeout, or a reply that names no session.
@@ -179,7 +179,7 @@ fn read_session_id(reply: &Value) -> Result<&str, &'static str> {
     }
 }
 
-/// Takes leave of a native session that nobody needs any more: it is deleted, or closed where the agent cannot delete.
+/// Lets go of a native session that is no longer needed: it is deleted, or closed where the agent cannot delete.
 /// Whether it is gone from the agent's own store, as far as the agent says.
 pub async fn remove_session(
     connection: &Connection,
@@ -189,7 +189,7 @@ pub async fn remove_session(
 ) -> bool {
     let params = json!({ "sessionId": native_session });
     let call = |method| connection.call(method, params.clone(), timeout);
-    // What an agent cannot do stays where it is: it is kept by nobody else.
+    // What an agent cannot remove stays in its own store.
     if can.delete && call("session/delete").await.is_ok() {
         return true;
     }
@@ -255,7 +255,7 @@ pub async fn lists_session(
     Ok(false)
 }
 
-/// Opens an earlier native session again. `meta` goes with it, beside the protocol.
+/// Opens an earlier native session again. `meta` goes with it, outside the protocol.
 ///
 /// # Errors
 /// The agent's own error (often: it does not know the session any more), its end, the timeout, or a reply that names
@@ -301,7 +301,7 @@ pub async fn reopen_session(
     }
 }
 
-/// Some agents "open again" by making another native session, whose id they tell in the reply.
+/// Some agents "open again" by making another native session, whose id is in the reply.
 fn is_of(reply: Value, method: &'static str, native_session: &str) -> Result<Value, CallError> {
     match reply.get("sessionId").and_then(Value::as_str) {
         Some(other) if other != native_session => Err(CallError::Malformed {
@@ -324,7 +324,7 @@ async fn until_quiet(inbox: &mut Inbox, replay: &mut Replay) {
     let _chatters = tokio::time::timeout(LOAD_QUIET_AT_MOST, replayed).await;
 }
 
-/// Keeps the slash commands of a message, if it tells any; of several lists the last one counts.
+/// Keeps the slash commands of a message, if it has any; of several lists the last one counts.
 pub fn note(told: &mut Option<Vec<AgentCommand>>, message: &Inbound) {
     if let Inbound::Update(update) = message
         && let Some(commands) = commands::read(update)

@@ -17,7 +17,7 @@ pub struct AgentCommand {
     pub name: String,
     /// What it does.
     pub description: String,
-    /// What is to be typed behind it, where it takes something.
+    /// What to type after it, where it takes something.
     pub hint: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! JSON-RPC 2.0 over an agent's stdin and stdout, one message a line, as ACP has it.
 //!
-//! One task reads and one writes; neither waits for anybody but the agent, and nobody waits for them
+//! One task reads and one writes; neither waits for anything but the agent, and nothing waits for them
 //! without an end:
 //!
 //! - The reply to `session/prompt` comes through the same [`Inbox`] as the updates before it, so that no
@@ -51,7 +51,7 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// What an agent wrote before it closed its stdin is still read for this long.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
-/// What stands for a reply that is broken.
+/// Replaces a broken reply.
 const UNREADABLE: &str = r#"{"code":-32700,"message":"the agent's reply is no JSON"}"#;
 /// JSON-RPC's "method not found".
 const METHOD_NOT_FOUND: i64 = -32601;
@@ -105,7 +105,7 @@ impl Connection {
         Self::open_within(EarlyLimits::default(), stdin, stdout)
     }
 
-    /// The same, with bounds of what is kept for native sessions that nobody knows yet.
+    /// The same, with bounds on what is kept for native sessions that are not known yet.
     pub fn open_within(
         early: EarlyLimits,
         stdin: impl AsyncWrite + Send + Unpin + 'static,
@@ -224,7 +224,7 @@ impl Connection {
 
     fn refuse(&self, id: &Value, method: &str) {
         let error = json!({ "code": METHOD_NOT_FOUND, "message": format!("Baton does not offer {method}") });
-        // The agent is gone when this fails, and then nobody waits for the answer.
+        // If this fails the agent is gone, and the answer no longer matters.
         let _gone = self.send(&json!({ "jsonrpc": "2.0", "id": id, "error": error }));
     }
 
@@ -381,7 +381,7 @@ fn session_of(params: &RawValue) -> Option<SessionParams<'_>> {
     serde_json::from_str(params.get()).ok()
 }
 
-/// Disconnects the agent if the task that holds it panics: nobody would answer those who wait.
+/// Disconnects the agent if the task that holds it panics: otherwise callers would wait forever.
 struct DisconnectOnPanic(Weak<Connection>, &'static str);
 
 impl Drop for DisconnectOnPanic {

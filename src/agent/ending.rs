@@ -12,7 +12,7 @@ use crate::supervise::Leash;
 
 /// A supervisor that was asked to end everything has this long for it.
 const KILLED_WITHIN: Duration = Duration::from_millis(700);
-/// What is not gone so long after SIGKILL hangs in the kernel. Nobody waits for it; the next start looks after it.
+/// What is not gone this long after SIGKILL hangs in the kernel. It is not waited for; the next start looks after it.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(500);
 /// Of the time until a deadline, the first part is for an agent to notice that its stdin was closed.
 const NOTICE_SHARE: u32 = 2;
@@ -137,7 +137,7 @@ impl Running {
         step: fn(Ending) -> Instant,
     ) -> Option<String> {
         loop {
-            // Nobody holds its handle any more: there is nothing to wait for.
+            // Its handle was dropped: there is nothing to wait for.
             let at = asked.borrow_and_update().map_or_else(Instant::now, step);
             tokio::select! {
                 status = self.wait() => return Some(status),

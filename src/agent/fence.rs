@@ -1,4 +1,4 @@
-//! What of an agent's tools is fenced off, whatever the agent would ask by itself: what a session's rules come to.
+//! Which of an agent's tools are fenced off, whatever the agent would ask by itself: the effect of a session's rules.
 //!
 //! *Absent here:* rules and their patterns; and how an agent is told, which is in [`quirks`](super::quirks::keeps).
 
@@ -47,7 +47,7 @@ pub enum Need {
 /// The tools that are fenced off, by permission.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Fence {
-    /// What there is to do; [`ANY_OTHER`] stands for what is not named, here or in `free`.
+    /// What to do; [`ANY_OTHER`] means what is not named, here or in `free`.
     pub needs: BTreeMap<String, Need>,
     /// What is left open although other tools are fenced off.
     pub free: BTreeSet<String>,
@@ -85,7 +85,7 @@ impl Fence {
         both
     }
 
-    /// What there is to do about the tools of a permission.
+    /// What to do about the tools of a permission.
     pub fn need(&self, permission: &str) -> Option<Need> {
         match self.free.contains(permission) {
             true => None,

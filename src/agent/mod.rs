@@ -42,7 +42,7 @@ pub struct Timeouts {
     pub cancel: Duration,
     /// From closing its stdin, and again from SIGTERM, to the next harsher way to end a process.
     pub end: Duration,
-    /// A turn whose agent has said nothing for this long is told: in the log, as an event, and in the session.
+    /// A turn whose agent has said nothing for this long is reported: in the log, as an event, and in the session.
     pub silent: Duration,
     /// A turn whose agent has said nothing for this long is ended; none is, without.
     pub silent_end: Option<Duration>,

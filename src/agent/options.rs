@@ -33,7 +33,7 @@ pub struct ChoiceValue {
 }
 
 impl ChoiceValue {
-    /// What is kept of a value; nothing of one that no request could name.
+    /// How much of a value is kept; a value that no request could name is dropped.
     fn kept(id: &str, name: &str) -> Option<Self> {
         (id.len() <= ID_MAX_BYTES).then(|| Self {
             id: id.to_owned(),
@@ -61,7 +61,7 @@ pub struct Choice {
     pub via: Via,
     /// What is chosen now.
     pub current: String,
-    /// What there is.
+    /// What is available.
     pub values: Vec<ChoiceValue>,
 }
 
@@ -137,7 +137,7 @@ pub struct Options {
     pub providers: Option<Choice>,
     /// Models that the user says the agent has although it does not list them.
     pub unlisted: Vec<String>,
-    /// Only one provider can be had: the models go without it.
+    /// Only one provider is available: the models go without it.
     one_provider: bool,
 }
 
@@ -305,7 +305,7 @@ impl Options {
     }
 }
 
-/// The option that chooses the model. Some agents have another one of this category beside it, for the provider.
+/// The option that chooses the model. Some agents have a second one of this category, for the provider.
 fn model_option(options: &[SessionConfigOption]) -> Option<&SessionConfigOption> {
     let is_model =
         |o: &&SessionConfigOption| o.category == Some(SessionConfigOptionCategory::Model);
@@ -333,7 +333,7 @@ fn provider_option<'a>(
     let by_name = others
         .clone()
         .find(|o| called(o, "provider") || called(o, "vendor"));
-    // Without such a name, the one that stands before the models.
+    // Without such a name, the one before the models.
     let before = || {
         let [first, second] = of_models.as_slice() else {
             return None;
@@ -368,7 +368,7 @@ fn choice_of(option: &SessionConfigOption) -> Option<Choice> {
     })
 }
 
-/// A list that is cut is no list that ends there.
+/// A list that was cut is marked as such.
 fn tell_cut(option: &str, offered: usize) {
     if offered > VALUES_MAX {
         tracing::warn!(

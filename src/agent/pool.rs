@@ -29,7 +29,7 @@ const END_ALL_WITHIN: Duration = Duration::from_millis(800);
 pub struct PoolLimits {
     /// Processes alive at the same time.
     pub live: usize,
-    /// A process that nobody has used for this long is ended.
+    /// A process that was not used for this long is ended.
     pub idle: Duration,
     /// What is kept of updates that come before their native session is known.
     pub early: EarlyLimits,
@@ -73,7 +73,7 @@ type Started = Option<Result<Arc<Agent>, StartError>>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     launch: Launch,
-    /// It is retired: nobody is given it any more. The number tells it from others.
+    /// It is retired: it takes no new work. The number identifies it.
     retired: Option<u64>,
 }
 
@@ -260,7 +260,7 @@ impl Pool {
         agent.process.exited().await;
     }
 
-    /// From now on nobody is given this agent: the next one who wants one like it gets a new process. Whoever is at work
+    /// From now on this agent takes no new work: the next caller who wants one like it gets a new process. Who is at work
     /// with it goes on; then it ends.
     pub fn retire(&self, agent: &Arc<Agent>) {
         {
@@ -277,7 +277,7 @@ impl Pool {
         agent.retire();
     }
 
-    /// Ends processes that nobody has used for the idle time; runs until it is dropped.
+    /// Ends processes that were not used for the idle time; runs until it is dropped.
     pub async fn evict_idle(self: Arc<Self>) {
         let mut ticks =
             tokio::time::interval((self.limits.idle / 4).max(Duration::from_millis(100)));

@@ -46,7 +46,7 @@ impl StderrTail {
             tail.iter().copied().collect()
         };
         let text = String::from_utf8_lossy(&bytes);
-        // All of the tail: of a secret that is cut in two, the rest would be found by nobody.
+        // All of the tail: a secret that was cut in two would not be recognised.
         let masked = secret::mask(&text);
         let skip = masked.len().saturating_sub(STDERR_QUOTE_BYTES);
         let mut starts = skip..=masked.len();
@@ -79,7 +79,7 @@ pub struct Pipes {
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
 }
 
-/// Starts agents. What talks to them does not know whether there is a process behind the pipes.
+/// Starts agents. Their users do not know whether there is a process behind the pipes.
 pub trait Starter: Send + Sync {
     /// Whether the backend's program is there.
     ///
@@ -118,7 +118,7 @@ impl Starter for Processes {
     }
 }
 
-/// The other end of an [`AgentProcess`] without a process: whoever runs such an agent holds it.
+/// The other end of an [`AgentProcess`] without a process, held by what runs the agent.
 #[derive(Debug)]
 pub struct InMemory {
     /// What the agent says on stderr goes here.
@@ -131,7 +131,7 @@ impl InMemory {
     /// Waits until the agent is to end.
     pub async fn stopped(&self) {
         let mut stop = self.stop.clone();
-        // An error means that nobody holds its handle any more.
+        // An error means that its handle was dropped.
         let _dropped = stop.wait_for(Option::is_some).await;
     }
 
@@ -252,7 +252,7 @@ impl AgentProcess {
         self.end_as(Ending::patient(self.grace));
     }
 
-    /// Asks for the end of a process that does not do what it is told: SIGTERM now, then SIGKILL.
+    /// Asks for the end of a process that does not obey: SIGTERM now, then SIGKILL.
     pub fn request_end_now(&self) {
         self.end_as(Ending::stern(self.grace));
     }

@@ -8,11 +8,11 @@ use super::connection::RpcError;
 
 /// ACP's "resource not found".
 const RESOURCE_NOT_FOUND: i64 = -32002;
-/// What the size of a context stands behind, the surest first.
+/// What precedes the size of a context, the surest first.
 const SIZE_WORDS: [&str; 6] = [">", "maximum", "limit", "at most", "up to", "takes"];
 /// … and how near to it, in characters.
 const SIZE_NEAR_CHARS: usize = 48;
-/// A number below this is no size of a context in tokens.
+/// The smallest number that counts as the size of a context, in tokens.
 const CONTEXT_MIN_TOKENS: u64 = 500;
 /// Longer error texts are looked at in their beginning only, in bytes.
 const LOOKED_AT_BYTES: usize = 16 * 1024;
@@ -34,7 +34,7 @@ const TOO_LONG: [&str; 14] = [
     "token count",
     "request too large",
 ];
-/// Ways of saying that nobody is signed in.
+/// Ways of saying that the user is not signed in.
 const SIGNED_OUT: [&str; 12] = [
     "authentication required",
     "authentication_required",
@@ -82,13 +82,13 @@ const GONE: [&str; 9] = [
 pub enum Refusal {
     /// Its user is not signed in.
     SignedOut,
-    /// The prompt does not fit into the model's context, which holds so many tokens, where the error says it.
+    /// The prompt does not fit into the model's context, which holds this many tokens, where the error says so.
     TooLong(Option<u64>),
     /// The model's provider does not want to: too many requests, nothing paid, overloaded.
     Provider,
     /// The agent does not have the native session any more.
     SessionGone,
-    /// Something else, or nothing that could be told.
+    /// Something else, or nothing that was recognised.
     Other,
 }
 
@@ -125,7 +125,7 @@ pub(super) fn words(error: &RpcError) -> String {
     text.to_lowercase()
 }
 
-/// The size of the context that an error names, behind one of the words for it.
+/// The size of the context that an error names, after one of the words for it.
 fn context_in(text: &str) -> Option<u64> {
     let plain: String = text
         .chars()
@@ -145,7 +145,7 @@ fn number_near(text: &str) -> Option<u64> {
     let is_cut = text.len() > near.len();
     let mut words = near.split(|c: char| !c.is_ascii_alphanumeric()).peekable();
     while let Some(word) = words.next() {
-        // The last word may go on behind the beginning.
+        // The last word may go on after the beginning.
         if let Ok(number) = word.parse()
             && !(is_cut && words.peek().is_none())
         {
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(of(-32603, summed), Refusal::TooLong(Some(200_000)));
         let named = "97405 tokens are too many tokens, the model takes 8000";
         assert_eq!(of(-32603, named), Refusal::TooLong(Some(8_000)));
-        // What is no size is not taken for one.
+        // Other numbers are not taken for a size.
         let numbered = "context length exceeded (request 98765 at 1700000000, id req_011abc)";
         assert_eq!(of(-32603, numbered), Refusal::TooLong(None));
         assert_eq!(

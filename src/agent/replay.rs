@@ -6,7 +6,7 @@ use super::client;
 use super::commands::AgentCommand;
 use super::connection::Inbound;
 
-/// What is noted of the messages that come while a native session is opened again.
+/// What is noted about the messages that come while a native session is opened again.
 #[derive(Default)]
 pub(super) struct Replay {
     pub(super) commands: Option<Vec<AgentCommand>>,

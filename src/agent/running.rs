@@ -28,17 +28,17 @@ async fn ended_with(process: &AgentProcess, error: &CallError) -> String {
 /// Why Baton ends an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// Nobody has used it for `limits.agent_idle_s`.
+    /// It was not used for `limits.agent_idle_s`.
     Idle,
     /// Another one needs its place (`limits.live_agents`).
     Room,
     /// A newer process takes its place.
     Retired,
-    /// It was for one session, or one model, that nobody has there any more.
+    /// It was for one session, or one model, that is no longer in it.
     LastSession,
     /// Somebody has asked for agents to be started anew.
     Anew,
-    /// It does not do what it is told.
+    /// It does not obey.
     Deaf,
     /// Baton stops.
     Stop,
@@ -143,7 +143,7 @@ impl Agent {
         Lease(Arc::clone(self))
     }
 
-    /// It ends as soon as nobody is at work with it.
+    /// It ends as soon as no session is at work with it.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         if self.working() == 0 {
@@ -161,7 +161,7 @@ impl Agent {
         self.working.load(Ordering::Acquire)
     }
 
-    /// Since when nobody is at work with it.
+    /// Since when no session is at work with it.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let used = *self.used.lock();
         (self.working.load(Ordering::Acquire) == 0).then_some(used)
@@ -218,7 +218,7 @@ impl Agent {
         }
     }
 
-    /// The same for an agent that does not do what it is told, and gets no time to.
+    /// The same, without a grace period, for an agent that does not obey.
     pub fn request_end_now(&self, why: Why) {
         self.note_why(why);
         self.connection.close();
@@ -235,7 +235,7 @@ impl Agent {
     pub async fn obituary(&self) -> String {
         // The process may have closed only its stdout; ending it makes its status known.
         self.end().await;
-        // What it wrote to stderr stands in the log with its end.
+        // The log has what it wrote to stderr together with its end.
         ended_with(&self.process, &self.connection.gone()).await
     }
 }

@@ -1,6 +1,6 @@
 //! Agents for tests: the [mock](super::mock) in the test's own process, told what to do by the test.
 //!
-//! There are no processes and no threads, so that a test can let time stand still
+//! There are no processes and no threads, so that a test can pause time
 //! (`#[tokio::test(start_paused = true)]`) and no moment depends on the machine. A backend is set up as
 //! in the configuration file, with flags of `baton mock-agent` as its command:
 //!

@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 const METHODS_MAX: usize = 32;
 /// The longest id, name or description that is kept, in characters.
 const TEXT_MAX_CHARS: usize = 500;
-/// Where several agents say, beside the protocol, which command a way runs in a terminal.
+/// Where several agents say, outside the protocol, which command a way runs in a terminal.
 const TERMINAL_META: &str = "terminal-auth";
 
 /// A way to sign in.
@@ -27,7 +27,7 @@ pub struct SignInMethod {
     pub name: String,
     /// What happens, for people.
     pub description: Option<String>,
-    /// It runs in a terminal, so the agent cannot be told to do it.
+    /// It runs in a terminal, so the agent cannot be asked to do it.
     pub needs_terminal: bool,
 }
 
@@ -65,7 +65,7 @@ pub async fn authenticate(
     reply.map(drop)
 }
 
-/// A new native session, `meta` with it, also where the process has to be told first how its user has signed in: then it is told, once.
+/// A new native session, `meta` with it, also where the process has to be told first how its user has signed in, which is done once.
 ///
 /// # Errors
 /// Those of [`client::new_session`] and of [`authenticate`].

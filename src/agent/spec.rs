@@ -41,7 +41,7 @@ pub struct AgentSpec {
     pub login: String,
     /// Modes that mean `plan` for this backend, best first.
     pub plan_modes: Vec<String>,
-    /// Models beside those that the agent itself advertises; the values for `{model}`.
+    /// Models besides those that the agent itself advertises; the values for `{model}`.
     pub models: Vec<String>,
     /// What their contexts hold, in tokens, where the user knows it.
     pub contexts: BTreeMap<String, u64>,
@@ -85,7 +85,7 @@ pub enum TokenCount {
 pub struct Removal {
     /// The arguments with which the program is an agent. A command that ends in another way is not understood.
     pub instead_of: &'static [&'static str],
-    /// What stands in their place; the native session's id follows.
+    /// The arguments instead of those; the native session's id follows.
     pub arguments: &'static [&'static str],
 }
 
@@ -165,7 +165,7 @@ impl AgentSpec {
         format!("To sign in: {}", self.login)
     }
 
-    /// Whether the model stands in the command or the environment.
+    /// Whether the model is in the command or the environment.
     pub fn per_model(&self) -> bool {
         let texts = self.command.iter().chain(self.environment.set.values());
         texts.into_iter().any(|t| t.contains(MODEL_PLACEHOLDER))
@@ -174,7 +174,7 @@ impl AgentSpec {
     /// What a process is started from that keeps to a fence. `modes` are those that its native sessions may be in.
     ///
     /// # Errors
-    /// A sentence: what the user has configured leaves no way to tell the agent.
+    /// A sentence: the user's configuration leaves no way to pass it to the agent.
     pub fn launch_within(
         &self,
         fence: &Fence,
@@ -204,7 +204,7 @@ impl AgentSpec {
         }
         let mut command: Vec<_> = self.command.iter().map(fill).collect();
         if let Some((program, path)) = self.installed() {
-            // Its other programs are beside it.
+            // Its other programs are next to it.
             environment.put_in_front_of_path(&path);
             command[0] = program.to_string_lossy().into_owned();
         }
@@ -224,7 +224,7 @@ impl AgentSpec {
         let removal = self.removal?;
         let mut launch = self.launch("", "");
         let agent_from = launch.command.len().checked_sub(removal.instead_of.len())?;
-        // An id is no option, whatever its agent calls it.
+        // An id must not look like an option, whatever its agent calls it.
         let is_understood = agent_from > 0 && launch.command[agent_from..] == *removal.instead_of;
         if !is_understood || native_session.starts_with('-') {
             return None;

@@ -22,7 +22,7 @@ pub enum SwitchError {
         what: &'static str,
         /// What was wanted.
         wanted: String,
-        /// What there is.
+        /// What is available.
         offered: Vec<String>,
     },
     /// The agent said yes and stayed with something else.

@@ -11,16 +11,16 @@ use crate::registry::{Registry, Snapshot};
 
 /// Where OpenCode's clients look for what concerns the whole server.
 const GLOBAL: &str = "global";
-/// Changes that come one after the other are told once. Clients read everything again, so not too often.
+/// Changes in quick succession are announced once: clients read everything again.
 const QUIET: Duration = Duration::from_millis(500);
-/// Lists wait for the first probes so long: whoever has read one by then has read all.
+/// Lists wait this long for the first probes; a list that was read later is complete.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
 
 /// Follows the registry as long as it is polled.
 pub(super) async fn tell_changes(registry: Arc<Registry>, bus: Arc<Bus>) {
     let started = Instant::now();
     let mut snapshots = registry.watch();
-    // What is known at the start is told by nobody: nobody has read anything else.
+    // What is known at the start is not announced: no client has read anything else.
     let Ok(first) = snapshots
         .wait_for(|s| s.settled())
         .await
@@ -58,7 +58,7 @@ fn tell(bus: &Bus) {
             directory: GLOBAL.to_owned(),
         })
     };
-    // One without a directory reaches whoever follows a directory.
+    // An event without a directory reaches the followers of every directory.
     bus.publish(&"".into(), &[disposed()]);
     bus.publish(
         &GLOBAL.into(),

@@ -11,7 +11,7 @@ const GONE_WITHIN: Duration = Duration::from_millis(300);
 /// How often that is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Ends every agent that stands in the record of running ones: at the start those that a killed server
+/// Ends every agent in the record of running ones: at the start those that a killed server
 /// left behind, at the end those that nobody else has ended.
 pub(super) async fn end_recorded(store: &SqliteStore) -> Result<Vec<u32>, StoreError> {
     let mut all_ended = Vec::new();
@@ -34,14 +34,14 @@ pub(super) async fn end_recorded(store: &SqliteStore) -> Result<Vec<u32>, StoreE
     Ok(all_ended)
 }
 
-/// Waits a moment until what was killed is gone: nothing of a server that has ended is to be seen any more.
+/// Waits a moment until what was killed is gone: nothing of a server should outlive it.
 pub(super) async fn until_gone(groups: &[u32]) {
     let gone = async {
         while groups.iter().any(|pid| is_there(*pid)) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
-    // Where nobody reaps orphans they stay, dead.
+    // Where nobody reaps orphans, they stay as zombies.
     let _or_not = tokio::time::timeout(GONE_WITHIN, gone).await;
 }
 
@@ -55,7 +55,7 @@ impl StoreLedger {
     }
 
     fn write(&self, change: Change) {
-        // The store takes batches in the order of these calls; nobody has to wait for them.
+        // The store takes batches in the order of these calls; there is no need to wait for them.
         let commit = self.0.commit(vec![change]);
         tokio::spawn(async move {
             // Once the store is closed every agent is gone, and the next start looks after the record.

@@ -43,7 +43,7 @@ pub(super) fn reachable(listening: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, listening.port())
 }
 
-/// A file that may not grow any further (`ulimit -f`) is an error of the write, which is told to whoever asked
+/// A file that may not grow any further (`ulimit -f`) is an error of the write, which is reported to its caller
 /// for it. By default it would end the process.
 pub(super) fn survive_file_limits() {
     let too_large = SignalKind::from_raw(Signal::SIGXFSZ as i32);

@@ -13,7 +13,7 @@ use crate::opencode::{PermissionId, QuestionId};
 const REPLIES: [&str; 3] = ["once", "always", "reject"];
 /// The word that refuses either.
 const REJECT: &str = "reject";
-/// What of a question or a permission is shown, in characters.
+/// At most this much of a question or a permission is shown, in characters.
 const SHOWN_CHARS: usize = 300;
 
 /// What `baton answer` takes.
@@ -35,7 +35,7 @@ pub struct AnswerArgs {
 /// Gives the answer to the agent.
 ///
 /// # Errors
-/// When nothing of that name waits, or the answer is no answer to it.
+/// When nothing of that name waits, or the answer does not fit it.
 pub async fn run(args: &AnswerArgs, server: &Server, terminal: Terminal) -> Result<(), Failure> {
     let id = args.request.as_str();
     let (path, body) = if PermissionId::parse(id).is_ok() {

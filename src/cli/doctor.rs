@@ -52,7 +52,7 @@ struct Health {
 /// Looks at everything.
 ///
 /// # Errors
-/// When no server runs: then it tells what there would be.
+/// When no server runs: then the report says what one would have.
 pub async fn run(
     args: &DoctorArgs,
     password: Option<&str>,

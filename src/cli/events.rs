@@ -17,9 +17,9 @@ use crate::opencode::now_ms;
 const KEPT: &str = "baton_ring_events ";
 /// Of events that are kept, the next one comes within this time.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
-/// The column that the type stands in, in characters.
+/// The width of the column with the type, in characters.
 const KIND_CHARS: usize = 27;
-/// What of an event is shown, in characters.
+/// At most this much of an event is shown, in characters.
 const SHOWN_CHARS: usize = 100;
 
 /// What `baton events` takes.

@@ -11,10 +11,10 @@ pub enum Failure {
     /// It could not be done.
     #[error("{0}")]
     Failed(String),
-    /// Nobody reads what it writes any more, as behind `| head`. Nothing is wrong with that.
+    /// The reader has gone, as with `| head`. That is not an error.
     #[error("nobody reads the output any more")]
     Unread,
-    /// Somebody has stopped it (Ctrl-C), and was told what comes of that.
+    /// The user has stopped it (Ctrl-C), and has seen what that means.
     #[error("stopped")]
     Stopped,
 }
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Whether there is something left to tell.
+    /// Whether there is something left to say.
     pub fn is_told(&self) -> bool {
         matches!(self, Self::Unread | Self::Stopped)
     }

@@ -1,6 +1,6 @@
 //! `baton install`: a built-in agent with its own package manager, below the data directory.
 //!
-//! Each install gets a folder of its own beside the earlier ones, `DATA/agents/NAME/VERSION-NUMBER`, and is used from the
+//! Each install gets a folder of its own next to the earlier ones, `DATA/agents/NAME/VERSION-NUMBER`, and is used from the
 //! moment when the link `current` points to it. A Python environment could not be moved afterwards, and so nothing that
 //! is half installed is ever found, whatever ends the install.
 
@@ -76,7 +76,7 @@ fn disk(what: impl Into<String>) -> impl FnOnce(io::Error) -> InstallError {
     move |error| InstallError::Disk(what, error)
 }
 
-/// Installs an agent. Answers what to tell the user.
+/// Installs an agent. Returns what to tell the user.
 ///
 /// # Errors
 /// When it cannot be installed; then nothing has changed.

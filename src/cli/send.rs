@@ -78,7 +78,7 @@ fn send(server: &Server, session: &Session, prompt: &MessageId, text: &str) -> A
     tokio::spawn(async move { Ok(server.ask(Method::POST, &path, Some(body)).await?) })
 }
 
-/// Shows what is told, until there is the whole answer. What the stream leaves out, that has.
+/// Shows the events of a prompt, then what the complete answer has beyond them.
 async fn follow(
     events: &mut Events,
     mut answering: Answering,

@@ -1,4 +1,4 @@
-//! `baton sessions`: what there is to go on with.
+//! `baton sessions`: the sessions to continue with.
 
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -32,7 +32,7 @@ pub struct SessionsArgs {
     #[arg(long)]
     pub archived: bool,
 
-    /// At most so many, the one used last first
+    /// At most this many, most recently used first
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: usize,
 
@@ -46,7 +46,7 @@ pub struct SessionsArgs {
 /// # Errors
 /// When there is no server, or stdout cannot be written.
 pub async fn run(args: &SessionsArgs, server: &Server, terminal: Terminal) -> Result<(), Failure> {
-    // One more tells whether there are more.
+    // One more, to see whether there are more.
     let mut query = format!("limit={}", args.limit.saturating_add(1));
     let mut add = |name: &str, value: &str| {
         let value = utf8_percent_encode(value, NON_ALPHANUMERIC);

@@ -11,7 +11,7 @@ use crate::opencode::history::{ModelHistory, ModelSwitch, ModelUsage};
 use crate::opencode::message::{AssistantMessage, Message, Part, ToolPart, ToolState};
 use crate::opencode::{MessageWithParts, Session};
 
-/// What of a tool call stands in its line, in characters.
+/// At most this much of a tool call is in its line, in characters.
 const CALL_CHARS: usize = 90;
 
 /// What `baton show` takes.
@@ -25,7 +25,7 @@ pub struct ShowArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Only the newest so many messages
+    /// Only this many messages, the newest
     #[arg(long, value_name = "N")]
     pub last: Option<u64>,
 
@@ -242,7 +242,7 @@ fn created(message: &Message) -> u64 {
     }
 }
 
-/// A line of Baton's own about a switch, which stands here as such.
+/// One of Baton's own lines about a switch, shown as such.
 fn is_notice(message: &MessageWithParts) -> bool {
     let ignored = |part: &Part| matches!(part, Part::Text(text) if text.ignored == Some(true));
     !message.parts.is_empty() && message.parts.iter().all(ignored)

@@ -20,14 +20,14 @@ pub struct SwitchArgs {
     #[command(flatten)]
     pub session: SessionArgs,
 
-    /// The model to go on with, and its reasoning effort; left out, only the agent is changed
+    /// The model to continue with, and its reasoning effort; left out, only the agent is changed
     #[arg(
         value_name = "PROVIDER/MODEL[:VARIANT]",
         required_unless_present = "agent"
     )]
     pub model: Option<String>,
 
-    /// The agent to go on with: build, plan, or a mode of the backend
+    /// The agent to continue with: build, plan, or a mode of the backend
     #[arg(long)]
     pub agent: Option<String>,
 
@@ -107,7 +107,7 @@ fn unchanged(session: &Session, args: &SwitchArgs, terminal: Terminal) -> Result
     Ok(())
 }
 
-/// What is known of a switch that nobody has waited for.
+/// What is known of a switch that was not waited for.
 fn announced(entry: &ModelSwitch, session: &Session) -> String {
     let line = words::switch(entry);
     let is_told = entry.transfer.is_some() || entry.failure.is_some();

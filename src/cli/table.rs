@@ -1,15 +1,15 @@
-//! Tables and paragraphs for people, in so many columns.
+//! Tables and paragraphs for people, as wide as the terminal.
 
 /// The columns that everything fits into.
 pub const COLUMNS: usize = 100;
-/// What stands where there is nothing to say.
+/// Shown in an empty cell.
 pub const NOTHING: &str = "-";
 /// Between two columns.
 const GAP: &str = "  ";
-/// A column that gives way keeps so many characters.
+/// A column that gives way keeps this many characters.
 const KEPT_CHARS: usize = 8;
 
-/// The rows below their heads, in columns. With `gives_way`, what stands in that column is cut until everything fits into
+/// The rows below their heads, in columns. With `gives_way`, the texts of that column are cut until everything fits into
 /// [`COLUMNS`].
 pub fn table(head: &[&str], rows: &[Vec<String>], gives_way: Option<usize>) -> String {
     let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();

@@ -112,7 +112,7 @@ impl Terminal {
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     }
 
-    /// Says something to whoever runs the command.
+    /// Says something to the user who runs the command.
     pub fn say(&self, words: &str) {
         self.say_as(Style::Dim, words);
     }
@@ -125,13 +125,13 @@ impl Terminal {
     fn say_as(&self, style: Style, words: &str) {
         let words = harmless(words);
         let words = self.err.paint(style, &secret::mask(&words));
-        // Without a stderr there is nobody to tell.
+        // Without a stderr there is no one to tell.
         let _unheard = writeln!(io::stderr(), "{words}");
     }
 }
 
 /// A text without control characters, other than line ends and tabs: what a model or another client has written must not
-/// steer the terminal of whoever reads it.
+/// control the reader's terminal.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| c.is_control() && c != '\n' && c != '\t';
     match text.contains(is_bad) {
@@ -150,7 +150,7 @@ pub fn one_line(text: &str) -> String {
     harmless(&words.join(" ")).into_owned()
 }
 
-/// The beginning of a text in one line, of at most so many characters.
+/// The beginning of a text in one line, of at most this many characters.
 pub fn beginning(text: &str, chars: usize) -> String {
     let line = one_line(text);
     match line.chars().count() > chars {

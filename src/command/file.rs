@@ -8,7 +8,7 @@ use crate::regular::{self, Links};
 
 /// Command files that are read for one directory, at most.
 const FILES_MAX: usize = 1_000;
-/// A larger file is no command, in bytes.
+/// The largest file of a command, in bytes.
 const FILE_MAX_BYTES: u64 = 256 * 1024;
 /// Entries of the command folders of one place that are looked at, at most.
 const ENTRIES_MAX: usize = 10_000;

@@ -1,4 +1,4 @@
-//! What stands above the template in a command file: `key: value` lines between two lines of `---`.
+//! The frontmatter of a command file: `key: value` lines between two lines of `---`.
 //!
 //! Only what command files have is read: scalars at the top level, plain, quoted, or as a block (`|`, `>`).
 //! People write descriptions with colons in them that are no valid YAML, and OpenCode takes them; so does this.

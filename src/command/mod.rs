@@ -42,7 +42,7 @@ pub struct Sources {
 /// The templates that can be used in a directory, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
-    /// Those of Baton: they stand back behind a backend's own command of the same name.
+    /// Those of Baton: a backend's own command of the same name takes precedence.
     pub builtin: BTreeMap<String, Command>,
     /// Those of the user: the nearest file wins over farther ones, and those over the config file.
     pub own: BTreeMap<String, Command>,

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-/// The most that a template may become, in bytes: arguments that stand in it a thousand times must not fill
+/// The most that a template may become, in bytes: arguments that it repeats a thousand times must not fill
 /// the memory.
 pub const EXPANDED_MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -35,7 +35,7 @@ enum Placeholder {
 }
 
 /// Fills a template in. The last of its numbered placeholders takes the rest of the arguments, and
-/// arguments that no placeholder asks for stand below it.
+/// arguments that no placeholder asks for come after it.
 ///
 /// # Errors
 /// When it becomes too long.
@@ -94,7 +94,7 @@ pub fn mentioned_paths(text: &str) -> Vec<&str> {
     let mut paths = Vec::new();
     for (at, _) in text.match_indices('@') {
         let begins = text[..at].chars().next_back();
-        // An address such as a@b is no path, and neither is what stands in code.
+        // An address such as a@b is not a path, and neither is anything in code.
         if begins.is_some_and(|c| c.is_alphanumeric() || "`@/.".contains(c)) {
             continue;
         }

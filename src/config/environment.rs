@@ -17,7 +17,7 @@ pub(super) struct EnvironmentTable {
 }
 
 impl EnvironmentTable {
-    /// Changes an environment. `key` is where the table stands, for errors.
+    /// Changes an environment. `key` is the table's place, for errors.
     pub(super) fn apply(
         &self,
         key: &str,

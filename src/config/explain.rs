@@ -1,4 +1,4 @@
-//! What is wrong with the config file: where, and under which key, but never the text that stands there. It may be a
+//! What is wrong with the config file: where, and under which key, but never the text there. It may be a
 //! password without its quotation marks, and errors end up in logs, terminals and bug reports.
 
 use std::ops::Range;
@@ -8,11 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, meant};
 
-/// A word of a message that also stands in the file is taken for a part of a value if it is this long, in characters.
+/// A word of a message that is also in the file counts as a part of a value if it is this long, in characters.
 const WORD_MIN_CHARS: usize = 4;
 /// Said of what is not TOML, where the parser's own words would quote the file.
 const NOT_TOML: &str = "this is not valid TOML. A text stands in quotation marks: key = \"text\"";
-/// How serde begins to tell of a value that it cannot use; the value follows.
+/// How serde's message about an unusable value begins; the value follows.
 const WITH_VALUE: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
 
 /// An error of the parser, for the user.
@@ -43,8 +43,8 @@ fn boundary(text: &str, at: usize) -> usize {
 
 /// The key of the value that an error is about, with its table: `server.password`.
 ///
-/// In a file that is not TOML a line of a value may look like a key, or like a table. What stands before the line of the
-/// error tells: if that is TOML, no value goes over into the line.
+/// In a file that is not TOML a line of a value may look like a key, or like a table. If what comes before the line of the
+/// error is valid TOML, no value continues into that line.
 fn key_at(text: &str, span: &Range<usize>) -> Option<String> {
     if let Ok(whole) = DeTable::parse(text) {
         return Some(keys_to(whole.get_ref(), span.start)?.join("."));
@@ -114,7 +114,7 @@ fn without_values(message: &str, text: &str) -> String {
     first.to_owned()
 }
 
-/// Which of the expected keys an unknown one may stand for: serde names the unknown one first, each between backquotes.
+/// Which of the expected keys an unknown one may mean: serde names the unknown one first, each between backquotes.
 fn meant_key(message: &str) -> String {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = names

@@ -182,7 +182,7 @@ impl ConfigFile {
     }
 
     /// The built-in backends with the file's changes, and the file's own ones. A backend of the file
-    /// stands before the mock agents, which are the last of the built-in ones.
+    /// comes before the mock agents, which are the last of the built-in ones.
     pub(super) fn agents(
         &self,
         built_in: Vec<AgentSpec>,

@@ -1,4 +1,4 @@
-//! Whatever stands in the config file, no error tells what a password, a variable or a command is set to.
+//! Whatever is in the config file, no error quotes the value of a password, a variable or a command.
 
 use std::path::Path;
 
@@ -67,16 +67,16 @@ fn file() -> impl Strategy<Value = String> {
     fuzz::mutated_text(some, PIECES)
 }
 
-/// Whether a piece of the secret is told.
+/// Whether a piece of the secret is quoted.
 fn tells(said: &str) -> bool {
     let pieces = (0..=SECRET.len() - TOLD_CHARS).map(|at| &SECRET[at..at + TOLD_CHARS]);
     pieces.into_iter().any(|piece| said.contains(piece))
 }
 
-/// What is set under these keys is told by no error.
+/// No error quotes the values of these keys.
 const SECRET_KEYS: [&str; 5] = ["password", "env", "set", "command", "template"];
 
-/// Whether it also stands where it is no secret: as a key, which has to be told, or under another key.
+/// Whether it is also where it is not secret: as a key, which has to be named, or under another key.
 fn is_elsewhere(value: &toml::Value) -> bool {
     match value {
         toml::Value::Table(table) => table.iter().any(|(key, value)| {
@@ -100,7 +100,7 @@ fn has_key(value: &toml::Value) -> bool {
     }
 }
 
-/// The same for a file that may be TOML only up to some line, whose own key is told, too.
+/// The same for a file that may be TOML only up to some line, whose own key is named, too.
 fn is_told_as_a_key(text: &str) -> bool {
     let starts = text.match_indices('\n').map(|(at, _)| at + 1);
     std::iter::once(0)

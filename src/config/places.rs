@@ -23,7 +23,7 @@ impl Places {
     /// Those of this process.
     ///
     /// # Errors
-    /// When the system does not tell them.
+    /// When the system does not say.
     pub fn of_this_process() -> Result<Self, ConfigError> {
         let unknown = |what: &str, error: std::io::Error| ConfigError(format!("{what}: {error}"));
         // XDG: a path in these variables that is not absolute has to be ignored.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 const KIB: u64 = 1024;
 
-/// See the module. What a limit counts is the end of its name; but for `search` it stands in `[limits]`.
+/// See the module. The end of its name is the unit; all but `search` are in `[limits]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileLimits {
     /// The largest file that is read as a whole.

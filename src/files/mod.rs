@@ -49,7 +49,7 @@ pub enum Work {
 static LANES: LazyLock<Lanes<(String, Work)>> =
     LazyLock::new(|| Lanes::new(AT_ONCE, THREADS, ALL_THREADS));
 
-/// Why a file cannot be had.
+/// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It is not there.
@@ -58,15 +58,15 @@ pub enum FileError {
     /// It leads out of the directory.
     #[error("{0} leads out of the directory")]
     Outside(String),
-    /// It is no regular file: a folder, a pipe, a device.
+    /// It is not a regular file: a folder, a pipe, a device.
     #[error("{0} is not a regular file")]
     NotAFile(String),
-    /// It shows the system or Baton itself, and is read for nobody.
+    /// It belongs to the system or to Baton itself, and is never read.
     #[error(
         "{0} lies on a pseudo file system like /proc, or in Baton's own data, and is not served"
     )]
     Withheld(String),
-    /// It is no folder.
+    /// It is not a folder.
     #[error("{0} is not a directory")]
     NotADirectory(String),
     /// It is larger than may be read.
@@ -80,10 +80,10 @@ pub enum FileError {
     /// The path cannot be one, such as one with a NUL.
     #[error("{0} cannot be a path")]
     Invalid(String),
-    /// It is no text.
+    /// It is not text.
     #[error("Cannot read binary file: {0}")]
     NotText(String),
-    /// The pattern is no regular expression.
+    /// The pattern is not a regular expression.
     #[error("The pattern is no regular expression: {0}")]
     Pattern(String),
     /// The system refuses.
@@ -104,7 +104,7 @@ pub enum FileError {
     },
 }
 
-/// Says to a call that it shall end: its time is over, or nobody waits for it.
+/// Tells a call to end: its time is over, or it is no longer awaited.
 #[derive(Debug, Clone)]
 pub struct Deadline {
     gone: Arc<AtomicBool>,
@@ -138,7 +138,7 @@ impl Drop for Gone {
 /// Runs a blocking call in a directory.
 ///
 /// # Errors
-/// What the call fails with, that there is no such directory, or that it does not answer.
+/// The call's own error; that there is no such directory; that it does not answer.
 pub async fn run<T: Send + 'static>(
     directory: &str,
     work: Work,

@@ -28,7 +28,7 @@ pub struct Root {
 pub struct FileBytes {
     /// Where it really is, relative to the directory.
     pub path: PathBuf,
-    /// What stands in it.
+    /// Its content.
     pub bytes: Vec<u8>,
 }
 
@@ -36,7 +36,7 @@ impl Root {
     /// Opens a directory.
     ///
     /// # Errors
-    /// When there is no such directory, or nothing in it is read for anybody.
+    /// When there is no such directory, or nothing in it may be read.
     pub fn open(directory: &str) -> Result<Self, FileError> {
         let failed = |error| of_io(directory, error);
         let path = Path::new(directory).canonicalize().map_err(failed)?;
@@ -117,7 +117,7 @@ impl Root {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it is not there, leads out, is no regular file, or is too large.
+    /// When it is not there, leads out, is not a regular file, or is too large.
     pub fn read(&self, asked: &str) -> Result<FileBytes, FileError> {
         let path = self.resolve(asked)?;
         let file = self.open_file(&path, asked)?;
@@ -135,7 +135,7 @@ impl Root {
     /// Lists a folder: folders first, each kind by name. Paths have the spelling that was asked for.
     ///
     /// # Errors
-    /// When it is not there, leads out, or is no folder.
+    /// When it is not there, leads out, or is not a folder.
     pub fn list(&self, asked: &str) -> Result<Vec<FileNode>, FileError> {
         let failed = |error| of_io(asked, error);
         let shown = self.lexical(asked)?;

@@ -14,11 +14,11 @@ use crate::git::exclude_file;
 use crate::project::worktree_root;
 use crate::regular::{self, Links};
 
-/// Of one file of rules a line counts for each of so many bytes that may be read.
+/// A file of rules may have one line for each of this many bytes that may be read of it.
 const BYTES_A_LINE: u64 = 32;
-/// A longer line is no rule, in bytes: no path is that long.
+/// The longest rule, in bytes: no path is longer.
 const LINE_MAX_BYTES: usize = 1_024;
-/// What one walk reads of all its files of rules, as so many of the largest. Further ones exclude nothing.
+/// The budget of one walk for files of rules, in files of the largest size. Further ones exclude nothing.
 const BUDGET_FILES: u64 = 8;
 /// Folders above a directory whose rules count.
 const ANCESTORS_MAX: usize = 64;
@@ -77,7 +77,7 @@ pub(super) struct Rules {
     budget: Rc<Cell<usize>>,
 }
 
-/// The rules that stand in one folder, and those above it.
+/// The rules of one folder, and those above it.
 #[derive(Debug)]
 struct Level {
     above: Option<Rc<Level>>,
@@ -89,7 +89,7 @@ struct Level {
 }
 
 impl Rules {
-    /// The rules that stand above a folder.
+    /// The rules above a folder.
     pub(super) fn above(folder: &Path, whose: Whose) -> Self {
         let budget = Rc::new(Cell::new(budget_bytes()));
         let root = worktree_root(folder);
@@ -126,7 +126,7 @@ impl Rules {
     pub(super) fn within(&self, folder: &Path, has: Has) -> Self {
         let in_repository =
             has.repository || self.nearest.as_ref().is_some_and(|l| l.in_repository);
-        // As git does, a link is no file of rules; search programs follow one.
+        // As git does, a link is not a file of rules; search programs follow one.
         let git = (has.git_rules && in_repository)
             .then(|| self.file(folder, &folder.join(GIT_RULES), Links::Refuse))
             .flatten();
@@ -179,7 +179,7 @@ impl Rules {
             if line.len() <= LINE_MAX_BYTES
                 && let Ok(line) = std::str::from_utf8(line)
             {
-                // A line that is no pattern excludes nothing.
+                // A line that is not a pattern excludes nothing.
                 let _unusable = builder.add_line(None, line.trim_start_matches('\u{feff}'));
             }
         }
@@ -241,7 +241,7 @@ fn user_rules() -> Option<PathBuf> {
     Some(named.unwrap_or_else(|| config.join("git/ignore")))
 }
 
-/// What `core.excludesFile` is in a file of git's configuration. The name of the key stands for itself: no other
+/// What `core.excludesFile` is in a file of git's configuration. Only the name of the key is looked at: no other
 /// section has it.
 pub(super) fn excludes_of(config: &str, home: &Path) -> Option<PathBuf> {
     config.lines().rev().find_map(|line| {

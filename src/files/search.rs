@@ -17,7 +17,7 @@ const MATCHES_MAX: usize = 10;
 const LINE_CHARS: usize = 2_000;
 /// What a cut-off line ends in.
 const CUT: &str = "...";
-/// Matches within one line that are told.
+/// At most this many matches within one line are returned.
 const SUBMATCHES_MAX: usize = 100;
 /// A line that needs more memory than this, in bytes, ends the search of its file.
 const LINE_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -28,7 +28,7 @@ const PATTERN_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// searched.
 ///
 /// # Errors
-/// When the pattern is no regular expression.
+/// When the pattern is not a regular expression.
 pub fn search(
     root: &Root,
     pattern: &str,
@@ -118,7 +118,7 @@ impl Sink for Lines<'_> {
     }
 }
 
-/// Text for people: without what is no UTF-8, and not too long.
+/// Text for people: valid UTF-8, and not too long.
 fn text(bytes: &[u8]) -> MatchText {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     if let Some((end, _)) = text.char_indices().nth(LINE_CHARS) {

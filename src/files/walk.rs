@@ -1,4 +1,4 @@
-//! Goes through what is not ignored, hidden files included and symlinks not followed.
+//! Walks everything that is not ignored, including hidden files, without following symlinks.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

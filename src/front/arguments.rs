@@ -1,4 +1,4 @@
-//! What `opencode serve` is started with. Clients pass flags of every version of it, so one that is not known is told and
+//! What `opencode serve` is started with. Clients pass flags of every version of it, so an unknown one is reported and
 //! otherwise ignored; only what cannot be meant is refused.
 
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     pub data_dir: Option<PathBuf>,
     /// Only the help is wanted.
     pub help: bool,
-    /// What is told on stderr.
+    /// What is reported on stderr.
     pub warnings: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! The hidden `baton detach …`: starts `baton …` and ends, so that what it starts is nobody's child.
+//! The hidden `baton detach …`: starts `baton …` and ends, so that what it starts has no parent among its clients.
 //!
 //! Clients end what they have started with everything below it, by its group or by its parents. A server that others use
-//! as well must stand in neither.
+//! as well must be in neither.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

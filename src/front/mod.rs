@@ -1,4 +1,4 @@
-//! `baton opencode`: stands in for the program `opencode` before clients that start it themselves.
+//! `baton opencode`: takes the place of the program `opencode` for clients that start it themselves.
 //!
 //! ```text
 //!   client ──► opencode serve (a front) ──┐
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each client gets a server of its own, with its own address and password, which ends with it. Behind them is one Baton
-//! ([`running`]): whoever comes first starts it, whoever goes last ends it, and one that its user has started stays.
+//! ([`running`]): the first front starts it, the last one ends it, and one that its user has started stays.
 
 mod arguments;
 pub mod detach;
@@ -88,7 +88,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     match done {
         Ok(status) => status,
         Err(error) => {
-            // Without a stderr there is nobody to tell.
+            // Without a stderr there is no one to tell.
             let _unheard = writeln!(io::stderr(), "baton: {}", secret::mask(&error.text));
             ExitCode::from(error.status)
         }

@@ -67,7 +67,7 @@ async fn on_baton(
             .args(&rest[1..]),
         false => command.args(["attach", &front.url]).args(&rest),
     };
-    // In the child's environment, where it does not stand in `ps`. Only who started Baton can read it there.
+    // In the child's environment, where `ps` does not show it: only the user who started Baton can read it there.
     command.env(PASSWORD, password).env_remove(USERNAME);
     let mut child = command
         .spawn()
@@ -89,7 +89,7 @@ async fn on_baton(
     }
 }
 
-/// What of the arguments is Baton's.
+/// The arguments that are Baton's own.
 struct Own {
     stay: bool,
     data_dir: Option<PathBuf>,

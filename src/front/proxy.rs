@@ -38,7 +38,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// What stands between clients and the server.
+/// The proxy between clients and the server.
 #[derive(Debug)]
 pub(super) struct Proxy {
     /// The server as it was found last.
@@ -53,7 +53,7 @@ pub(super) struct Proxy {
     pub password: Option<Password>,
     /// Failed sign-ins.
     pub guesses: Guesses,
-    /// What the server is told of the clients.
+    /// What the server is told about the clients.
     pub says: HeaderMap,
     /// The working directory of requests that name none.
     pub directory: Option<HeaderValue>,
@@ -61,7 +61,7 @@ pub(super) struct Proxy {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// What the server is told of a front's clients.
+/// What the server is told about a front's clients.
 pub(super) fn says(model: Option<&str>, origins: &[String]) -> HeaderMap {
     let origins = origins.join(" ");
     let said = [(MODEL, model), (ORIGINS, Some(origins.as_str()))];
@@ -128,7 +128,7 @@ impl Proxy {
         }
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| gone(&error))?;
-        // It ends when the answer was read, or when nobody wants it any more.
+        // It ends when the answer was read or is no longer wanted.
         tokio::spawn(connection);
         let response = sender.send_request(request).await;
         let mut response = response.map_err(|error| gone(&error))?.map(Body::new);

@@ -5,7 +5,7 @@
 //!     └────reads─── baton.run.json: address and token ──written by── any baton serve
 //! ```
 //!
-//! The system gives a lock back however its holder ends, so nobody has to be told that a front has gone. A server that
+//! The system releases a lock however its holder ends, so no message is needed when a front goes. A server that
 //! gets the lock is alone: it keeps it until it has ended, and a front that comes meanwhile waits for that and starts
 //! another one.
 
@@ -28,7 +28,7 @@ use crate::store::data_dir::DataDir;
 const RUN_FILE: &str = "baton.run.json";
 /// Shared by all fronts; a server that gets it for itself has none left.
 const FRONTS_LOCK: &str = "baton.fronts.lock";
-/// Held by whoever starts a server.
+/// Held while a server is being started.
 const START_LOCK: &str = "baton.start.lock";
 /// What a server that was started by a front has to say.
 const LOG_FILE: &str = "baton.log";
@@ -55,7 +55,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// What a front shows to be let in.
     pub token: String,
-    /// Its process. This and what follows is told to people; an older server does not say it.
+    /// Its process. This and what follows are for people; an older server does not write them.
     #[serde(default)]
     pub pid: Option<u32>,
     /// Its config file, or where one would have been read from.
@@ -85,14 +85,14 @@ pub enum StartError {
     Silent(String),
 }
 
-/// A token that nobody can guess.
+/// A token that cannot be guessed.
 pub fn new_token() -> String {
     let mut rng = rand::rng();
     let random = (0..TOKEN_CHARS).map(|_| rng.sample(rand::distr::Alphanumeric));
     random.map(char::from).collect()
 }
 
-/// The file that tells fronts of this server. It is removed with this.
+/// The file by which fronts find this server. It is removed with this.
 #[derive(Debug)]
 pub struct RunFile(PathBuf);
 

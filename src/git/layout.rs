@@ -107,14 +107,14 @@ fn check_file(root: &Path, file: &Path, max_bytes: u64) -> Result<(), GitError> 
         Ok(open) if open.metadata()?.len() > max_bytes => {
             Err(unsound(root, file, &Refused::TooLarge(max_bytes)))
         }
-        // What is not there, or may not be read, is git's to judge; so is a branch that is a folder of others.
+        // What is not there, or may not be read, is for git to judge; so is a branch that is a folder of others.
         Ok(_) | Err(Refused::Io(_)) => Ok(()),
         Err(_) if file.is_dir() => Ok(()),
         Err(refused) => Err(unsound(root, file, &refused)),
     }
 }
 
-/// The file in which a repository says, beside its `.gitignore` files, what it ignores: that of the main worktree.
+/// The file in which a repository says, besides its `.gitignore` files, what it ignores: that of the main worktree.
 /// Blocks.
 pub fn exclude_file(root: &Path) -> Option<PathBuf> {
     Some(GitDirs::of(root)?.common.join("info/exclude"))
@@ -144,7 +144,7 @@ impl GitDirs {
     }
 }
 
-/// The path that stands in a small file behind a prefix.
+/// The path after a prefix in a small file.
 fn path_in(file: &Path, prefix: &str) -> Option<PathBuf> {
     let bytes = regular::read(file, Links::Follow, PATH_FILE_MAX_BYTES).ok()?;
     let text = String::from_utf8(bytes).ok()?;

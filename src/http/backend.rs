@@ -10,7 +10,7 @@ use crate::secret::mask;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendStatus {
-    /// It runs, as far as anybody knows.
+    /// It runs, as far as is known.
     Ready,
     /// It is being probed for the first time.
     Starting,

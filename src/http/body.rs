@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{BadKind, Problem};
 
-/// The room for bodies is given out in pieces of so many bytes.
+/// Room for bodies is allocated in pieces of this many bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Arrays and objects within each other, at most. A tree is walked by functions that call themselves.
 const DEPTH: usize = 64;
@@ -57,7 +57,7 @@ pub struct Read {
 }
 
 impl Bodies {
-    /// Room for so much.
+    /// Room for bodies within these limits.
     pub fn new(limits: BodyLimits) -> Self {
         let pieces = limits.all_bytes.max(limits.bytes).div_ceil(PIECE_BYTES);
         Self {
@@ -129,7 +129,7 @@ impl Bodies {
         }
     }
 
-    /// Room for so many bytes; none is needed for a few.
+    /// Reserves room for this many bytes; a few bytes need none.
     async fn room_for(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Problem> {
         let pieces = u32::try_from(bytes / PIECE_BYTES).unwrap_or(u32::MAX);
         if pieces == 0 {
@@ -139,7 +139,7 @@ impl Bodies {
         room.map(Some).map_err(|_closed| Problem::shutting_down())
     }
 
-    /// Looks at JSON before it is read: how deep it goes and how many values it has. What is no JSON passes.
+    /// Looks at JSON before it is read: how deep it goes and how many values it has. What is not JSON passes.
     ///
     /// # Errors
     /// 400 when it is too much.
@@ -183,7 +183,7 @@ struct Size {
 }
 
 impl Size {
-    /// By its punctuation: every value but the first stands behind a comma, a colon or an opening bracket.
+    /// By its punctuation: every value but the first follows a comma, a colon or an opening bracket.
     fn of(json: &[u8]) -> Self {
         let (mut size, mut depth) = (Self::default(), 0_usize);
         let mut bytes = json.iter();

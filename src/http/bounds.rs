@@ -26,12 +26,12 @@ pub enum Bound {
     Text,
     /// A file as a URL, or a patch.
     Attachment,
-    /// What a terminal UI is told.
+    /// A text for a terminal UI.
     TuiText,
 }
 
 impl Bound {
-    /// The bound that a mark stands for ([`bounded`](crate::opencode::bounded)).
+    /// The bound that a mark means ([`bounded`](crate::opencode::bounded)).
     pub fn marked(mark: &str) -> Option<Self> {
         Some(match mark {
             "bound:name" => Self::Name,
@@ -82,7 +82,7 @@ pub enum List {
 }
 
 impl List {
-    /// The kind that a mark stands for.
+    /// The kind that a mark means.
     pub fn marked(mark: &str) -> Option<Self> {
         match mark {
             "list:parts" => Some(Self::Parts),

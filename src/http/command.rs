@@ -10,8 +10,8 @@ use crate::opencode::v2::info::V2Command;
 
 /// List slash commands
 ///
-/// Everything that can be typed behind a slash in this directory: first what the backend advertises whose model the session
-/// that was used last there has selected; then commands of Baton, of its config file and of OpenCode's command files; then
+/// Everything that can be typed behind a slash in this directory: first what the backend advertises that the session
+/// that most recently used there has selected; then commands of Baton, of its config file and of OpenCode's command files; then
 /// those of the other connected backends, whose descriptions begin with the backend's id.
 #[utoipa::path(
     get,

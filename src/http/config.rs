@@ -67,7 +67,7 @@ pub async fn providers(State(state): State<Shared>, asked: Asked) -> Json<Config
     })
 }
 
-/// What of the configuration can be changed.
+/// The settings that can be changed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ConfigUpdateInput)]
 pub struct ConfigUpdate {

@@ -1,4 +1,4 @@
-//! Which web pages may use the server, and what their browsers are told.
+//! Which web pages may use the server (CORS).
 
 use std::time::Duration;
 

@@ -89,7 +89,7 @@ pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory
 }
 
 async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
-    // Looked at also when the query goes first: the same header is right or wrong with any query.
+    // Checked even if the query takes precedence: a header is valid or not, whatever the query says.
     let header = from_header(parts, &state.settings.sizes)?;
     let given = match Params::of(parts)?.text(query) {
         // OpenCode decodes the parameter once more, and some clients encode it twice.
@@ -194,7 +194,7 @@ fn parameters(query: &str) -> Vec<Parameter> {
         text.max_length(Some(most)).pattern(Some(WITHOUT_NUL))
     };
     let in_header = |text: ObjectBuilder| text.max_length(Some(header_bound(&sizes).0));
-    let header = "The same, percent-encoded. The query parameter goes first.";
+    let header = "The same, percent-encoded. The query parameter takes precedence.";
     vec![
         text_parameter(query, ParameterIn::Query, text, in_query),
         text_parameter(DIRECTORY_HEADER, ParameterIn::Header, header, in_header),

@@ -123,7 +123,7 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 
 /// Where the page is.
 const PAGE: &str = "/docs";
-/// The main operation on the page. What stands behind the mark never reaches a server: the page itself opens it.
+/// The main operation on the page. What follows the mark never reaches a server: the page itself opens it.
 const MAIN_OPERATION: &str = "/docs/#/session/session.update";
 
 /// The page. Its files are part of the program. It opens on the main operation.
@@ -133,7 +133,7 @@ pub fn ui() -> Router<Shared> {
     page.route_layer(from_fn(open_on_main_operation))
 }
 
-/// Middleware: sends whoever asks for the page, and for nothing on it, to the main operation.
+/// Middleware: redirects a request for the page itself to its main operation.
 async fn open_on_main_operation(request: Request, next: Next) -> Response {
     match request.uri().path() {
         PAGE => Redirect::to(MAIN_OPERATION).into_response(),

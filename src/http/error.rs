@@ -33,7 +33,7 @@ const STORE_RETRY_AFTER_S: u64 = 1;
 const CROWD_RETRY_AFTER_S: u64 = 5;
 /// When to try again after a directory did not answer, in seconds.
 const FILES_RETRY_AFTER_S: u64 = 5;
-/// Random characters of a failure's reference, which stands in the log and in the answer.
+/// Random characters of a failure's reference, which is in the log and in the answer.
 const REF_CHARS: usize = 12;
 
 /// A failed request: what a handler returns.
@@ -185,7 +185,7 @@ impl Problem {
         Self::from(body).retry_after(STORE_RETRY_AFTER_S)
     }
 
-    /// 503: what the request is about cannot be had at the moment.
+    /// 503: what the request is about is not available at the moment.
     pub fn not_now(error: &dyn std::fmt::Display) -> Self {
         tracing::warn!("a request was refused: {error}");
         let body = ErrorBody::ServiceUnavailableError(message_data(error.to_string()));

@@ -157,7 +157,7 @@ impl FromRequestParts<Shared> for Client {
             let message = format!("Expected at most {CLIENT_MAX_BYTES} bytes");
             return Err(Problem::bad_at(BadKind::Headers, CLIENT_HEADER, message));
         }
-        // It only helps to tell clients apart: one that cannot be read is none.
+        // It only helps to tell clients apart, so an unreadable one is ignored.
         let program = parts.headers.get(USER_AGENT);
         let program = program.and_then(|p| p.to_str().ok());
         let program = program.map(|p| p.chars().take(CLIENT_MAX_BYTES).collect());

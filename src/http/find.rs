@@ -29,7 +29,7 @@ pub const LIMIT_MAX: usize = 200;
         ("query" = String, Query, description = "Characters that the path has, in this order. Empty: the shortest paths."),
         ("dirs" = Option<bool>, Query, description = "`false`: no folders."),
         ("type" = Option<FileKind>, Query, description = "`file` or `directory`: only those."),
-        ("limit" = Option<u64>, Query, format = "range:find", description = "At most so many, up to 200; 10 if it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:find", description = "At most this many, up to 200; 10 if it is left out."),
     ),
     responses(
         (status = 200, description = "Paths relative to the working directory; those of folders end in `/`.",

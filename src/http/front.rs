@@ -1,4 +1,4 @@
-//! Requests that come through a front (`baton opencode serve`): a program of the same user that stands before this server
+//! Requests that come through a front (`baton opencode serve`): a program of the same user that stands in front of this server
 //! under an address and a password of its own.
 //!
 //! A front knows the token that this server has put into its data directory, where only its owner can read. With it a
@@ -27,7 +27,7 @@ pub const ORIGINS: HeaderName = HeaderName::from_static("x-baton-front-origins")
 pub struct Front {
     /// The model of a session that names none.
     pub model: Option<ModelWish>,
-    /// Web origins that may use it, beside the configured ones.
+    /// Web origins that may use it, besides the configured ones.
     pub origins: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ pub fn model_of(text: &str) -> Option<ModelWish> {
     })
 }
 
-/// Makes a session. One that names nothing begins with the model of the front's client; if that cannot be had, with
+/// Makes a session. One that names nothing begins with the model of the front's client; if that is not available, with
 /// nothing, since the client has not asked for it here.
 ///
 /// # Errors

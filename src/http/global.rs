@@ -83,7 +83,7 @@ pub async fn root_api() -> Json<ApiHealth> {
     api().await
 }
 
-/// The directory that OpenCode puts beside events of the whole server on `/global/event`. It keeps them off the
+/// The directory that OpenCode puts on events of the whole server on `/global/event`. It keeps them off the
 /// streams of single directories, as OpenCode does.
 const GLOBAL: &str = "global";
 

@@ -8,12 +8,12 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// What every page is told beside its own policy: nobody shows it in a frame to catch clicks, and nothing changes where
+/// Added to every page's own policy: no other page may frame it to catch clicks, and nothing changes where
 /// its relative addresses lead.
 const PAGE_POLICY: HeaderValue =
     HeaderValue::from_static("frame-ancestors 'none'; base-uri 'none'; object-src 'none'");
 
-/// Middleware: an answer is what its type says, and a page stands in no frame.
+/// Middleware: an answer is what its type says, and a page is never framed.
 pub async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -5,16 +5,16 @@ use serde_json::{Map, Value};
 use crate::http::handler::*;
 use crate::opencode::bounded;
 
-/// What of one text goes into the log, in characters.
+/// At most this much of a text goes into the log, in characters.
 const TEXT_MAX_CHARS: usize = 2_000;
-/// What of the name of a service goes into the log, in characters.
+/// At most this much of a service's name goes into the log, in characters.
 const SERVICE_MAX_CHARS: usize = 100;
 
 /// How much a log entry matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// For whoever looks for a mistake.
+    /// For debugging.
     Debug,
     /// Good to know.
     Info,

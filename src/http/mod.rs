@@ -1,4 +1,4 @@
-//! The HTTP surface: OpenCode's API at the root and below `/opencode`, and a little beside it.
+//! The HTTP surface: OpenCode's API at the root and below `/opencode`, and a few routes of Baton's own.
 //!
 //! [`router`] has the one list of routes; it feeds the router and the OpenAPI document. A
 //! handler reads its request into typed values ([`extract`], [`read`]), calls one function of

@@ -12,7 +12,7 @@ pub(super) fn write(place: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(json::text(place))
 }
 
-/// The place that a text stands for, where it is one of these.
+/// The place that a text encodes, if it is a cursor.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
     serde_json::from_slice(&bytes).ok()

@@ -16,7 +16,7 @@ use crate::project::ProjectUpdate;
 
 /// List projects
 ///
-/// The projects that were used, the one used first first. The one of the working directory is among them.
+/// The projects that were used, in the order of their first use. That of the working directory is always listed.
 #[utoipa::path(
     get,
     path = "/project",
@@ -61,7 +61,7 @@ pub async fn current(
 
 /// List a project's directories
 ///
-/// The roots of its worktrees, as far as they were used; none for `global` and for one that is not known.
+/// The roots of its worktrees, as far as they were used; empty for `global` and for unknown projects.
 #[utoipa::path(
     get,
     path = "/project/{projectID}/directories",

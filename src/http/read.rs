@@ -27,7 +27,7 @@ const TAGGED: &str = "tagged";
 /// The field that tells them apart.
 const TAG: &str = "type";
 
-/// Reads a body; `None` stands for none.
+/// Reads a body; `None` means that there is none.
 ///
 /// # Errors
 /// `BadRequest` that says what was expected, what came, and where.
@@ -55,7 +55,7 @@ pub fn refusal(names: &[&str], message: impl Into<String>) -> Problem {
     Problem::bad(BadKind::Payload, wrong.to_string())
 }
 
-/// A value of the body, and what is said about it by the field that it stands in.
+/// A value of the body, and the mark of the field that holds it.
 #[derive(Debug, Clone, Copy)]
 struct Reader<'de, 's> {
     /// `None` where there is no body.

@@ -100,16 +100,16 @@ macro_rules! responses {
 
 responses! {
     Invalid = "400", "The request cannot be understood; the message has the path of the field.", ["BadRequestError"], None;
-    Unselectable | TaggedInvalid = "400", "The request cannot be understood, or what it selects cannot be had. Nothing was changed.",
+    Unselectable | TaggedInvalid = "400", "The request cannot be understood, or the requested selection is not available. Nothing was changed.",
         ["BadRequestError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"], None;
     Unpatchable = "400", "The request cannot be understood, or the patch does not fit. Nothing was changed.", ["BadRequestError", "VcsApplyError"], None;
-    UnknownCommand = "400", "The request cannot be understood, there is no such command, or what it selects cannot be had. Nothing was changed.",
+    UnknownCommand = "400", "The request cannot be understood, there is no such command, or the requested selection is not available. Nothing was changed.",
         ["BadRequestError", "CommandNotFoundError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"], None;
     NotThere = "404", "There is no such session, message or request.", ["NotFoundError"], None;
     TaggedNotThere = "404", "There is no such session.", [TAGGED], None;
     TaggedMissing = "404", "There is no such thing, or no such session.", [TAGGED], None;
     TooSlow | TaggedTooSlow = "408", "The body has not arrived in time (timeouts.body_s).", ["BadRequestError"], None;
-    Busy = "409", "The session is busy, and this cannot be done beside it.", ["SessionBusyError"], None;
+    Busy = "409", "The session is busy, and this cannot be done at the same time.", ["SessionBusyError"], None;
     MessageExists | TaggedExists = "409", "There is a message with this id already.", ["MessageExistsError"], None;
     BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"], None;
     Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"], Some(("ETag", "The session's revision now."));
@@ -170,7 +170,7 @@ const EVERYWHERE: [Everywhere; 6] = [
     (
         "500",
         "Failed",
-        "The server has failed; the reference stands in its log.",
+        "The server has failed; the log has more under the reference.",
         "UnknownError",
         None,
     ),

@@ -25,7 +25,7 @@ use super::{
     serve, session, stub, tui, v2, vcs,
 };
 
-/// Where OpenCode's API is, beside the root. The document describes it here only.
+/// Where OpenCode's API is, besides the root. The document describes it only here.
 pub const PREFIX: &str = "/opencode";
 
 /// Every route of OpenCode's API, once, by the shape of its errors. It is served at the root and below [`PREFIX`]. With
@@ -101,7 +101,7 @@ const HISTORY: &[Routes] = &[
     routes!(message::edit::update, message::edit::delete_part),
 ];
 
-/// What is run in a session beside prompts.
+/// What runs in a session besides prompts.
 const RUNS: &[Routes] = &[
     routes!(session::shell::shell),
     routes!(session::command::command),
@@ -149,7 +149,7 @@ const PLACES: &[Routes] = &[
     routes!(vcs::apply),
 ];
 
-/// What else OpenCode's clients ask and tell a server.
+/// Other requests of OpenCode's clients.
 const SURFACE: &[Routes] = &[
     routes!(config::get_global, config::update_global),
     routes!(global::dispose),
@@ -273,7 +273,7 @@ pub fn router(state: Shared) -> Router {
         .fold(at_both_places(tagged), |router, (path, refused)| {
             router.route(path, refused)
         });
-    // OpenCode 2 has its own shape of errors, whoever makes them: outside of all other layers.
+    // OpenCode 2 has its own shape of errors, no matter which layer makes them, so this layer is the outermost.
     let tagged = wrapped(elsewhere, &state).layer(from_fn(error::tagged::tagged));
     wrapped(named, &state).merge(tagged).with_state(state)
 }
@@ -312,7 +312,7 @@ fn wrapped(router: Router<Shared>, state: &Shared) -> Router<Shared> {
 pub async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
     let mut message = format!("There is no {} here", uri.path());
     if page::prefers_html(&headers) {
-        message.push_str(". The page that says what there is: /");
+        message.push_str(". For an overview, see /");
     }
     Problem::not_found(message).into_response()
 }

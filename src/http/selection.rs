@@ -126,7 +126,7 @@ pub fn of_session(
     })
 }
 
-/// The wish of a message: `model` with `providerID` and `modelID`, or these two beside the others as older clients send
+/// The wish of a message: `model` with `providerID` and `modelID`, or these two at the top level as older clients send
 /// them, and `variant` and `agent`.
 /// A client that names a model and no variant means the model's default.
 ///
@@ -198,7 +198,7 @@ fn half(at: &[&str], missing: &str) -> Problem {
     refusal(at, message)
 }
 
-/// Both halves of a model, or none of them.
+/// Both halves of a model, or neither.
 fn whole((provider_id, model_id): Halves) -> Result<Option<ModelWish>, Problem> {
     match (provider_id, model_id) {
         (Some(provider_id), Some(model_id)) => Ok(Some(ModelWish {

@@ -1,7 +1,7 @@
 //! Event streams: from the bus to `text/event-stream`.
 //!
 //! A stream holds a position on the bus and nothing else, so a slow client costs nothing. Frames have
-//! `data:` and, behind the first one, `id:` with the sequence number, for `Last-Event-ID`.
+//! `data:` and, after the first one, `id:` with the sequence number, for `Last-Event-ID`.
 
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -39,7 +39,7 @@ const NUMBER_PATTERN: &str = "^([0-9]{1,19})?$";
 /// Keeps a proxy from holding frames back.
 const ACCEL_BUFFERING: &str = "x-accel-buffering";
 
-/// What of the bus a stream shows.
+/// Which events of the bus a stream shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum View {
     /// Events of one directory, bare.
@@ -56,7 +56,8 @@ impl IntoParams for After {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let header =
             "The number of the event that the client had last: what came after it is sent again.";
-        let query = "The same, for clients that cannot set headers. It goes before the header.";
+        let query =
+            "The same, for clients that cannot set headers. It takes precedence over the header.";
         let number = |text: ObjectBuilder| text.pattern(Some(NUMBER_PATTERN));
         vec![
             text_parameter(IN_QUERY, ParameterIn::Query, query, number),
@@ -75,7 +76,7 @@ impl axum::extract::FromRequestParts<Shared> for After {
 }
 
 impl After {
-    /// Reads the header and the query, which goes before it.
+    /// Reads the header and the query, which takes precedence.
     pub(super) fn of(parts: &Parts, params: &Params) -> Result<Self, Problem> {
         let from_header = parts.headers.get(LAST_EVENT_ID);
         let text = match params.text(IN_QUERY) {

@@ -53,7 +53,7 @@ pub struct HttpSettings {
     pub password: Option<Password>,
     /// How large what clients send may be.
     pub sizes: Sizes,
-    /// Web origins that may use the server, beside those on this machine.
+    /// Web origins that may use the server, in addition to those on this machine.
     pub cors_origins: Vec<String>,
     /// The working directory of requests that name none.
     pub directory: String,

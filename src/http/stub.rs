@@ -1,4 +1,4 @@
-//! What OpenCode's clients ask and tell about features that Baton does not have. Most of it is answered as OpenCode does where the
+//! Routes of OpenCode for features that Baton does not have. Most of them answer as OpenCode does when the
 //! feature is not in use; each says why it is a stub.
 
 use std::collections::BTreeMap;
@@ -174,7 +174,7 @@ pub async fn unshare(
 
 /// Get an integration
 ///
-/// Refused: there is none with any id. OpenCode fails here with 500.
+/// Always refused: there are none. OpenCode fails here with 500.
 ///
 /// Stub: Baton keeps no credentials, agents sign in themselves.
 #[utoipa::path(

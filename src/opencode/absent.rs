@@ -181,7 +181,7 @@ pub struct Skill {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub description: Option<String>,
-    /// The file that it stands in.
+    /// The file that it is in.
     pub location: String,
     /// Its text.
     pub content: String,

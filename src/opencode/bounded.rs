@@ -1,7 +1,7 @@
 //! Marks on the fields of what clients send: which bound a field has.
 //!
 //! A field names its mark twice, as `#[serde(deserialize_with = "bounded::title")]` and, for the document, as
-//! `#[schema(format = "bound:title")]`. The reader of request bodies (`http::read`) knows what the marks stand for;
+//! `#[schema(format = "bound:title")]`. The reader of request bodies (`http::read`) knows what the marks mean;
 //! every other one reads what is inside. A text without a mark is a name, an id or another short one.
 
 use std::fmt;

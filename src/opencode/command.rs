@@ -10,7 +10,7 @@ pub struct CommandInfo {
     /// Its name, without the slash.
     #[schema(example = "review")]
     pub name: String,
-    /// What it does. For a command that backends advertise, these stand behind it in brackets.
+    /// What it does. For a command that backends advertise, these follow it in brackets.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub description: Option<String>,

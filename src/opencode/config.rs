@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 #[schema(as = ServerConfig)]
 pub struct Config {
     /// The model of a session that names none, as `provider/model`; absent when none was set. A client takes a model
-    /// that stands here as a wish, and goes on with the one that its user picked last when there is none.
+    /// that is set here as a wish, and otherwise continues with the one that its user picked last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "opencode/anthropic/claude-opus-4")]
     pub model: Option<String>,
     /// The agent of a session that names none.
     #[schema(example = "build")]
     pub default_agent: String,
-    /// Agents; Baton's stand in `GET /agent`.
+    /// Agents; Baton's are in `GET /agent`.
     #[schema(value_type = Object)]
     pub agent: Map<String, Value>,
     /// Modes; empty.

@@ -222,7 +222,7 @@ pub struct CommandExecuted {
     /// The session.
     #[serde(rename = "sessionID")]
     pub session_id: SessionId,
-    /// What was typed behind it.
+    /// What was typed after it.
     pub arguments: String,
     /// The answer.
     #[serde(rename = "messageID")]
@@ -381,7 +381,7 @@ pub const TODO_PRIORITIES: [&str; 3] = ["high", "medium", "low"];
 /// One entry of an agent's plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Todo {
-    /// What is to be done.
+    /// What to do.
     pub content: String,
     /// How far it is: one of [`TODO_STATUSES`].
     pub status: String,

@@ -39,7 +39,7 @@ pub enum ContentType {
     Binary,
 }
 
-/// What stands in a file.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FileContent {
     /// Text or bytes.
@@ -86,7 +86,7 @@ pub struct File {
 /// A piece of text in a search result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MatchText {
-    /// The text; what is no UTF-8 is replaced.
+    /// The text; invalid UTF-8 is replaced.
     pub text: String,
 }
 
@@ -97,7 +97,7 @@ pub struct Submatch {
     pub r#match: MatchText,
     /// Its first byte in the line.
     pub start: u64,
-    /// The byte behind its last one.
+    /// The byte after its last one.
     pub end: u64,
 }
 
@@ -171,7 +171,7 @@ pub struct VcsInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub branch: Option<String>,
-    /// The branch that others start from; absent where none can be told.
+    /// The branch that others start from; absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub default_branch: Option<String>,

@@ -11,16 +11,16 @@ use super::session::{MessageModel, Selection, Tokens};
 /// How full a model's context is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ContextUse {
-    /// Tokens in it after the last answer, as the agent has told it; null where it tells none.
+    /// Tokens in it after the last answer, as the agent reports it; null where it does not.
     #[schema(required)]
     pub used: Option<u64>,
-    /// Tokens that it holds: what the agent has told, or what is configured; null where neither is known.
+    /// Tokens that it holds: what the agent reports, or what is configured; null where neither is known.
     #[schema(required)]
     pub size: Option<u64>,
 }
 
 impl ContextUse {
-    /// Takes over what was told later; what was not told stays as it was.
+    /// Takes over what was reported later; the rest stays as it was.
     pub fn note(&mut self, later: Self) {
         self.used = later.used.or(self.used);
         self.size = later.size.or(self.size);
@@ -38,9 +38,9 @@ pub struct ModelUsage {
     pub model_id: String,
     /// Its answers, also those that failed or were aborted.
     pub answers: u64,
-    /// Its tokens, as far as the agent tells them.
+    /// Its tokens, as far as the agent reports them.
     pub tokens: Tokens,
-    /// Its cost, in US dollars where the agent tells it.
+    /// Its cost, in US dollars, where the agent reports it.
     pub cost: f64,
     /// Its context.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub struct ModelSwitch {
     pub reason: Option<FallbackReason>,
 }
 
-/// What of the conversation an agent was not given in full.
+/// The parts of the conversation that an agent was not given in full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HandoverOmission {
     /// The message that it stood in, as the handover heads it: `user`, or `assistant provider/model`; empty for whole
@@ -137,7 +137,7 @@ pub struct GivenHandover {
     pub time: u64,
     /// The text.
     pub text: String,
-    /// Pictures that were given beside it.
+    /// Pictures that were given with it.
     pub images: u64,
     /// What was left out or shortened, as the text says.
     #[serde(rename = "leftOut")]

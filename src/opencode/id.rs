@@ -170,7 +170,7 @@ id!(
 impl MessageId {
     /// A new id that sorts after `other`, also when a client with a fast clock made `other`.
     ///
-    /// OpenCode's terminal UI sorts messages by id; an answer must stand below its question.
+    /// OpenCode's terminal UI sorts messages by id; an answer must come after its question.
     pub fn after(other: &Self) -> Self {
         let fresh = Self::new();
         if fresh > *other {

@@ -99,7 +99,7 @@ pub struct UserMessage {
 pub enum OutputFormat {
     /// Text.
     Text {},
-    /// One JSON value; it stands in the answer's `structured`.
+    /// One JSON value, in the answer's `structured`.
     JsonSchema {
         /// The JSON Schema that it is valid against. References to other documents are not followed.
         #[schema(value_type = std::collections::HashMap<String, serde_json::Value>)]

@@ -32,7 +32,7 @@ pub struct ProjectIcon {
     pub color: Option<String>,
 }
 
-/// Commands of a project. Baton keeps them for its clients and runs none of them.
+/// Commands of a project. Baton keeps them for its clients and does not run them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectCommands {
     /// Prepares a new worktree.

@@ -7,7 +7,7 @@ use super::bounded;
 use super::id::{MessageId, PartId, SessionId};
 use super::metadata::Metadata;
 
-/// The name that stands for no variant: the model's default effort.
+/// The name that means no variant: the model's default effort.
 pub const DEFAULT_VARIANT: &str = "default";
 
 /// What the user wants to talk to: the model of a backend, its reasoning effort, and the agent mode.
@@ -39,7 +39,7 @@ pub struct ModelRef {
     /// The provider's id.
     #[serde(rename = "providerID")]
     pub provider_id: String,
-    /// The reasoning effort; in a `Session` `default` stands for the model's default.
+    /// The reasoning effort; in a `Session`, `default` means the model's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub variant: Option<String>,
@@ -225,7 +225,7 @@ pub struct PermissionRule {
     /// The kind of thing: `edit`, `bash`, … or `*`.
     #[schema(format = "bound:name")]
     pub permission: String,
-    /// What it is done to; `*` stands for any text.
+    /// What it is done to; `*` matches any text.
     #[serde(deserialize_with = "bounded::pattern")]
     #[schema(format = "bound:pattern")]
     pub pattern: String,
@@ -336,7 +336,7 @@ pub struct RuntimeTurn {
     pub tool: Option<String>,
 }
 
-/// How the running agent stands to the selection (Baton's addition).
+/// Whether the running agent has applied the selection (Baton's addition).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SessionRuntime {
     /// What is going on right now.
@@ -418,7 +418,7 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub fallback: Option<Vec<MessageModel>>,
-    /// How the running agent stands to the selection (Baton's addition).
+    /// Whether the running agent has applied the selection (Baton's addition).
     pub runtime: SessionRuntime,
 }
 

@@ -228,7 +228,7 @@ impl Projects {
             sandboxes: Vec::new(),
         });
         if place.project_id == GLOBAL_PROJECT {
-            // What `global` stands for is the same for everybody, whoever comes first.
+            // `global` means the same for everybody, no matter who comes first.
             (project.worktree, project.vcs) = ("/".to_owned(), None);
         } else {
             // A repository may have been moved, and its worktrees removed, since it was noted.
@@ -277,7 +277,7 @@ impl Projects {
         linked.chain([main]).collect()
     }
 
-    /// Changes a project; `None` when there is no such one.
+    /// Changes a project; `None` when there is none with this id.
     ///
     /// # Errors
     /// When the store fails.
@@ -353,7 +353,7 @@ async fn main_worktree(root: &Path) -> String {
     });
     match common.trim_end_matches('\n').strip_suffix("/.git") {
         Some(main) if !main.is_empty() => main.to_owned(),
-        // A bare repository, or a git that does not know: this worktree stands for itself.
+        // A bare repository, or a git that does not know: this worktree counts as its own.
         _ => root.to_string_lossy().into_owned(),
     }
 }

@@ -43,12 +43,12 @@ pub struct Backend {
     pub spec: AgentSpec,
     /// Whether it can be used, as the last probe has found.
     pub status: Status,
-    /// A session was told that the user is not signed in; gone with the first sign that they are. A probe asks no model, so
+    /// A session has found that the user is not signed in; cleared at the first sign that they are. A probe asks no model, so
     /// it may well find nothing wrong.
     pub not_signed_in: Option<NotSignedIn>,
     /// The ways to sign in that it has named.
     pub sign_in: Vec<SignInMethod>,
-    /// The way that was used last. Some agents keep it for the life of a process only, so each is told anew.
+    /// The way that was used last. Some agents keep it for the life of a process only, so each process is signed in again.
     pub sign_in_with: Option<String>,
     /// What it offers; from an earlier start while the first probe of this one runs.
     pub catalogue: Option<Arc<Catalogue>>,

@@ -29,7 +29,7 @@ struct Stored {
 /// Why defaults were not changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DefaultsError {
-    /// They cannot be had.
+    /// They are not available.
     #[error(transparent)]
     Select(#[from] SelectError),
     /// The store failed.
@@ -49,7 +49,7 @@ pub(super) async fn load(
     });
     let stored = stored.and_then(|body| serde_json::from_str::<Stored>(&body).ok());
     let stored = stored.filter(|s| s.configured.as_ref() == configured);
-    // A backend that is configured no more would have every prompt without a model refused.
+    // With a backend that is no longer configured, every prompt without a model would be refused.
     let usable = |chosen: &Defaults| {
         let model = chosen.model.as_ref();
         model.is_none_or(|m| backends.contains(&m.provider_id.as_str()))
@@ -68,7 +68,7 @@ impl Registry {
     /// once it is stored.
     ///
     /// # Errors
-    /// When it cannot be had, with what there is; when the store fails. Nothing is changed then.
+    /// When it is not available, with what is; when the store fails. Nothing is changed then.
     pub async fn set_defaults(
         self: &std::sync::Arc<Self>,
         change: Defaults,

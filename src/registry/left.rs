@@ -26,7 +26,7 @@ pub(super) struct Left {
     store: Arc<dyn Store>,
     /// All of them, as the store has them. Held while it is written.
     noted: tokio::sync::Mutex<Vec<Note>>,
-    /// What an earlier run has left, and nobody has looked after yet.
+    /// What an earlier run has left and was not removed yet.
     earlier: Mutex<Vec<Note>>,
 }
 
@@ -73,7 +73,7 @@ impl Left {
         .await;
     }
 
-    /// What an earlier run has left of a backend; told once. What a session of Baton's has by now is none of it.
+    /// What an earlier run has left of a backend; returned once. What a session of Baton's uses by now is left out.
     pub(super) async fn take_earlier(&self, backend: &str) -> Vec<String> {
         let earlier: Vec<Note> = {
             let mut earlier = self.earlier.lock();

@@ -1,4 +1,4 @@
-//! What there is to choose from: backends with their models, variants and modes.
+//! What can be selected: backends with their models, variants and modes.
 //!
 //! Readers get an immutable [`Snapshot`]. It is made from what [`probe`] found, which the store keeps
 //! from one start to the next. [`resolve`](Snapshot::resolve) is the validation that the locked
@@ -57,9 +57,9 @@ pub struct ModelInfo {
     pub name: String,
     /// Its reasoning efforts; `None` when they are not known beforehand.
     pub variants: Option<Vec<String>>,
-    /// The effort that stands for "no variant selected", where the agent has efforts.
+    /// The effort that means "no variant selected", where the agent has efforts.
     pub default_variant: Option<String>,
-    /// Its context, in tokens: what is configured, or what an agent has told; `None` while neither is known.
+    /// Its context, in tokens: what is configured, or what an agent has reported; `None` while neither is known.
     #[serde(default)]
     pub context_tokens: Option<u64>,
     /// The user's configuration names it and its agent does not, which may have it all the same.
@@ -98,10 +98,10 @@ pub struct Catalogue {
     pub plan_mode: Option<String>,
     /// How it changes its model.
     pub switch: SwitchMethod,
-    /// It has a choice of providers of which only one can be had: its models go without it.
+    /// It has a choice of providers of which only one is available: its models go without it.
     #[serde(default)]
     pub one_provider: bool,
-    /// Its slash commands, as it tells them in an empty directory.
+    /// Its slash commands, as advertised in an empty directory.
     #[serde(default)]
     pub commands: Vec<AgentCommand>,
 }

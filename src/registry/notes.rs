@@ -6,7 +6,7 @@ use super::Registry;
 use crate::agent::commands::AgentCommand;
 
 impl Registry {
-    /// Notes the size of a model's context, as its agent has told it.
+    /// Notes the size of a model's context, as its agent has reported it.
     pub async fn note_context(&self, id: &str, model: &str, tokens: u64) {
         let is_news = {
             let snapshot = self.snapshot.borrow();
@@ -27,7 +27,7 @@ impl Registry {
         self.save(id).await;
     }
 
-    /// Notes the slash commands of a backend whose probe has not been told any.
+    /// Notes the slash commands of a backend whose probe has seen none.
     pub async fn note_commands(&self, id: &str, commands: &[AgentCommand]) {
         let catalogue = self.snapshot.borrow().catalogue(id).cloned();
         let lacks = catalogue.is_some_and(|c| c.commands.is_empty());

@@ -17,7 +17,7 @@ use crate::looks;
 const PLACES_MAX: usize = 64;
 /// Directories that are looked at, or wait for it, at the same time. Of further ones is shown what is known.
 pub(super) const LOOKS_MAX: usize = 16;
-/// A list waits again for a backend that could not answer once so much time has passed.
+/// After this time a list waits again for a backend that could not answer.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Backends that are asked about a directory at the same time.
 const LOOKS_AT_ONCE: usize = 4;
@@ -25,7 +25,7 @@ const LOOKS_AT_ONCE: usize = 4;
 /// Whether a backend was asked what it offers in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    /// It was not: a native session tells no commands and no efforts.
+    /// It was not: a native session shows no commands and no efforts.
     Never,
     /// It was, and could not answer.
     InVain,
@@ -178,8 +178,8 @@ impl Registry {
         let _later = tokio::time::timeout(at_most, looks).await;
     }
 
-    /// Whether a backend was asked about a directory, within a time if one is given. Where it could not answer, whoever
-    /// lists what there is does not wait for it again at once; whoever needs to know does.
+    /// Whether a backend was asked about a directory, within a time if one is given. Where it could not answer, lists
+    /// do not wait for it again at once; callers that need to know do.
     pub(super) fn has_looked(&self, directory: &str, id: &str, within: Option<Duration>) -> bool {
         let snapshot = self.snapshot.borrow();
         let seen = snapshot.places.seen(directory, id);
@@ -210,7 +210,7 @@ impl Registry {
             let Some(gate) = registry.probes.get(&id) else {
                 return;
             };
-            // Whoever asks for the same at the same time finds the answer behind the gate, or that there is none.
+            // Callers that ask for the same at the same time find the answer after the gate, or that there is none.
             let _one_at_a_time = gate.lock().await;
             let is_told = registry.has_looked(&directory, &id, again_after)
                 || registry.has_looked_since(&directory, &id, came);
@@ -252,7 +252,7 @@ impl Registry {
         self.note_here(id, directory, here, at, asked);
     }
 
-    /// Notes what a new native session offers in its directory. The model and the mode that it starts with are none of
+    /// Notes what a new native session offers in its directory. The model and the mode that it starts with are not
     /// that: agents take another session's choice for their user's default.
     pub fn note_options(&self, id: &str, directory: &str, options: &Options) {
         let snapshot = self.at(directory);

@@ -122,7 +122,7 @@ pub(super) async fn start(
     })
 }
 
-/// The efforts of one model, and the one that stands for none of them: asked by selecting the model. `None` when
+/// The efforts of one model, and the one that means "none": asked by selecting the model. `None` when
 /// the agent cannot be asked. Whatever happens, its process is gone afterwards.
 pub async fn efforts_of(
     spec: &AgentSpec,
@@ -364,7 +364,7 @@ pub(super) async fn choose_once(
     client::draining(&mut opened.inbox, switch, hear).await
 }
 
-/// The slash commands that an agent tells by itself, soon after it has opened a session.
+/// The slash commands that an agent advertises by itself, soon after it has opened a session.
 pub(super) async fn read_commands(opened: &mut Opened) -> Vec<AgentCommand> {
     let (inbox, told) = (&mut opened.inbox, &mut opened.commands);
     let first = async {
@@ -375,12 +375,12 @@ pub(super) async fn read_commands(opened: &mut Opened) -> Vec<AgentCommand> {
             }
         }
     };
-    // An agent without commands tells nothing at all.
+    // An agent without commands advertises nothing.
     let _or_none = tokio::time::timeout(COMMANDS_AT_MOST, first).await;
     opened.commands.take().unwrap_or_default()
 }
 
-/// The efforts that a user can select, and the one that stands for none of them.
+/// The efforts that a user can select, and the one that means "none".
 fn efforts(choice: Option<&Choice>) -> (Vec<String>, Option<String>) {
     let Some(choice) = choice else {
         return (Vec::new(), None);

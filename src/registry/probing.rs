@@ -40,7 +40,7 @@ impl Registry {
     /// Makes sure that what is known about a backend is good enough to judge this wish: waits for a
     /// first probe, and asks again when the backend could not run or lacks the model.
     ///
-    /// It is asked in the directory, where it tells what it has there and what it has everywhere: agents start slowly, and
+    /// It is asked in the directory, where it shows what it has there and what it has everywhere: agents start slowly, and
     /// one start is enough.
     pub async fn prepare(
         self: &Arc<Self>,
@@ -153,7 +153,7 @@ impl Registry {
         self.tell_unknown_default(id);
     }
 
-    /// Says in the log that the model in the configuration is none of its backend's, and which one may be meant.
+    /// Says in the log that its backend does not have the model in the configuration, and which one may be meant.
     fn tell_unknown_default(&self, id: &str) {
         let Some(wish) = self
             .configured_model
@@ -183,7 +183,7 @@ fn tell(spec: &AgentSpec, found: &probe::Found, ms: u64) {
     let catalogue = found.catalogue.as_ref();
     let models = catalogue.map_or(0, |catalogue| catalogue.models.len());
     match &found.status {
-        // Nobody has more than a few of the built-in ones.
+        // No one has more than a few of the built-in ones.
         Status::NotInstalled(_) if spec.origin == Origin::Builtin => {
             tracing::debug!(backend, "the backend is not installed");
         }

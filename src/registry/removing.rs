@@ -1,4 +1,4 @@
-//! Native sessions that nobody needs any more and that their agents keep: removed by the agents' own programs, in the
+//! Native sessions that are no longer needed and that their agents keep: removed by the agents' own programs, in the
 //! background and one after the other, since each takes the start of a program.
 
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Registry {
         }
     }
 
-    /// Removes a native session of a backend from the agent's own store, if its program has a way. Nobody waits for it.
+    /// Removes a native session of a backend from the agent's own store, if its program has a way, without waiting.
     pub fn remove_later(self: &Arc<Self>, spec: &AgentSpec, native_session: &str) {
         if self.removing.tasks.is_closed() || self.removing.tasks.len() >= WAITING_MAX {
             tracing::debug!(backend = spec.id, "a native session stays in its store");
@@ -94,7 +94,7 @@ impl Registry {
         process.note_start(self.ledger.as_ref(), &launch.backend);
         drop(pipes.stdin);
         let done = tokio::time::timeout(REMOVAL_AT_MOST, async {
-            // What it says goes nowhere, and must not stand in its way.
+            // Its output is dropped, and must not block it.
             let _said = tokio::io::copy(&mut pipes.stdout, &mut tokio::io::sink()).await;
             process.exited().await
         });

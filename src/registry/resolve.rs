@@ -1,4 +1,4 @@
-//! From what a request wishes for to a selection, or to an error that says what there is.
+//! From a request's wish to a selection, or to an error that says what is available.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -82,7 +82,7 @@ impl Wish {
     }
 }
 
-/// A selection that can be had.
+/// A selection that is available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// The selection.
@@ -123,7 +123,7 @@ pub enum SelectError {
         model_id: String,
         /// What was wished for.
         variant: String,
-        /// What there is.
+        /// What is available.
         suggestions: Vec<String>,
     },
     /// The provider is known, but it cannot run.
@@ -141,7 +141,7 @@ pub enum SelectError {
         agent: String,
         /// What is wrong with it.
         message: String,
-        /// What there is.
+        /// What is available.
         available: Vec<String>,
     },
     /// The session has no model and there is none to start with.
@@ -151,7 +151,7 @@ pub enum SelectError {
     NothingToSelect,
 }
 
-/// A question to put behind an error; empty when nothing is alike.
+/// A question to add to an error; empty when nothing is similar.
 pub fn did_you_mean(suggestions: &[String]) -> String {
     if suggestions.is_empty() {
         String::new()
@@ -190,7 +190,7 @@ pub fn alike<'a>(wished: &str, names: impl Iterator<Item = &'a str>) -> Vec<Stri
 }
 
 impl Snapshot {
-    /// Validates a wish against what there is, and fills in what it leaves out.
+    /// Validates a wish against what is available, and fills in what it leaves out.
     ///
     /// # Errors
     /// See [`SelectError`].
@@ -302,7 +302,7 @@ impl Snapshot {
     }
 
     /// The model of a session that names none: the configured one, or the first backend that runs. A backend whose user
-    /// is not signed in is none of them, unless there is no other: it may be tried again.
+    /// is not signed in does not count, unless there is no other: it may be tried again.
     ///
     /// # Errors
     /// When no backend runs.
@@ -330,7 +330,7 @@ impl Snapshot {
         let Some(backend) = self.backend(&model.provider_id) else {
             let ids = self.backends.iter().map(|b| b.spec.id.as_str());
             let mut suggestions = alike(&model.provider_id, ids);
-            // A user who names the vendor may find the same model behind another backend.
+            // A user who names the vendor may find the same model in another backend.
             let owners = self.backends.iter().filter(|b| {
                 b.catalogue
                     .as_ref()

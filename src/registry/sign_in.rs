@@ -1,4 +1,4 @@
-//! Backends whose user is not signed in: what is noted of them, what to do, and signing in over ACP.
+//! Backends whose user is not signed in: what is noted about them, what to do, and signing in over ACP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::agent::spec::AgentSpec;
 /// How long a sign-in may take: somebody may have to do something in a browser.
 const SIGN_IN_AT_MOST: Duration = Duration::from_secs(300);
 
-/// What is noted of a backend whose user is not signed in.
+/// What is noted about a backend whose user is not signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotSignedIn {
     /// A sentence with what to do.
@@ -24,7 +24,7 @@ pub struct NotSignedIn {
     pub at_prompt: bool,
 }
 
-/// Why nobody was signed in.
+/// Why the sign-in failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
     /// No such backend.
@@ -39,7 +39,7 @@ pub enum SignInError {
         backend: String,
         /// What was asked for.
         method: String,
-        /// What there is.
+        /// What is available.
         advice: String,
     },
     /// It was tried and failed.

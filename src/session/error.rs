@@ -44,7 +44,7 @@ pub enum Error {
         /// The selection that it has.
         selection: Option<Selection>,
     },
-    /// A turn is in flight, and this cannot be done beside it.
+    /// A turn is in flight, and this cannot be done at the same time.
     #[error("The session is busy. Wait until it is idle, or abort it first.")]
     Busy(SessionId),
     /// Too many prompts wait already.
@@ -76,7 +76,7 @@ pub enum Error {
         /// Where it is set.
         setting: &'static str,
     },
-    /// The agents ask too much at once. Nobody outside of sessions sees this.
+    /// The agents ask too much at once. This is never seen outside of sessions.
     #[error("{limit} requests of agents wait for the user already ({setting})")]
     TooManyAsks {
         /// The limit.

@@ -203,7 +203,7 @@ impl Sessions {
         if tokio::time::timeout(WORKERS_END, ended).await.is_err() {
             tracing::warn!("some turns did not end within {WORKERS_END:?}");
         }
-        // Prompts whose turn has not come stay in the conversation; whoever waits for an answer is told that
+        // Prompts whose turn has not come stay in the conversation; callers that wait for an answer are told that
         // there will be none.
         for cell in self.office.at_work() {
             let forgotten = cell.change(|draft| {

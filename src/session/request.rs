@@ -169,7 +169,7 @@ pub struct ListFilter {
     pub start: Option<u64>,
     /// Only those used before then, in milliseconds since the Unix epoch.
     pub before: Option<u64>,
-    /// Only those behind this session, the one used last first. Where it has moved or is gone, `before` alone tells.
+    /// Only those behind this session, most recently used first. Where it has moved or is gone, only `before` counts.
     pub behind: Option<SessionId>,
     /// Leaves out what is archived.
     pub without_archived: bool,

@@ -90,7 +90,7 @@ impl Default for Sizes {
     }
 }
 
-/// The beginning of a text, of at most so many bytes; it ends between two characters.
+/// The beginning of a text, of at most this many bytes; it ends between two characters.
 pub(super) fn beginning(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
     while !text.is_char_boundary(end) {
@@ -99,7 +99,7 @@ pub(super) fn beginning(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
-/// Whether the JSON of a value has no more than so many bytes.
+/// Whether the JSON of a value has at most this many bytes.
 pub fn fits(value: &impl Serialize, bytes: usize) -> bool {
     json_bytes(value, bytes).is_some()
 }
@@ -111,7 +111,7 @@ pub(super) fn json_bytes(value: &impl Serialize, most: usize) -> Option<usize> {
     Some(most - room.0)
 }
 
-/// Takes so many bytes, and keeps none.
+/// Counts up to this many bytes, and keeps none.
 struct Room(usize);
 
 impl Write for Room {

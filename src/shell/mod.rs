@@ -36,7 +36,7 @@ const LOGIN_SHELLS: [&str; 5] = ["bash", "zsh", "fish", "ksh", "mksh"];
 const READ_BYTES: usize = 16 * 1024;
 /// How long is read on after the command has ended: a process that has left its group may hold the pipe.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
-/// Under this name commands stand in the record of running processes.
+/// The name of commands in the record of running processes.
 const LEDGER_NAME: &str = "shell";
 
 /// What can be set.
@@ -213,7 +213,7 @@ impl Running {
         let until = Instant::now() + LAST_OUTPUT;
         let rest = async { while read_some(&mut self.pipe, output).await {} };
         let _or_not = timeout_at(until, rest).await;
-        // Killed or ended by itself: either way it is to be asked for its status, or it stays a zombie.
+        // Killed or ended by itself: either way its status has to be read, or it stays a zombie.
         let _status = timeout_at(until + LAST_OUTPUT, self.child.wait()).await;
     }
 }

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 /// whole with every change.
 pub const PREVIEW_BYTES: usize = 16 * 1024;
 
-/// What a command has printed so far. Shared between who reads it and who shows it.
+/// What a command has printed so far. Shared between the reader and what shows it.
 #[derive(Debug)]
 pub struct Output {
     kept: Mutex<Kept>,

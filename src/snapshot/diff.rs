@@ -1,4 +1,4 @@
-//! What has changed between two snapshots, as OpenCode tells it.
+//! What has changed between two snapshots, as OpenCode shows it.
 
 use std::collections::HashMap;
 
@@ -98,7 +98,7 @@ impl Repository {
         Ok(assemble(changed, &counts, &patches))
     }
 
-    /// What has changed between two states, as one unified diff; `None` when it cannot be had or would be
+    /// What has changed between two states, as one unified diff; `None` when it cannot be made or would be
     /// too long.
     pub async fn text_diff(&self, from: &str, to: &str) -> Option<String> {
         check_name(from).and(check_name(to)).ok()?;
@@ -225,7 +225,7 @@ fn patch(path: &str, texts: &[&str]) -> String {
     format!("Index: {path}\n{RULE}\n--- {path}\t\n+++ {path}\t\n{hunks}")
 }
 
-/// Hunks name both lengths, and nothing behind them.
+/// Hunks name both lengths, and nothing after them.
 fn hunk_line(line: &str) -> String {
     let ranges = line.strip_prefix("@@ ").and_then(|rest| {
         let (ranges, _) = rest.split_once(" @@")?;

@@ -40,13 +40,13 @@ pub enum SnapshotError {
     /// The git directory cannot be used.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// More is to be written than a snapshot may have.
+    /// There is more to write than a snapshot may have.
     #[error("there are {0} bytes of new files, which is more than a snapshot takes")]
     TooLarge(u64),
     /// A file of ignored names cannot be read.
     #[error("{0} is not a regular file")]
     Rules(String),
-    /// A name that is none of a snapshot.
+    /// A name that is not a snapshot's.
     #[error("there is no snapshot {0:?}")]
     Unknown(String),
 }

@@ -1,4 +1,4 @@
-//! Baton's git directory beside a repository of the user: how snapshots get in and out.
+//! Baton's git directory for a repository of the user: how snapshots get in and out.
 
 mod choose;
 mod rules;
@@ -34,7 +34,7 @@ const HASH_CHARS: usize = 40;
 /// A day, in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Settings of every call, beside those of [`Git`] itself.
+/// Settings of every call, besides those of [`Git`] itself.
 const SETTINGS: [&str; 5] = [
     "core.autocrlf=false",
     "core.longPaths=true",
@@ -237,7 +237,7 @@ impl Repository {
         self.store.root.join(path).to_string_lossy().into_owned()
     }
 
-    /// What differs between two states is to be as it is in the first.
+    /// The step that brings what differs between two states to the first.
     ///
     /// # Errors
     /// When one of them is not there any more.
@@ -250,7 +250,7 @@ impl Repository {
     }
 
     /// The names of files that a turn has changed, as absolute paths. A file that was too large before or
-    /// is now is none of them: it could not be brought back.
+    /// is now is left out: it could not be brought back.
     ///
     /// # Errors
     /// When git fails.
@@ -380,7 +380,7 @@ pub(super) fn check_name(tree: &str) -> Result<(), SnapshotError> {
 /// Makes the git directory, unless it is there.
 async fn prepare(store: &Store) -> Result<(), SnapshotError> {
     let lock = store.git_dir.join("index.lock");
-    // Left behind by a git that was killed; nobody else works here, which Baton's own lock sees to.
+    // Left behind by a git that was killed; Baton's own lock keeps others out.
     match tokio::fs::remove_file(&lock).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}

@@ -1,4 +1,4 @@
-//! A store that fails, delays or panics when it is told to, for tests of what stands on a store.
+//! A store that fails, delays or panics on demand, for tests of what uses a store.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -72,7 +72,7 @@ impl FlakyStore {
         plan.single.insert(number, Fault::Panic);
     }
 
-    /// Delays each commit that is called from now on by so much of tokio's time. They are passed on in the order of
+    /// Delays each commit that is called from now on by this much of tokio's time. They are passed on in the order of
     /// the calls all the same, also when nobody awaits them; they need a runtime then.
     pub fn delay(&self, delay: Duration) {
         self.plan().delay = delay;
@@ -88,7 +88,7 @@ impl FlakyStore {
         self.plan().reads.insert(kind, Fault::Panic);
     }
 
-    /// Delays the answer of each read that is called from now on by so much of tokio's time. What it answers may be
+    /// Delays the answer of each read that is called from now on by this much of tokio's time. What it answers may be
     /// out of date then.
     pub fn delay_reads(&self, delay: Duration) {
         self.plan().read_delay = delay;

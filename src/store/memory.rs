@@ -1,4 +1,4 @@
-//! A store in memory, for tests of what stands on a store.
+//! A store in memory, for tests of what uses a store.
 //!
 //! It answers as the one on SQLite does, but without a thread: a commit is done when it is called, and no future of
 //! it ever waits. So it can be used while tokio's time is paused. Nothing outlives it.
@@ -182,7 +182,7 @@ impl Tables {
         Some(bodies.collect())
     }
 
-    /// The sessions that belong to one directly, the one used last first.
+    /// The direct children of a session, most recently used first.
     fn children(&self, parent: &SessionId) -> Vec<(&SessionId, &StoredSession)> {
         let mut children: Vec<_> = self
             .sessions

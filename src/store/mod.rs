@@ -1,7 +1,7 @@
 //! What outlives a process: sessions, messages, bindings, the audit trail, the catalogue.
 //!
 //! The [`Store`] trait takes batches of changes, each all or nothing, and answers once they are
-//! committed. Bodies are opaque JSON; what the store has to compare, order or search by stands beside
+//! committed. Bodies are opaque JSON; what the store has to compare, order or search by is next to
 //! them ([`SessionKeys`], [`MessageKey`]). Nothing outside this module knows SQL.
 //!
 //! Every implementation passes the conformance suite in `tests/store`.
@@ -102,7 +102,7 @@ pub enum Change {
         /// The part.
         body: String,
     },
-    /// Writes a part over the one with its id, or behind all others of its message.
+    /// Writes a part over the one with its id, or after all others of its message.
     SavePart {
         /// Whose.
         session: SessionId,
@@ -163,7 +163,7 @@ pub enum Change {
         /// What was given.
         body: String,
     },
-    /// Forgets what agents were given in a turn and later ones: what it quotes is there no more.
+    /// Forgets what agents were given in a turn and later ones: what it quotes is gone.
     DeleteHandovers {
         /// Whose.
         session: SessionId,
@@ -200,7 +200,7 @@ pub enum Change {
     },
 }
 
-/// Where a message stands in its session.
+/// The place of a message in its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageKey {
     /// Order of arrival, from 1.
@@ -211,7 +211,7 @@ pub struct MessageKey {
     pub id: MessageId,
 }
 
-/// What lists of sessions order and select by; the store keeps it in columns beside the body.
+/// What lists of sessions order and select by; the store keeps it in columns next to the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionKeys {
     /// Its project; empty for a session from before there were projects.
@@ -276,9 +276,9 @@ pub struct SessionQuery {
     pub search: Option<String>,
     /// In which order.
     pub order: SessionOrder,
-    /// Only what comes behind this session in that order.
+    /// Only what comes after this session in that order.
     pub after: Option<SessionId>,
-    /// At most so many; all of them when it is left out.
+    /// At most this many; all when it is left out.
     pub limit: Option<u64>,
 }
 
@@ -332,7 +332,7 @@ pub struct MessageRange {
     pub after_turn: Option<u64>,
     /// Only those that arrived before this one.
     pub before_seq: Option<u64>,
-    /// Only the newest so many of them.
+    /// Only this many of them, the newest.
     pub limit: Option<u64>,
 }
 
@@ -344,7 +344,7 @@ pub trait Store: Send + Sync + 'static {
     /// One session.
     fn session(&self, id: &SessionId)
     -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>>;
-    /// The bodies of sessions, in the order of the query; `None` when the one that it starts behind is
+    /// The bodies of sessions, in the order of the query; `None` when the one that it starts after is
     /// not there.
     fn sessions(
         &self,

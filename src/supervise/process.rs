@@ -23,7 +23,7 @@ use super::{END_OF_FLAGS, Ends, KILL_NOW};
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(1);
 /// What a program has left behind when it ended gets this long from SIGTERM to SIGKILL.
 const LEFT_GRACE: Duration = Duration::from_millis(200);
-/// What is still there so long after SIGKILL hangs in the kernel, and is not waited for.
+/// What is still there this long after SIGKILL hangs in the kernel, and is not waited for.
 const KILLED_WITHIN: Duration = Duration::from_millis(500);
 /// How often it is looked for children that were adopted meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -182,7 +182,7 @@ async fn commit_of(place: &Place, base: Base) -> Result<Option<String>, GitError
     Ok(None)
 }
 
-/// Reads what `git diff --raw --numstat --patch -z` prints: two lists with a NUL behind each entry, an empty
+/// Reads what `git diff --raw --numstat --patch -z` prints: two lists with a NUL after each entry, an empty
 /// entry, and the patches.
 fn read_diff(printed: &[u8]) -> Vec<VcsFileDiff> {
     let mut rest = printed;
@@ -202,7 +202,7 @@ fn read_diff(printed: &[u8]) -> Vec<VcsFileDiff> {
                 Some('D') => FileChange::Deleted,
                 _ => FileChange::Modified,
             };
-            // Files with a conflict stand here, and have no patch.
+            // Files with a conflict are listed here, and have no patch.
             if !entry.ends_with('U') {
                 order.push(path.clone());
             }

@@ -10,7 +10,7 @@ const BEGINNING: &str = "diff --git ";
 /// Splits a patch into those of its files.
 pub(super) fn split(patch: &str) -> Vec<String> {
     let mut patches: Vec<String> = Vec::new();
-    // Lines of a file stand behind a space, a plus or a minus, so that none of them looks like a beginning.
+    // Lines of a file follow a space, a plus or a minus, so none of them looks like a beginning.
     for line in patch.split_inclusive('\n') {
         match patches.last_mut() {
             Some(last) if !line.starts_with(BEGINNING) => last.push_str(line),
@@ -21,7 +21,7 @@ pub(super) fn split(patch: &str) -> Vec<String> {
     patches
 }
 
-/// A file that is wholly new; without its bytes where they cannot be had.
+/// A file that is wholly new; without its bytes where they cannot be read.
 pub(super) fn added_file(path: String, bytes: Option<Vec<u8>>, max_bytes: usize) -> VcsFileDiff {
     let mut diff = VcsFileDiff {
         file: path,

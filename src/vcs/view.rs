@@ -1,9 +1,9 @@
 //! A git directory of Baton's own over a repository of the user's, for everything that looks at its files.
 //!
 //! What a repository configures can name programs: filters, drivers of diffs, a monitor of files, and whatever git
-//! will have next. A view has the repository's objects and its index, and none of its configuration but a few values
+//! will have next. A view has the repository's objects and its index, and of its configuration only a few values
 //! that are known to be no programs; neither the user's nor the system's is read. Attributes come from a commit, and
-//! name filters and drivers that nobody has configured, which git takes for none.
+//! name filters and drivers that are not configured, which git ignores.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ fn make(git_dir: &Path, configuration: &str, own: &Path) -> io::Result<()> {
     folder::make(&git_dir.join("refs"))?;
     std::fs::write(git_dir.join("HEAD"), "ref: refs/heads/none\n")?;
     std::fs::write(git_dir.join("config"), configuration)?;
-    // The parts of a split index stand beside the index, which git takes to be in its directory.
+    // The parts of a split index are next to the index, which git expects in its directory.
     let names = own.read_dir()?.flatten().map(|entry| entry.file_name());
     let shared = names.filter(|name| name.to_string_lossy().starts_with(SHARED_INDEX));
     for name in shared.take(SHARED_INDEXES_MAX) {

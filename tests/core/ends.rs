@@ -105,7 +105,7 @@ async fn silent(world: &World, prompt: &str) -> (SessionId, oneshot::Receiver<An
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_turn_is_told_and_ended_where_that_is_set() {
+async fn a_silent_turn_is_reported_and_ended_where_that_is_set() {
     let ends = Setup {
         silent_end: Some(Duration::from_secs(400)),
         ..Setup::default()
@@ -157,7 +157,7 @@ async fn a_silent_turn_goes_on_for_ever_where_nothing_is_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_session_is_told_of_last() {
+async fn the_deletion_of_a_session_is_its_last_event() {
     let world = World::new().await;
     let (id, mut waiting) = busy(&world).await;
     world.sessions.delete(&id).await.expect("deleted");

@@ -393,7 +393,7 @@ async fn an_agent_that_stops_without_being_asked_to_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_end_was_not_told_was_not_interrupted() {
+async fn a_call_whose_end_was_not_reported_was_not_interrupted() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
     let call = json!({"sessionUpdate": "tool_call", "toolCallId": "t", "title": "bash", "kind": "execute",
@@ -430,7 +430,7 @@ async fn a_request_for_a_permission_with_an_id_of_its_own_is_no_second_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_before_the_first_prompt_is_no_answer() {
+async fn what_is_said_before_the_first_prompt_is_not_an_answer() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
     let native = world.agent("one").asked_of("session/set_config_option");

@@ -156,7 +156,7 @@ async fn nobody_is_refused_for_what_was_not_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_takes_nobody_along() {
+async fn a_caller_that_hangs_up_takes_no_other_along() {
     let world = Arc::new(World::new().await);
     let (id, first) = occupied(&world).await;
     let mut waiting = Vec::new();
@@ -175,14 +175,14 @@ async fn who_hangs_up_takes_nobody_along() {
     assert_eq!(world.told_revisions(&id), [1, 2, 3, 4, 5]);
 }
 
-/// Somebody who has begun a change and does not go on with it, because something else comes first for them.
+/// A caller that has begun a change and does not continue it, because something else comes first.
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_something_else_holds_nobody_up() {
+async fn a_caller_that_waits_for_something_else_does_not_block_others() {
     let world = Arc::new(World::new().await);
     let id = world.create("").await;
     world.store.delay(DELAY);
     let mut first = Box::pin(world.update(&id, titled("first")));
-    // It has begun, and from now on nobody polls it.
+    // It has begun, and from now on it is not polled.
     assert!(futures_util::poll!(first.as_mut()).is_pending());
     let second = start(&world, &id, titled("second")).await;
     assert_eq!(done(second).await.expect("stored").title, "second");

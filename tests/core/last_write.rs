@@ -40,7 +40,7 @@ async fn stuck() -> (World, SessionId, oneshot::Receiver<Answer>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_told_of_an_end_that_is_not_stored() {
+async fn an_end_that_is_not_stored_is_not_published() {
     let (world, id, mut receiver) = stuck().await;
     assert!(matches!(
         receiver.try_recv(),
@@ -79,7 +79,7 @@ async fn nobody_is_told_of_an_end_that_is_not_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_killed_meanwhile_loses_no_more_than_the_end() {
+async fn a_server_that_is_killed_meanwhile_loses_only_the_end() {
     let (world, id, receiver) = stuck().await;
     let world = world.killed().await;
     assert!(
@@ -112,7 +112,7 @@ async fn a_server_that_stops_meanwhile_does_stop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_has_recovered_is_no_reason_any_more() {
+async fn a_store_that_has_recovered_is_no_longer_a_reason() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
     // The answer cannot be begun at first.

@@ -27,7 +27,7 @@ const CRATE: [&[&str]; 6] = [
     ],
 ];
 
-/// The same for the parts of `session`. What is none of them is a name of the facade itself, which only `api` may
+/// The same for the parts of `session`. Anything else is a name of the facade itself, which only `api` may
 /// use: it is the facade's own methods.
 const SESSION: [&[&str]; 6] = [
     &["api", ""],

@@ -99,7 +99,7 @@ fn rename(
     async move { Ok(world.rename(&id, &format!("title {n}")).await?.revision) }
 }
 
-/// Who hangs up while a session is being loaded leaves nothing behind that would keep others out of memory.
+/// A caller that hangs up while a session is being loaded leaves nothing behind that blocks others.
 #[tokio::test(start_paused = true)]
 async fn who_hangs_up_while_loading_leaves_nothing_in_memory() {
     let world = World::with(Setup {

@@ -103,7 +103,7 @@ async fn nothing_waits_after_a_restart_and_in_a_fork() {
     );
     settle().await;
     assert_eq!(world.agent("one").starts(), 0);
-    // Whoever waits for it has it applied, though.
+    // A caller that waits for it has it applied, though.
     let applied = world.applied(&id, 1).await;
     assert_eq!(applied.runtime.applied.expect("applied").model_id, "x");
 }

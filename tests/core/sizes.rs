@@ -221,7 +221,7 @@ async fn the_rules_of_a_session_are_bounded_over_all_requests() {
         };
         world.update(&id, update).await
     };
-    // The same again and again is no flood.
+    // The same again and again is not a flood.
     for _ in 0..50 {
         add(&["ls", "git status"]).await.expect("fine");
     }

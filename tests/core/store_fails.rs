@@ -126,7 +126,7 @@ async fn an_approval_that_is_not_stored_leaves_its_request_open() {
     reply().await.expect("stored");
     let answer = crate::support::answer(admitted.answer.expect("wanted")).await;
     assert_eq!(text(&answer.parts), "permission granted: once");
-    // It is remembered: nobody is asked again.
+    // It is remembered: the user is not asked again.
     world.ask(&id, "permission ls").await;
     assert_eq!(world.told(&id, "permission.asked").len(), 1);
 }

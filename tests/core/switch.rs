@@ -121,7 +121,7 @@ async fn a_prompt_passes_over_a_switch_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_switch_that_goes_on_beside_a_revert_is_seen_to_go_on() {
+async fn a_switch_that_continues_during_a_revert_is_seen_to_continue() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
     let said = world.ask(&id, "echo first").await.message.parent_id;
@@ -272,7 +272,7 @@ async fn a_session_for_whose_agent_there_is_no_room_waits_for_its_prompt() {
     let slow = world.prompt(&busy, "slow 30").await.expect("admitted");
     world.agent("one").until_asked("session/prompt", 1).await;
     let id = world.create("two/a").await;
-    // A new title is no wish for another model.
+    // A new title does not wish for another model.
     world.rename(&id, "Later").await.expect("stored");
     settle().await;
     assert!(world.told(&id, "session.model_failed").is_empty());

@@ -58,7 +58,7 @@ async fn a_worker_that_panics_fails_its_switch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_panics_while_it_tells_of_a_panic_leaves_nothing_busy() {
+async fn one_that_panics_while_it_reports_a_panic_leaves_nothing_busy() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
     // Whatever the worker reads, it panics, also while what is left of a switch is cleared up.

@@ -72,7 +72,7 @@ fn operations(document: &Value) -> Vec<Operation> {
     found
 }
 
-/// What stands for the parameters of a path: nothing that is there, so that a body changes nothing.
+/// The parameters of a path: nothing that exists, so that a body changes nothing.
 fn filled(path: &str) -> String {
     let ids = [
         ("{sessionID}", "ses_missing"),
@@ -228,7 +228,7 @@ impl Maker<'_> {
 
 /// Whether a body was refused because of itself, and what was said.
 fn refusal(status: StatusCode, answer: &Value) -> Option<&str> {
-    // OpenCode 2's shape has what is in `data` beside its `_tag`.
+    // OpenCode 2's shape has the fields of `data` next to its `_tag`.
     let data = answer.get("data").unwrap_or(answer);
     let is = status == StatusCode::BAD_REQUEST && data["kind"] == "Payload";
     is.then(|| data["message"].as_str().unwrap_or_default())

@@ -108,7 +108,7 @@ async fn other_sites_can_embed_nothing_and_link_to_the_pages_only() {
 }
 
 #[tokio::test]
-async fn what_is_no_origin_of_ours_may_neither_read_nor_change() {
+async fn other_origins_may_neither_read_nor_change() {
     let server = Server::start().await;
     let session = format!("/opencode/session/{}", server.create().await);
     for origin in [
@@ -203,7 +203,7 @@ async fn a_get_stores_nothing() {
             .collect::<Vec<_>>()
     };
     assert_eq!(ids(&server.get("/opencode/project").await), ids(&before));
-    // Nothing is being started any more, and left behind by the kill.
+    // Nothing is still being started, which the kill would leave behind.
     server.get("/opencode/provider").await;
     server.kill().await;
     server.restart().await;
@@ -248,7 +248,7 @@ async fn a_get_of_a_browser_takes_nothing_away() {
 }
 
 #[tokio::test]
-async fn every_answer_says_that_it_is_what_it_is_and_no_page_stands_in_a_frame() {
+async fn every_answer_forbids_sniffing_and_framing() {
     let server = Server::start().await;
     let evil = [("origin", "https://evil.example")];
     let mut answers = Vec::new();

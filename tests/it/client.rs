@@ -122,7 +122,7 @@ impl Client {
             body["variant"] = json!(variant);
         }
         let session = self.patch(body).await;
-        // The answer is the session as this request has left it, whatever comes behind it.
+        // The answer is the session as this request has left it, whatever comes after it.
         assert_eq!(session["model"]["id"], id);
         assert_eq!(session["model"]["variant"], variant.unwrap_or("default"));
     }

@@ -85,7 +85,7 @@ async fn commands_come_from_files_the_config_the_backends_and_baton_itself() {
     let expected = json!({ "name": "sub/hello", "description": "Says hello", "model": "x", "source": "command",
         "template": "echo hello $2 $1", "hints": ["$1", "$2"] });
     assert_eq!(hello, expected);
-    // A file goes before the config, and both go before a backend.
+    // A file takes precedence over the config, and both over a backend.
     assert_eq!(
         listed(&server, "release").await.unwrap()["template"],
         "echo from the file"
@@ -286,7 +286,7 @@ async fn a_backends_command_is_sent_to_it_and_only_after_what_it_has_missed() {
     );
     executed(&mut events, "deploy").await;
     assert_eq!(prompted(&server, &session).await, "/deploy to the  moon");
-    // What it had missed went ahead, once, and what it said to that is no part of the conversation.
+    // What it had missed went ahead, once, and its answer to that is not part of the conversation.
     let told = server.say(&session, "history").await;
     assert_eq!(told.matches("| echo alpha").count(), 1, "{told}");
     assert!(

@@ -1,4 +1,4 @@
-//! Compaction: a model summarises the conversation, and agents go on from the summary.
+//! Compaction: a model summarises the conversation, and agents continue from the summary.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -63,7 +63,7 @@ fn assert_events(events: &Events, first_revision: u64, first_selection: &Value, 
                 let info = &p["info"];
                 consistent(info);
                 let told = info["revision"].as_u64().unwrap();
-                // Events without a new revision tell of tokens, titles of the first prompt and the like.
+                // Events without a new revision are about tokens, titles of the first prompt and the like.
                 assert!(
                     told == revision || told == revision + 1,
                     "{told} after {revision}"
@@ -160,7 +160,7 @@ async fn sixty_four_clients_on_one_session_break_no_invariant() {
     assert_events(&events, first, &selection(&begin), &last);
 
     let messages = server.messages(&session).await;
-    // The lines that tell of switches are nobody's prompts.
+    // The lines about switches are not prompts.
     let is_prompt = |m: &&Value| m["info"]["role"] == "user" && m["parts"][0]["ignored"] != true;
     let stored = messages.iter().filter(is_prompt);
     assert_eq!(
@@ -253,7 +253,7 @@ async fn two_sessions_do_not_wait_for_each_other() {
     assert_eq!(status, StatusCode::OK, "{patched}");
     let took = started.elapsed();
     assert!(took < Duration::from_millis(1500), "{took:?}");
-    // It is applied and answers, in the same process of the agent, beside the turn that is running.
+    // It is applied and answers, in the same process of the agent, next to the running turn.
     server.select(&quick, "mock", "mock-strong").await;
     assert_eq!(server.say(&quick, "model").await, "mock-strong (medium)");
     let status = server.get("/opencode/session/status").await;
@@ -282,7 +282,7 @@ async fn clients_that_go_away_in_the_middle_leave_a_whole_session_behind() {
         let patch = reqwest::Client::new().patch(url).json(&body).send();
         let _gone = tokio::time::timeout(Duration::from_micros(n * 20), patch).await;
     }
-    // A request whose client has gone is still carried out if the server had read it, also behind this one.
+    // A request whose client has gone is still carried out if the server had read it, also after this one.
     let (last, revision) = loop {
         let last = server.select(&session, "mock", "mock").await;
         let revision = last["revision"].as_u64().unwrap();

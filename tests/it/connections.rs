@@ -93,7 +93,7 @@ async fn connections_have_a_limit_and_who_looks_after_the_server_gets_in() {
     let began = Instant::now();
     until_closed(connect(&server).await, "").await;
     assert!(began.elapsed() < PATIENCE);
-    // Nobody keeps the reserve by saying nothing.
+    // Silent connections do not keep the reserve.
     loop {
         let answer = until_closed(connect(&server).await, &ask("/global/health")).await;
         if answer.starts_with("HTTP/1.1 200") {

@@ -170,7 +170,7 @@ async fn a_damaged_row_costs_what_it_holds_and_is_set_aside() {
     )
     .expect("damaged");
     drop(db);
-    // Whoever opened it has brought the log back and removed it, which Baton cannot know.
+    // Another program that opened it has checkpointed and removed the log, which Baton cannot know.
     fs::write(data(&server).join("baton.sqlite-wal"), "").expect("written");
     server.restart().await;
     assert_eq!(sessions(&server).await, 2);

@@ -248,7 +248,7 @@ async fn a_backend_that_cannot_keep_a_rule_refuses_it_and_nothing_changes() {
     let now = server.get(&format!("/opencode/session/{ruled}")).await;
     assert_eq!(now["model"], selected);
     assert_eq!(server.messages(&ruled).await.len(), 2);
-    // What it is told in the config file, it keeps, and no more.
+    // It keeps exactly what the config file tells it.
     let answer = server.prompt(&ruled, "bash make", json!({})).await;
     assert_eq!(tools_of(&answer), 0, "{answer}");
     let (status, body) = server

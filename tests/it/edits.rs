@@ -20,7 +20,7 @@ async fn an_agent_is_told_what_was_edited() {
         .await;
     let native = server.say(&session, "session").await;
 
-    // What agents are not told anyway is no reason to begin anew.
+    // Changing what agents never see is no reason for a new native session.
     let mut thought = parts_of(&answer, "reasoning")[0].clone();
     thought["text"] = json!("another thought");
     let saved = server
@@ -79,7 +79,7 @@ async fn an_agent_is_told_what_was_edited() {
 }
 
 #[tokio::test]
-async fn what_is_no_part_of_the_message_changes_nothing() {
+async fn parts_of_other_messages_change_nothing() {
     let server = Server::start().await;
     let session = server.create().await;
     let answer = server

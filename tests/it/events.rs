@@ -16,7 +16,7 @@ async fn with_tiny_ring() -> Server {
     Server::start_with(Options { config, arguments }).await
 }
 
-/// The next event that is no heartbeat. It is there already, or follows from what was done before.
+/// The next event that is not a heartbeat. It is there already, or follows from what was done before.
 async fn next(events: &mut Events) -> Event {
     let next = async {
         loop {
@@ -36,7 +36,7 @@ async fn rename(server: &Server, session: &str, title: &str) {
     assert_eq!(status, StatusCode::OK, "{error}");
 }
 
-/// The title that the next event tells.
+/// The title in the next event.
 async fn next_title(events: &mut Events) -> String {
     let event = next(events).await;
     assert_eq!(event.kind, "session.updated");
@@ -92,7 +92,7 @@ async fn a_client_that_comes_back_gets_exactly_what_it_missed() {
                     (expected.sequence, expected.whole.clone())
                 );
             }
-            // The stream goes on behind it, without a repetition.
+            // The stream continues after it, without a repetition.
             let title = format!("{at} {query}");
             rename(&server, &session, &title).await;
             let mut before = numbers[numbers.len() - 1];
@@ -213,7 +213,7 @@ async fn each_directory_sees_its_own_and_global_sees_all() {
         assert!(event.sequence.is_some());
     }
 
-    // The agent works where the session is, and a request there is for nobody else.
+    // The agent works where the session is, and a request there is only for it.
     let answer = server.prompt(there, "cwd", json!({})).await;
     assert_eq!(text_of(&answer), other);
     let stream = server
@@ -244,7 +244,7 @@ async fn quiet_streams_have_heartbeats() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_in_json() {
+async fn what_does_not_exist_is_reported_in_json() {
     let server = Server::start().await;
     for (method, path, expected) in [
         (Method::GET, "/", StatusCode::NOT_FOUND),

@@ -124,7 +124,7 @@ async fn a_prompt_that_is_never_answered_can_be_aborted() {
 }
 
 #[tokio::test]
-async fn an_agent_that_answers_nothing_holds_up_nobody() {
+async fn an_agent_that_answers_nothing_blocks_no_one() {
     let arguments = ["--models", "x", "--fault", "never-answers"];
     let server = pair(&arguments, IMPATIENT).await;
     let session = talking(&server, "mock", "mock").await;
@@ -260,7 +260,7 @@ async fn an_agent_that_is_not_signed_in_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_written_disturbs_nobody() {
+async fn a_log_that_cannot_be_written_disturbs_nothing() {
     let full = File::options().write(true).open("/dev/full");
     let options = Options {
         arguments: vec!["--agents".into(), "mock".into()],

@@ -72,7 +72,7 @@ async fn a_prompt_goes_on_with_the_next_of_the_chain_and_everybody_is_told() {
         .find(|m| m["info"]["providerID"] == "limited")
         .expect("the one that failed");
     assert_eq!(failed["info"]["error"]["name"], "APIError", "{failed}");
-    // It is told once: what has failed is no answer to hand over.
+    // It is given once: a failed answer is not handed over.
     let known = text_of(&server.prompt(&session, "history", json!({})).await);
     assert_eq!(known.matches("429").count(), 0, "{known}");
     // After its time the session goes back, is refused again, and goes on once more.
@@ -108,7 +108,7 @@ async fn a_chain_of_a_session_is_shown_and_checked() {
     );
     let answer = server.prompt(&session, "model", json!({})).await;
     assert_eq!(answer["info"]["variant"], "high", "{answer}");
-    // The same again is no change.
+    // The same again is not a change.
     let revision = server.get(&format!("/opencode/session/{session}")).await["revision"].clone();
     let (_, again) = server.patch(&session, json!({ "fallback": chain })).await;
     assert_eq!(again["revision"], revision);

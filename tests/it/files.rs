@@ -107,7 +107,7 @@ async fn files_are_listed_and_read_inside_of_the_directory_alone() {
         let error = refused(&server, &format!("/opencode/file/content?path={bad}")).await;
         assert_eq!(error["name"], "BadRequest");
     }
-    // Dots that stand in the path as such are resolved by the client already.
+    // The client itself resolves unencoded dots in the path.
     for bad in [
         "out",
         "..%2fsecret.txt",
@@ -209,7 +209,7 @@ async fn files_and_text_are_found() {
 }
 
 #[tokio::test]
-async fn changes_are_told_and_patches_applied() {
+async fn changes_are_listed_and_patches_applied() {
     let (server, work) = server().await;
     assert_eq!(
         server.get("/opencode/vcs").await,
@@ -250,7 +250,7 @@ async fn changes_are_told_and_patches_applied() {
     refused(&server, "/opencode/vcs/diff").await;
     refused(&server, "/opencode/vcs/diff?mode=x").await;
 
-    // What one server tells as a patch, another worktree takes.
+    // The patch of one server applies to another worktree.
     let raw = server
         .request(Method::GET, "/opencode/vcs/diff/raw", None, &[])
         .await;

@@ -68,7 +68,7 @@ async fn a_fork_has_a_copy_and_goes_its_own_way() {
             .await;
     }
 
-    // All of it is there, under new ids, also after a crash right behind the answer.
+    // All of it is there, under new ids, also after a crash right after the answer.
     server.kill().await;
     server.restart().await;
     let copied = server.messages(&copy).await;
@@ -128,7 +128,7 @@ async fn a_fork_ends_before_a_message() {
     let answer = server.messages(&session).await[3]["info"]["id"].clone();
     let (copy, _) = fork(&server, &session, json!({ "messageID": answer })).await;
     assert_eq!(server.messages(&copy).await.len(), 3);
-    // What is reverted is no part of the conversation.
+    // What is reverted is not part of the conversation.
     revert(&server, &session, &ids[1]).await;
     let (copy, info) = fork(&server, &session, json!({})).await;
     assert_eq!(

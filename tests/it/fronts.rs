@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 
 use crate::harness::PATIENCE;
 
-/// How soon a Baton has gone that nobody needs any more.
+/// How soon a Baton that is no longer needed has gone.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -264,7 +264,7 @@ async fn each_has_its_own_password_model_and_directory() {
         token.send().await.expect("an answer").status(),
         StatusCode::OK
     );
-    // Nobody gets past a front: what is behind it asks for what only the fronts know.
+    // A front cannot be bypassed: the server behind it wants the token that only fronts know.
     let run_file = std::fs::read(place.path("data/baton.run.json")).expect("a file");
     let run: Value = serde_json::from_slice(&run_file).expect("JSON");
     let behind = format!(
@@ -324,7 +324,7 @@ async fn a_baton_that_its_user_has_started_stays_and_one_that_was_killed_comes_a
 #[tokio::test]
 async fn a_front_ends_with_the_program_that_holds_its_stdin() {
     let place = Place::new();
-    // The shell stands for a client that is killed: it cannot tell anybody that it goes.
+    // The shell plays a client that is killed and cannot say that it goes.
     let script = format!(
         "sleep 60 | {} opencode serve --port 0; true",
         env!("CARGO_BIN_EXE_baton")

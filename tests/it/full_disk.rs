@@ -15,7 +15,7 @@ use crate::harness::{Server, model, text_of};
 const CLIENTS: usize = 64;
 /// What each of them does, in number.
 const OPERATIONS: usize = 24;
-/// After so many answers the disk is full, or has room again.
+/// After this many answers the disk is full, or has room again.
 const ANSWERS_PER_TURN: usize = 60;
 
 /// Lets no file of the server grow beyond the store's log as it is now, or lifts that.
@@ -96,7 +96,7 @@ async fn a_turn_that_cannot_be_stored_ends_when_it_can() {
     let running = server.prompt_later(&session, "slow 1", json!({}));
     events.until("message.part.delta", |_| true).await;
     limit(&server, true);
-    // Everything is said by then; its end is not stored, so nobody is told of it.
+    // Everything is said by then; its end is not stored, so it is not published.
     events
         .until("message.part.delta", |p| {
             p["delta"].as_str().is_some_and(|d| d.contains("done"))

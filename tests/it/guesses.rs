@@ -41,7 +41,7 @@ async fn sign_in(client: &Client, url: &str, password: &str) -> (StatusCode, Dur
 }
 
 #[tokio::test]
-async fn who_guesses_waits_and_nobody_else_does() {
+async fn only_who_guesses_waits() {
     let (server, log) = server().await;
     let mallory = client_at([127, 0, 0, 1]);
     let began = Instant::now();
@@ -101,7 +101,7 @@ async fn who_guesses_waits_and_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn asking_without_a_password_is_no_guess() {
+async fn asking_without_a_password_is_not_a_guess() {
     let (server, log) = server().await;
     let client = client_at([127, 0, 0, 1]);
     for _ in 0..50 {

@@ -232,7 +232,7 @@ async fn a_small_context_gets_a_small_handoff() {
     let arguments = ["--models", "x,y", "--context", "8000"];
     let server = pair(&arguments, "").await;
     let (session, other) = (server.create().await, server.create().await);
-    // The agent tells the size of its context with its first answer.
+    // The agent reports the size of its context with its first answer.
     server
         .prompt(&other, "echo warm", model("second", "x"))
         .await;

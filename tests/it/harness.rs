@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::documented;
 
-/// Nothing of a server that has ended in order is left after so long.
+/// Nothing of a server that has ended cleanly is left after this time.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// No single step of a test takes longer than this, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

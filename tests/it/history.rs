@@ -103,7 +103,7 @@ async fn the_usage_of_each_model_adds_up() {
 }
 
 #[tokio::test]
-async fn every_switch_stands_in_the_audit_trail_for_good() {
+async fn every_switch_is_in_the_audit_trail_for_good() {
     let mut server = pair(&["--models", "x,y", "--fault", "set-model-error"], "").await;
     let session = server.create().await;
     let path = format!("/opencode/session/{session}");

@@ -80,7 +80,7 @@ async fn names(server: &Server, directory: &Path) -> Value {
 }
 
 #[tokio::test]
-async fn pipes_and_devices_where_files_are_read_hold_up_nobody() {
+async fn pipes_and_devices_where_files_are_read_block_nothing() {
     let server = Server::start().await;
     let work = folder(&server, "hostile");
     git(&work, &["init", "-q", "-b", "main"]);
@@ -102,7 +102,7 @@ async fn pipes_and_devices_where_files_are_read_hold_up_nobody() {
     symlink("/dev/zero", work.join(".opencode/command/zero.md")).expect("a link");
     ask_everything(&server, &work).await;
     assert_eq!(names(&server, &work).await, json!(["new.txt", "src/a.txt"]));
-    // Without a pipe that git itself would wait for, it still tells what has changed.
+    // Without a pipe that git itself would wait for, it still says what has changed.
     std::fs::remove_file(work.join(".git/info/exclude")).expect("removed");
     let path = format!("/opencode/vcs/status?directory={}", work.display());
     let status = server.get(&path).await;
@@ -234,7 +234,7 @@ async fn what_shows_the_system_or_baton_itself_is_not_served() {
     ] {
         let content = format!("/opencode/file/content?directory={directory}&path={path}");
         let (status, body) = server.send(Method::GET, &content, None).await;
-        // What is not there by that name is empty, as in OpenCode.
+        // A name that does not exist has an empty answer, as in OpenCode.
         let empty = body["content"] == "" && path.starts_with("proc/self/");
         assert!(
             status == StatusCode::BAD_REQUEST || empty,

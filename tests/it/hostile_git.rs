@@ -1,4 +1,4 @@
-//! Repositories that name programs: none of them is started by what looks at files.
+//! Repositories that name programs: looking at files starts none of them.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ fn repository(folder: &Path) -> PathBuf {
         std::fs::write(at.join("file.txt"), "one\nchanged\n").expect("a file");
         std::fs::write(at.join("new.txt"), "new\n").expect("a file");
     }
-    // A configuration that is included, and attributes that are nobody's file.
+    // A configuration that is included, and attributes that are not a file.
     let more = folder.join("more.config");
     std::fs::write(
         &more,

@@ -455,7 +455,7 @@ async fn the_catalogue_is_what_opencodes_clients_expect() {
         (&strong["id"], &strong["providerID"]),
         (&json!("mock-strong"), &json!("mock"))
     );
-    // Nobody has told it yet, and OpenCode's clients show no percentage then.
+    // It is not known yet, and OpenCode's clients then show no percentage.
     assert_eq!(strong["limit"]["context"], 0);
     let variants = strong["variants"].as_object().unwrap();
     let names: Vec<_> = variants.iter().map(|(name, _)| name.as_str()).collect();
@@ -593,7 +593,7 @@ async fn an_error_of_an_open_code_2_route_is_readable_for_a_client_that_takes_gz
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     let encoded = response.headers().contains_key("content-encoding");
     let body = response.bytes().await.expect("a body");
-    // The client of the tests does not decode, so that it sees what stands on the wire.
+    // The client of the tests does not decode, so that it sees the bytes on the wire.
     assert_eq!(encoded, !body.starts_with(b"{"), "header and body disagree");
     server.stop().await;
 }

@@ -195,7 +195,7 @@ async fn the_install_before_is_kept_and_older_ones_go() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_installed_is_told_with_the_remedy() {
+async fn what_cannot_be_installed_is_reported_with_the_remedy() {
     let home = Home::new();
     let missing = error_of(&home.baton(&["install", "gemini"]).await);
     assert!(

@@ -89,7 +89,7 @@ async fn an_agent_without_efforts_has_no_variants() {
         ),
         "{error}"
     );
-    // A variant that nobody asked for is left behind.
+    // A variant that was not asked for is dropped.
     let patched = server.select(&session, "second", "x-strong").await;
     assert_eq!(
         patched["model"],

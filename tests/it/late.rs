@@ -34,7 +34,7 @@ async fn late_text_is_told_stored_and_handed_over() {
 }
 
 #[tokio::test]
-async fn a_job_ends_behind_its_turn() {
+async fn a_job_ends_after_its_turn() {
     let server = Server::start().await;
     let session = server.create().await;
     let mut events = server.events().await;

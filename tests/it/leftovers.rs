@@ -1,4 +1,4 @@
-//! What nobody needs any more does not stay among the conversations that agents keep for their users.
+//! What is no longer needed does not stay among the conversations that agents keep for their users.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -177,7 +177,7 @@ async fn a_deleted_session_takes_its_native_one_along() {
         delete(&server, &session).await;
         until("it is gone", || gone(&native)).await;
 
-        // Also one that no agent has open, and nobody else's.
+        // Also one that no agent has open, and no other's.
         server.terminate().await;
         server.restart().await;
         assert!(!gone(&others));

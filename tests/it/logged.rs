@@ -59,7 +59,7 @@ async fn line(log: &NamedTempFile, message: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_servers_life_stands_in_the_log() {
+async fn a_servers_life_is_in_the_log() {
     let (server, log) = logging(&[], "", &["--models", "x"]).await;
     let started = line(&log, "Baton 0.1.0 has started").await;
     let fields = &started["fields"];
@@ -152,12 +152,12 @@ async fn a_servers_life_stands_in_the_log() {
     assert_eq!(failed["fields"]["model"], "second/x", "{failed}");
     server.stop().await;
     line(&log, "an agent was ended: Baton stops").await;
-    // Nothing at info tells of requests.
+    // Requests are not logged at info.
     assert!(lines(&log).iter().all(|line| line["level"] != "DEBUG"));
 }
 
 #[tokio::test]
-async fn a_switch_that_fails_stands_in_the_log() {
+async fn a_failed_switch_is_in_the_log() {
     let (server, log) = logging(
         &[],
         "",
@@ -202,7 +202,7 @@ async fn the_level_is_a_setting() {
         "{request}"
     );
     server.stop().await;
-    // A flag goes before the file.
+    // A flag takes precedence over the file.
     let (server, log) = logging(&["--log-level", "error"], config, &["--models", "x"]).await;
     server.get("/opencode/global/health").await;
     server.stop().await;
@@ -264,7 +264,7 @@ async fn a_wrong_setting_of_the_log_is_refused_with_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_default_model_that_its_backend_lacks_is_told_with_what_was_meant() {
+async fn a_default_model_that_its_backend_lacks_is_logged_with_what_was_meant() {
     let (server, log) = logging(
         &[],
         "default_model = \"mock/mock-stong\"",

@@ -1,7 +1,7 @@
 //! Bytes that are no request, or nearly one: each ends soon with a refusal or a closed connection, none with a 5xx, and
 //! the server goes on.
 //!
-//! `BATON_MALFORMED=20000 cargo test --test it malformed -- --nocapture` makes so many of them; with `BATON_SEED=2` others.
+//! `BATON_MALFORMED=20000 cargo test --test it malformed -- --nocapture` makes this many of them; with `BATON_SEED=2` others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -180,7 +180,7 @@ fn too_long() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_or_closed() {
+async fn garbage_is_refused_or_the_connection_closed() {
     let server = server().await;
     let sessions = server.get("/opencode/session").await;
     let mut requests: Vec<Vec<u8>> = REFUSED
@@ -268,7 +268,7 @@ async fn no_request_hides_in_another() {
 }
 
 #[tokio::test]
-async fn what_stands_before_something_bad_is_answered() {
+async fn requests_before_a_bad_one_are_answered() {
     let server = server().await;
     for bad in [
         "NONSENSE\r\n\r\n",

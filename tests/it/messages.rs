@@ -14,7 +14,7 @@ fn ids(messages: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// The step of a turn that an event stands for; deltas of one part are one step.
+/// The step of a turn that an event belongs to; deltas of one part are one step.
 fn step(event: &Event) -> String {
     let p = &event.properties;
     match event.kind.as_str() {

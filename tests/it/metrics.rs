@@ -140,7 +140,7 @@ async fn what_waits_and_what_runs_is_counted_while_it_does() {
     answered(first).await;
     let second = answered(second).await;
     assert_eq!(second.0, StatusCode::OK);
-    // Its agent has followed: what is broken below is no switch of this session's.
+    // Its agent has followed: what is broken below is not a switch of this session.
     let (status, error) = try_select(&server, &session, "y").await;
     assert_eq!(status, StatusCode::OK, "{error}");
     drop(events);

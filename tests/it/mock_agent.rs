@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgid};
 use serde_json::{Value, json};
 
-/// The longest that anything may take. Only a failing test waits so long.
+/// The longest that anything may take. Only a failing test waits this long.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running agent. Its process group ends with it.

@@ -1,4 +1,4 @@
-//! The line of the transcript that tells of a switch: what clients see that take a session's model from
+//! The line of the transcript about a switch: what clients see that take a session's model from
 //! its last user message.
 
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn a_switch_without_a_message_shows_in_the_transcript() {
     let last = server.messages(&session).await.pop().unwrap();
     assert_eq!(last["info"], shown["info"]);
 
-    // The model is not told: its native session is the same one, and the notice is no turn.
+    // The model is not told: its native session is the same one, and the notice is not a turn.
     let history = server.prompt(&session, "history", json!({})).await;
     let text = text_of(&history);
     assert!(text.starts_with("model: mock-fast"), "{text}");

@@ -49,7 +49,7 @@ async fn a_server_gives_the_document_in_each_form_with_its_own_address() {
 }
 
 #[tokio::test]
-async fn who_has_the_document_is_told_so() {
+async fn a_client_that_has_the_document_is_told_so() {
     let server = Server::start().await;
     let get = async |path: &str, headers: &[(&str, &str)]| {
         server.request(Method::GET, path, None, headers).await

@@ -17,7 +17,7 @@ async fn both() -> Server {
     .await
 }
 
-/// What stands in quotes behind one of these, in a text.
+/// The quoted text after one of these.
 fn named(text: &str, before: &str) -> Vec<String> {
     let pieces = text.split(before).skip(1);
     let quoted = pieces.filter_map(|piece| piece.split('"').next());
@@ -135,7 +135,7 @@ async fn markdown_is_rendered_and_html_in_it_stays_text() {
 }
 
 #[tokio::test]
-async fn what_is_no_list_of_texts_is_refused_with_its_bounds() {
+async fn a_wrong_list_of_texts_is_refused_with_its_bounds() {
     let server = Server::start().await;
     for wrong in [
         json!({}),

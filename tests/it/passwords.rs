@@ -72,7 +72,7 @@ async fn an_empty_password_is_refused_from_wherever_it_comes() {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_told_by_its_place_and_not_by_its_text() {
+async fn an_error_in_the_configuration_names_the_place_and_never_the_text() {
     for (config, place) in [
         (
             "[server]\npassword = hunter2secret\n",

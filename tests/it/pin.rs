@@ -52,7 +52,7 @@ async fn a_pinned_model_answers_whatever_a_message_names() {
     let prompt = &messages[messages.len() - 2]["info"];
     assert_eq!(prompt["pinnedOver"], named);
     assert_eq!(prompt["model"]["modelID"], "mock-fast");
-    // The same model is no other one, and a model that does not exist is not looked for.
+    // The same model is not another one, and a model that does not exist is not looked for.
     let answer = server
         .prompt(&session, "model", model("mock", "mock-fast"))
         .await;
@@ -62,7 +62,7 @@ async fn a_pinned_model_answers_whatever_a_message_names() {
         .await;
     assert_eq!(answer["info"]["pinnedOver"]["providerID"], "gone");
     assert_eq!(text_of(&answer), "mock-fast");
-    // An agent is still selected, and one that is a backend stands for its model.
+    // An agent is still selected, and one that is a backend means its model.
     let answer = server
         .prompt(&session, "model", json!({ "agent": "plan" }))
         .await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Events, Server, prompt_body};
 
-/// Runs git, as nobody in particular.
+/// Runs git, with a made-up author.
 pub(crate) fn git(at: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .current_dir(at)

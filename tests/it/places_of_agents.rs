@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Log, Options, Server};
 use crate::scripted::kill_agent;
 
-/// A server with one agent, and what stands below `[agents.one]`.
+/// A server with one agent, and the lines of `[agents.one]`.
 async fn server_with(flags: &[&str], more: &str) -> Server {
     let baton = env!("CARGO_BIN_EXE_baton");
     let command = [&[baton, "mock-agent"], flags].concat();
@@ -284,7 +284,7 @@ async fn a_context_is_unknown_until_somebody_says_how_large_it_is() {
     assert_eq!(listed["b"]["limit"]["context"], 0, "not known");
     let session = server.create().await;
     has(&server, &session, "b").await;
-    // Whoever has read the list is told to read it again.
+    // Clients that have read the list are told to read it again.
     events.until("server.instance.disposed", |_| true).await;
     assert_eq!(models(&server, "").await["b"]["limit"]["context"], 5_000);
     has(&server, &session, "a").await;

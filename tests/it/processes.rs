@@ -160,7 +160,7 @@ async fn there_are_no_more_processes_than_allowed() {
     let second = pid_of(&server, &session).await;
     until_gone(&server, first).await;
     assert_eq!(server.processes(), [second]);
-    // Nobody's work is taken away: whoever finds no room is told.
+    // No work is taken away: a request that finds no room gets an error.
     let mut events = server.events().await;
     let slow = server.prompt_later(&session, "slow 2", json!({}));
     events.until("message.part.delta", |_| true).await;
@@ -227,7 +227,7 @@ async fn a_stubborn_agent_and_its_children_are_ended() {
     server.select(&session, "mock", "mock").await;
     until_gone(&server, pid).await;
     until_gone(&server, child).await;
-    // And this one for nobody: stop() finds that nothing is left.
+    // And this one is not needed: stop() finds that nothing is left.
     server.select(&session, "second", "x").await;
     assert_ne!(pid_of(&server, &session).await, pid);
     server.stop().await;

@@ -155,7 +155,7 @@ async fn tokens_that_are_counted_for_each_choice_of_a_model_are_booked_once() {
         if turn == 5 {
             kill(&server.processes());
         }
-        // Each says more than all before, so that a count that has begun anew is no smaller one.
+        // Each says more than all before, so that a restarted count is not smaller.
         let said = "four".repeat(100 * 3_usize.pow(u32::try_from(turn).unwrap()));
         let answer = server
             .prompt(&session, &format!("echo {said}"), model("hermes", name))
@@ -168,7 +168,7 @@ async fn tokens_that_are_counted_for_each_choice_of_a_model_are_booked_once() {
 }
 
 #[tokio::test]
-async fn a_greeting_is_no_answer() {
+async fn a_greeting_is_not_an_answer() {
     let server = server_with(&["--fault", "greets"], "").await;
     let session = server.create().await;
     let answer = server
@@ -189,7 +189,7 @@ async fn a_server_stops_soon_when_an_agent_ignores_a_cancel() {
     events.until("message.part.delta", |_| true).await;
     let started = Instant::now();
     server.terminate().await;
-    // `timeouts.cancel_s` is ten seconds, after which whoever stops a service has often killed it.
+    // `timeouts.cancel_s` is ten seconds, by which time service managers have often killed it.
     let took = started.elapsed();
     assert!(took < Duration::from_secs(8), "it took {took:?}");
     assert_eq!(server.processes(), Vec::<u32>::new());

@@ -150,7 +150,7 @@ async fn a_switch_that_fails_is_taken_back() {
         assert_eq!(info["error"]["name"], "APIError", "{answer}");
         assert_eq!(text_of(&answer), "");
     }
-    // Beside them stand the lines that tell of going back.
+    // There are also the lines about going back.
     assert_eq!(said(server.messages(&session).await), before + 4);
     let history = server.say(&session, "history").await;
     assert!(
@@ -159,7 +159,7 @@ async fn a_switch_that_fails_is_taken_back() {
     );
     assert!(!history.contains("user: echo lost"), "{history}");
     assert!(!history.contains("]: lost"), "{history}");
-    // But it is part of the conversation, with the reason why nobody answered it.
+    // But it is part of the conversation, with the reason why it was not answered.
     assert_eq!(history.matches("| echo lost").count(), 2, "{history}");
 
     // The model at launch needs no switch.
@@ -239,7 +239,7 @@ async fn an_agent_that_cannot_switch_is_restarted_with_the_model() {
     let mut events = server.events().await;
     server.select(&session, "second", "y").await;
     let told = applied(&mut events).await;
-    // Its native session may go on with the model that it was made with, and nobody could tell.
+    // Its native session may continue with the model that it was made with, unnoticed.
     assert_eq!(told["transfer"]["kind"], "transcript");
     assert_eq!(server.say(&session, "model").await, "y");
     let history = server.say(&session, "history").await;

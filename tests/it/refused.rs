@@ -1,6 +1,6 @@
 //! What is refused has changed nothing. The bodies are those of `tests/corpus` with changes in them.
 //!
-//! `BATON_REFUSED=5000 cargo test --test it refused -- --nocapture` tries so many; with `BATON_SEED=2` others.
+//! `BATON_REFUSED=5000 cargo test --test it refused -- --nocapture` tries this many; with `BATON_SEED=2` others.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use crate::harness::{model, text_of};
 use crate::quirks::server_with;
 use crate::scripted::{kill_agent, talking};
 
-/// What stands in a prompt that hands a conversation over.
+/// A text of every prompt that hands a conversation over.
 const HANDED_OVER: &str = "[earlier conversation of this session]";
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn an_agent_that_nothing_is_known_of_serves_one_session_per_process() {
 }
 
 #[tokio::test]
-async fn what_an_agent_says_before_its_first_prompt_is_no_answer() {
+async fn what_an_agent_says_before_its_first_prompt_is_not_an_answer() {
     let server = pair(&["--models", "x", "--fault", "speaks-first"], "").await;
     for _ in 0..3 {
         // Whether it has come before the prompt is sent, or is on its way.

@@ -139,7 +139,7 @@ async fn a_browser_gets_a_page_and_everybody_else_json() {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
         let body: Value = answer.json().await.expect("JSON");
         let message = body["data"]["message"].as_str().expect("a message");
-        let says_where = message.ends_with("The page that says what there is: /");
+        let says_where = message.ends_with("For an overview, see /");
         assert_eq!(says_where, !headers.is_empty(), "{message}");
     }
     server.stop().await;
@@ -153,7 +153,7 @@ async fn the_document_opens_on_the_main_operation() {
     let docs = client.get(format!("{}/docs", server.url)).send().await;
     let docs = docs.expect("an answer");
     assert_eq!(docs.status(), StatusCode::SEE_OTHER);
-    // The page itself opens what stands behind the mark.
+    // The page itself opens what follows the mark.
     assert_eq!(docs.headers()["location"], "/docs/#/session/session.update");
     let document = server.get("/openapi.json").await;
     let main = &document["paths"]["/opencode/session/{sessionID}"]["patch"];

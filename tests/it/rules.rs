@@ -23,7 +23,7 @@ async fn with_rules(rules: &[(&str, &str, &str)]) -> (Server, String, Events) {
     (server, session, events)
 }
 
-/// Asks for a command that the user is to be asked about, and answers. Returns the request.
+/// Asks for a command that needs the user's permission, and answers. Returns the request.
 async fn asked(
     server: &Server,
     events: &mut Events,
@@ -74,7 +74,7 @@ async fn an_allowed_program_takes_no_other_one_along() {
 }
 
 #[tokio::test]
-async fn a_forbidden_program_is_found_wherever_it_stands() {
+async fn a_forbidden_program_is_found_wherever_it_is() {
     let (server, session, events) =
         with_rules(&[("bash", "*", "allow"), ("bash", "rm *", "deny")]).await;
     for command in [
@@ -98,7 +98,7 @@ async fn a_forbidden_program_is_found_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn always_is_what_was_told_and_no_more() {
+async fn always_means_exactly_what_was_shown() {
     let (server, session, mut events) = with_rules(&[]).await;
     for (command, told, covered, other) in [
         ("git status", "git status *", "git status -s", "git push"),

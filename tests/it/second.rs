@@ -174,7 +174,7 @@ async fn a_conversation_goes_through_the_second_version_and_the_first_sees_it() 
     assert_eq!(context["data"], listed["data"]);
     // The first version has the same prompts and answers.
     let mut first = server.messages(&session).await;
-    // The line that tells of the switch is no prompt, and the second version has the switch itself.
+    // The line about the switch is not a prompt, and the second version has the switch itself.
     first.retain(|message| message["parts"][0]["ignored"] != true);
     assert_eq!(first.len(), 4);
     assert_eq!(first[0]["info"]["id"], admitted["id"]);

@@ -100,7 +100,7 @@ async fn a_session_can_be_interrupted_and_waited_for() {
 }
 
 #[tokio::test]
-async fn the_stream_tells_an_answer_in_the_second_versions_words() {
+async fn the_stream_shows_an_answer_in_the_second_versions_words() {
     let server = Server::start().await;
     let mut stream = Stream::open(&server, "/event").await;
     assert_eq!(stream.next().await["type"], "server.connected");
@@ -249,7 +249,7 @@ async fn the_log_of_a_session_is_whole_and_the_same_after_a_crash() {
 }
 
 #[tokio::test]
-async fn a_queued_prompt_stands_behind_the_answer_before_it() {
+async fn a_queued_prompt_comes_after_the_answer_before_it() {
     let server = Server::start().await;
     let session = create(&server).await;
     let mut stream = Stream::open(&server, &format!("/session/{session}/event")).await;

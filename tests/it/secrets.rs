@@ -361,7 +361,7 @@ async fn what_agents_say_of_keys_is_masked_in_errors_and_in_the_log() {
             assert!(!error.contains(secret), "{error}");
         }
     }
-    // What a client sends is no secret of ours until it is one: it is masked where it comes back in an error.
+    // What a client sends is not one of our secrets unless it equals one: it is masked where it comes back in an error.
     let wrong = json!({ "providerID": KEY, "modelID": "x" });
     let (_, error) = send(&server, Method::PATCH, &path, wrong).await;
     assert!(!error.to_string().contains(KEY), "{error}");

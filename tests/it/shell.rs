@@ -46,7 +46,7 @@ async fn until_gone(pid: Pid) {
 }
 
 #[tokio::test]
-async fn a_command_is_shown_as_it_runs_and_stands_in_the_conversation() {
+async fn a_command_is_shown_as_it_runs_and_is_in_the_conversation() {
     let server = Server::start().await;
     let session = server.create().await;
     let mut events = server.events().await;

@@ -12,7 +12,7 @@ fn long(bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
-/// An object in an object, so many levels in all.
+/// Nested objects, with this many levels in all.
 fn deep(levels: usize) -> Value {
     (1..levels).fold(json!({}), |inner, _| json!({ "a": inner }))
 }
@@ -432,7 +432,7 @@ async fn what_is_read_of_files_is_bounded_by_settings() {
     let messages = server.get(&path).await.to_string();
     assert!(messages.contains("limits.file_bytes"), "{messages}");
 
-    // Of two rules the second one is behind what is read.
+    // Of two rules the second one is beyond what is read.
     write(".ignore", &format!("b\n{}\nc\n", "#".repeat(64)));
     assert_eq!((found("b").await, found("c").await), (0, 1));
     for name in ["d", "e", "f"] {

@@ -82,7 +82,7 @@ async fn whatever_an_agent_does_an_abort_has_its_effect() {
             "{faults}: {:?}",
             asked.elapsed()
         );
-        // Both sessions go on, with their conversation, in another process.
+        // Both sessions continue, with their conversation, in another process.
         for (session, id) in [(&session, "x"), (&beside, "y")] {
             let history = server.say(session, "history").await;
             assert!(
@@ -101,7 +101,7 @@ async fn whatever_an_agent_does_an_abort_has_its_effect() {
 }
 
 #[tokio::test]
-async fn a_turn_beside_one_that_is_aborted_in_vain_fails_alone() {
+async fn a_turn_next_to_one_that_is_aborted_in_vain_fails_alone() {
     let server = stubborn("ignores-cancel", IMPATIENT).await;
     let (session, beside, idle) = (
         talking(&server, "second", "x").await,
@@ -195,7 +195,7 @@ async fn a_server_stops_soon_in_the_middle_of_a_stubborn_turn() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_waits_for_nobody_who_is_waited_for_already() {
+async fn a_server_that_stops_does_not_wait_twice_for_the_same() {
     // An abort that waits for its ten seconds; a deleted session whose agent is told so and does not answer; a command
     // line that does not end.
     let command = |rest: &[&str]| {

@@ -86,7 +86,7 @@ async fn credentials_are_refused_with_what_to_do() {
 #[tokio::test]
 async fn a_changed_default_is_what_new_sessions_start_with_also_after_a_crash() {
     let mut server = Server::start().await;
-    // A model here is one that somebody has set; terminal UIs go on with their own choice when there is none.
+    // A model here is one that somebody has set; terminal UIs keep their own choice when there is none.
     assert_eq!(server.get("/opencode/config").await.get("model"), None);
     let old = server.create().await;
     server.prompt(&old, "echo one", model("mock", "mock")).await;

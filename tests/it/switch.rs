@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Events, Server, model, text_of};
 
-/// The events of a switch, as they stand in a stream: everything from `session.model_changed` on.
+/// The events of a switch, in the order of a stream: everything from `session.model_changed` on.
 async fn switch_events(events: &mut Events) -> Vec<(String, Value)> {
     let from = events.seen.len();
     events.until("session.model_applied", |_| true).await;

@@ -27,7 +27,7 @@ async fn select_as(server: &Server, session: &str, client: &str, id: &str) {
 const UI: (&str, &str) = ("user-agent", "opencode/1.18.33");
 
 #[tokio::test]
-async fn a_patch_that_a_ui_takes_back_is_told() {
+async fn a_patch_that_a_ui_takes_back_is_shown() {
     let server = Server::start().await;
     let session = server.create().await;
     let own = model("mock", "mock");
@@ -58,7 +58,7 @@ async fn a_patch_that_a_ui_takes_back_is_told() {
     let line = "Model: Mock (Mock) → Mock Fast (Mock)\nModel: Mock Fast (Mock) → Mock (Mock)\n\
         Baton: the next message names this itself. It takes back what a PATCH (by script) has selected.";
     assert_eq!(notices(&server, &session).await, [line]);
-    // It stands above the prompt, whose message says the same.
+    // It is above the prompt, whose message says the same.
     let messages = server.messages(&session).await;
     let prompt = &messages[messages.len() - 2];
     assert_eq!(&prompt["info"]["overrides"], overrides);
@@ -79,7 +79,7 @@ async fn a_patch_that_a_ui_takes_back_is_told() {
     say_as(&server, &session, UI, json!({})).await;
     let answer = say_as(&server, &session, UI, own.clone()).await;
     assert_eq!(answer["info"]["overrides"], Value::Null);
-    // And whoever has patched takes back its own.
+    // And the client that has patched takes back its own.
     select_as(&server, &session, "script", "mock-fast").await;
     let script = ("x-client-id", "script");
     let answer = say_as(&server, &session, script, own).await;

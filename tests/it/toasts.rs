@@ -56,7 +56,7 @@ async fn a_patch_is_shown_and_a_messages_own_model_is_not() {
 }
 
 #[tokio::test]
-async fn a_failed_switch_is_shown_and_stands_in_the_conversation() {
+async fn a_failed_switch_is_shown_and_is_in_the_conversation() {
     let server = scripted(&["second"], IMPATIENT).await;
     let session = talking(&server, "mock", "mock-fast").await;
     set_faults(&server, "--fault set-model-error");
@@ -94,7 +94,7 @@ async fn a_failed_switch_is_shown_and_stands_in_the_conversation() {
 }
 
 #[tokio::test]
-async fn a_prompt_that_waited_for_a_failed_switch_is_told_of() {
+async fn a_prompt_that_waited_for_a_failed_switch_is_announced() {
     let server = scripted(&["second"], IMPATIENT).await;
     let session = talking(&server, "mock", "mock-fast").await;
     set_faults(&server, "--fault set-model-error");

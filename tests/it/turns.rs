@@ -11,7 +11,7 @@ fn answers(messages: &[Value]) -> Vec<&Value> {
     all.filter(|m| m["info"]["role"] == "assistant").collect()
 }
 
-/// Waits until so many prompts were stored since the stream began.
+/// Waits until this many prompts were stored since the stream began.
 async fn until_stored(events: &mut Events, prompts: usize) {
     let is_prompt = |p: &Value| p["info"]["role"] == "user";
     let stored = |events: &Events| {
@@ -227,7 +227,7 @@ async fn an_abort_reaches_a_prompt_that_was_just_sent() {
         assert_eq!(error_of(last).0, "MessageAbortedError", "{last}");
         assert!(last["info"]["time"]["completed"].is_u64());
     }
-    // Nothing to abort is no error, and leaves no mark on what follows.
+    // Nothing to abort is not an error, and leaves no mark on what follows.
     server.abort(&session).await;
     assert_eq!(server.say(&session, "echo after").await, "after");
     server.stop().await;
@@ -309,7 +309,7 @@ async fn a_busy_session_can_be_deleted_but_not_its_messages() {
     let (status, answer) = answered(running).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(error_of(&answer).0, "MessageAbortedError");
-    // Whoever waited in the queue is told why there will be no answer; that is no failure of the server.
+    // Queued callers are told why there will be no answer; that is not a failure of the server.
     let (status, answer) = answered(waiting).await;
     assert!(!status.is_server_error(), "{status}: {answer}");
     assert_eq!(server.get("/opencode/session/status").await, json!({}));

@@ -54,7 +54,7 @@ async fn delayed_commits_keep_their_order() {
     store.delay(DELAY);
     let first = store.commit(new(&id));
     store.heal();
-    // Undelayed, but not to overtake the one before; and nobody awaits either for now.
+    // Undelayed, but must not overtake the one before; and neither is awaited for now.
     let second = store.commit(vec![put_session(&id, Some(1), 2, SessionKeys::default())]);
     assert!(store.session(&id).await.expect("reads").is_none());
     second.await.expect("commits");

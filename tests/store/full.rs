@@ -153,7 +153,7 @@ async fn lists_and_opens_while_nothing_can_be_written() {
 }
 
 #[tokio::test]
-async fn a_full_disk_keeps_nobody_from_starting_and_from_reading_lists() {
+async fn a_full_disk_prevents_neither_starting_nor_reading_lists() {
     run_in_a_process(
         &Folder::new(),
         "lists_and_opens_while_nothing_can_be_written",

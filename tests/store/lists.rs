@@ -16,9 +16,9 @@ use crate::support::{
 
 on_each_store!(
     pages_follow_one_another_without_gap_or_double,
-    a_page_behind_a_session_that_is_not_there_is_none,
+    a_page_after_a_session_that_does_not_exist_is_none,
     search_knows_no_case_in_any_language,
-    search_reaches_far_behind_the_newest,
+    search_reaches_far_beyond_the_newest,
     a_family_is_listed_from_below,
     children_and_restoring_are_listed,
     what_was_used_moves_up_in_every_list,
@@ -221,7 +221,7 @@ proptest! {
 }
 
 async fn pages_follow_one_another_without_gap_or_double(store: &dyn Store) {
-    // Many with the same time: only the order in which they were made tells them apart.
+    // Many with the same time: only the order in which they were made distinguishes them.
     let ids: Vec<_> = (0..25).map(|_| SessionId::new()).collect();
     for (at, id) in ids.iter().enumerate() {
         let keys = SessionKeys {
@@ -261,7 +261,7 @@ async fn pages_follow_one_another_without_gap_or_double(store: &dyn Store) {
     }
 }
 
-async fn a_page_behind_a_session_that_is_not_there_is_none(store: &dyn Store) {
+async fn a_page_after_a_session_that_does_not_exist_is_none(store: &dyn Store) {
     let id = SessionId::new();
     commit(store, vec![new_session(&id, titled("gone"))]).await;
     let after = SessionQuery {
@@ -313,7 +313,7 @@ async fn search_knows_no_case_in_any_language(store: &dyn Store) {
     }
 }
 
-async fn search_reaches_far_behind_the_newest(store: &dyn Store) {
+async fn search_reaches_far_beyond_the_newest(store: &dyn Store) {
     const SESSIONS: u64 = 5_000;
     const BATCH: usize = 1_000;
     let numbers: Vec<u64> = (0..SESSIONS).collect();

@@ -14,7 +14,7 @@ on_each_store!(
     a_batch_is_written_whole_or_not_at_all,
     a_stale_revision_is_refused_alone,
     batches_are_committed_in_the_order_of_the_calls,
-    an_answer_that_nobody_awaits_is_written,
+    an_answer_that_is_not_awaited_is_written,
     a_deleted_session_takes_everything_along,
     keys_can_change_after_the_session_was_made,
     bindings_and_switches_are_kept,
@@ -90,7 +90,7 @@ async fn batches_are_committed_in_the_order_of_the_calls(store: &dyn Store) {
     assert_eq!(revision(store, &id).await, Some(300));
 }
 
-async fn an_answer_that_nobody_awaits_is_written(store: &dyn Store) {
+async fn an_answer_that_is_not_awaited_is_written(store: &dyn Store) {
     let id = SessionId::new();
     drop(store.commit(vec![new_session(&id, SessionKeys::default())]));
     commit(store, Vec::new()).await;
@@ -138,7 +138,7 @@ async fn a_deleted_session_takes_everything_along(store: &dyn Store) {
     assert_eq!(list(store, search).await.len(), 1);
     let row = store.message(&other, &kept.id).await.expect("reads");
     assert_eq!(row.expect("there").parts, ["p"]);
-    // What is not there can be deleted, too.
+    // Deleting what does not exist succeeds, too.
     let none = SessionId::new();
     commit(store, vec![Change::DeleteSession { id: none }]).await;
 }

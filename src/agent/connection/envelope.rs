@@ -11,12 +11,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// How a message begins that is looked for behind what is none. It cannot stand in a string of JSON, where quotation
+/// How a message begins that is looked for after something else. It cannot be in a JSON string, where quotation
 /// marks have a backslash.
 const BEGINNING: &[u8] = br#"{"jsonrpc""#;
-/// So many pieces of a line that are no JSON are skipped, so that a line takes no more than a few passes.
+/// At most this many pieces of a line that are not JSON are skipped, so that a line takes no more than a few passes.
 const SKIPPED_MAX: usize = 8;
-/// Within so many bytes a reply that is broken has to say whose it is.
+/// A broken reply has to say within this many bytes whose it is.
 const HEAD_MAX_BYTES: usize = 512;
 /// The largest number that JavaScript counts to exactly (2^53 - 1).
 const NUMBER_MAX: f64 = 9_007_199_254_740_991.0;
@@ -96,7 +96,7 @@ pub(super) fn messages<'a>(
     }
 }
 
-/// The id of a reply that cannot be read, so that nobody waits for it: it stands in front of what it has.
+/// The id of a reply that cannot be read, so that its caller does not wait: it comes before the content.
 pub(super) fn id_of_broken(line: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(&line[..line.len().min(HEAD_MAX_BYTES)]);
     let (head, _) = text

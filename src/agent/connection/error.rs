@@ -28,7 +28,7 @@ const REASONS: [&str; 8] = [
 /// Said where nothing else is.
 const NO_REASON: &str = "it has failed without giving a reason";
 
-/// JSON-RPC's "parse error": stands for a reply that cannot be read.
+/// JSON-RPC's "parse error": reported for an unreadable reply.
 pub(super) const PARSE_ERROR: i64 = -32700;
 
 /// An error that an agent answered with.

@@ -1,4 +1,4 @@
-//! What an agent has sent about one native session and nobody has read yet.
+//! What an agent has sent about one native session and was not read yet.
 //!
 //! The connection's reader must never wait for one session, or all the others of the process would
 //! wait with it. So an inbox takes any number of messages, within a budget of bytes; a session that
@@ -15,7 +15,7 @@ use super::error::{PARSE_ERROR, RpcError};
 
 /// What may wait for the reader of one native session, in bytes of JSON.
 ///
-/// It is no less than [`LINE_MAX_BYTES`](super::LINE_MAX_BYTES), so that any single message fits an
+/// It is at least [`LINE_MAX_BYTES`](super::LINE_MAX_BYTES), so that any single message fits an
 /// empty inbox.
 pub const INBOX_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What a waiting message takes besides its JSON, in bytes, roughly: many tiny ones must count, too.
@@ -189,7 +189,7 @@ pub(super) struct InboxSender {
 pub(super) enum NotTaken {
     /// The budget is used up.
     Overflow,
-    /// Nobody reads it any more.
+    /// It has no reader any more.
     Unread,
 }
 

@@ -1,6 +1,6 @@
-//! What is to be written to an agent.
+//! The queue of what is written to an agent.
 //!
-//! Nobody who sends something waits for the agent to read it: lines go into a queue with a budget of
+//! Senders do not wait for the agent to read: lines go into a queue with a budget of
 //! bytes, and the writer gives up an agent that does not read for a while. Closing the connection is
 //! then what ends everybody's waiting.
 

@@ -11,7 +11,7 @@ use super::inbox::{INBOX_MAX_BYTES, Inbox, InboxSender, Mark, NotTaken, RawReply
 /// Unknown native sessions for which early updates are kept.
 const EARLY_SESSIONS: usize = 16;
 
-/// What is kept for a native session that nobody knows yet: agents send some updates before they tell its id.
+/// What is kept for a native session that is not known yet: agents send some updates before its id.
 #[derive(Debug, Clone, Copy)]
 pub struct EarlyLimits {
     /// Updates of one native session.
@@ -37,7 +37,7 @@ pub(super) enum Pending {
     Prompt { native_session: String },
 }
 
-/// Updates for a native session that nobody reads yet.
+/// Updates for a native session that has no reader yet.
 struct Early {
     native_session: String,
     messages: Vec<Waiting>,
@@ -63,7 +63,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Nobody waits yet.
+    /// Not awaited yet.
     pub(super) fn new(early_limits: EarlyLimits) -> Self {
         Self {
             inbox_max_bytes: INBOX_MAX_BYTES,
@@ -85,7 +85,7 @@ impl Routes {
         }
     }
 
-    /// Who waits for this reply; nobody waits for it afterwards.
+    /// Takes the caller that waits for this reply.
     pub(super) fn take_pending(&mut self, id: u64) -> Option<Pending> {
         self.pending.as_mut()?.remove(&id)
     }
@@ -143,7 +143,7 @@ impl Routes {
         }
     }
 
-    /// Gives a message to its native session; false when nobody reads for that session.
+    /// Gives a message to its native session; false when that session has no reader.
     pub(super) fn deliver(&mut self, native_session: &str, message: Waiting) -> bool {
         let Some(inbox) = self.inboxes.get_mut(native_session) else {
             return self.keep_early(native_session, message);
@@ -200,7 +200,7 @@ impl Routes {
 
     /// The agent is gone: ends every inbox and every wait for a reply.
     pub(super) fn close(&mut self) {
-        // Dropping the senders is what tells those who wait.
+        // Dropping the senders wakes the callers.
         self.pending = None;
         self.inboxes.clear();
         self.early.clear();

@@ -90,7 +90,7 @@ pub(super) enum Command {
     Later(u64, Box<Command>),
     /// Ticks.
     Job(u64),
-    /// The call that has gone on behind its turn.
+    /// The call that went on after its turn.
     EndJob(String),
     /// Ticks.
     Slow(u64),
@@ -123,7 +123,7 @@ impl Command {
         known.then(|| Self::Slash(name.to_owned(), arguments.to_owned()))
     }
 
-    /// Reads a command. A word that is a command only by itself is no command with more after it:
+    /// Reads a command. A word that is a command only on its own is not one with more after it:
     /// people begin sentences with "plan" and "model".
     pub(super) fn parse(text: &str, floods: bool) -> Self {
         let text = text.trim();

@@ -77,7 +77,7 @@ pub enum Fault {
     NeverAnswers,
     /// The prompt `flood` sends 100,000 updates.
     Floods,
-    /// Lines that are not JSON stand between the messages on stdout.
+    /// There are lines between the messages on stdout that are not JSON.
     Noise,
     /// Every prompt ends with `end_turn` and nothing else.
     SilentEndTurn,

@@ -1,5 +1,5 @@
 //! The mock agent without a process: it lives in tasks of its client's runtime, talks over any pair of
-//! streams and starts no thread, so that it also works in time that stands still.
+//! streams and starts no thread, so that it also works with paused time.
 
 use std::io;
 use std::sync::Arc;
@@ -43,11 +43,11 @@ pub async fn serve(
             std::future::pending::<()>().await;
         }
         let flushed = agent.out.flush();
-        // A client that reads no more must not hold us.
+        // A client that no longer reads must not hold us.
         let _late = tokio::time::timeout(Duration::from_millis(LAST_FLUSH_MS), flushed).await;
     };
     let written = async {
-        // A client that reads no more is noticed by the end of stdin.
+        // A client that no longer reads is noticed by the end of stdin.
         let _unread = write_all(queue, stdout, noise).await;
         std::future::pending::<()>().await;
     };
@@ -59,7 +59,7 @@ pub async fn serve(
     }
 }
 
-/// Ends the turns of an agent that is no more; with a process, they would have gone with it.
+/// Ends the turns of a dead agent; a process would have taken them with it.
 struct DeadOnDrop(watch::Sender<bool>);
 
 impl Drop for DeadOnDrop {

@@ -175,7 +175,7 @@ fn new(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     })
 }
 
-/// The update that tells the slash commands; it follows the reply that opens a session.
+/// The update with the slash commands; it follows the reply that opens a session.
 fn advertised(agent: &Agent, session: &str, cwd: &Path) -> Vec<Value> {
     let describe = |name: &String| {
         let description = match name.as_str() {
@@ -259,7 +259,7 @@ fn resume(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
 fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, RpcError> {
     let cwd = cwd(params)?;
     let id = string(params, "sessionId")?;
-    // The file goes first: another process may have gone on with the session since.
+    // The file takes precedence: another process may have continued the session since.
     let directory = agent.args.state_dir.as_deref();
     let in_file = directory.and_then(|directory| session::read(directory, id));
     let mut sessions = agent.sessions();
@@ -330,7 +330,7 @@ fn delete(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
     if let Some(session) = agent.sessions().remove(id) {
         session.cancel();
     }
-    // What is not there is deleted, as the protocol has it.
+    // Deleting what does not exist succeeds, says the protocol.
     if let Some(directory) = &agent.args.state_dir {
         session::delete(directory, id);
     }

@@ -66,7 +66,7 @@ pub async fn run(args: MockArgs) -> io::Result<()> {
     if agent.has(Fault::IgnoresEof) {
         std::future::pending::<()>().await;
     }
-    // Replies may be on their way still, but a client that reads no more must not hold us.
+    // Replies may be on their way still, but a client that no longer reads must not hold us.
     let _ = tokio::time::timeout(Duration::from_millis(LAST_FLUSH_MS), agent.out.flush()).await;
     Ok(())
 }
@@ -335,7 +335,7 @@ impl Agent {
         }
     }
 
-    /// Hands an answer of the client to whoever waits for it.
+    /// Passes an answer of the client to the caller that waits for it.
     fn receive_answer(&self, id: &Value, mut message: serde_json::Map<String, Value>) {
         let waiting = id.as_u64().and_then(|id| self.pending.lock().remove(&id));
         let answer = match message.remove("result") {
@@ -343,7 +343,7 @@ impl Agent {
             None => Err(message.remove("error").unwrap_or(Value::Null)),
         };
         if let Some(waiting) = waiting {
-            // A cancelled turn waits no more.
+            // A cancelled turn no longer waits.
             let _ = waiting.send(answer);
         }
     }
@@ -370,7 +370,7 @@ impl Agent {
             Home::Process => std::process::exit(CRASH_STATUS),
             Home::Memory { dead, .. } => {
                 dead.send_replace(true);
-                // Whoever was about to go on is dead, too.
+                // Its callers are dead, too.
                 std::future::pending().await
             }
         }

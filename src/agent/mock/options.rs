@@ -181,7 +181,7 @@ impl Agent {
         }
     }
 
-    /// Changes the model of a session's choice, in the ways of a faulty agent if so told.
+    /// Changes the model of a session's choice, or fails to, with the faults that ask for it.
     pub(super) fn set_model(&self, choice: &mut Choice, model: &str) -> Result<(), RpcError> {
         if self.has(Fault::SetModelError) {
             return Err(RpcError::internal("mock failure: cannot switch the model"));

@@ -26,9 +26,9 @@ pub enum Step {
     /// Does what this prompt would have it do: see `baton mock-agent --help`. `bash ls` is a tool
     /// call, `permission ls` asks for permission, waits, and says what the answer was.
     Do(String),
-    /// Waits so long.
+    /// Waits this long.
     Sleep(Duration),
-    /// Goes on with the next step, and does these after so long, also when the turn is over by then.
+    /// Continues with the next step, and does these after this time, even if the turn is over by then.
     Later(Duration, Vec<Step>),
     /// Waits until the test notifies.
     Wait(Arc<Notify>),
@@ -54,7 +54,7 @@ pub enum Step {
 /// What becomes of a request, instead of what the agent would do by itself.
 #[derive(Debug, Clone)]
 pub enum Reaction {
-    /// It is carried out after so long.
+    /// It is carried out after this time.
     After(Duration),
     /// It is carried out when the test notifies.
     Wait(Arc<Notify>),
@@ -134,7 +134,7 @@ impl Script {
         self.state().asked.clone()
     }
 
-    /// What of it was about this method.
+    /// Those of this method.
     pub fn asked_of(&self, method: &str) -> Vec<Asked> {
         let mut asked = self.asked();
         asked.retain(|asked| asked.method == method);
@@ -147,7 +147,7 @@ impl Script {
         prompts.iter().map(Asked::text).collect()
     }
 
-    /// Waits until the agents were sent so many messages of this method.
+    /// Waits until the agents were sent this many messages of this method.
     pub async fn until_asked(&self, method: &str, count: usize) {
         loop {
             let told = self.told.notified();

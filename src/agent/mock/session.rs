@@ -69,7 +69,7 @@ pub(super) struct Choice {
     pub(super) mode: String,
     /// The provider of the model, with the fault `provider-then-model`.
     pub(super) provider: Option<String>,
-    /// What the session has beside what all have.
+    /// What the session has in addition to what all have.
     pub(super) project: Project,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Project {
 }
 
 impl Project {
-    /// Reads the file of a project; without one there is nothing of its own.
+    /// Reads the file of a project; without one it has nothing of its own.
     pub(super) fn read(file: &Path) -> Self {
         let mut project = Self::default();
         let text = std::fs::read_to_string(file).unwrap_or_default();

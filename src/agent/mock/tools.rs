@@ -52,7 +52,7 @@ impl Call {
     }
 
     /// Starts a call that the agent may do without asking, or may not at all: as it was told at its start. `None` where it
-    /// must not go on; then that is said.
+    /// must not go on; then it says so.
     async fn start_allowed(
         turn: &mut Turn,
         sort: ToolSort,
@@ -221,7 +221,7 @@ pub(super) async fn bash(turn: &mut Turn, cmd: &str) {
     turn.say(&format!("ran {cmd}")).await;
 }
 
-/// `job`: begins a call that goes on behind its turn.
+/// `job`: begins a call that goes on after its turn.
 pub(super) async fn begin_job(turn: &Turn) -> String {
     let input = json!({"command": "make"});
     let call = Call::start(turn, "execute", "make", &input, None).await;

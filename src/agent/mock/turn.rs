@@ -33,7 +33,7 @@ pub(super) struct Turn {
     pub(super) cwd: PathBuf,
     /// As it was when the turn began; a switch during the turn is for the next one.
     pub(super) choice: Choice,
-    /// Where the command stands in the session's history.
+    /// The place of the command in the session's history.
     pub(super) command_at: usize,
     /// Characters in the prompt.
     given_chars: usize,
@@ -43,7 +43,7 @@ pub(super) struct Turn {
     script: Option<Vec<Step>>,
 }
 
-/// What goes on behind a turn.
+/// What goes on after a turn.
 pub(super) enum Later {
     /// These steps.
     Play(Vec<Step>),
@@ -283,7 +283,7 @@ impl Turn {
         })
     }
 
-    /// Does something after so long, whatever becomes of this turn.
+    /// Does something after this time, whatever becomes of this turn.
     pub(super) fn later(&self, time: Duration, what: Later) {
         let mut turn = Self {
             agent: Arc::clone(&self.agent),
@@ -338,7 +338,7 @@ impl Turn {
         }
     }
 
-    /// Thinks aloud; that is no part of the answer.
+    /// Thinks aloud; that is not part of the answer.
     pub(super) async fn think(&self, text: &str) {
         self.chunk("agent_thought_chunk", text).await;
     }

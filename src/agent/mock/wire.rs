@@ -139,7 +139,7 @@ impl Outgoing {
 /// Starts the thread that owns stdout.
 pub(super) fn start_writer(queue: mpsc::Receiver<Out>, noise: bool) {
     std::thread::spawn(move || {
-        // An error means that nobody reads any more; dropping the queue tells the senders.
+        // An error means that the reader is gone; dropping the queue tells the senders.
         let _ = write_messages(queue, BufWriter::new(io::stdout()), noise);
     });
 }

@@ -91,7 +91,7 @@ impl Keeps {
             Self::Nothing => false,
             Self::OpencodeConfig(_) => true,
             Self::Arguments(arguments) => arguments.of(permission, need).is_some(),
-            // What other tools there are, nobody knows beforehand: they can only be left out.
+            // Which other tools exist is not known beforehand: they can only be left out.
             Self::ClaudeOptions => match permission {
                 ANY_OTHER => need == Need::Denied,
                 name => !claude_tools(name).is_empty(),
@@ -175,8 +175,8 @@ impl Keeps {
 }
 
 /// OpenCode's configuration with the fence in it. The last permission that matches decides, and a key that is there
-/// already stays where it is: so ours are spelled in a way that nobody else does. An agent's own permissions come after
-/// those of all, so they are told for each.
+/// already stays where it is: so ours have an unusual spelling. An agent's own permissions come after
+/// those of all, so they are set for each.
 fn opencode_config(before: Option<&str>, fence: &Fence, modes: &[String]) -> Option<String> {
     let mut config: Value = serde_json::from_str(before.unwrap_or("{}")).ok()?;
     let root = config.as_object_mut()?;
@@ -193,7 +193,7 @@ fn opencode_config(before: Option<&str>, fence: &Fence, modes: &[String]) -> Opt
     Some(config.to_string())
 }
 
-/// Puts permissions behind those that are there, whichever of OpenCode's two forms these have.
+/// Adds permissions after the existing ones, whichever of OpenCode's two forms these have.
 fn extend(object: &mut Map<String, Value>, key: &str, added: Map<String, Value>) -> Option<()> {
     let there = object.entry(key).or_insert_with(|| json!({}));
     if let Value::String(action) = there {

@@ -90,7 +90,7 @@ const PLAIN: Builtin = Builtin {
     tested: false,
 };
 
-/// The mock agent, which talks to no model, and is no program of its own: its command is made where it is known.
+/// The mock agent, which talks to no model, and is not a program of its own: its command is made where it is known.
 const MOCK: Builtin = Builtin {
     id: "mock",
     name: "Mock",
@@ -119,13 +119,13 @@ const MOCK2_CONTEXT_TOKENS: u64 = 16_000;
 pub enum Packages {
     /// From npm, for a Node.js of this major version or newer; 0 where the packages bring a native program.
     Npm(&'static [Package], u32),
-    /// From PyPI, for this Python 3 or newer: 12 stands for 3.12.
+    /// From PyPI, for this Python 3 or newer: 12 means 3.12.
     Pip(&'static [Package], u32),
     /// Baton cannot install it: what its user does, as words that follow "To install it: ".
     Elsewhere(&'static str),
 }
 
-/// A package with the version that was tested; without one, nobody has.
+/// A package with the version that was tested; without one, it was not tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Package {
     name: &'static str,
@@ -274,7 +274,7 @@ fn mock2(own_program: &str, state: &Path) -> AgentSpec {
     for (flag, value) in options {
         mock2.command.extend([flag.to_owned(), value]);
     }
-    // Known before its first answer, in which it tells its size.
+    // Known before its first answer, which has its size.
     let contexts = MOCK2_MODELS
         .iter()
         .map(|&model| (model.to_owned(), MOCK2_CONTEXT_TOKENS));
@@ -287,7 +287,7 @@ pub fn is_mock(id: &str) -> bool {
     [MOCK.id, MOCK2.id].contains(&id)
 }
 
-/// How the mock agent keeps rules: it is told what to do without, and what to ask about. It has no other tools.
+/// How the mock agent keeps rules: flags say what to do without, and what to ask about. It has no other tools.
 pub fn mock_arguments() -> Arguments {
     let told = |flag: &str| {
         let has = |name: &str| ["bash", "edit", "read"].contains(&name);

@@ -56,7 +56,7 @@ async fn npm(
         wanted.push(format!("{}@{NODE_VERSION}", node_package()));
     }
     let mut command = Command::new(npm);
-    // None of the agents needs its packages' scripts, and whoever writes one could do anything.
+    // No agent needs its packages' scripts, and a script could do anything.
     let flags =
         "install --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error";
     command.args(flags.split(' ')).arg("--prefix").arg(folder);
@@ -156,7 +156,7 @@ pub async fn newest(packages: &Packages) -> Result<String, String> {
     }
 }
 
-/// The name of a package without what stands in brackets behind it.
+/// The name of a package without the brackets after it.
 fn without_extras(name: &str) -> String {
     name.split('[').next().unwrap_or(name).to_owned()
 }
@@ -179,7 +179,7 @@ async fn find_python(least: u32) -> Result<PathBuf, InstallError> {
             .await
             .ok()
             .and_then(|text| text.parse().ok());
-        // One that is there by name may still be a stand-in that runs nothing.
+        // A program of that name may still be a stub that runs nothing.
         if minor.is_some_and(|minor: u32| minor >= least) {
             return Ok(program);
         }

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 
 /// The end of a frame.
 const FRAME_END: &[u8] = b"\n\n";
-/// A frame that is longer is no event of Baton's, in bytes.
+/// The longest frame that Baton sends, in bytes.
 const FRAME_MAX_BYTES: usize = 1 << 30;
 
 /// An event.
@@ -42,7 +42,7 @@ impl Event {
         places.iter().find_map(|place| it.pointer(place)?.as_str())
     }
 
-    /// Whether it tells of the stream, and not of what has happened.
+    /// Whether it is about the stream itself.
     pub fn is_of_stream(&self) -> bool {
         matches!(
             self.kind(),

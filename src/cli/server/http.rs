@@ -61,7 +61,7 @@ fn reason(status: StatusCode, body: &Value) -> String {
             .to_owned();
     }
     let said = body.pointer("/data/message").or(body.get("message"));
-    // Where a field stands is of use to whoever has written the request.
+    // The place of a field only helps the author of the request.
     let said = said
         .and_then(Value::as_str)
         .map(|said| said.split("\n  at ").next());
@@ -128,7 +128,7 @@ impl Server {
             Ok(stream) => stream.map_err(|error| self.gone(&error))?,
             Err(_) => return Err(self.gone(&"it takes too long to connect").into()),
         };
-        // Before the token is sent to whoever listens there.
+        // Before the token is sent to a stranger who listens there.
         if !self.is_still_there() {
             return Err(self.gone(&"it has gone").into());
         }
@@ -136,7 +136,7 @@ impl Server {
         let request = request.map_err(|error| Failure::of(format!("no request: {error}")))?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.gone(&error))?;
-        // It ends when the answer was read, or when nobody wants it any more.
+        // It ends when the answer was read or is no longer wanted.
         tokio::spawn(connection);
         let response = sender.send_request(request).await;
         let response = response.map_err(|error| self.gone(&error))?.map(Body::new);

@@ -66,7 +66,7 @@ impl std::fmt::Debug for Pass {
 pub struct Server {
     /// `HOST:PORT`, to connect to and as the name that is asked for.
     authority: String,
-    /// What stands in front of every path.
+    /// The prefix of every path.
     base: String,
     pass: Pass,
     /// Whose server it is, where it was found by its data directory.

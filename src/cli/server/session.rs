@@ -25,7 +25,7 @@ pub struct SessionArgs {
 }
 
 impl Server {
-    /// Sessions of all directories, the one used last first.
+    /// Sessions of all directories, most recently used first.
     ///
     /// # Errors
     /// When there is no server, or it refuses.
@@ -76,7 +76,7 @@ impl Server {
         Ok(self.get(&format!("/session/{}", session.id)).await?)
     }
 
-    /// Aborts what a session does for a prompt; what waits behind it goes on.
+    /// Aborts what a session does for a prompt; what waits after it continues.
     ///
     /// # Errors
     /// When there is no server, or it refuses.

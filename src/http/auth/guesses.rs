@@ -3,7 +3,7 @@
 //! An address that has failed a few times waits before it learns the outcome of its next attempt, longer each time.
 //! The right password waits, too, since otherwise nobody who guesses would need to: but briefly, and never on a
 //! connection that has carried it before. It is refused only while very many attempts of that same address wait. Other
-//! addresses notice nothing, so nobody can lock anybody else out.
+//! addresses notice nothing, so one user cannot lock out another.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

@@ -119,7 +119,7 @@ async fn sign_in(
 ) -> Result<(), Problem> {
     let attempt = attempt.ok_or_else(Problem::too_many_guesses)?;
     let right = credentials.carry(password);
-    // A server that stops waits for nobody.
+    // A server that is stopping does not wait.
     let outcome = async {
         match right {
             true => attempt.succeeded().await,

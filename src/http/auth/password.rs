@@ -8,7 +8,7 @@ use crate::secret;
 
 /// A password's length at most, in bytes.
 pub const PASSWORD_MAX_BYTES: usize = 1024;
-/// A password as it is compared: filled up with zeros, with its length behind, in bytes.
+/// A password as it is compared: padded with zeros, followed by its length in bytes.
 const PADDED_BYTES: usize = PASSWORD_MAX_BYTES + size_of::<u64>();
 
 /// The password that clients have to send.

@@ -41,7 +41,7 @@ pub async fn take_token(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// The address without the parameter, and the first value of it; `None` where there is none.
+/// The address without the parameter, and the parameter's first value, if any.
 fn without_token(uri: &Uri) -> Option<(Uri, Vec<u8>)> {
     let query = uri.query()?;
     let (mut rest, mut token) = (Vec::new(), None);

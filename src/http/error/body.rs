@@ -77,7 +77,7 @@ pub struct AgentNotFoundData {
     pub message: String,
     /// The agent that was asked for.
     pub agent: String,
-    /// The agents that can be had.
+    /// The agents that are available.
     pub available: Vec<String>,
 }
 
@@ -176,10 +176,10 @@ pub struct VcsApplyData {
 pub struct UnknownErrorData {
     /// A general sentence; the log says more.
     pub message: String,
-    /// Stands beside the real error in the server's log.
+    /// Identifies the real error in the server's log.
     #[schema(example = "err_3kTz9Qa1Xw0B")]
     pub r#ref: String,
-    /// The `x-request-id` of this answer, which stands in the log, too (Baton's addition).
+    /// The `x-request-id` of this answer, which is in the log, too (Baton's addition).
     #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub request_id: Option<String>,
@@ -209,7 +209,7 @@ pub enum ErrorBody {
     MethodNotAllowedError(MessageData),
     /// The session has moved on since the client read it.
     RevisionConflictError(RevisionConflictData),
-    /// The session is busy, and this cannot be done beside it.
+    /// The session is busy, and this cannot be done at the same time.
     SessionBusyError(SessionBusyData),
     /// There is a message with this id already.
     MessageExistsError(MessageData),

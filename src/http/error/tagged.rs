@@ -1,4 +1,4 @@
-//! Errors as OpenCode 2 writes them: `{"_tag": …, "message": …, …}`, the data of a body beside its name.
+//! Errors as OpenCode 2 writes them: `{"_tag": …, "message": …, …}`, the data next to the name.
 //!
 //! The document's `TaggedError` is made from the types here and those of [`body`](super::body) (`openapi/errors`).
 

@@ -18,7 +18,7 @@ pub struct Params(Vec<(String, String)>);
 
 impl Params {
     pub(in crate::http) fn of(parts: &Parts) -> Result<Self, Problem> {
-        // Otherwise every byte that is no text would become U+FFFD, and another file or directory be meant.
+        // Otherwise every byte that is not UTF-8 would become U+FFFD and name another file or directory.
         let query = parts.uri.query().unwrap_or_default();
         percent_decode_str(query).decode_utf8().map_err(|_| {
             Problem::bad(
@@ -45,7 +45,7 @@ impl Params {
         self.raw(name).ok_or_else(missing)
     }
 
-    /// The parameter as it stands, also when it is empty.
+    /// The raw parameter, even when it is empty.
     fn raw(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
@@ -125,7 +125,7 @@ impl Params {
         }
     }
 
-    /// The same, where the bare name stands for `true`.
+    /// The same, where the bare name means `true`.
     ///
     /// # Errors
     /// When it is something else.

@@ -13,7 +13,7 @@ use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, SessionId};
 /// An id in the path.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not such an id.
 pub(in crate::http) async fn path_id<T, E: Display>(
     parts: &mut Parts,
     state: &Shared,

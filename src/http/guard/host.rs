@@ -10,7 +10,7 @@ use crate::http::error::{BadKind, Problem};
 /// The one host that a request names.
 ///
 /// # Errors
-/// When it names none, several, or something that is no host: what it means would be for everybody on its way to
+/// When it names none, several, or something that is not a host: what it means would be for everybody on its way to
 /// guess, and a proxy may guess otherwise than Baton.
 pub fn of(request: &Request) -> Result<&str, Problem> {
     let bad = |message: &str| Err(Problem::bad(BadKind::Headers, message));
@@ -76,7 +76,7 @@ pub fn is_loopback(host: &str) -> bool {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     }

@@ -1,4 +1,4 @@
-//! From which page a request was sent, as far as its browser says.
+//! Which page a request came from, as far as its browser says.
 
 use axum::extract::Request;
 use axum::http::header::{ORIGIN, USER_AGENT};
@@ -50,7 +50,7 @@ enum Origin<'a> {
     Unsaid,
     /// One that may use the server.
     Allowed,
-    /// Any other, also what is no origin at all.
+    /// Any other, including what is not an origin at all.
     Foreign(&'a str),
 }
 
@@ -82,7 +82,7 @@ fn is_visit(request: &Request) -> bool {
         && LINKABLE.contains(&request.uri().path())
 }
 
-/// Whether a request comes from a browser, as far as it can be told. Not `Sec-Fetch-Mode`: Node.js sends it, too.
+/// Whether a request comes from a browser, as far as that can be known. Not `Sec-Fetch-Mode`: Node.js sends it, too.
 pub fn is_of_a_browser(headers: &HeaderMap) -> bool {
     let says = |name: &str| headers.contains_key(name);
     let agent = headers.get(USER_AGENT).map(|agent| agent.as_bytes());

@@ -54,7 +54,7 @@ pub struct PromptInput {
     /// The form that the answer shall have; text when left out.
     #[serde(default, deserialize_with = "read_format")]
     pub format: Option<OutputFormat>,
-    /// Tools that may be used (true) or not (false), by name; `*` stands for all. They become the session's permission
+    /// Tools that may be used (true) or not (false), by name; `*` means all. They become the session's permission
     /// rules, in place of those that it has. A backend that cannot keep them refuses the prompt.
     #[serde(default, deserialize_with = "bounded::rules")]
     #[schema(value_type = Option<BTreeMap<String, bool>>)]
@@ -255,7 +255,7 @@ pub async fn prompt_async(
     let caller = client.by(Source::Message);
     let prompted = state.sessions.prompt(&path.session, prompt, caller).await;
     if let Err(error) = &prompted {
-        // Its clients look at the stream, as OpenCode tells it there and nowhere else.
+        // Its clients look at the stream, the only place where OpenCode reports it.
         state.sessions.tell_refused(&path.session, error).await;
     }
     prompted?;

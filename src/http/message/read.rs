@@ -12,13 +12,13 @@ use crate::opencode::message::Message;
 use crate::opencode::{MessageId, MessageWithParts};
 use crate::session::StoredMessage;
 
-/// Where an answer says how to go on to older messages.
+/// Where an answer says how to get older messages.
 pub const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 
 /// List a session's messages
 ///
 /// Prompts and answers with their parts, oldest first. With a `limit` only the newest; if there are older
-/// ones, the header `X-Next-Cursor` has what `before` takes to go on to them.
+/// ones, the header `X-Next-Cursor` has the value of `before` that continues with them.
 #[utoipa::path(
     get,
     path = "/session/{sessionID}/message",
@@ -26,8 +26,8 @@ pub const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
     tag = "message",
     params(
         SessionPath,
-        ("limit" = Option<u64>, Query, description = "Only the newest so many messages; 0 for all."),
-        ("before" = Option<String>, Query, description = "Only messages that stand before this one: a cursor, or a message's id."),
+        ("limit" = Option<u64>, Query, description = "Only this many messages, the newest; 0 for all."),
+        ("before" = Option<String>, Query, description = "Only messages before this one: a cursor, or a message's id."),
     ),
     responses(
         (status = 200, description = "The messages.", body = Vec<MessageWithParts>,
@@ -46,7 +46,7 @@ pub async fn list(
 ) -> Result<(HeaderMap, String), Problem> {
     let limit = params.unsigned("limit")?.filter(|limit| *limit > 0);
     let before = params.id("before", read_cursor)?;
-    // One more tells whether there are older ones.
+    // One more, to see whether there are older ones.
     let asked = limit.map(|limit| limit.saturating_add(1));
     let messages = state
         .sessions

@@ -8,7 +8,7 @@ use super::tidy::{ERRORS, SCHEMAS};
 pub(super) const TAGGED: &str = "TaggedError";
 /// The names of such errors. The code has those here that differ from the first version's.
 const TAGS: &str = "ErrorTag";
-/// What such an error has beside the data of the first version's.
+/// What such an error has in addition to the data of the first version's.
 const FIELDS: &str = "TaggedFields";
 /// Errors that always have another name in OpenCode 2.
 const RENAMED: [&str; 2] = ["BadRequest", "MessageExistsError"];
@@ -83,7 +83,7 @@ fn add(properties: &mut Map<String, Value>, schema: &Value) {
     }
 }
 
-/// What an error in both shapes has beside its name and data: the data once more, and OpenCode 2's name.
+/// What an error in both shapes has besides its name and data: the data once more, and OpenCode 2's name.
 pub(super) fn show_both_shapes(schemas: &mut Map<String, Value>) {
     for name in IN_BOTH_SHAPES {
         let fields = data_of(schemas, &schemas[name]["properties"])["properties"].clone();

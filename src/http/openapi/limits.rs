@@ -52,7 +52,7 @@ fn range(name: &str) -> Option<RangeInclusive<usize>> {
     })
 }
 
-/// What is said of schemas beside their marks, by JSON pointer.
+/// Keywords of schemas that no mark stands for, by JSON pointer.
 fn keywords(sizes: &Sizes) -> Vec<(&'static str, Value)> {
     let at_most = |count: usize| json!({ "maxItems": count });
     let answers = at_most(ANSWERS_MAX);

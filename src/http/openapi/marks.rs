@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::tidy::operations;
 
-/// Marks what is there for OpenCode's clients only: a program that is written for Baton needs none of it.
+/// Marks operations that only OpenCode's clients need; a program written for Baton does not.
 pub(super) const COMPAT: &str = "x-baton-compat";
 /// The paragraph of a handler that does nothing begins with it.
 const STUB: &str = "Stub: ";

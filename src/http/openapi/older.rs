@@ -19,7 +19,7 @@ const UNKNOWN: &[&str] = &[
     "contentMediaType",
     "$comment",
 ];
-/// Where the schemas of a schema stand, by keyword.
+/// The keywords below which a schema has schemas.
 const ONE: &[&str] = &["items", "additionalProperties", "not"];
 const LISTS: &[&str] = &["oneOf", "anyOf", "allOf"];
 
@@ -126,7 +126,7 @@ fn data_of(schemas: &Value) -> Value {
     }
     json!({
         "type": "object",
-        "description": "What an error says beside its name. Which of the optional fields are there depends on it.",
+        "description": "What an error says besides its name, which decides which of the optional fields are there.",
         "required": ["message"],
         "properties": properties,
     })
@@ -168,7 +168,7 @@ fn keep_one_parameter_of_a_name(document: &mut Value) {
     }
 }
 
-/// Calls `change` with every schema of a document that stands by itself.
+/// Calls `change` with every top-level schema of a document.
 fn each_schema(document: &mut Value, change: &mut impl FnMut(&mut Value)) {
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.values_mut().for_each(&mut *change);
@@ -188,7 +188,7 @@ fn each_schema(document: &mut Value, change: &mut impl FnMut(&mut Value)) {
     }
 }
 
-/// The schemas of what is no schema itself.
+/// The schemas within something that is not itself a schema.
 fn below(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
     match value {
         Value::Object(map) => {
@@ -251,7 +251,7 @@ fn rewrite_one(schema: &mut Value) {
     }
     take_null_out_of_type(map);
     take_null_out_of_union(map);
-    // Whatever stands beside a reference is not read.
+    // Keywords next to a reference are ignored.
     if map.len() > 1
         && let Some(reference) = map.remove("$ref")
     {
@@ -292,7 +292,7 @@ fn take_null_out_of_union(map: &mut Map<String, Value>) {
     if variants.len() == 1 {
         let only = variants.remove(0);
         map.remove(key);
-        // What stands outside goes before what stands inside.
+        // The outer keywords take precedence over the inner ones.
         let outside = std::mem::take(map);
         map.extend(only.as_object().cloned().unwrap_or_default());
         map.extend(outside);
@@ -300,7 +300,7 @@ fn take_null_out_of_union(map: &mut Map<String, Value>) {
     map.insert("nullable".to_owned(), json!(true));
 }
 
-/// What a reference leads to does not become nullable by what stands beside it: it stands there in place.
+/// Keywords next to a reference do not make its target nullable, so the target is inlined.
 fn let_null_in(schema: &mut Value, schemas: &Value) {
     let reference = schema["allOf"][0]["$ref"].as_str();
     let name = reference.and_then(|reference| reference.strip_prefix(SCHEMAS));
@@ -323,7 +323,7 @@ fn let_null_in(schema: &mut Value, schemas: &Value) {
     }
 }
 
-/// Where only requests have it, null says what leaving it out says.
+/// In requests, null means the same as leaving it out.
 fn keep_null_out(schema: &mut Value) {
     if let Some(map) = schema.as_object_mut()
         && map.contains_key("allOf")

@@ -1,4 +1,4 @@
-//! What many operations have in common stands once, in the document's components.
+//! What many operations share is defined once, in the document's components.
 
 use std::collections::HashMap;
 

@@ -198,7 +198,7 @@ fn write_tags_as_constants(document: &mut Value) {
     });
 }
 
-/// `Event` is the union of events with their ids, in place of a union and an id beside it.
+/// `Event` is the union of events with their ids, instead of a union with an id next to it.
 fn give_events_their_id(schemas: &mut Map<String, Value>) {
     let Some(mut payload) = schemas.remove(PAYLOAD) else {
         return;
@@ -257,7 +257,7 @@ fn name_variants(schemas: &mut Map<String, Value>) {
     }
 }
 
-/// A union of schemas that have names of their own says, too, how they are told apart.
+/// A union of named schemas also says how they are told apart.
 fn tell_variants_apart(schemas: &mut Map<String, Value>) {
     let mut discriminators = Vec::new();
     for (union, schema) in schemas.iter() {
@@ -285,8 +285,8 @@ fn tell_variants_apart(schemas: &mut Map<String, Value>) {
     }
 }
 
-/// Validators that look at a discriminator take null for each of a union's variants: beside null, the union is any of
-/// two, and not just one.
+/// Validators that look at a discriminator accept null for each variant of a union: next to null, the union is `anyOf`,
+/// not `oneOf`.
 fn let_null_beside(schema: &mut Value, unions: &[String]) {
     let is_union = |variants: &Value| {
         let reference = variants[0]["$ref"].as_str();
@@ -355,7 +355,7 @@ fn place_variant(
     name
 }
 
-/// The content beside the tag, when it is an object without a name, gets one.
+/// Gives the content next to the tag a name, when it is an object without one.
 fn name_content(schemas: &mut Map<String, Value>, name: &str, variant: &mut Value) {
     for (property, suffix) in [("data", "Data"), ("properties", "Properties")] {
         let Some(content) = variant["properties"].get_mut(property) else {

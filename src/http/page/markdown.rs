@@ -18,7 +18,7 @@ use syntect::util::LinesWithEndings;
 pub(super) const TEXT_MAX_BYTES: usize = 256 * 1024;
 /// A longer piece of code is not coloured, in bytes.
 const CODE_MAX_BYTES: usize = 32 * 1024;
-/// So much of a processor's time goes into the colours of one text; code behind it has none.
+/// CPU time for highlighting one text; code after that is not highlighted.
 const COLOURS_WITHIN: Duration = Duration::from_millis(200);
 /// What is within each other, at most: `>>>>…` is one line.
 const DEPTH_MAX: usize = 32;
@@ -119,7 +119,7 @@ pub(super) fn render(text: &str) -> Option<String> {
     Some(ALLOWED.clean(&html).to_string())
 }
 
-/// What stands in place of what a page must not take over.
+/// Replaces what a page must not contain.
 fn harmless(event: Event<'_>) -> Option<Event<'_>> {
     Some(match event {
         Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),

@@ -1,6 +1,6 @@
-//! The page: `GET /` in a browser, its files below `/ui/`, and what it asks beside OpenCode's API.
+//! The page: `GET /` in a browser, its files below `/ui/`, and what it asks in addition to OpenCode's API.
 //!
-//! It is ES modules as they stand here, without a framework and without a build step; `tests/clients/page` checks their
+//! ES modules exactly as stored here, without a framework and without a build step; `tests/clients/page` checks their
 //! types against the OpenAPI document. The page is a client like any other: whatever it shows and does goes over the
 //! documented API, but for Markdown, which the server renders.
 
@@ -30,7 +30,7 @@ use super::state::Shared;
 const PAGE: &str = include_str!("index.html");
 /// The page loads and asks only what is here. Pictures of a conversation are in `data:` URLs.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; form-action 'none'";
-/// What stands for the address when the request does not tell it.
+/// Shown as the address when the request does not name one.
 const NO_HOST: &str = "127.0.0.1:2468";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
@@ -78,7 +78,7 @@ static RENDERING: Semaphore = Semaphore::const_new(2);
 /// So long a request for HTML may take, with its waiting for others.
 const RENDER_WITHIN: Duration = Duration::from_secs(10);
 
-/// The page. Other programs than browsers are told that there is nothing, as everywhere.
+/// The page. Programs other than browsers get a 404, as everywhere.
 pub fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(root))
@@ -167,7 +167,7 @@ fn escaped(text: &str) -> String {
     text.chars().map(entity).collect()
 }
 
-/// Whether somebody would rather have a page than JSON: only if they name HTML, as browsers do. `*/*` is no wish.
+/// Whether somebody would rather have a page than JSON: only if they name HTML, as browsers do. `*/*` does not count.
 pub fn prefers_html(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
@@ -180,7 +180,7 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
     html > 0.0 && html >= weight("application/json")
 }
 
-/// A media range and its weight (RFC 9110, 12.5.1). A weight that cannot be read is none.
+/// A media range and its weight (RFC 9110, 12.5.1). An unreadable weight counts as absent.
 fn range(text: &str) -> (String, f32) {
     let mut pieces = text.split(';').map(str::trim);
     let name = pieces.next().unwrap_or_default().to_ascii_lowercase();

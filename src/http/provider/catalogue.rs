@@ -12,7 +12,7 @@ use crate::registry::{Backend, Catalogue, ModelInfo, Snapshot, Status};
 
 /// What OpenCode has for a context whose size is not known: its clients show no percentage then.
 const UNKNOWN_CONTEXT_TOKENS: u64 = 0;
-/// The output limit that is shown, in tokens; no agent tells it.
+/// The output limit that is shown, in tokens; agents do not report it.
 const UNKNOWN_OUTPUT_TOKENS: u64 = 32_000;
 /// The provider under which OpenCode's clients sell models of their own: one that costs nothing there is
 /// "free" to them. What the models of the agent of that name cost is not known.
@@ -32,7 +32,7 @@ pub(crate) fn connected(snapshot: &Snapshot) -> Vec<Provider> {
 }
 
 /// Every backend, in order of preference. OpenCode's clients offer the models of those that are connected only, and one
-/// without models is to them a provider that nobody has signed in to.
+/// without models looks to them like one that nobody has signed in to.
 pub(crate) fn all(snapshot: &Snapshot) -> Vec<Provider> {
     let backends = snapshot.backends.iter();
     backends.map(|backend| provider(backend)).collect()

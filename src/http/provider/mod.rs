@@ -17,7 +17,7 @@ use crate::registry::Snapshot;
 /// start with an empty list, and reads it only once.
 const SETTLE_AT_MOST: Duration = Duration::from_secs(10);
 
-/// How long a list waits until the backends have said what they offer in a directory that nobody has asked about. Clients
+/// How long a list waits for the backends to say what they offer in a directory that was not asked about before. Clients
 /// are told when there is more.
 const LOOK_AT_MOST: Duration = Duration::from_secs(5);
 

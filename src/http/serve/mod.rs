@@ -1,4 +1,4 @@
-//! Serves connections: bounded in number, each with deadlines, so that nobody holds a place for ever by saying half a
+//! Serves connections: bounded in number, each with deadlines, so that nobody holds a place forever by sending half a
 //! request, or by not reading an answer.
 
 mod crowd;
@@ -37,7 +37,7 @@ const RESERVE_HEADER: Duration = Duration::from_secs(1);
 /// How long to wait before the next connection is accepted after that has failed, as it does when there are no file
 /// descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// A trouble that many connections share is told once in this time.
+/// A problem that many connections share is logged once in this period.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Bounds of connections.
@@ -202,7 +202,7 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[derive(Debug)]
 struct Told {
     began: Instant,
-    /// Milliseconds since then from which on it may be told again.
+    /// When it may be logged again, in milliseconds since then.
     again_ms: AtomicU64,
 }
 

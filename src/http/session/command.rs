@@ -20,14 +20,14 @@ pub struct CommandInput {
     /// Its name, without the slash.
     #[schema(format = "bound:name", example = "review")]
     pub command: String,
-    /// What is typed behind it; may be empty.
+    /// What was typed after it; may be empty.
     #[serde(deserialize_with = "bounded::text")]
     #[schema(format = "bound:text", example = "main")]
     pub arguments: String,
-    /// The agent; one that the command itself names goes before.
+    /// The agent; one that the command itself names takes precedence.
     #[schema(format = "bound:name", example = "build")]
     pub agent: Option<String>,
-    /// The model as `provider/model`; one that the command itself names goes before.
+    /// The model as `provider/model`; one that the command itself names takes precedence.
     #[serde(default, deserialize_with = "bounded::path")]
     #[schema(format = "bound:path", example = "claude/opus")]
     pub model: Option<String>,
@@ -35,7 +35,7 @@ pub struct CommandInput {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "bound:name", example = "high")]
     pub variant: VariantWish,
-    /// Files beside it.
+    /// Files to send with it.
     #[serde(default, deserialize_with = "bounded::parts")]
     #[schema(value_type = Option<Vec<FilePartInput>>)]
     pub parts: Option<Vec<OnlyFile>>,
@@ -52,7 +52,7 @@ pub enum OnlyFile {
 /// Run a slash command
 ///
 /// Fills in the command's template and sends it as a message, or sends `/name arguments` to the backend that
-/// advertises the command, and answers with the complete answer. A user's own command goes before a backend's
+/// advertises the command, and answers with the complete answer. A user's own command takes precedence over a backend's
 /// of the same name. What the command selects is selected as a PATCH would select it. When anything about it
 /// is refused, nothing is changed and nothing is run.
 #[utoipa::path(

@@ -19,7 +19,7 @@ pub struct SessionCreateInput {
     /// The session that it belongs to.
     #[serde(rename = "parentID")]
     pub parent_id: Option<SessionId>,
-    /// Its title; one with the time is made when there is none.
+    /// Its title; a title with the time when it is left out.
     #[serde(default, deserialize_with = "bounded::title")]
     #[schema(format = "bound:title")]
     pub title: Option<String>,

@@ -12,7 +12,7 @@ pub(in crate::http) const ABORTED: HeaderName = HeaderName::from_static("baton-a
 /// The prompts that waited and were aborted with it.
 pub(in crate::http) const DROPPED: HeaderName = HeaderName::from_static("baton-dropped");
 
-/// Ids that are told at most; clients bound what a header may hold.
+/// At most this many ids are listed; clients limit the size of headers.
 const TOLD_MAX: usize = 64;
 
 /// Abort a session

@@ -22,7 +22,7 @@ pub enum Scope {
     Project,
 }
 
-/// The place behind a session of a list. Clients get it as opaque text.
+/// The place after a session in a list. Clients get it as opaque text.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Cursor {
     id: SessionId,
@@ -34,7 +34,7 @@ struct Cursor {
 ///
 /// The sessions of the working directory's project, the most recently used first. With `directory` in the query, those
 /// of that directory alone, unless `path` or `scope` widens it. If there are more than `limit`, the header
-/// `X-Next-Cursor` has what `cursor` takes to go on to them.
+/// `X-Next-Cursor` has the value of `cursor` that continues with them.
 #[utoipa::path(
     get,
     path = "/session",
@@ -47,14 +47,14 @@ struct Cursor {
         ("roots" = Option<bool>, Query, description = "Only sessions without a parent."),
         ("start" = Option<u64>, Query, description = "Only sessions used since then, in milliseconds since the Unix epoch."),
         ("search" = Option<String>, Query, description = "Only sessions with this text in their title, whatever its case."),
-        ("limit" = Option<u64>, Query, description = "At most so many sessions; 100 if it is left out."),
-        ("cursor" = Option<String>, Query, description = "Only what comes behind an earlier answer: its `X-Next-Cursor`."),
+        ("limit" = Option<u64>, Query, description = "At most this many sessions; 100 if it is left out."),
+        ("cursor" = Option<String>, Query, description = "Continues after an earlier answer: its `X-Next-Cursor`."),
     ),
     responses(
         (status = 200, description = "The sessions.", body = Vec<Session>,
             headers(
-                ("X-Next-Cursor" = String, description = "The cursor for what comes behind these; absent when there is nothing."),
-                ("Link" = String, description = "The address of what comes behind these, with `rel=\"next\"`; absent when there is nothing."),
+                ("X-Next-Cursor" = String, description = "The cursor for the next page; absent on the last one."),
+                ("Link" = String, description = "The address of the next page, with `rel=\"next\"`; absent on the last one."),
             )),
         Invalid,
     )
@@ -82,7 +82,7 @@ pub async fn list(
         before: cursor.as_ref().map(|cursor| cursor.time.saturating_add(1)),
         behind: cursor.map(|cursor| cursor.id),
         without_archived: false,
-        // One more tells whether there are others behind it.
+        // One more, to see whether there is a next page.
         limit: Some(limit.saturating_add(1)),
     };
     let mut sessions = state.sessions.list(filter).await?;
@@ -95,7 +95,7 @@ pub async fn list(
     Ok((headers, Json(sessions)))
 }
 
-/// The headers that lead on to what comes behind a session, with the same query.
+/// The headers that lead to what comes after a session, with the same query.
 fn next(last: &Session, uri: &Uri) -> HeaderMap {
     let place = Cursor {
         id: last.id.clone(),
@@ -121,7 +121,7 @@ pub const PAGE_EVERYWHERE: usize = 100;
 
 /// List the sessions of all directories
 ///
-/// The one used last first. Archived sessions are left out unless they are asked for.
+/// Most recently used first. Archived sessions are left out unless they are asked for.
 #[utoipa::path(
     get,
     path = "/experimental/session",
@@ -133,7 +133,7 @@ pub const PAGE_EVERYWHERE: usize = 100;
         ("start" = Option<u64>, Query, description = "Only sessions used since then, in milliseconds since the Unix epoch."),
         ("cursor" = Option<u64>, Query, description = "Only sessions used before then: the time of the last one of the page before."),
         ("search" = Option<String>, Query, description = "Only sessions with this text in their title, whatever its case."),
-        ("limit" = Option<u64>, Query, description = "At most so many sessions; 100 when it is left out."),
+        ("limit" = Option<u64>, Query, description = "At most this many sessions; 100 when it is left out."),
         ("archived" = Option<bool>, Query, description = "Archived sessions, too."),
     ),
     responses(

@@ -13,7 +13,7 @@ use crate::opencode::{MessageId, Session};
 
 /// Get a session
 ///
-/// The session with its selection, and with how the running agent stands to it.
+/// The session with its selection, and whether the running agent has applied it.
 #[utoipa::path(
     get,
     path = "/session/{sessionID}",

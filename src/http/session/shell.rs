@@ -15,10 +15,10 @@ pub struct ShellInput {
     /// The id of the user's message, where the client brings one.
     #[serde(rename = "messageID")]
     pub message_id: Option<MessageId>,
-    /// The agent beside which it is shown.
+    /// The agent that it is shown under.
     #[schema(format = "bound:name", example = "build")]
     pub agent: String,
-    /// The model beside which it is shown; left out, the session's. It is not selected by this.
+    /// The model that it is shown under; left out, the session's. This does not select it.
     pub model: Option<PromptModel>,
     /// The command, as the user's shell takes it.
     #[serde(deserialize_with = "bounded::text")]

@@ -17,7 +17,7 @@ pub struct SummarizeInput {
     #[serde(rename = "modelID")]
     #[schema(format = "bound:name", example = "opus")]
     pub model_id: String,
-    /// Afterwards, ask the session's model to go on with the work.
+    /// Then ask the session's model to continue the work.
     pub auto: Option<bool>,
 }
 

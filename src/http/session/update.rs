@@ -16,11 +16,11 @@ use crate::session::{ChainWish, Update};
 /// Changes of a session. Every field is optional; what is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SessionUpdateInput {
-    /// The backend to go on with; `modelID` has to come with it.
+    /// The backend to continue with; `modelID` has to come with it.
     #[serde(rename = "providerID")]
     #[schema(format = "bound:name", example = "claude")]
     pub provider_id: Option<String>,
-    /// The model to go on with, verbatim as the backend advertises it; `providerID` has to come with it.
+    /// The model to continue with, verbatim as the backend advertises it; `providerID` has to come with it.
     #[serde(rename = "modelID")]
     #[schema(format = "bound:name", example = "opus")]
     pub model_id: Option<String>,
@@ -56,7 +56,7 @@ pub struct SessionUpdateInput {
     #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Metadata>,
-    /// Permission rules, added behind the old ones.
+    /// Permission rules, added after the old ones.
     #[serde(default, deserialize_with = "bounded::rules")]
     pub permission: Option<Vec<PermissionRule>>,
     /// Times that a client may set.
@@ -141,7 +141,7 @@ pub async fn update(
 }
 
 impl SessionUpdateInput {
-    /// What is to be changed.
+    /// What to change.
     ///
     /// # Errors
     /// When what it says about the selection contradicts itself.

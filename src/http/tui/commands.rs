@@ -1,4 +1,4 @@
-//! What the terminal UIs of a directory are told with one event and no more.
+//! Commands for a directory's terminal UIs that are a single event.
 
 use serde_json::{Value, json};
 
@@ -145,6 +145,6 @@ commands! {
 
     /// Submit the prompt
     ///
-    /// Submits what stands in the prompt in the terminal UIs of the directory, with the event `tui.command.execute`.
+    /// Submits the text in the prompt of the terminal UIs of the directory, with the event `tui.command.execute`.
     submit_prompt = "/tui/submit-prompt", "tui.submitPrompt", "prompt.submit";
 }

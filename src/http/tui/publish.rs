@@ -11,7 +11,7 @@ use crate::opencode::event::{
     EventPayload, ToastVariant, TuiCommandExecute, TuiPromptAppend, TuiSessionSelect, TuiToastShow,
 };
 
-/// How long a notification stands when the request does not say, in milliseconds.
+/// How long a notification is shown when the request does not say, in milliseconds.
 const DURATION_MS: u64 = 5_000;
 
 /// A notification.
@@ -28,7 +28,7 @@ pub struct ShowToast {
     pub message: String,
     /// How it looks.
     pub variant: ToastVariant,
-    /// How long it stands, in milliseconds; 5000 when it is left out. A fraction is dropped.
+    /// How long it is shown, in milliseconds; 5000 when it is left out. A fraction is dropped.
     #[serde(default, deserialize_with = "bounded::from_1")]
     #[schema(value_type = Option<f64>, format = "number:from-1")]
     pub duration: Option<u64>,

@@ -39,7 +39,7 @@ impl TuiQueue {
         let mut waiting = self.waiting.lock();
         let first = waiting.pop_front();
         if !waiting.is_empty() {
-            // One notification may stand for several commands: the next poll must not sleep over them.
+            // One notification may stand for several commands: the next poll must not miss them.
             self.pushed.notify_one();
         }
         first

@@ -78,7 +78,7 @@ impl Page {
         self.order == Order::Asc
     }
 
-    /// The entry that the page lies behind, and whether that is meant backwards.
+    /// The entry next to the page, and whether the page comes before it.
     ///
     /// # Errors
     /// When the cursor names none.
@@ -104,7 +104,7 @@ impl Page {
         self.around(page, (before, behind), id)
     }
 
-    /// The cursors of a page, as far as there is something before and behind it.
+    /// The cursors of a page, as far as something comes before and after it.
     fn around<T>(
         &self,
         page: &[T],

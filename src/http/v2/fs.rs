@@ -65,7 +65,7 @@ const LIMIT_MAX: usize = 10_000;
         Location,
         ("query" = String, Query, description = "Characters that the path has, in this order. Empty: the shortest paths."),
         ("type" = Option<FileKind>, Query, description = "`file` or `directory`: only those."),
-        ("limit" = Option<u64>, Query, format = "range:fs-find", description = "At most so many; 50 if it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:fs-find", description = "At most this many; 50 if it is left out."),
     ),
     responses(
         (status = 200, description = "What was found, the best first.", body = V2FileEntries),
@@ -106,7 +106,7 @@ struct FileBytes(#[expect(dead_code, reason = "only the document has it")] Vec<u
     tag = "file",
     params(
         Location,
-        ("path" = String, Path, description = "The file, relative to the location's directory. Its slashes stand as they are."),
+        ("path" = String, Path, description = "The file, relative to the location's directory. Its slashes are not encoded."),
     ),
     responses(
         (status = 200, description = "The bytes.", body = inline(FileBytes), content_type = "application/octet-stream"),

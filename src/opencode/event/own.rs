@@ -179,7 +179,7 @@ impl TransferKind {
     }
 }
 
-/// What goes to the agent beside the next prompt.
+/// What goes to the agent with the next prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transfer {
     /// How.
@@ -202,7 +202,7 @@ pub struct ModelApplied {
     pub revision: u64,
     /// The selection that is applied.
     pub current: Selection,
-    /// What goes to the agent beside the next prompt.
+    /// What goes to the agent with the next prompt.
     pub transfer: Transfer,
     /// How long it took.
     #[serde(rename = "durationMs")]
@@ -230,7 +230,7 @@ pub struct ModelFailed {
     pub time: u64,
 }
 
-/// An agent has told that another of its models has answered than the one that was selected. The message names the one that
+/// An agent has reported that another of its models has answered than the selected one. The message names the one that
 /// has answered.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ModelMismatch {

@@ -45,7 +45,7 @@ pub struct TuiToastShow {
     pub message: String,
     /// How it looks.
     pub variant: ToastVariant,
-    /// How long it stands, in milliseconds.
+    /// How long it is shown, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub duration: Option<u64>,

@@ -14,7 +14,7 @@ use crate::opencode::project::LocationInfo;
 use crate::opencode::request::QuestionRequest;
 use crate::opencode::{MessageId, SessionId};
 
-/// `NAME: TYPE` is `{"data": TYPE}`; with `at LocationInfo`, the location that it is about stands beside it.
+/// `NAME: TYPE` is `{"data": TYPE}`; with `at LocationInfo`, the location that it is about is next to it.
 macro_rules! answers {
     ($($(#[$doc:meta])* $name:ident $(at $location:ty)?: $type:ty = $what:literal;)+) => {$(
         $(#[$doc])*
@@ -112,7 +112,7 @@ pub struct V2Messages {
 pub struct V2History {
     /// The events, oldest first.
     pub data: Vec<V2Event>,
-    /// There are more behind them.
+    /// There are more after them.
     #[serde(rename = "hasMore")]
     pub has_more: bool,
 }

@@ -47,7 +47,7 @@ pub struct V2Event {
 }
 
 impl V2Event {
-    /// An event that is told as it happens, under a new id.
+    /// A live event, under a new id.
     pub fn now(kind: &str, data: Value) -> Self {
         Self {
             id: EventId::new(),
@@ -248,7 +248,7 @@ impl Teller<'_> {
         self.of("session.next.tool.called", &part.message_id, data)
     }
 
-    /// A running tool tells something, or has ended; none while it was only announced.
+    /// A running tool has reported something, or has ended; none while it was only announced.
     pub fn tool(self, part: &ToolPart) -> Option<Said> {
         let provider = ToolProvider { executed: false };
         let (kind, data) = match tool_state(&part.state) {

@@ -112,7 +112,7 @@ impl From<Session> for V2Session {
     }
 }
 
-/// How a provider is reached. OpenCode 2 knows `native` providers beside those of its npm packages.
+/// How a provider is reached. OpenCode 2 has `native` providers besides those of its npm packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum V2ApiType {
@@ -190,11 +190,11 @@ pub struct V2Variant {
 /// When a model came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct V2ModelTime {
-    /// In milliseconds since the Unix epoch; 0, since no agent tells it.
+    /// In milliseconds since the Unix epoch; 0, since agents do not report it.
     pub released: u64,
 }
 
-/// What a model costs; zero, since no agent tells it.
+/// What a model costs; zero, since agents do not report it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct V2Cost {
     /// Per million tokens given to it, in US dollars.
@@ -286,7 +286,7 @@ pub struct V2Agent {
 pub struct V2Command {
     /// Its name.
     pub name: String,
-    /// The prompt that it stands for.
+    /// The prompt that it expands to.
     pub template: String,
     /// What it does.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ enum Growing {
     Reasoning,
 }
 
-/// How much of a tool call was told.
+/// How much of a tool call was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
     Announced,
@@ -34,7 +34,7 @@ enum Told {
 /// told of its next part on.
 #[derive(Debug, Default)]
 pub struct Translator {
-    /// A prompt whose parts are being told.
+    /// A prompt whose parts are being sent.
     arriving: Option<(SessionId, MessageId, u64, Vec<Part>)>,
     /// Prompts that no answer was begun to.
     waiting: HashMap<MessageId, V2Prompt>,
@@ -78,7 +78,7 @@ struct Delta {
 }
 
 impl Translator {
-    /// What OpenCode 2 says about an event of the first version, given as its JSON. `last` tells that the events that
+    /// What OpenCode 2 says about an event of the first version, given as its JSON. `last` means that the events that
     /// were published together with it are over.
     pub fn translate(&mut self, json: &str, last: bool, now: u64) -> Vec<Said> {
         self.forget();
@@ -161,7 +161,7 @@ impl Translator {
         }
     }
 
-    /// A prompt with all its parts. One without is an old prompt that was told again.
+    /// A prompt with all its parts. One without parts is an old prompt that was sent again.
     fn arrived(
         &mut self,
         session: &SessionId,

@@ -2,7 +2,7 @@
 //!
 //! Baton stores the conversation, not its events. The log is a projection: the same conversation always has the same
 //! events with the same numbers, also after a restart. It is in the order of the conversation, so a prompt that
-//! came while another one was being answered stands behind that answer.
+//! came while another one was being answered comes after that answer.
 
 use super::event::{Durable, Said, Teller, V2Event};
 use super::message::{SessionMessage, V2Prompt};
@@ -19,7 +19,7 @@ const PART: u64 = 4;
 const END: u64 = MESSAGE - 1;
 /// Messages of one turn that have a place of their own.
 const MESSAGES_MAX: u64 = 32;
-/// Changes of the selection between two turns, behind the messages.
+/// Changes of the selection between two turns, after the messages.
 const SWITCHES: u64 = MESSAGES_MAX * MESSAGE;
 
 /// What the log is made of.
@@ -70,7 +70,7 @@ pub fn events(session: &SessionId, recorded: &Recorded) -> Vec<V2Event> {
     for (at, message) in &recorded.messages {
         if *at != turn {
             if recorded.busy && turn > last_answered {
-                // It may still be answered, and its answer stands before what follows.
+                // It may still be answered, and its answer comes before what follows.
                 return log.events;
             }
             while let Some((n, switch)) = switches.next_if(|(_, s)| s.time <= created(message)) {
@@ -213,7 +213,7 @@ impl Log<'_> {
 
     /// Tells of a part; false when more of it may come.
     fn part(&mut self, seq: u64, part: &Part, answer: &AssistantMessage) -> bool {
-        // What an interrupted answer has left open does not go on.
+        // What an interrupted answer has left open does not continue.
         let over = answer.time.completed;
         match part {
             Part::Text(text) => {
@@ -235,7 +235,7 @@ impl Log<'_> {
                 self.push_last(seq + 1, ended)
             }
             Part::Tool(call) => {
-                // A call that was only announced says neither when nor, for good, what: it is told once it runs.
+                // A call that was only announced has no time and its arguments may change: it is logged once it runs.
                 let Some(time) = tool_time(&call.state) else {
                     return over.is_some();
                 };

@@ -28,7 +28,7 @@ pub enum SessionMessage {
     Synthetic(SyntheticMessage),
     /// An answer.
     Assistant(V2AssistantMessage),
-    /// The summary that stands for what came before it.
+    /// The summary that replaces what came before it.
     Compaction(CompactionMessage),
 }
 
@@ -173,7 +173,7 @@ pub struct SyntheticMessage {
     pub text: String,
 }
 
-/// The summary that stands for what came before it.
+/// The summary that replaces what came before it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CompactionMessage {
     /// Its id.
@@ -184,7 +184,7 @@ pub struct CompactionMessage {
     pub reason: String,
     /// The summary.
     pub summary: String,
-    /// What of the conversation was kept verbatim; empty.
+    /// The part of the conversation that was kept verbatim; empty.
     pub recent: String,
 }
 

@@ -17,7 +17,7 @@ use crate::opencode::session::ModelRef;
 use crate::opencode::{MessageId, SessionId};
 
 /// A session's conversation, in order, as OpenCode 2 lists it. `messages` are in the order of the conversation,
-/// `switches` in that of their revisions; a change stands where it was made.
+/// `switches` in that of their revisions; a change is where it was made.
 pub fn conversation(
     session: &SessionId,
     messages: &[MessageWithParts],
@@ -166,7 +166,7 @@ pub fn prompt(parts: &[Part]) -> V2Prompt {
                 uri: file.url.clone(),
                 mime: file.mime.clone(),
                 name: file.filename.clone(),
-                // The place in the text stands one level deeper in a file's source.
+                // The place in the text is one level deeper in a file's source.
                 source: file
                     .source
                     .as_ref()
@@ -318,7 +318,7 @@ pub fn tool_state(state: &ToolState) -> V2ToolState {
             input, metadata, ..
         } => {
             let structured = metadata.unwrap_or_default();
-            // What a running command has printed so far stands in its metadata.
+            // The output of a running command is in its metadata.
             let output = structured.get("output").and_then(Value::as_str);
             let content = output.filter(|o| !o.is_empty()).map(ToolOutput::text);
             let content = content.into_iter().collect();

@@ -77,7 +77,7 @@ pub enum V2Said {
     /// A tool runs.
     #[serde(rename = "session.next.tool.called")]
     Called(V2ToolCalled),
-    /// A running tool tells something.
+    /// A running tool reports something.
     #[serde(rename = "session.next.tool.progress")]
     Progress(V2ToolProgress),
     /// A tool has returned.
@@ -180,7 +180,7 @@ of_session! {
         reason: String = "reason",
         /// The summary.
         text: String = "text",
-        /// What of the conversation was kept verbatim; empty.
+        /// The part of the conversation that was kept verbatim; empty.
         recent: String = "recent",
     }
     /// A text begins.
@@ -265,7 +265,7 @@ of_session! {
         /// Who runs it.
         provider: ToolProvider = "provider",
     }
-    /// A running tool tells something.
+    /// A running tool reports something.
     V2ToolProgress {
         /// The answer.
         message: MessageId = "assistantMessageID",

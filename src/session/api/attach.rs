@@ -1,6 +1,6 @@
 //! Files that a prompt mentions: what OpenCode's clients send for `@file`, in a form that every agent gets.
 //!
-//! As in OpenCode, the text of a file, or the list of a folder, is stored beside the mention as text that clients
+//! As in OpenCode, the text of a file, or the list of a folder, is stored next to the mention as text that clients
 //! do not show; so it also is part of the conversation when another model takes over. Only what is in the
 //! session's worktree is read here. What is elsewhere goes to the agent as a link, which it reads, or asks about,
 //! by its own rules.

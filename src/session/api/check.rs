@@ -1,4 +1,4 @@
-//! Whether a stored row can be read: for whoever looks after the store.
+//! Whether a stored row can be read, for the checks of the store.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 

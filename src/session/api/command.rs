@@ -41,19 +41,19 @@ pub struct CommandCall {
     pub message_id: Option<MessageId>,
     /// Its name, without the slash.
     pub command: String,
-    /// What stands behind it.
+    /// What comes after it.
     pub arguments: String,
-    /// The model, as `provider/model`; a command that names one itself goes before.
+    /// The model, as `provider/model`; a command that names one itself takes precedence.
     pub model: Option<String>,
     /// The variant.
     pub variant: VariantWish,
-    /// The agent; a command that names one itself goes before.
+    /// The agent; a command that names one itself takes precedence.
     pub agent: Option<String>,
-    /// Files beside it.
+    /// Files to send with it.
     pub parts: Vec<PartInput>,
 }
 
-/// What a name stands for.
+/// What a name means.
 enum Found {
     Template(Command),
     /// A command of this backend.
@@ -68,7 +68,7 @@ impl Sessions {
     /// changes nothing, and runs nothing.
     ///
     /// # Errors
-    /// No such session or command, a selection that cannot be had, arguments that are too long, a full
+    /// No such session or command, a selection that is not available, arguments that are too long, a full
     /// queue, a message id that exists, or a failing store.
     pub async fn command(
         self: &Arc<Self>,
@@ -124,8 +124,8 @@ impl Sessions {
         })
     }
 
-    /// What the connected backends advertise in a directory: what a native session there has told, or
-    /// else what the probe was told.
+    /// What the connected backends advertise in a directory: what a native session there has advertised, or
+    /// else what the probe has found.
     async fn advertised(&self, directory: &str) -> Advertised {
         // A client that asks right after the start would otherwise never learn of them.
         let snapshot = self.office.registry.settled(FIRST_PROBES).await;
@@ -316,8 +316,8 @@ impl Sessions {
     }
 }
 
-/// What a name stands for. A user's own template goes before a backend's command; Baton's stand back
-/// behind the command of the backend that the session talks to.
+/// What a name means. A user's own template takes precedence over a backend's command; Baton's templates give way
+/// to the command of the backend that the session talks to.
 fn find(
     name: &str,
     templates: &Templates,

@@ -14,11 +14,11 @@ use crate::session::{Error, Sessions};
 
 impl Sessions {
     /// Has a model summarise the conversation, after what waits already. The selection stays as it is.
-    /// With `auto`, the selected model is asked to go on with the work afterwards. `None` when nothing
+    /// With `auto`, the selected model is asked to continue the work afterwards. `None` when nothing
     /// was said yet.
     ///
     /// # Errors
-    /// No such session, a model that cannot be had, a full queue, or a failing store.
+    /// No such session, a model that is not available, a full queue, or a failing store.
     pub async fn summarize(
         self: &Arc<Self>,
         id: &SessionId,

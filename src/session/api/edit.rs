@@ -1,6 +1,6 @@
 //! Changing what was said: deleting messages, editing and deleting parts.
 //!
-//! An agent cannot be told that what it has seen was otherwise. The native sessions that know what was
+//! What an agent has seen cannot be changed. The native sessions that know what was
 //! changed are let go, and the next turn hands over the conversation as it is now.
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl Sessions {
         .await
     }
 
-    /// Writes a part in place of the one with its id, or behind all others of its message.
+    /// Writes a part in place of the one with its id, or after all others of its message.
     ///
     /// # Errors
     /// No such session or message, a message that is being written, too many parts, or a failing store.
@@ -156,11 +156,11 @@ fn unless_being_written(draft: &Draft, read: &Read) -> Result<(), Error> {
     }
 }
 
-/// Whether agents are told of a part: the others are bookkeeping, or hidden reasoning.
+/// Whether agents see a part: the others are bookkeeping, or hidden reasoning.
 fn is_handed_over(part: &Part) -> bool {
     match part {
         Part::Text(_) | Part::Tool(_) | Part::File(_) | Part::Agent(_) | Part::Subtask(_) => true,
-        // Where it stands, a handover begins.
+        // A handover begins there.
         Part::Compaction(_) => true,
         Part::Reasoning(_) | Part::StepStart(_) | Part::StepFinish(_) | Part::Patch(_) => false,
     }

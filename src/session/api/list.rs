@@ -47,7 +47,7 @@ impl Sessions {
                 false => SessionOrder::Newest,
             },
             after: page.after,
-            // One more tells whether there are others behind it.
+            // One more, to see whether there is a next page.
             limit: Some((limit as u64).saturating_add(1)),
             ..query(filter)
         };

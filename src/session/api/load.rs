@@ -53,7 +53,7 @@ impl Load {
         }
         let Some(turn) = runtime.turn() else { return };
         self.turns += 1;
-        // The user's own command is no agent.
+        // The user's own command is not an agent.
         if runtime.asks.is_empty() && !matches!(turn.queued.work, Work::Shell(_)) {
             self.silence = self.silence.max(turn.queued.signs.silence());
         }

@@ -1,9 +1,9 @@
 //! Reverting a session to an earlier message, bringing it back, and letting go of what is reverted.
 //!
-//! While a session is reverted its messages are all still there; where it is cut stands in its state. What
-//! begins a turn removes what is behind the cut, in the same batch ([`Sessions::forget_reverted`]). Files
+//! While a session is reverted its messages are all still there; the place of the cut is in its state. What
+//! begins a turn removes what comes after the cut, in the same batch ([`Sessions::forget_reverted`]). Files
 //! are brought to their earlier state without the session's lock: [`Session::at_rest`] keeps turns away
-//! meanwhile. What is to be done to them is committed before it is done, and done again after a crash.
+//! meanwhile. Their move is committed before it is made, and made again after a crash.
 
 use std::sync::Arc;
 
@@ -162,7 +162,7 @@ impl Sessions {
         }
     }
 
-    /// Commits the next state, brings the files after it, and tells everybody. If the files cannot be
+    /// Commits the next state, moves the files to match, and publishes the events. If the files cannot be
     /// brought after it, the state before is committed again.
     async fn conclude(
         &self,
@@ -273,7 +273,7 @@ impl Sessions {
     }
 }
 
-/// Commits what a revert changes about a state; turns go on waiting.
+/// Commits what a revert changes about a state; turns keep waiting.
 async fn set_history(cell: &Arc<Cell>, from: SessionState) -> Result<(), Error> {
     cell.change(move |draft| draft.set_history(&from)).await
 }

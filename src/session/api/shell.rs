@@ -20,7 +20,7 @@ const ANNOUNCEMENT: &str = "I ran this command myself, in the session's director
 pub struct ShellLine {
     /// The id of the user's message, where the client brings one.
     pub message_id: Option<MessageId>,
-    /// The model and agent beside which it is shown. They are not selected by it.
+    /// The model and agent that it is shown under. This does not select them.
     pub wish: Wish,
     /// The command.
     pub command: String,
@@ -56,7 +56,7 @@ impl Sessions {
     }
 }
 
-/// The selection beside which a command line is shown. Its backend need not run: signing in to it may be
+/// The selection that a command line is shown under. Its backend need not run: signing in to it may be
 /// just what the command does.
 fn shown_beside(
     registry: &Snapshot,

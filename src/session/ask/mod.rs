@@ -39,7 +39,7 @@ impl Ask {
         }
     }
 
-    /// Tells the agent that nobody will answer.
+    /// Tells the agent that no answer will come.
     pub(super) async fn cancel(&self) {
         match self {
             Self::Permission(waiting) => waiting.cancel().await,

@@ -28,7 +28,7 @@ pub(crate) struct Always {
     pub agent: String,
     /// The kind of thing.
     pub permission: String,
-    /// What it is done to, as it was told with the request. It covers a later request of which the same is told.
+    /// What it is done to, as the request says. It covers a later request that says the same.
     pub pattern: String,
 }
 
@@ -132,7 +132,7 @@ impl WaitingPermission {
         })
     }
 
-    /// Whether its arguments were too large to be kept, so that nobody can know what is asked.
+    /// Whether its arguments were too large to be kept, so that nobody can see what is asked.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -189,7 +189,7 @@ impl WaitingPermission {
         })
     }
 
-    /// Answers the agent. It is gone when that fails, and then nobody waits.
+    /// Answers the agent. If that fails the agent is gone, and does not wait.
     pub(crate) async fn answer(&self, reply: PermissionReply) {
         use PermissionOptionKind::{AllowAlways, AllowOnce, RejectAlways, RejectOnce};
         let preferred = match reply {
@@ -201,7 +201,7 @@ impl WaitingPermission {
             .find_map(|kind| self.options.iter().find(|(_, k)| k == kind));
         let outcome = match option {
             Some((id, _)) => json!({ "outcome": "selected", "optionId": id }),
-            // An agent that offers no way to say no is told that nobody said yes.
+            // An agent that offers no way to refuse gets a cancelled request.
             None => json!({ "outcome": "cancelled" }),
         };
         let _gone = self
@@ -210,7 +210,7 @@ impl WaitingPermission {
             .await;
     }
 
-    /// Tells the agent that nobody will answer.
+    /// Tells the agent that no answer will come.
     pub(crate) async fn cancel(&self) {
         let _gone = self
             .connection

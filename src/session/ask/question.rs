@@ -36,7 +36,7 @@ struct Field {
 
 #[derive(Debug, Clone, PartialEq)]
 enum FieldKind {
-    /// Labels and the values that they stand for.
+    /// Labels and their values.
     Choice {
         values: Vec<(String, Value)>,
         multiple: bool,
@@ -147,7 +147,7 @@ impl WaitingQuestion {
             .await;
     }
 
-    /// Tells the agent that the user does not answer (`decline`), or that nobody will (`cancel`).
+    /// Tells the agent that the user declines to answer (`decline`), or that no answer will come (`cancel`).
     pub(crate) async fn refuse(&self, action: &str) {
         let _gone = self
             .connection
@@ -206,7 +206,7 @@ fn question(name: &str, schema: &Value, message: &str) -> (Field, QuestionInfo) 
     )
 }
 
-/// The labels of an enumeration and the values that they stand for.
+/// The labels of an enumeration and their values.
 fn choices(schema: &Value) -> Vec<(String, Value)> {
     let titled = schema
         .get("oneOf")

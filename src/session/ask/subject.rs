@@ -162,7 +162,7 @@ impl Subject {
             Value::Array(set) => !set.is_empty(),
             _ => false,
         });
-        // A title may be cut off; variables and another directory beside the command change what it runs.
+        // A title may be cut off; variables and another directory next to the command change what it runs.
         if sets || !place.is_inside() || command.ends_with('…') || command.ends_with("...") {
             line.certain = false;
         }
@@ -179,7 +179,7 @@ impl Subject {
         }
     }
 
-    /// What it is done to, as the agent tells it.
+    /// What it is done to, as the agent says.
     pub(super) fn patterns(&self) -> Vec<String> {
         match self {
             Self::Command(line) => vec![line.text.clone()],
@@ -348,7 +348,7 @@ fn or_text(
     vec![named.or(title).unwrap_or(tool).to_owned()]
 }
 
-/// A file of the project stands for all of its files; another one for itself.
+/// A file of the project means all of the project's files; another one only itself.
 fn around(file: &str, place: &Place) -> String {
     match place.may_be_written(file) && place.relative(file).is_some() {
         true => Path::new(&place.directory)

@@ -26,13 +26,13 @@ const TITLE_CHARS: usize = 80;
 /// A prompt that waits is kept in memory up to this size, in bytes.
 const QUEUED_MAX_BYTES: usize = 256 * 1024;
 
-/// What is to be done about a message that was just stored.
+/// What to do about a message that was just stored.
 struct Admission {
     /// The message.
     message: Arc<MessageWithParts>,
     /// Its place in the session.
     turn: u64,
-    /// What is to be done.
+    /// What to do.
     work: Work,
     /// What its own wish has taken back.
     overrides: Option<Overrides>,
@@ -172,7 +172,7 @@ impl Draft {
         }
     }
 
-    /// Stores a message of the user that is no prompt and selects nothing, and puts what is to be done
+    /// Stores a message of the user that is not a prompt and selects nothing, and queues what to do
     /// about it into the queue.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Stores a message of the user behind all others, and says at which place.
+    /// Stores a message of the user after all others, and returns its place.
     fn put_prompt(&mut self, message: &MessageWithParts) -> u64 {
         let seq = self.next_seq();
         let key = MessageKey {
@@ -231,7 +231,7 @@ impl Draft {
         self.state_mut().touch();
     }
 
-    /// Puts what is to be done about a message into the queue.
+    /// Queues what to do about a message.
     fn enqueue(&mut self, admission: Admission) {
         if !self.runtime.is_busy() {
             self.event_of_status(SessionStatus::Busy);

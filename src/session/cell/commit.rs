@@ -1,9 +1,9 @@
 //! The one function that commits.
 //!
-//! A request puts its job into the session's list. Whoever finds nobody committing starts a task that
+//! A request puts its job into the session's list. If nobody is committing for it, a task is started that
 //! drains the list: all jobs that wait are applied, one after the other, to one draft, and share a
 //! transaction. It is a task of its own, so that a caller that hangs up, or that waits for something else
-//! meanwhile, holds up nobody else's job.
+//! meanwhile, does not hold up other jobs.
 //! There is at most one such task per session: it is the session's lock.
 
 use std::collections::BTreeMap;
@@ -144,7 +144,7 @@ impl Cell {
     /// returns an error has changed nothing. It runs to its end also when the caller goes away.
     ///
     /// # Errors
-    /// The job's own, or that of the store: then nothing has changed and nobody has seen anything.
+    /// The job's own, or that of the store: then nothing has changed and nothing was visible.
     pub(crate) async fn change<T: Send + 'static>(
         self: &Arc<Self>,
         job: impl FnMut(&mut Draft) -> Result<T, Error> + Send + 'static,
@@ -209,7 +209,7 @@ impl Cell {
                 std::mem::take(&mut waiting.jobs)
             };
             if let Err(jobs) = self.commit_together(jobs).await {
-                // Not to be told from which of them it was: each is tried alone.
+                // Which of them it was is unknown: each is tried alone.
                 for job in jobs {
                     self.commit_alone(job).await;
                 }
@@ -236,7 +236,7 @@ impl Cell {
         if self.commit(draft).await.is_err() {
             return Err(jobs);
         }
-        // Also a refusal is told only now: what it was judged by had to be committed first.
+        // Refusals are also answered only now: what they were judged by had to be committed first.
         for (job, result) in jobs.into_iter().zip(results) {
             job.conclude(result);
         }
@@ -261,7 +261,7 @@ impl Cell {
         )
     }
 
-    /// Writes the draft's batch, and only then replaces what is committed and tells everybody.
+    /// Writes the draft's batch, and only then replaces what is committed and publishes the events.
     async fn commit(self: &Arc<Self>, draft: Draft) -> Result<(), StoreError> {
         let drafted = draft.finish();
         if !drafted.batch.is_empty() {
@@ -281,8 +281,8 @@ impl Cell {
         Ok(())
     }
 
-    /// Tells those who watch how an answer grows, as it does. Only what stands in an answer that is still
-    /// being written may be told before it is stored; its end is told by a commit.
+    /// Publishes the growth of an answer as it happens. Only the text of an answer that is still
+    /// being written may be visible before it is stored; its end is published by a commit.
     pub(crate) fn tell_growth(&self, events: &[EventPayload]) {
         // While this is borrowed nothing else is committed, so that nothing follows a session's deletion.
         let committed = self.committed.borrow();

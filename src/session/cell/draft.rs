@@ -1,4 +1,4 @@
-//! A draft: a copy of what is committed, and what is to be committed next.
+//! A draft: a copy of what is committed, and what will be committed next.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(super) struct Drafted {
     pub batch: Vec<Change>,
     /// What is committed then.
     pub next: Committed,
-    /// What everybody is told then.
+    /// The events that are published then.
     pub events: Vec<EventPayload>,
     /// What is done then.
     pub effects: Vec<Effect>,
@@ -79,7 +79,7 @@ impl Draft {
         }
     }
 
-    /// Applies a job. The draft of one that fails, or panics, is of no more use.
+    /// Applies a job. The draft of one that fails, or panics, is useless.
     pub(super) fn apply(
         &mut self,
         job: impl FnOnce(&mut Self) -> Result<(), Error>,
@@ -110,7 +110,7 @@ impl Draft {
         result
     }
 
-    /// What there is to commit.
+    /// What to commit.
     pub(super) fn finish(mut self) -> Drafted {
         let mut batch = Vec::with_capacity(self.changes.len() + 1);
         let mut row = self.base.row;
@@ -138,12 +138,12 @@ impl Draft {
         }
     }
 
-    /// What is known for good, as drafted so far.
+    /// The state, as drafted so far.
     pub(crate) fn state(&self) -> &SessionState {
         &self.state
     }
 
-    /// What is running, as drafted so far.
+    /// The runtime, as drafted so far.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
@@ -170,7 +170,7 @@ impl Draft {
         info(&self.state, &self.runtime)
     }
 
-    /// Refuses to go on with a session that was deleted.
+    /// Refuses to change a session that was deleted.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -192,7 +192,7 @@ impl Draft {
         }
     }
 
-    /// Refuses what cannot be done beside a turn.
+    /// Refuses what cannot be done during a turn.
     ///
     /// # Errors
     /// [`Error::Busy`].
@@ -203,7 +203,7 @@ impl Draft {
         }
     }
 
-    /// Writes something beside the state.
+    /// Writes something besides the state.
     pub(crate) fn write(&mut self, change: Change) {
         self.changes.push(change);
     }
@@ -252,7 +252,7 @@ impl Draft {
         }
     }
 
-    /// A fork begins with so many messages; its selection waits for its first prompt.
+    /// A fork begins with this many messages; its selection waits for its first prompt.
     pub(crate) fn settle_first(&mut self, messages: u64) {
         self.runtime.last_seq = messages;
         self.runtime.settled_revision = self.state.kept.selection_revision;
@@ -269,7 +269,7 @@ impl Draft {
     /// When that was done already.
     pub(crate) fn delete(&mut self) -> Result<(), Error> {
         self.unless_deleted()?;
-        // A turn in flight is stopped; whoever waits for it is told that the session is gone.
+        // A turn in flight is stopped; its caller is told that the session is gone.
         let turn = self.runtime.turn().map(|turn| &turn.queued);
         let waiting = turn.into_iter().chain(&self.runtime.queue);
         let aborts: Vec<_> = waiting.map(|queued| queued.abort.clone()).collect();
@@ -277,7 +277,7 @@ impl Draft {
         self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
         let (session_id, info) = (self.id.clone(), self.info());
         self.cancel_all_asks();
-        // The last that is told of it.
+        // The last event about it.
         self.event(EventPayload::SessionDeleted(SessionEvent {
             session_id,
             info,

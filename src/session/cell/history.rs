@@ -103,7 +103,7 @@ impl Draft {
         }
     }
 
-    /// Changes something that was said. Where agents are told of it, native sessions that know the turn are
+    /// Changes something that was said. Where agents see it, native sessions that know the turn are
     /// let go.
     pub(crate) fn edit(
         &mut self,
@@ -124,7 +124,7 @@ impl Draft {
         self.event(event);
     }
 
-    /// Forgets the texts of handovers that may quote what was said in a turn: whoever takes something out of the
+    /// Forgets the texts of handovers that may quote what was said in a turn: whatever takes something out of the
     /// conversation does not look for it there.
     fn forget_handovers(&mut self, from_turn: u64) {
         self.write(Change::DeleteHandovers {

@@ -1,5 +1,5 @@
 //! Whether a backend keeps the rules of a session. One that does not is refused, as one without a plan mode refuses `plan`:
-//! Baton can answer what an agent asks, and an agent that does not ask is stopped by nobody else.
+//! Baton can answer what an agent asks, and nothing else stops an agent that does not ask.
 
 use crate::agent::fence::{ANY_OTHER, Fence, Need};
 use crate::registry::Snapshot;

@@ -1,4 +1,4 @@
-//! What agents have said of answers that had ended: stored with them, and told to those models that have been handed
+//! What agents have said about answers that had ended: stored with them, and given to those models that have been handed
 //! the answer without it.
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::opencode::{MessageId, PartId};
 use crate::session::Error;
 use crate::session::conversation::answer::Changed;
 
-/// Parts that are remembered for those who have not seen them; of more, the oldest are not told.
+/// Parts that are remembered for those who have not seen them; of more, the oldest are left out.
 const LATE_MAX: usize = 256;
 
 /// A part that was said, or has changed, after its answer had ended.

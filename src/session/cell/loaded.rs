@@ -121,11 +121,11 @@ impl Loaded {
         self.slots().remove(id);
     }
 
-    /// Lets go of those that nobody has used for longest. One that somebody holds is never among them: the
-    /// map is locked, so nobody can get hold of it meanwhile.
+    /// Lets go of the least recently used ones. One that somebody holds is never among them: the
+    /// map is locked, so it cannot be taken meanwhile.
     fn let_go(&self, slots: &mut HashMap<SessionId, Arc<Slot>>) {
         let is_free = |slot: &Arc<Slot>| {
-            // There is none where whoever wanted it has hung up.
+            // There is none where its caller has hung up.
             let cell = slot.cell.get();
             Arc::strong_count(slot) == 1 && cell.is_none_or(|c| Arc::strong_count(c) == 1)
         };
@@ -151,7 +151,7 @@ impl Loaded {
 /// Reads what the store has of a session.
 fn read(row: SessionRow) -> Result<(SessionState, Stored), StoreError> {
     let state = read_state(&row.body)?;
-    // A binding that cannot be read costs a handover of the transcript, no more.
+    // A binding that cannot be read costs only a handover of the transcript.
     let bindings: BTreeMap<String, Binding> = row
         .bindings
         .iter()

@@ -15,7 +15,7 @@
 //!
 //! A change is a job ([`Cell::change`]) that a [`Draft`] is given: a copy of what is committed, with
 //! synchronous methods only. [`commit`] drains the jobs that wait, applies them to one draft, writes the
-//! batch, and only then replaces what is committed. So nobody ever sees what is not stored, and there is
+//! batch, and only then replaces what is committed. So nothing is visible before it is stored, and there is
 //! nothing to take back. What is committed is an immutable [`Committed`], which readers take without
 //! waiting for anybody; waiting for something means watching it change ([`Cell::watch`]).
 //!

@@ -1,4 +1,4 @@
-//! The line of the transcript that tells of a switch.
+//! The line of the transcript about a switch.
 //!
 //! OpenCode's terminal UI and web UI know no event that changes their model picker: when they open a
 //! session they take the model of its last user message, and what they show is messages. A switch that
@@ -7,7 +7,7 @@
 //! say something to the user that no model is given.
 //!
 //! It is written when the agent has confirmed the switch and no turn is in flight, so it is never
-//! followed by a "thinking" that is not meant for it. A reverted session gets none: it would stand among what the next
+//! followed by a "thinking" that is not meant for it. A reverted session gets none: it would be among what the next
 //! prompt removes. Between two prompts there is at most one: a further switch rewrites it, and going back removes it. It
 //! also says that a switch has failed, and that a handover left something out.
 //!
@@ -31,7 +31,7 @@ const METADATA_KEY: &str = "modelSwitch";
 
 /// Begins what is more than a change: where a client shows the line as the user's own words, it still says whose they are.
 const VOICE: &str = "Baton: ";
-/// Of a client's name so much is shown, in bytes.
+/// At most this much of a client's name is shown, in bytes.
 const CLIENT_SHOWN_BYTES: usize = 60;
 
 /// What the user messages of a session say about its selection.
@@ -39,14 +39,14 @@ const CLIENT_SHOWN_BYTES: usize = 60;
 pub(crate) struct Told {
     /// What the last prompt was given to.
     prompt: Selection,
-    /// What was told since.
+    /// What was shown since.
     notice: Option<Notice>,
-    /// What there is to tell beside the selection.
+    /// What to say besides the selection.
     #[serde(default)]
     remarks: Remarks,
 }
 
-/// What a notice says beside the selection.
+/// What a notice says besides the selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Remarks {
     /// A switch that has failed.
@@ -111,7 +111,7 @@ pub(super) fn tell(draft: &mut Draft) {
     };
     let runtime = draft.runtime();
     let quiet = !runtime.is_busy() && !runtime.is_restoring() && state.revert.is_none();
-    // After a failed switch the line has to name what clients go on with.
+    // After a failed switch the line has to name what clients continue with.
     let is_known = runtime.applied.as_ref() == Some(&selection) || told.remarks.failed.is_some();
     let selection = match is_known {
         true => selection,
@@ -152,7 +152,7 @@ pub(super) fn tell(draft: &mut Draft) {
     });
 }
 
-/// Notes that a switch has failed, for the line that tells of it. One that succeeds after it makes it void.
+/// Notes that a switch has failed, for the line about it. One that succeeds after it makes it void.
 pub(super) fn remark_failed(draft: &mut Draft, text: Option<String>) {
     if let Some(told) = &draft.state().kept.told
         && told.remarks.failed != text
@@ -180,7 +180,7 @@ pub(super) fn remark_elided(draft: &mut Draft, text: &str) {
     }
 }
 
-/// Tells above a prompt that it takes something back: in the line that has told of it, or in one of its own.
+/// Says above a prompt that it takes something back: in the line about that change, or in one of its own.
 pub(super) fn tell_taken_back(draft: &mut Draft, told: Option<Told>, taken: &TakenBack<'_>) {
     let said = told.and_then(|told| Some((told.prompt, told.notice?)));
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! What comes of a switch: told once, written to the audit trail, taken back when it failed.
+//! The outcome of a switch: announced once, written to the audit trail, taken back when it failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::session::Error;
 use crate::session::request::{Caller, Update};
 use crate::session::sizes::beginning;
 
-/// Of the reason of a failed switch so much is told, in bytes.
+/// At most this much of the reason of a failed switch is shown, in bytes.
 const REASON_BYTES: usize = 300;
 
 /// A selection that the agent has confirmed.
@@ -102,7 +102,7 @@ fn in_full(selection: &Selection) -> String {
 }
 
 impl Draft {
-    /// Notes that the agent has confirmed a selection, and tells it once per change.
+    /// Notes that the agent has confirmed a selection, and announces it once per change.
     ///
     /// # Errors
     /// When the session was deleted.
@@ -148,7 +148,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Tells that a handover leaves something out; once of what is told at a switch and then goes with a prompt.
+    /// Announces that a handover leaves something out; once for what is announced at a switch and then goes with a prompt.
     fn tell_elided(&mut self, target: &Target, transfer: &Transfer) {
         if transfer.elided == 0 || self.runtime.elided.as_ref() == Some(transfer) {
             return;
@@ -269,7 +269,7 @@ impl Draft {
     }
 
     /// The selection is not applied now. With `left`, it waits for the next prompt to try again: there was
-    /// no room for another agent, and nobody has asked for a switch.
+    /// no room for another agent, and no one has asked for a switch.
     pub(crate) fn stop_switching(&mut self, left: Option<&Target>) {
         self.end_switching();
         if let Some(target) = left {
@@ -318,7 +318,7 @@ impl Draft {
     pub(crate) fn select_for(&mut self, wish: Wish, source: Source) -> bool {
         let update = Update {
             wish,
-            // What was pinned could not be had.
+            // What was pinned was not available.
             pin: (source == Source::Revert).then_some(false),
             ..Update::default()
         };

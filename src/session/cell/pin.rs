@@ -8,7 +8,7 @@ use crate::session::request::Prompt;
 
 impl Draft {
     /// Takes out of the wish of a prompt what a pinned session does not select: the model, its reasoning effort, and an agent
-    /// that the pinned backend does not have, except `plan`, which is refused as always: whoever wants no change made must
+    /// that the pinned backend does not have, except `plan`, which is refused as always: users who want no change made must
     /// not be answered by an agent that makes some. Says which model was named in vain.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Draft {
             .take_if(|agent| self.registry.backend(agent).is_some());
         let by_agent = backend.filter(|backend| *backend != pinned.provider_id);
         let named = wish.model.take().map(|m| (m.provider_id, m.model_id));
-        // An agent that is a backend stands for its default model.
+        // An agent that is a backend means its default model.
         let named = named.or_else(|| {
             let catalogue = self.registry.catalogue(by_agent.as_ref()?)?;
             Some((by_agent.clone()?, catalogue.default_model.clone()))

@@ -168,7 +168,7 @@ impl Draft {
         self.cancel_asks_if(|ask| !ask.is_late());
     }
 
-    /// Takes back everything that the session's agents ask: nobody will answer.
+    /// Takes back everything that the session's agents ask: no answer will come.
     pub(crate) fn cancel_all_asks(&mut self) {
         self.cancel_asks_if(|_| true);
     }

@@ -28,11 +28,11 @@ pub(crate) struct Binding {
     pub native_session: String,
     /// The last turn whose messages the backend has seen; 0 for none.
     pub seen_turn: u64,
-    /// What the native session had cost when its agent told so last, in US dollars as the agent counts them. `None` where
-    /// it has told nothing yet.
+    /// What the native session had cost when its agent reported it last, in US dollars as the agent counts them. `None` where
+    /// it has reported nothing yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
-    /// The tokens that its agent had counted for all of it, where it tells no others.
+    /// The tokens that its agent had counted for all of it, where it reports no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
     /// The model that it was used with last. `None` in what an older Baton has written.
@@ -45,7 +45,7 @@ pub(crate) struct Binding {
 pub(crate) enum Work {
     /// Gives the prompt to the agent.
     Prompt,
-    /// Gives the agent one of its own slash commands, which has to stand at the beginning of a prompt.
+    /// Gives the agent one of its own slash commands, which has to be at the beginning of a prompt.
     Command,
     /// Runs this command line of the user.
     Shell(String),
@@ -72,7 +72,7 @@ pub struct Answer {
     pub parts: Vec<Part>,
 }
 
-/// Who waits for an answer. Dropped without one, it tells them that there will be none.
+/// The caller that waits for an answer. Dropped without one, it says that there will be none.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(Mutex<Vec<oneshot::Sender<Answer>>>);
 
@@ -101,7 +101,7 @@ pub(crate) struct Queued {
     pub message: Option<Arc<MessageWithParts>>,
     /// Its place in the session.
     pub turn: u64,
-    /// What is to be done.
+    /// What to do.
     pub work: Work,
     /// What its own wish has taken back.
     pub overrides: Option<Overrides>,
@@ -205,7 +205,7 @@ pub(crate) enum Phase {
     Working(Turn),
     /// Its working directory is being brought to another state; turns wait.
     Restoring {
-        /// A switch that has begun before goes on beside it.
+        /// A switch that has begun before continues in parallel.
         switches: bool,
     },
     /// It was deleted; nothing is started for it any more.
@@ -217,7 +217,7 @@ pub(crate) enum Phase {
 pub(crate) struct Failed {
     /// What was wished.
     pub target: Target,
-    /// Why it could not be had.
+    /// Why it was not available.
     pub error: MessageError,
     /// The highest place of a message then: prompts up to it were waiting for this switch.
     pub last_seq: u64,
@@ -248,17 +248,17 @@ pub(crate) struct Runtime {
     pub closed_revision: u64,
     /// How the last switches ended, by revision.
     pub outcomes: Arc<VecDeque<(u64, Option<MessageError>)>>,
-    /// What a notification has told to be next, while it is not applied.
+    /// What a notification has announced as next, until it is applied.
     pub toasted: Option<Selection>,
     /// The turn in which one did.
     pub toasted_turn: Option<u64>,
-    /// The revision of which one has told that its agent takes long, until it is applied.
+    /// The revision for which a notification has said that its agent takes long, until it is applied.
     pub slow: Option<u64>,
-    /// The last handover of which it was told that it left something out.
+    /// The last handover that was announced as leaving something out.
     pub elided: Option<Transfer>,
     /// The last switch that failed.
     pub failed: Option<Arc<Failed>>,
-    /// The worker cannot go on because the store does not take what it has.
+    /// The worker cannot continue because the store does not take what it has.
     pub store_fails: bool,
 }
 

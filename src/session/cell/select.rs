@@ -48,7 +48,7 @@ impl Planned {
 /// Validates an update against a state. `None` when everything is as wished already.
 ///
 /// # Errors
-/// A stale `If-Match`, or a selection that cannot be had.
+/// A stale `If-Match`, or a selection that is not available.
 pub(crate) fn plan(
     state: &SessionState,
     update: &Update,
@@ -313,7 +313,7 @@ impl Draft {
     }
 }
 
-/// What of a request leads to rules that cannot be kept.
+/// The part of a request that leads to rules that cannot be kept.
 fn blamed(update: &Update) -> &'static str {
     match () {
         () if !update.tools.is_empty() => "[\"tools\"]",
@@ -385,7 +385,7 @@ fn open_switch(
     }
 }
 
-/// What clients see that know OpenCode 2 and nothing of Baton.
+/// What clients see that know OpenCode 2 and not Baton.
 fn opencode2_events(session: &SessionId, switch: &Switch, timestamp: u64) -> Vec<EventPayload> {
     let previous = switch.previous.as_ref();
     let mut events = Vec::new();

@@ -1,12 +1,12 @@
 //! Who has set what is selected, and whether a message takes it back.
 //!
 //! UIs keep a model picker of their own and send it with every message. The message after somebody's PATCH therefore puts
-//! the old model back, which is the contract, and which nobody has meant. So it is told: when a message changes what
+//! the old model back, which is the contract, but not what anybody meant. So it is shown: when a message changes what
 //! somebody else has set since the last message of the message's client.
 //!
 //! A client is known by its `x-client-id`, else by its `user-agent`, else as one of the unknown. A `user-agent` is that of a
 //! kind of program: after a PATCH, only the same `x-client-id` counts as the same client (no UI selects a model by PATCH);
-//! between two messages the same `user-agent` does, so that a client which names another model each time is not told so.
+//! between two messages the same `user-agent` does, so that a client which names another model each time is not warned.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::opencode::event::Source;
 use crate::opencode::history::Overrides;
 use crate::session::request::{Caller, Who};
 
-/// Of so many clients it is known that they have sent a message since; of more, it may be told once too often.
+/// At most this many clients are known to have sent a message since; others may be warned once too often.
 const HEARD_MOST: usize = 16;
 
 /// Who has set the model, and who the agent.
@@ -100,7 +100,7 @@ impl Setter {
     fn is_news_to(&self, who: &Who) -> bool {
         let is_sure = matches!(self.who, Who::Client(_));
         let by_somebody_else = match self.source {
-            // Nobody has wished for it in this session.
+            // It was not wished for in this session.
             Source::Revert | Source::Fork | Source::Fallback => false,
             Source::Patch | Source::Agent => !is_sure || self.who != *who,
             Source::Create | Source::Message | Source::Init | Source::Command => self.who != *who,

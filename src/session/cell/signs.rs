@@ -1,4 +1,4 @@
-//! When a turn began, and when its agent was heard last: a turn that hangs can be told from one that works.
+//! When a turn began, and when its agent was heard last: a turn that hangs can be distinguished from one that works.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::opencode::session::RuntimeTurn;
 #[derive(Debug, Default)]
 pub(crate) struct Signs(OnceLock<Running>);
 
-/// Moments are kept as milliseconds since the beginning, on a clock that nobody sets.
+/// Moments are kept as milliseconds since the beginning, on a monotonic clock.
 #[derive(Debug)]
 struct Running {
     began: Instant,
@@ -96,7 +96,7 @@ impl Signs {
         self.silence() >= for_at_least && !running.told.swap(true, Ordering::Relaxed)
     }
 
-    /// Since when the agent says nothing, in milliseconds since the Unix epoch, once that was told.
+    /// Since when the agent says nothing, in milliseconds since the Unix epoch, once that was reported.
     pub(crate) fn silent_since(&self) -> Option<u64> {
         let running = self.0.get()?;
         let is_silent = running.told.load(Ordering::Relaxed);

@@ -350,7 +350,7 @@ mod tests {
         let state = SessionState::new(Birth::default());
         let again: SessionState = serde_json::from_str(&json::text(&state)).expect("readable");
         assert_eq!(again, state);
-        // What only Baton keeps stands beside the rest, as in databases of earlier versions.
+        // What only Baton keeps is next to the rest, as in databases of earlier versions.
         let json: Value = serde_json::from_str(&json::text(&state)).expect("JSON");
         assert_eq!(json["title_is_default"], true);
     }

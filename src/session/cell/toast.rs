@@ -2,7 +2,7 @@
 //!
 //! They reach the UIs of the session's directory, which may show another session; so they are headed by this one's title.
 //! There is one for each switch that is applied, not for each that is asked for: a script that patches in a loop fills no
-//! screen. A switch during a turn is told at once, the first of each turn.
+//! screen. The first switch during each turn is shown at once.
 
 use super::notice::{TakenBack, changes, model_name, setter};
 use super::{Draft, Target};
@@ -12,13 +12,13 @@ use crate::opencode::history::ModelSwitch;
 use crate::opencode::session::MessageModel;
 use crate::session::sizes::beginning;
 
-/// How long one stands that is only good to know, in milliseconds.
+/// How long one is shown that is only good to know, in milliseconds.
 const INFO_MS: u64 = 5_000;
-/// How long one stands that has to be read, in milliseconds.
+/// How long one is shown that has to be read, in milliseconds.
 const WARNING_MS: u64 = 10_000;
-/// Of a title so much is shown, in bytes.
+/// At most this much of a title is shown, in bytes.
 const TITLE_BYTES: usize = 80;
-/// Of a message so much is shown, in bytes.
+/// At most this much of a message is shown, in bytes.
 const MESSAGE_BYTES: usize = 500;
 
 impl Draft {
@@ -43,7 +43,7 @@ impl Draft {
     }
 
     /// What a selection needs before it can answer takes long. A prompt that passes over the switch goes on with the same
-    /// start, which is told once.
+    /// start, which is shown once.
     pub(crate) fn toast_slow(&mut self, target: &Target) {
         if self.runtime.slow == Some(target.revision) {
             return;

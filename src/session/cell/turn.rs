@@ -138,12 +138,12 @@ impl Draft {
         }
     }
 
-    /// What the session has changed by now is told with the end of the turn.
+    /// The end of the turn also announces what the session has changed by now.
     pub(crate) fn tell_diff(&mut self, diff: Vec<FileDiff>) {
         self.diff = Some(diff);
     }
 
-    /// Ends the turn in flight: tells everybody, and answers those who wait for it.
+    /// Ends the turn in flight: publishes its events, and answers its callers.
     ///
     /// # Errors
     /// When the session was deleted.
@@ -180,7 +180,7 @@ impl Draft {
         self.event(error_event(&self.id, error));
     }
 
-    /// Gives up a turn whose end the store does not take. Whoever waits for it is told that there is no
+    /// Gives up a turn whose end the store does not take. Its caller is told that there is no
     /// answer.
     pub(crate) fn drop_turn(&mut self) {
         if self.runtime.turn().is_some() {
@@ -190,7 +190,7 @@ impl Draft {
         }
     }
 
-    /// Gives up the prompts that wait. Whoever waits for one is told that there is no answer.
+    /// Gives up the prompts that wait. Their callers are told that there is no answer.
     pub(crate) fn forget_queue(&mut self) {
         self.runtime.queue.clear();
     }
@@ -204,7 +204,7 @@ impl Draft {
         }
     }
 
-    /// The worker cannot go on until the store takes what it has, or can again.
+    /// The worker cannot continue until the store takes what it has, or can again.
     pub(crate) fn note_store(&mut self, fails: bool) {
         self.runtime.store_fails = fails;
     }

@@ -33,7 +33,7 @@ const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
 pub(crate) const PLAN_TOOL: &str = "todowrite";
 
-/// What of an answer the store does not have yet.
+/// The part of an answer that the store does not have yet.
 #[derive(Debug)]
 pub(crate) struct Unwritten {
     /// What writes it.
@@ -74,7 +74,7 @@ pub(crate) struct Answering {
     /// The files among its parts and those of its tool calls.
     media_bytes: usize,
     meter: Meter,
-    /// The model's context, as the agent has told it last.
+    /// The model's context, as the agent reported it last.
     pub context: ContextUse,
     has_content: bool,
     told_model: Option<String>,
@@ -180,7 +180,7 @@ impl Answering {
         self.message_event()
     }
 
-    /// From now on its agent tells what this native session costs, which had cost so much when it told so last.
+    /// From now on its agent reports the cost of this native session, which was this much at its last report.
     pub(crate) fn is_metered_from(&mut self, cost: Option<f64>) {
         self.meter.moves_to(cost);
     }
@@ -190,12 +190,12 @@ impl Answering {
         self.meter.last()
     }
 
-    /// The agent tells that this model answers; the last word counts.
+    /// The agent reports that this model answers; the last report counts.
     pub(crate) fn note_told_model(&mut self, model: &str) {
         self.told_model = Some(model.to_owned());
     }
 
-    /// The model that answers, as far as the agent has told.
+    /// The model that answers, as far as the agent has reported it.
     pub(crate) fn told_model(&self) -> Option<&str> {
         self.told_model.as_deref()
     }
@@ -277,7 +277,7 @@ impl Answering {
         })
     }
 
-    /// The message as it stands.
+    /// The message as it is now.
     pub(crate) fn snapshot(&self) -> MessageWithParts {
         MessageWithParts {
             info: Message::Assistant(self.message.clone()),
@@ -286,7 +286,7 @@ impl Answering {
     }
 
     /// Ends the answer. Tool calls that are still running did not finish if it was broken off; in one that ended well,
-    /// their agent has only not told.
+    /// their agent has only not reported it.
     pub(crate) fn finish(
         &mut self,
         reason: &str,
@@ -378,7 +378,7 @@ impl Answering {
         part_event(&self.message.session_id, self.parts[at].clone())
     }
 
-    /// The event of the message as it stands.
+    /// The event of the message as it is now.
     pub(crate) fn message_event(&self) -> EventPayload {
         let info = Message::Assistant(self.message.clone());
         message_event(&self.message.session_id, info)
@@ -435,8 +435,8 @@ pub(crate) fn interrupt(part: &mut Part, now: u64) -> bool {
     true
 }
 
-/// Turns a tool call whose end was not told, in a turn that ended well, into one that says so; true when it was one. A
-/// failed one would be run again by the next model. What it was `told` to have returned stays, and so does its title.
+/// Turns a tool call whose end was not reported, in a turn that ended well, into one that says so; true when it was one. A
+/// failed one would be run again by the next model. What it is reported to have returned stays, and so does its title.
 fn leave_untold(part: &mut Part, told: Option<&ToolCall>, now: u64) -> bool {
     let Some((state, open)) = open_call(part, now) else {
         return false;

@@ -69,7 +69,7 @@ pub(crate) struct Plan {
     pub revert: Revert,
     /// Where the conversation is cut.
     pub cut: Cut,
-    /// What is to be taken back in the working directory, the oldest first.
+    /// What to undo in the working directory, the oldest first.
     pub patches: Vec<Patch>,
     /// The states of the working directory before and after what is taken out.
     pub range: Option<Move>,
@@ -85,7 +85,7 @@ pub(crate) enum Missing {
 }
 
 /// What it means to revert to a message, or to a part of it: the message goes with its whole turn, a part
-/// with everything behind it. A part before which nothing was said or done means the whole turn.
+/// with everything after it. A part before which nothing was said or done means the whole turn.
 ///
 /// # Errors
 /// When there is no such message or part.

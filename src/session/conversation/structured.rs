@@ -1,11 +1,11 @@
-//! Answers that shall be JSON of a given form: what the model is told, and how its answer is read.
+//! Answers that must be JSON of a given form: the instruction to the model, and how its answer is read.
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 use crate::opencode::message::OutputFormat;
 
-/// What of a schema's complaint is told, in characters.
+/// At most this much of a schema's complaint is quoted, in characters.
 const COMPLAINT_CHARS: usize = 500;
 /// Corrections that a model may make where the client names no number, as in OpenCode.
 const RETRIES: u32 = 2;
@@ -35,7 +35,7 @@ impl Form {
         }
     }
 
-    /// What stands before the prompt.
+    /// What precedes the prompt.
     pub(crate) fn instruction(&self) -> String {
         let schema = Value::Object(self.schema.clone());
         format!(
@@ -90,7 +90,7 @@ fn shortened(error: &impl ToString) -> String {
     error.to_string().chars().take(COMPLAINT_CHARS).collect()
 }
 
-/// The JSON of an answer: all of it, what stands in a fence, or from the first bracket to the last one.
+/// The JSON of an answer: all of it, the content of a fence, or from the first bracket to the last one.
 fn json_in(text: &str) -> Option<Value> {
     let whole = text.trim();
     let fenced = whole.split_once("```").and_then(|(_, rest)| {

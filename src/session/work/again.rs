@@ -159,7 +159,7 @@ impl Worker {
             }
             _ => {}
         }
-        // What is in a native session beside what it was just given, is not known.
+        // What a native session has besides what it was just given is not known.
         let handover = (live.seen_turn == 0 && given.can_be_less()).then_some(given.handover);
         self.learn_size(outcome, selection, handover).await;
     }

@@ -1,4 +1,4 @@
-//! Which model has answered, by what its agent tells: the selection is what was wished, and no more than that.
+//! Which model has answered, by what its agent reports: the selection is only what was wished for.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::session::cell::LiveAnswer;
 /// What agents call "whichever I think best": whatever answers is what was wished.
 const ANY_MODEL: [&str; 2] = ["auto", "default"];
 
-/// The model that an agent tells of in what it sends: the id as it stands there.
+/// The model that an agent names in what it sends: the id, verbatim.
 pub(super) fn told_model(message: &Value) -> Option<&str> {
     let single = || match message.pointer(told::MODELS_USED)?.as_array()?.as_slice() {
         [one] => one.get("model")?.as_str(),
@@ -28,7 +28,7 @@ pub(super) fn told_model(message: &Value) -> Option<&str> {
 }
 
 impl Worker {
-    /// The model of an answer, where its agent tells of another than the selected one and the backend lists it. The live
+    /// The model of an answer, where its agent reports another than the selected one and the backend lists it. The live
     /// native session has that one now: the next prompt selects again.
     pub(super) fn model_that_answered(
         &self,
@@ -57,7 +57,7 @@ impl Worker {
     }
 }
 
-/// A model as the catalogue names it: where models stand below providers, agents tell them without.
+/// A model as the catalogue names it: where models are below providers, agents name them without.
 fn with_provider(told: String, selected: &str, catalogue: &Catalogue) -> String {
     if catalogue.model(&told).is_some() {
         return told;

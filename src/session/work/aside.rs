@@ -1,4 +1,4 @@
-//! What an agent says beside its answer: its plan, and a title for the session.
+//! What an agent says besides its answer: its plan, and a title for the session.
 
 use super::Worker;
 use crate::opencode::event::Todo;
@@ -16,7 +16,7 @@ impl Aside {
         self.todos.is_none() && self.title.is_none()
     }
 
-    /// Adds what was said later, which goes before.
+    /// Adds what was said later, which takes precedence.
     pub(super) fn add(&mut self, later: Self) {
         self.todos = later.todos.or(self.todos.take());
         self.title = later.title.or(self.title.take());
@@ -32,7 +32,7 @@ impl Aside {
 }
 
 impl Worker {
-    /// Stores what was said beside an answer, with what the store has not taken before. What it does not take
+    /// Stores what was said besides an answer, with what the store has not taken before. What it does not take
     /// now goes with the next time, at the latest with the end of the turn.
     pub(super) async fn store_aside(&mut self, later: Aside) {
         self.aside.add(later);

@@ -22,7 +22,7 @@ pub(super) struct Request<'a> {
     pub(super) selection: &'a Selection,
     /// The answer that it belongs to.
     pub(super) message: &'a MessageId,
-    /// The tool call that it is about, as far as that was told.
+    /// The tool call that it is about, as far as that is known.
     pub(super) known: Option<ToolCall>,
     pub(super) id: Value,
     pub(super) params: &'a Value,
@@ -129,8 +129,8 @@ impl Worker {
         };
         waiting.is_late = request.is_late;
         if !asks || waiting.is_cut() {
-            // Neither a summary nor taking note needs tools, and nobody expects to be asked about one. What is too
-            // large to be shown is not asked either: nobody would know what they allow.
+            // Neither a summary nor taking note needs tools, and no user expects to be asked about one. What is too
+            // large to be shown is not asked either: users would not know what they allow.
             return waiting.answer(PermissionReply::Reject).await;
         }
         let waiting = Arc::new(waiting);

@@ -127,7 +127,7 @@ impl Worker {
     }
 }
 
-/// An agent is told that nobody can be asked.
+/// Tells an agent that the user cannot be asked.
 pub(super) async fn refuse(live: &Live, id: Value, method: &str) {
     let nobody = match method {
         "session/request_permission" => json!({ "outcome": { "outcome": "cancelled" } }),

@@ -205,7 +205,7 @@ impl Worker {
         };
         if let Some(live) = self.lives.get_mut(provider).filter(|live| is_current(live)) {
             if keeps_first_model {
-                // The one that it is about to be told, before its first prompt.
+                // The one that it is about to be given, before its first prompt.
                 live.model.clone_from(&selection.model_id);
             }
             return Ok(());
@@ -276,7 +276,7 @@ impl Worker {
     }
 
     /// Two sessions in one native session would be one conversation. In a process of its own that opens nothing again, a
-    /// session shares no more than the name.
+    /// session shares only the name.
     async fn is_its_own(&self, provider: &str, live: &Live) -> Result<(), MessageError> {
         let can = live.agent.info.capabilities;
         let is_alone = live.agent.launch.session.is_some();
@@ -301,7 +301,7 @@ pub(super) fn unknown(message: String) -> MessageError {
     MessageError::UnknownError { message }
 }
 
-/// It cannot be done as long as nobody changes something.
+/// It cannot be done until somebody changes something.
 pub(super) fn refused(message: String) -> MessageError {
     MessageError::APIError {
         message,
@@ -309,7 +309,7 @@ pub(super) fn refused(message: String) -> MessageError {
     }
 }
 
-/// The agent has failed, or what stands behind it. The same prompt may work the next time.
+/// The agent has failed, or its provider. The same prompt may work the next time.
 pub(super) fn failed(message: String) -> MessageError {
     MessageError::APIError {
         message,

@@ -1,5 +1,5 @@
 //! Writing the summary of a conversation. It is written in a native session of its own, so that a model
-//! which fails leaves nothing behind in those that the conversation goes on in.
+//! which fails leaves nothing behind in those of the conversation.
 
 use std::sync::Arc;
 
@@ -179,7 +179,7 @@ impl Worker {
         .await;
     }
 
-    /// The native session of a summary is needed no more.
+    /// The native session of a summary is no longer needed.
     async fn let_go(&self, live: Live, outcome: &Outcome) {
         match outcome.ended {
             Ended::Replied(_) => self.remove_native(live),
@@ -189,7 +189,7 @@ impl Worker {
     }
 }
 
-/// An answer without a text is no summary.
+/// An answer without a text is not a summary.
 fn no_summary(answer: &LiveAnswer, provider: &str) -> Option<MessageError> {
     let says_something =
         |part: &Part| matches!(part, Part::Text(text) if !text.text.trim().is_empty());
@@ -202,7 +202,7 @@ fn no_summary(answer: &LiveAnswer, provider: &str) -> Option<MessageError> {
 
 fn go_on(draft: &mut Draft, queue_prompts: usize) {
     let caller = Caller::nobody(Source::Message);
-    // Nobody waits for the answer.
+    // The answer is not awaited.
     let (waiters, _) = Waiters::one();
     let (prompt, reverted) = (continue_prompt(), Reverted::default());
     let admitted = draft.admit_prompt(&prompt, &caller, &reverted, &waiters, queue_prompts);

@@ -138,8 +138,8 @@ impl Worker {
         }
     }
 
-    /// Ends an agent that has ignored a cancel. It cannot be told any other way that what it does is not wanted, and it may
-    /// be changing files; sessions that share the process go on with another one.
+    /// Ends an agent that has ignored a cancel. There is no other way to stop what it does, and it may
+    /// be changing files; sessions that share the process continue with another one.
     pub(super) async fn end_deaf(&self, live: &Live) {
         if self.tools.office.stopping.is_cancelled() {
             // All agents are about to be ended, and sooner than here.

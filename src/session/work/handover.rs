@@ -191,7 +191,7 @@ impl Worker {
         Ok(missed)
     }
 
-    /// Notes what an agent is given of the conversation, so that its user can read it. It is a note beside the work: a
+    /// Notes what an agent is given of the conversation, so that its user can read it. It is not part of the work: a
     /// store that fails loses it, and holds up nothing.
     pub(super) async fn note_handover(&self, queued: &Queued, blocks: &[Value]) {
         let Some(given) = given_handover(queued, blocks) else {

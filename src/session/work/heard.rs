@@ -12,7 +12,7 @@ use crate::opencode::{MessageId, PartId, Selection};
 
 /// What comes outside of turns is stored together for this long.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// … but no more than so much of it, as JSON in bytes.
+/// … but at most this much of it, as JSON in bytes.
 const TOGETHER_MAX_BYTES: usize = 1024 * 1024;
 /// What the store does not take is kept up to this size; then the oldest is given up.
 const KEPT_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -28,7 +28,7 @@ const IDS_MAX: usize = 1_000;
 struct Known {
     message: MessageId,
     selection: Selection,
-    /// By the agent's ids of its own messages: the part in which the text stands.
+    /// By the agent's ids of its own messages: the part with the text.
     texts: HashMap<u64, PartId>,
     /// By the agent's ids of tool calls: whether the call has ended.
     calls: HashMap<u64, bool>,
@@ -114,7 +114,7 @@ impl Heard {
         self.answers.back()
     }
 
-    /// Notes what an answer was told, and in which part its text stands.
+    /// Notes what an answer was given, and which part has its text.
     pub(super) fn note(&mut self, message: &MessageId, update: &Value, part: Option<&PartId>) {
         self.said_at = Some(Instant::now());
         let known = self.answers.iter_mut().rev();
@@ -135,7 +135,7 @@ impl Heard {
         }
     }
 
-    /// The part in which a text of the agent stands, by the agent's id of it.
+    /// The part with a text of the agent, by the agent's id of it.
     pub(super) fn part_of(&self, message: &MessageId, update: &Value) -> Option<&PartId> {
         let known = self
             .answers
@@ -204,7 +204,7 @@ impl Heard {
         self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 
-    /// When what waits is to be stored.
+    /// When to store what waits.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }

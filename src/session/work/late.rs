@@ -1,4 +1,4 @@
-//! What agents say outside of turns: pieces of an answer that come after its end, and the work that goes on behind it.
+//! What agents say outside of turns: pieces of an answer that come after its end, and the work that goes on after it.
 //!
 //! It joins the answer that it belongs to ([`Heard`]), whatever the session has moved to since. The stored answer is read,
 //! folds what was said, and is committed like any other change; so what was deleted or edited meanwhile stays so. Before the
@@ -27,7 +27,7 @@ struct Opened<T> {
     value: T,
 }
 
-/// A changed answer that is to be committed, as it was read.
+/// A changed answer to commit, with the answer as it was read.
 struct Prepared<T> {
     read_at: u64,
     late: Option<Late>,
@@ -265,7 +265,7 @@ impl Worker {
     }
 }
 
-/// Folds what was said, and says in which part each text stands.
+/// Folds what was said, and returns the part of each text.
 fn fold_all(
     answering: &mut Answering,
     heard: &Heard,
@@ -336,7 +336,7 @@ fn prepared<T: Default>(
     }
 }
 
-/// The messages in which something stands that a backend has not seen although it has seen their turns, with nothing else
+/// The messages with something that a backend has not seen although it has seen their turns, with nothing else
 /// in them.
 pub(super) fn missed_parts(
     committed: &Committed,

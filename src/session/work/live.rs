@@ -36,7 +36,7 @@ pub(super) struct Live {
     /// What the agent still says by itself at the beginning of its native session.
     greeting: Option<String>,
     pub(super) options: Options,
-    /// What it was opened with beside the protocol.
+    /// What it was opened with outside the protocol.
     pub(super) meta: Option<Value>,
     pub(super) outstanding: Outstanding,
     pub(super) seen_turn: u64,
@@ -48,7 +48,7 @@ pub(super) struct Live {
     pub(super) is_chosen_anew: bool,
     /// The model that it works with, or has worked with last.
     pub(super) model: String,
-    /// What the agent says now is no answer: it only takes in what it has missed.
+    /// What the agent says now is not an answer: it only takes in what it has missed.
     pub(super) quiet: bool,
     pub(super) origin: Origin,
     /// What came while something was chosen, and is dealt with afterwards.
@@ -141,7 +141,7 @@ impl Live {
         }
     }
 
-    /// Tells the agent that it is needed no more. Whether the agent has deleted it.
+    /// Tells the agent that it is no longer needed. Returns whether the agent has deleted it.
     pub(super) async fn remove(&self, timeout: Duration) -> bool {
         let can = self.agent.info.capabilities;
         client::remove_session(&self.agent.connection, can, &self.native_session, timeout).await

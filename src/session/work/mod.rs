@@ -88,7 +88,7 @@ pub(super) struct Tools {
     pub snapshots: Arc<Snapshots>,
     /// Runs the user's own commands.
     pub shell: Shell,
-    /// The slash commands that native sessions have told.
+    /// The slash commands that native sessions have advertised.
     pub told: Told,
     /// Native sessions of deleted sessions are removed one after the other.
     pub removals: Semaphore,
@@ -137,9 +137,9 @@ struct Worker {
     /// How much of a conversation a model is given that has refused more, in bytes, by the model's label.
     fits: HashMap<String, usize>,
     epoch: u64,
-    /// The switch of which it was told how the conversation gets there, while no prompt has shown that it did.
+    /// The switch whose way of handing over was announced, until a prompt has shown that it worked.
     unproven: Option<u64>,
-    /// What was said beside the answer and is not stored yet.
+    /// What was said besides the answer and is not stored yet.
     aside: Aside,
     /// When it had something to do last.
     worked: Instant,
@@ -260,7 +260,7 @@ impl Worker {
         Idle::LookAgain
     }
 
-    /// Lets go of the agents, and goes on listening to them. They are told when the session is gone for good.
+    /// Lets go of the agents, and keeps listening to them. They are told when the session is gone for good.
     async fn close(mut self) {
         self.store_late().await;
         if self.cell.committed().runtime().is_deleted() {
@@ -334,7 +334,7 @@ impl Worker {
                 };
                 let mut done: Answering = live.lock().clone();
                 let events = done.finish("error", Tokens::default(), Some(error), None);
-                // Nobody knows what its native session is doing now; the next turn gets another one.
+                // What its native session is doing now is unknown; the next turn gets another one.
                 let backend = vec![turn.queued.target.selection.provider_id.clone()];
                 self.end_with(&turn.queued, done, events, move |draft, _| {
                     draft.unbind(&backend);
@@ -391,10 +391,10 @@ impl Worker {
             return tell_turn(&last_words.message);
         };
         if matches!(error, Error::NotFound(_)) {
-            // The session was deleted; who waited for this turn is told how far it got.
+            // The session was deleted; the caller of this turn is told how far it got.
             queued.waiters.answer(&last_words);
         } else {
-            // Whoever waits is told that there is no answer; the next start marks it as interrupted.
+            // The caller is told that there is no answer; the next start marks it as interrupted.
             tracing::error!("the end of a turn is not stored: {error}");
             let dropped = self.cell.change(|draft| {
                 draft.drop_turn();

@@ -12,7 +12,7 @@ use crate::opencode::message::{MessageError, Part};
 use crate::opencode::session::{CacheTokens, Tokens};
 use crate::session::cell::LiveAnswer;
 
-/// What of a text that was broken off is in the error, in characters.
+/// At most this much of a text that was broken off is in the error, in characters.
 const LAST_TEXT_CHARS: usize = 500;
 
 /// What somebody can do whose prompt was not answered.
@@ -32,7 +32,7 @@ pub(super) enum Ended {
 pub(super) enum Stop {
     User,
     ShutDown,
-    /// The agent has said nothing for so long.
+    /// The agent has said nothing for this long.
     Silent(Duration),
     /// The same, and another model is to answer.
     Passed(Duration),
@@ -70,7 +70,7 @@ pub(super) struct Outcome {
     pub(super) stop: Option<Stop>,
     /// The user was asked something; an answer without content may be all that a "no" leaves.
     pub(super) asked: bool,
-    /// The agent had ended before it could take in the prompt, as far as anybody can tell.
+    /// The agent had ended before it could take in the prompt, as far as is known.
     pub(super) dead_on_arrival: bool,
     /// What the agent had counted before, where it counts the tokens of all turns.
     pub(super) counted_before: Tokens,
@@ -98,7 +98,7 @@ impl Outcome {
         self.stop.is_none() && stop_reason(reply) == END_TURN
     }
 
-    /// The tokens as the agent has told them.
+    /// The tokens as the agent has reported them.
     pub(super) fn told_tokens(&self) -> Option<Tokens> {
         let Ended::Replied(Ok(reply)) = &self.ended else {
             return None;
@@ -200,7 +200,7 @@ pub(super) async fn judge(
         return verdict("error", Some(and_now(failed(message))));
     }
     match stop_reason(reply) {
-        // Nobody has asked it to.
+        // It was not asked to.
         "cancelled" => {
             let said = last_text(answer);
             let why = if said.is_empty() {
@@ -232,7 +232,7 @@ pub(super) async fn judge(
     }
 }
 
-/// What the model's provider has told, with what to do now.
+/// What the model's provider has reported, with what to do now.
 fn and_now(error: MessageError) -> MessageError {
     match error {
         MessageError::APIError {

@@ -64,7 +64,7 @@ async fn refuse(live: &Live, message: Option<Inbound>) {
 }
 
 impl Worker {
-    /// Deals with a message and what comes right behind it. False when the native session is lost.
+    /// Deals with a message and what comes right after it. False when the native session is lost.
     async fn hear_together(&self, backend: &str, live: &mut Live, first: Inbound) -> bool {
         let mut next = Some(first);
         while let Some(message) = next {

@@ -1,4 +1,4 @@
-//! Native sessions that nobody needs any more: of a session that was deleted, of a summary, of a prompt that was not taken
+//! Native sessions that are no longer needed: of a session that was deleted, of a summary, of a prompt that was not taken
 //! in. Agents would keep them among their user's own conversations. What cannot be removed stays there.
 
 use std::collections::BTreeMap;
@@ -10,14 +10,14 @@ use crate::agent::client;
 use crate::opencode::SessionId;
 use crate::session::cell::{Binding, Cell};
 
-/// Removes the native sessions of a session that was deleted while it had no worker. Nobody waits for it.
+/// Removes the native sessions of a session that was deleted while it had no worker, without waiting.
 pub(crate) fn after_deletion(tools: &Arc<Tools>, cell: &Cell) {
     let bindings = cell.committed().runtime().bindings.as_ref().clone();
     remove_bound(tools, cell.id.clone(), bindings);
 }
 
 impl Worker {
-    /// Removes a live native session that is needed no more. Nobody waits for it.
+    /// Removes a live native session that is no longer needed, without waiting.
     pub(super) fn remove_native(&self, live: Live) {
         let tools = Arc::clone(&self.tools);
         tools.office.tasks.clone().spawn(async move {

@@ -1,6 +1,6 @@
 //! Having an earlier native session back: resumed or loaded, and only if there is a sign that it is the one that it was.
 //!
-//! An agent's "yes" is none. Agents were seen to answer so for a native session that they have lost, and to go on with
+//! An agent's "yes" proves nothing. Agents were seen to answer so for a native session that they have lost, and to continue with
 //! an empty one, with another one, or with the model that it was made with. So a list that names it, or what a load
 //! replays, has to show that it is there; and where the model is one of the launch, the agent's own word which it is.
 
@@ -90,7 +90,7 @@ impl Worker {
         listed.await.unwrap_or(false)
     }
 
-    /// Whether what was opened is what was there, as far as it can be told.
+    /// Whether what was opened is what was there, as far as that can be known.
     fn is_the_same(
         &self,
         how: Reopen,
@@ -101,7 +101,7 @@ impl Worker {
         if how == Reopen::Load && opened.replayed == 0 && binding.seen_turn > 0 {
             return false;
         }
-        // A model that is given at launch: some agents go on with the one that the native session was made with.
+        // A model that is given at launch: some agents continue with the one that the native session was made with.
         let is_launched = self.is_launched_with_model(selection);
         let is_proven = || {
             let model = opened.options.get(Kind::Model);
@@ -110,7 +110,7 @@ impl Worker {
         !is_launched || binding.model.as_ref() == Some(&selection.model_id) || is_proven()
     }
 
-    /// Whether the agent of a selection is started with its model, instead of being told it.
+    /// Whether the agent of a selection is started with its model, instead of being switched to it.
     fn is_launched_with_model(&self, selection: &Selection) -> bool {
         let snapshot = self.tools.office.registry.at(&self.cell.directory);
         let catalogue = snapshot.catalogue(&selection.provider_id);

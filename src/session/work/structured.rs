@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 static LANES: LazyLock<Lanes<()>> = LazyLock::new(|| Lanes::new(PLACES, PLACES, PLACES));
 
-/// Looks at a schema, or at an answer, where that holds up nobody else.
+/// Looks at a schema, or at an answer, without blocking others.
 ///
 /// # Errors
 /// When it takes too long.
@@ -42,7 +42,7 @@ pub(crate) async fn aside<T: Send + 'static>(
 
 impl Worker {
     /// Reads the answer as the form that was asked for, and has the model correct it. `None` when none was asked for, or when
-    /// the turn has not ended well: then it is told why.
+    /// the turn has not ended well: then it learns why.
     pub(super) async fn in_form(
         &mut self,
         form: Option<Form>,

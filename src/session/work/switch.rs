@@ -21,7 +21,7 @@ const SETTLE_WARM: Duration = Duration::from_millis(3);
 /// While the selection goes on changing it looks less and less often, but as often as this.
 const LOOK_AT_LEAST: Duration = Duration::from_millis(12);
 
-/// A start that takes longer is told of.
+/// A start that takes longer is announced.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How a warm start ended.
@@ -30,7 +30,7 @@ pub(super) enum Warmed {
     Ready(Transfer),
     /// It cannot be.
     Failed(MessageError),
-    /// There is no room for another agent, and nobody waits for this one.
+    /// There is no room for another agent, and no caller waits for this one.
     NoRoom,
 }
 
@@ -45,7 +45,7 @@ impl Worker {
             self.settle(&mut target).await;
             let warmed = tokio::select! {
                 biased;
-                // It looks before it waits. What is passed over is given up wherever it stands.
+                // It looks before it waits. A selection that was passed over is given up at any point.
                 _ = watch.wait_for(|committed| is_passed_over(committed, &target)) => None,
                 () = stopping.cancelled() => None,
                 warmed = told_when_slow(&cell, &target, self.warm(&target)) => Some(warmed),
@@ -153,7 +153,7 @@ impl Worker {
     }
 
     /// Corrects in the audit trail how the conversation got to the agent, when a prompt had to be given another way than
-    /// was told before.
+    /// was announced before.
     pub(super) async fn correct_transfer(&self, target: &Target, transfer: Transfer) {
         if self.unproven != Some(target.revision) {
             return;
@@ -189,7 +189,7 @@ impl Worker {
     }
 }
 
-/// Does what a selection needs before it can answer, and tells when that takes long.
+/// Does what a selection needs before it can answer, and announces when that takes long.
 pub(super) async fn told_when_slow<T>(
     cell: &Arc<Cell>,
     target: &Target,
@@ -207,7 +207,7 @@ pub(super) async fn told_when_slow<T>(
         draft.toast_slow(&target);
         Ok(())
     });
-    // Nobody waits for it, and the work is not held up.
+    // Not awaited, so that the work is not held up.
     let (_nothing_to_store, done) = tokio::join!(told, work);
     done
 }

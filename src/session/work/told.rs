@@ -21,8 +21,8 @@ const DIRECTORIES_MAX: usize = 1_000;
 
 type ByBackend = BTreeMap<String, Vec<AgentCommand>>;
 
-/// The slash commands that native sessions have told, by directory and backend: a native session may have
-/// more than the probe was told, by its directory.
+/// The slash commands that native sessions have advertised, by directory and backend: a native session may have
+/// more than the probe has seen, because of its directory.
 #[derive(Debug, Default)]
 pub(crate) struct Told(Mutex<HashMap<String, ByBackend>>);
 
@@ -31,11 +31,11 @@ impl Told {
         self.0.lock()
     }
 
-    /// Keeps what a native session in a directory has told.
+    /// Keeps what a native session in a directory has advertised.
     pub(crate) fn note(&self, directory: &str, backend: &str, commands: Vec<AgentCommand>) {
         let mut told = self.lock();
         if told.len() >= DIRECTORIES_MAX && !told.contains_key(directory) {
-            // Any: what is dropped is told again by the next native session there.
+            // Any: the next native session there advertises it again.
             let any = told.keys().next().cloned();
             any.map(|any| told.remove(&any));
         }
@@ -43,7 +43,7 @@ impl Told {
         by_backend.insert(backend.to_owned(), commands);
     }
 
-    /// What native sessions in a directory have told.
+    /// What native sessions in a directory have advertised.
     pub(crate) fn of(&self, directory: &str) -> ByBackend {
         self.lock().get(directory).cloned().unwrap_or_default()
     }
@@ -51,7 +51,7 @@ impl Told {
 
 impl Worker {
     pub(super) async fn said_between_turns(&mut self, backend: &str, message: Inbound) {
-        // Taken out for as long, so that it can be written to.
+        // Taken out meanwhile, so that it can be changed.
         let Some(mut live) = self.lives.remove(backend) else {
             return;
         };
@@ -65,7 +65,7 @@ impl Worker {
         }
     }
 
-    /// What has come before a prompt is no part of its answer. False when the native session is lost.
+    /// What has come before a prompt is not part of its answer. False when the native session is lost.
     pub(super) async fn hear_out(&self, live: &mut Live, queued: &Queued) -> bool {
         let backend = live.agent.launch.backend.clone();
         self.hear_kept(&backend, live).await;
@@ -136,7 +136,7 @@ impl Worker {
         true
     }
 
-    /// Keeps the slash commands that an agent has told.
+    /// Keeps the slash commands that an agent has advertised.
     pub(super) async fn note_commands(&self, backend: &str, commands: Vec<AgentCommand>) {
         let registry = &self.tools.office.registry;
         registry.note_commands(backend, &commands).await;
@@ -213,7 +213,7 @@ pub(super) fn mode_id(catalogue: &Catalogue, agent: &str) -> Option<String> {
     }
 }
 
-/// The selection that an agent's options stand for, as a wish.
+/// The selection that an agent's options amount to, as a wish.
 fn wish_of(applied: &Selection, catalogue: &Catalogue, options: &Options) -> Option<Wish> {
     let current = |kind| options.get(kind).map(|c| c.current.clone());
     let model_id = current(Kind::Model).unwrap_or_else(|| applied.model_id.clone());

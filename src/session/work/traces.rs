@@ -1,6 +1,6 @@
 //! What a turn leaves behind in the working directory.
 //!
-//! Snapshots are taken beside the turn, without the session's lock. A turn waits for them only for a moment
+//! Snapshots are taken in parallel to the turn, without the session's lock. A turn waits for them only for a moment
 //! and never fails of them.
 
 use std::sync::Arc;

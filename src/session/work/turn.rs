@@ -22,12 +22,12 @@ use crate::session::conversation::structured::Form;
 use crate::session::conversation::transcript;
 use crate::snapshot::Snapshot;
 
-/// What an agent is told below what it has missed, where one of its own commands comes next.
+/// What an agent is told after what it has missed, where one of its own commands comes next.
 const TAKE_NOTE: &str = "\
 Take note of the above and do nothing about it yet: run no tools, change nothing. The user's next message \
 comes right after this one. Answer with the word \"noted\".";
 
-/// What the end of a turn leaves behind beside its answer.
+/// What the end of a turn leaves behind besides its answer.
 #[derive(Debug, Default)]
 struct After {
     /// The model was given the prompt.
@@ -267,7 +267,7 @@ impl Worker {
     }
 
     /// Gives the agent the prompt. What was not taken in for a reason that lies in the process or in the native session
-    /// is given to the next one. Without a native session, none could be had again.
+    /// is given to the next one. Without a native session, there would be no way to get one.
     async fn until_taken_in(
         &mut self,
         queued: &Queued,
@@ -313,7 +313,7 @@ impl Worker {
         }
     }
 
-    /// Gives the agent what it has missed together with the prompt. One of its own commands has to stand at
+    /// Gives the agent what it has missed together with the prompt. One of its own commands has to be at
     /// the beginning of a prompt: then what it has missed goes ahead in a prompt of its own.
     async fn hand(
         &mut self,
@@ -323,7 +323,7 @@ impl Worker {
         answer: &LiveAnswer,
     ) -> Outcome {
         let mut blocks = given.handover;
-        // Before the answer, so that what it is built on can be read beside it.
+        // Before the answer, so that what it is built on can be read with it.
         self.note_handover(queued, &blocks).await;
         if queued.work == Work::Command && !blocks.is_empty() {
             blocks.push(transcript::text_block(TAKE_NOTE));
@@ -360,7 +360,7 @@ impl Worker {
         .await
     }
 
-    /// The same, with what stands in the answer from the beginning.
+    /// The same, with what the answer has from the beginning.
     pub(super) async fn begin_with(
         &self,
         make: impl Fn(&mut Answering) -> Vec<crate::opencode::EventPayload> + Clone + Send + 'static,
@@ -405,7 +405,7 @@ impl Worker {
         after: After,
         traces: Traces,
     ) {
-        // On a copy: nobody is to see an end that is not stored yet.
+        // On a copy: an end must not be visible until it is stored.
         let mut done = answer.lock().clone();
         done.message.structured = after.structured.clone();
         if let Some(model) = after.other_model.clone() {

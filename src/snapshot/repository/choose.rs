@@ -18,7 +18,7 @@ const ADDED_MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// What a snapshot takes in.
 pub(super) struct Chosen {
-    /// Entries of files that are no more, as `update-index --index-info` reads them.
+    /// Entries of files that are gone, as `update-index --index-info` reads them.
     pub(super) gone: Vec<u8>,
     /// Names of files that are new or have changed, each ended by a zero byte.
     pub(super) input: Vec<u8>,

@@ -23,7 +23,7 @@ pub(super) async fn user_excludes(directory: &Path) -> Option<String> {
     readable.then_some(file)
 }
 
-/// What the user's repository ignores beside its `.gitignore` files is ignored here, too; and so is Baton's
+/// What the user's repository ignores besides its `.gitignore` files is ignored here, too; and so is Baton's
 /// own data, where it lies in the same tree.
 pub(super) async fn take_over_rules(
     git_dir: &Path,
@@ -33,7 +33,7 @@ pub(super) async fn take_over_rules(
 ) -> Result<(), SnapshotError> {
     let exclude = exclude.to_owned();
     let read = move || regular::read(&exclude, Links::Follow, EXCLUDE_MAX_BYTES);
-    // What is no file of rules excludes nothing.
+    // What is not a file of rules excludes nothing.
     let mut rules = looks::at(root, read).await?.unwrap_or_default();
     let data_dir = tokio::fs::canonicalize(data_dir).await;
     if let Ok(below) = data_dir

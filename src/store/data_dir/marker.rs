@@ -15,7 +15,7 @@ pub struct Marker {
     pub started: u64,
     /// When this was written, in milliseconds since the Unix epoch.
     pub written: u64,
-    /// The server ended in order: everything stands in the database's own file.
+    /// The server ended cleanly: everything is in the database's own file.
     pub clean: bool,
     /// The size of that file then. It never becomes smaller.
     pub database_bytes: u64,

@@ -324,7 +324,7 @@ pub fn repair(path: &Path, judge: Judge) -> Result<Repair, DataDirError> {
         let (found, file) = repaired.map_err(|error| DataDirError::Store(shown.clone(), error))?;
         (findings, kept) = (found, Some(file));
     } else {
-        // A log without its database is of no use to anybody, and would stand in the way of a new one.
+        // A log without its database is useless, and would be in the way of a new one.
         let log = path.join("baton.sqlite-wal");
         if log.exists() {
             let aside = path.join(format!("baton.sqlite-wal.before-repair-{}", now_ms()));

@@ -139,7 +139,7 @@ fn use_session(
     Ok(written > 0)
 }
 
-/// What lists order and select a session by, as it is stored, beside its number.
+/// What lists order and select a session by, as it is stored, besides its number.
 fn stored(
     db: &Connection,
     id: &SessionId,

@@ -1,6 +1,6 @@
 //! Brings the log back into the file, in a thread of its own, so that no commit waits for it.
 //!
-//! A passive checkpoint lets writers and readers go on. The log begins anew when such a checkpoint has caught up with
+//! A passive checkpoint does not block writers and readers. The log begins anew when such a checkpoint has caught up with
 //! the writer and no reader needs the log; under a load without a pause that never happens. Then, once the log has
 //! become too large, the writer itself brings back the rest between two commits: one commit that waits is better than
 //! a full disk. So the log has about [`RESTART_FRAMES`] pages at most, and what is written within one pass.
@@ -30,7 +30,7 @@ pub(super) const LOG_KEPT_BYTES: u64 = RESTART_FRAMES * 4_096;
 /// Time between two looks at the log, in milliseconds.
 const PAUSE_MS: u64 = 50;
 
-/// The thread that does it, and what the writer tells it and learns from it.
+/// The thread that does it, and what the two tell each other.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     shared: Arc<Shared>,
@@ -144,7 +144,7 @@ fn run(connection: &Connection, shared: &Shared) {
     }
 }
 
-/// Brings the log back as far as nobody has to wait, if it is large enough. Answers the pages in it.
+/// Checkpoints as much of the log as is possible without waiting, if it is large enough. Answers the pages in it.
 fn passive(connection: &Connection) -> Result<u64, StoreError> {
     let frames = checkpoint(connection, "NOOP")?;
     if frames < CHECKPOINT_FRAMES {

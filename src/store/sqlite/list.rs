@@ -9,7 +9,7 @@ use super::search::{EFFORT, search};
 use crate::opencode::SessionId;
 use crate::store::{SessionOrder, SessionQuery, StoreError};
 
-/// Where a page begins: behind this session.
+/// Where a page begins: after this session.
 #[derive(Debug)]
 pub(super) struct Cursor {
     n: i64,
@@ -30,7 +30,7 @@ pub(super) fn is_by_use(query: &SessionQuery) -> bool {
     query.order == SessionOrder::Used || query.used_since.is_some() || query.used_before.is_some()
 }
 
-/// The bodies that a query selects; `None` when the session that it starts behind is not there.
+/// The bodies that a query selects; `None` when the session that it starts after does not exist.
 pub(super) fn sessions(
     db: &Connection,
     query: &SessionQuery,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::search;
 use crate::store::StoreError;
 
-/// What a step does beside its script, in the same transaction.
+/// What a step does besides its script, in the same transaction.
 type Then = fn(&Connection) -> Result<(), StoreError>;
 
 /// One step from a version to the next: a script, and what SQL cannot do.

@@ -58,7 +58,7 @@ pub struct Opening {
     pub durability: Durability,
     /// What it says about itself from now on.
     pub identity: Option<Identity>,
-    /// Called when it is about to be closed in order and nothing of it is left in the log. Answers whether that was
+    /// Called when it is about to be closed cleanly and nothing is left in the log. Answers whether that was
     /// noted.
     pub at_rest: Option<AtRest>,
 }

@@ -1,7 +1,7 @@
 //! Sessions that were used since they were last sorted in.
 //!
 //! Most changes of a session move it in the lists that are ordered by use, of which there are three. So a change only
-//! notes its time beside the body, and that the session has moved; it is sorted in before the next such list is read.
+//! notes its time next to the body, and that the session has moved; it is sorted in before the next such list is read.
 
 use rusqlite::{Connection, params};
 

@@ -1,7 +1,7 @@
 //! Finds sessions by a part of their title.
 //!
 //! What a title contains is decided here and not by SQLite, whose lower case knows only ASCII. Titles are read in the
-//! order of the list, which ends soon when many match. When few do, the index of trigrams tells which ones can.
+//! order of the list, which ends soon when many match. When few do, the index of trigrams says which ones can.
 
 use rusqlite::{Connection, Rows, params, params_from_iter};
 
@@ -27,17 +27,17 @@ const GRAM_CHARS: usize = 3;
 const GRAMS_AT_MOST: usize = 16;
 /// Entries of the index that may begin with a short text. Where more do, enough sessions match.
 const BEGINNINGS_AT_MOST: usize = 64;
-/// Stands behind a title in the index, so that an entry begins with each of its characters, also with the last two.
+/// Follows a title in the index, so that an entry begins with each of its characters, also with the last two.
 const END: &str = "\u{2}\u{2}";
 /// Puts a title into the index.
 pub(super) const INSERT_TITLE: &str = "INSERT INTO session_title (rowid, title) VALUES (?1, ?2)";
 
-/// A title as it stands in the index.
+/// A title as the index has it.
 pub(super) fn indexed(title: &str) -> String {
     tokenized(&title.to_lowercase()) + END
 }
 
-/// A text as SQLite's tokenizer takes it: a NUL would be its end. What looks the same then is told apart afterwards.
+/// A text as SQLite's tokenizer reads it: a NUL would end it. Texts that then look the same are compared afterwards.
 fn tokenized(text: &str) -> String {
     text.replace('\0', "\u{1}")
         .replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
@@ -119,7 +119,7 @@ impl Wanted {
 }
 
 /// The sessions that the index names, as a JSON array of their numbers: every one whose title contains the text is
-/// among them. `None` when the index cannot tell or names too many.
+/// among them. `None` when the index cannot say or names too many.
 fn candidates(db: &Connection, lower: &str, at_most: usize) -> Result<Option<String>, StoreError> {
     let text = tokenized(lower);
     let grams = trigrams(&text);

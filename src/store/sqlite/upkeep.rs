@@ -14,7 +14,7 @@ use super::{checkpoint, connection, migrate};
 use crate::opencode::now_ms;
 use crate::store::StoreError;
 
-/// Lines of SQLite's own check that are told at most.
+/// At most this many lines of SQLite's own check are reported.
 const CHECK_LINES: usize = 100;
 /// Keeps what was set aside: where it came from, its key, the row as JSON, why, and when.
 const ASIDE_TABLE: &str = "CREATE TABLE IF NOT EXISTS damaged
@@ -45,7 +45,7 @@ pub struct Finding {
 /// Says what is wrong with the body of a row of a table.
 pub type Judge = fn(table: &str, body: &str) -> Result<(), String>;
 
-/// A table whose rows are looked at: its name, the columns that name a row, where its body stands, and what its row
+/// A table whose rows are looked at: its name, the columns that name a row, the column of its body, and what its row
 /// needs to be of use.
 struct Table {
     name: &'static str,
@@ -107,7 +107,7 @@ fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
 pub fn copy(from: &Path, to: &Path) -> Result<Copied, StoreError> {
     let failed = |error: io::Error| StoreError::Database(format!("{}: {error}", to.display()));
     let source = open_to_read(from)?;
-    // Made first and by nobody else, and for its owner only.
+    // Created here, exclusively, and readable only by its owner.
     fs::OpenOptions::new()
         .create_new(true)
         .write(true)
@@ -239,7 +239,7 @@ fn shown(key: &[Value]) -> String {
 }
 
 /// Sets damaged rows aside, into a table `damaged`; a file that is itself damaged is read as far as that goes into a
-/// new one. The database as it was stays beside it, under the name that is answered. For a database that nobody uses.
+/// new one. The old database stays next to it, under the returned name. For a database that is not in use.
 /// Blocks.
 ///
 /// # Errors

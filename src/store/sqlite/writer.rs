@@ -67,7 +67,7 @@ enum Failure {
 }
 
 impl Writer {
-    /// Writes what is queued until nobody can queue anything any more, then brings the log back.
+    /// Writes what is queued until the queue is closed, then checkpoints the log.
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Work>, checkpoints: Checkpoints) {
         while let Ok(first) = queue.recv() {
             let (mut group, mut waiting) = (Vec::new(), Vec::new());
@@ -186,7 +186,7 @@ impl Writer {
 
     fn write_together(&mut self, group: &[Job]) -> Result<Vec<Result<(), StoreError>>, Failure> {
         self.begin().map_err(Failure::NotBegun)?;
-        // Nothing of what a panic leaves behind is used: the transaction is taken back whole.
+        // After a panic, the whole transaction is rolled back.
         let written = catch_unwind(AssertUnwindSafe(|| self.fill_transaction(group)));
         let written = written.unwrap_or_else(|_panic| {
             Err(StoreError::Database(
@@ -218,7 +218,7 @@ impl Writer {
     }
 
     fn begin(&self) -> Result<(), StoreError> {
-        // A transaction that could not be taken back when it failed stands in the way of this one.
+        // A failed transaction that could not be rolled back would block this one.
         self.take_back()?;
         self.run_sql("BEGIN IMMEDIATE")
     }

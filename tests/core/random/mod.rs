@@ -1,9 +1,9 @@
 //! Clients that do this and that at the same time, on a store that fails now and then, with agents that
 //! misbehave and servers that are killed. Whatever they do, what has to hold does (see [`watch`]).
 //!
-//! What is done follows from the seed; when, also from the threads that read and render beside the runtime.
+//! What is done follows from the seed; when, also from the threads that read and render outside the runtime.
 //! `BATON_SEED=7 cargo test --test core random` repeats a run, sometimes only after some attempts;
-//! `BATON_SEEDS=5000` tries so many.
+//! `BATON_SEEDS=5000` tries that many.
 
 mod client;
 mod rng;
@@ -24,7 +24,7 @@ use watch::Watch;
 
 /// Steps of a run.
 const STEPS: usize = 60;
-/// New runs are begun for so long.
+/// New runs are begun for this long.
 const AT_MOST: Duration = Duration::from_secs(6);
 
 #[test]
@@ -189,7 +189,7 @@ impl Run {
     }
 }
 
-/// Answers and aborts whatever is at work until nobody does anything any more.
+/// Answers and aborts whatever is at work until everything is idle.
 async fn come_to_rest(world: &World, clients: &mut JoinSet<()>) {
     let hangs_from = Instant::now() + NEVER / 4;
     while !clients.is_empty() || !world.sessions.statuses(None).is_empty() {

@@ -21,7 +21,7 @@ impl Rng {
         usize::try_from(self.next() % end as u64).expect("it is below a usize")
     }
 
-    /// True so many times out of a hundred.
+    /// True this many times out of a hundred.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

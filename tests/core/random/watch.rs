@@ -4,7 +4,7 @@
 //! - revisions come one after the other, in events as in the store, and nothing comes after a deletion;
 //! - what was selected is what the last entry of the audit trail says, and each selection follows on the one
 //!   before;
-//! - nobody is told of an end that is not stored;
+//! - an end that is not stored is never published;
 //! - nothing is busy, and nothing waits, once everything has come to rest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,9 +32,9 @@ struct Seen {
     sessions: BTreeMap<SessionId, Known>,
     /// The place of the last event that was looked at.
     place: u64,
-    /// Servers that were killed or stopped: they owe nobody an answer.
+    /// Servers that were killed or stopped: they owe no answers.
     ended: Vec<World>,
-    /// By session, as the events of the present server tell it.
+    /// By session, according to the events of the present server.
     told: BTreeMap<String, Told>,
     removed: BTreeSet<String>,
 }
@@ -231,7 +231,7 @@ impl Watch {
         assert_eq!(lost, None, "{id}: a message was acknowledged and is lost");
     }
 
-    /// What was said in a session and is not there, although nobody was told of its removal.
+    /// What was said in a session and is gone without an event of its removal.
     fn lost(&self, id: &SessionId, there: &BTreeSet<MessageId>) -> Option<MessageId> {
         let seen = self.seen();
         let mut said = seen.sessions[id].said.iter();
@@ -301,7 +301,7 @@ impl Seen {
     }
 }
 
-/// Nobody is told of the end of an answer that is not stored.
+/// The end of an answer is never published before it is stored.
 async fn assert_end_is_stored(world: &World, id: &SessionId, event: &Value) {
     let info = &event["properties"]["info"];
     if event["type"] != "message.updated" || info["time"]["completed"].is_null() {

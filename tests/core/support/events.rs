@@ -13,7 +13,7 @@ impl World {
         self.events_since(&mut self.began.clone())
     }
 
-    /// The events behind a place, which is moved to their end.
+    /// The events after a place, which is moved to their end.
     pub(crate) fn events_since(&self, place: &mut u64) -> Vec<Value> {
         let mut reading = self.bus.subscribe(Some(*place));
         let mut events = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) fn is_about(event: &Value, id: &SessionId) -> bool {
     event["properties"]["sessionID"] == id.as_str()
 }
 
-/// The revision that an event tells.
+/// The revision of an event.
 pub(crate) fn revision(event: &Value) -> Option<u64> {
     let properties = &event["properties"];
     match event["type"].as_str()? {

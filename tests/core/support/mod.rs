@@ -1,5 +1,5 @@
 //! Sessions in one process: on a store in memory that can be told to fail, with scripted agents, and in
-//! time that stands still, so that a test decides what happens when.
+//! paused time, so that a test decides what happens when.
 
 mod events;
 
@@ -44,7 +44,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// Whatever takes longer than this will never happen. It costs no time where time stands still.
+/// Whatever takes longer than this will never happen. It costs no time where time is paused.
 pub(crate) const NEVER: Duration = Duration::from_secs(600);
 
 /// Where sessions are. It does not exist, so that nothing on this machine has a part in a test.
@@ -119,7 +119,7 @@ impl World {
             ..PoolLimits::default()
         };
         let pool = Pool::with_starter(limits, timeouts, "/".into(), ledger.clone(), agents.clone());
-        // What registry and projects write is no session's: it must not count among the commits.
+        // What registry and projects write belongs to no session: it must not count among the commits.
         let beside: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let registry = Registry::fixed(snapshot(), Arc::clone(&beside));
         let sessions = Sessions::open(Deps {
@@ -369,8 +369,8 @@ pub(crate) async fn answer(receiver: oneshot::Receiver<Answer>) -> Answer {
     within(receiver).await.expect("answered")
 }
 
-/// Waits until something holds. Sessions tell nobody of most of it, so it is looked at every millisecond, which
-/// costs nothing where time stands still.
+/// Waits until something holds. Most of it has no event, so it is looked at every millisecond, which
+/// costs nothing where time is paused.
 pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
     let looked = async {
         while !holds().await {
@@ -405,7 +405,7 @@ fn snapshot() -> Snapshot {
     let backends = vec![
         backend("one", &["x", "y", "z", "strong"], &[]),
         backend("two", &["a", "b"], &[]),
-        // It says yes to a switch, goes on with its first model, and tells so with each answer.
+        // It accepts a switch, continues with its first model, and reports that with each answer.
         backend(
             "wishful",
             &["p", "q"],

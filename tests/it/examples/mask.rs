@@ -10,7 +10,7 @@ use crate::harness::Server;
 const TIME: u64 = 1_795_000_000_000;
 /// Numbers from here on are times.
 const TIMES_FROM: u64 = 1_600_000_000_000;
-/// The characters of an id behind its prefix: twelve digits and fourteen letters.
+/// The characters of an id after its prefix: twelve digits and fourteen letters.
 const ID_CHARS: usize = 26;
 const HASH_CHARS: usize = 40;
 const PREFIXES: [&str; 6] = ["ses", "msg", "prt", "per", "que", "evt"];

@@ -1,4 +1,4 @@
-//! File systems that hang, for real: whoever asks one waits in the kernel. Every answer comes nevertheless, other
+//! File systems that hang, for real: what asks one waits in the kernel. Every answer comes nevertheless, other
 //! folders notice nothing, and the server ends in time.
 
 mod mount;
@@ -13,7 +13,7 @@ use crate::harness::{Options, Server};
 use crate::places::git;
 use mount::{Hanging, may_mount};
 
-/// Whoever asks for what hangs has an answer after so long.
+/// A request for what hangs has an answer after this time.
 const ANSWERED: Duration = Duration::from_secs(25);
 /// Others are answered at once.
 const SOON: Duration = Duration::from_secs(2);

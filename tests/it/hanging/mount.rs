@@ -1,4 +1,4 @@
-//! A file system that hangs: FUSE, with nobody who answers. What asks it waits in the kernel, as with a network
+//! A file system that hangs: FUSE, with no process that answers. What asks it waits in the kernel, as with a network
 //! share whose server is gone.
 
 use std::fs::File;

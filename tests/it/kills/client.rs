@@ -11,7 +11,7 @@ use crate::rng::Rng;
 
 /// Sessions that a client has at a time.
 const SESSIONS: usize = 3;
-/// A session with so many prompts is deleted.
+/// A session with this many prompts is deleted.
 const PROMPTS: usize = 12;
 const MODELS: [&str; 3] = ["mock", "mock-fast", "mock-strong"];
 
@@ -67,7 +67,7 @@ pub(super) struct Client {
     done: Done,
     pub sessions: Vec<Ledger>,
     pub deleted: Vec<String>,
-    /// Sessions that may have been made; nobody was told their ids.
+    /// Sessions that may have been made; their ids were never seen.
     pub lost_sessions: usize,
 }
 
@@ -165,7 +165,7 @@ impl Client {
         Ok(messages.as_array().expect("a list").clone())
     }
 
-    /// A word that nobody else has said.
+    /// A unique word.
     fn word(&mut self) -> String {
         self.next += 1;
         format!("c{}-{}", self.name, self.next)
@@ -322,7 +322,7 @@ impl Client {
             return Ok(());
         }
         let reply = self.rng.word(&["once", "always", "reject", ""]);
-        // It may stand behind others in the queue; nobody waits for it for ever.
+        // It may be behind others in the queue; the wait for it has an end.
         for _ in 0..20 {
             let all = self.get("/opencode/permission").await?;
             let id = &self.sessions[at].id;
@@ -492,7 +492,7 @@ impl Client {
     }
 }
 
-/// What was allowed for good before the kill is not asked again, whatever stands behind it.
+/// What was allowed for good before the kill is not asked again, whatever comes after it.
 async fn allowed_for_good(server: &Server, ledger: &mut Ledger, command: &str) {
     let text = format!("permission {command} -- again");
     let said = server.say(&ledger.id, &text).await;

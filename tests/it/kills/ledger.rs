@@ -108,7 +108,7 @@ impl Ledger {
         });
     }
 
-    /// Nobody knows whether a prompt was taken in.
+    /// Whether a prompt was taken in is unknown.
     pub(super) fn may_have_taken(&mut self, text: &str) {
         if let Some(at) = self.cut_at() {
             self.said[at..]

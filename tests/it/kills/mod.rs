@@ -1,6 +1,6 @@
 //! Servers that are killed at any moment while clients do all sorts of things, and what the next one has of it.
 //!
-//! `BATON_KILLS=200 cargo test --test it kills -- --nocapture` kills so many, and says what was done; with
+//! `BATON_KILLS=200 cargo test --test it kills -- --nocapture` kills this many, and says what was done; with
 //! `BATON_SEED=7` the clients do other things.
 
 mod client;
@@ -21,7 +21,7 @@ use client::{Client, Done};
 const KILLS: u64 = 3;
 /// Clients at a time, each with sessions of its own.
 const CLIENTS: usize = 6;
-/// What a killed server has started is gone after so long.
+/// What a killed server has started is gone after this time.
 const ORPHANS_END: Duration = Duration::from_secs(10);
 
 fn number(name: &str) -> Option<u64> {
@@ -120,7 +120,7 @@ async fn until_gone(server: &Server, pids: &[u32]) {
     }
 }
 
-/// What nobody has asked for is not there, and nothing is at work.
+/// What was not asked for does not exist, and nothing is at work.
 async fn strangers(server: &Server, clients: &mut [Client]) {
     let listed = server.get("/opencode/session?limit=100000").await;
     let listed: HashSet<&str> = listed

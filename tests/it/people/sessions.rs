@@ -50,7 +50,7 @@ async fn without_a_server_every_command_says_so() {
         );
         assert!(!data.exists(), "nothing is made");
     }
-    // At an address where nobody listens.
+    // At an address without a listener.
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
     command.args(["sessions", "--url", "http://127.0.0.1:1"]);
     let told = ended(command).await.failed();
@@ -150,13 +150,13 @@ async fn a_session_is_listed_shown_and_switched() {
         "{whole}"
     );
     assert!(whole["models"]["switches"].is_array());
-    // No colours, as nobody looks.
+    // No colours, as this is not a terminal.
     assert!(!shown.contains('\x1b'));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_is_told_with_status_1() {
+async fn what_is_not_available_is_reported_with_status_1() {
     let server = Server::start().await;
     let none = baton(&server, &["show", "last"]).await.failed();
     assert!(none.contains("there are no sessions yet"), "{none}");
@@ -275,7 +275,7 @@ async fn an_answer_is_written_as_it_comes_and_says_who_has_given_it() {
 }
 
 #[tokio::test]
-async fn what_waits_for_its_user_is_told_with_the_command_that_answers_it() {
+async fn what_waits_for_its_user_is_shown_with_the_command_that_answers_it() {
     let server = Server::start().await;
     let session = server.create().await;
     for (prompt, answer, outcome) in [
@@ -305,7 +305,7 @@ async fn what_waits_for_its_user_is_told_with_the_command_that_answers_it() {
 }
 
 #[tokio::test]
-async fn events_are_told_afterwards_and_as_they_come() {
+async fn events_are_shown_afterwards_and_as_they_come() {
     let server = Server::start().await;
     let (session, other) = (server.create().await, server.create().await);
     server
@@ -336,7 +336,7 @@ async fn events_are_told_afterwards_and_as_they_come() {
     let mut lines = BufReader::new(following.stdout.take().expect("stdout"));
     let line = line_with(&mut lines, "session.model_applied").await;
     assert!(line.contains("mock/mock-fast · native"), "{line}");
-    // Nobody reads any more: it ends at the next event, and nothing is wrong.
+    // The reader is gone: it ends at the next event, without an error.
     drop(lines);
     let gone = async {
         loop {

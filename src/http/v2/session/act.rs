@@ -37,7 +37,7 @@ pub async fn compact(
         },
         None => state.registry.snapshot().default_selection()?,
     };
-    // Nobody waits for it here: it comes whoever goes away.
+    // Not awaited: the summary is written even if the client goes away.
     let _summary = state
         .sessions
         .summarize(&path.session, model, false)
@@ -96,7 +96,7 @@ pub async fn wait(State(state): State<Shared>, path: SessionPath) -> Result<Stat
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The agent to go on with.
+/// The agent to continue with.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SwitchAgentInput {
     /// `build`, `plan`, a backend's id (its default model), or the id of a mode that the backend advertises.
@@ -113,7 +113,7 @@ pub struct SwitchAgentInput {
     operation_id = "api.session.switchAgent",
     tag = "session",
     params(SessionPath, Client),
-    request_body(content = SwitchAgentInput, description = "The agent to go on with."),
+    request_body(content = SwitchAgentInput, description = "The agent to continue with."),
     responses(
         (status = 204, description = "It is selected."),
         TaggedInvalid, TaggedNotThere, TaggedFull,
@@ -129,7 +129,7 @@ pub async fn agent(
     switch(&state, path.session, wish, client).await
 }
 
-/// The model to go on with.
+/// The model to continue with.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SwitchModelInput {
     /// The model.
@@ -147,7 +147,7 @@ pub struct SwitchModelInput {
     params(SessionPath, Client),
     request_body(
         content = SwitchModelInput,
-        description = "The model to go on with.",
+        description = "The model to continue with.",
         example = json!({"model": {"providerID": "claude", "id": "opus", "variant": "high"}}),
     ),
     responses(

@@ -25,7 +25,7 @@ const READ_EVERY: Duration = Duration::from_millis(50);
 /// Never ends while the session is there: a client has to read it as a stream. The log of `api.session.history`, from its beginning or after a number, and then what is added to it, as
 /// `text/event-stream`: each frame's `data` is an event. It is made from the stored conversation, so it goes back to
 /// the session's first prompt, also over restarts; what was deleted from the conversation is not in it. It is in the
-/// order of the conversation and without the growing of texts: `api.event.subscribe` tells things as they happen.
+/// order of the conversation and without partial texts: `api.event.subscribe` has events as they happen.
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/event",
@@ -66,7 +66,7 @@ struct Log {
     session: SessionId,
     /// The number of the event that was sent last.
     after: Option<u64>,
-    /// The bus tells when the log may have grown.
+    /// Says when the log may have grown.
     reader: Reader,
     waiting: Vec<V2Event>,
     read: Instant,

@@ -9,7 +9,7 @@ use crate::session::{self, ListFilter};
 
 /// List sessions
 ///
-/// The sessions of all directories, the one created last first, in pages.
+/// The sessions of all directories, most recently created first, in pages.
 #[utoipa::path(
     get,
     path = "/api/session",
@@ -19,7 +19,7 @@ use crate::session::{self, ListFilter};
         ("directory" = Option<String>, Query, description = "Only sessions of this directory."),
         ("project" = Option<String>, Query, description = "Only sessions of this project."),
         ("search" = Option<String>, Query, description = "Only sessions with this text in their title, whatever its case."),
-        ("limit" = Option<u64>, Query, format = "range:page", description = "At most so many sessions, up to 10,000; 50 when it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:page", description = "At most this many sessions, up to 10,000; 50 when it is left out."),
         ("order" = Option<Order>, Query, description = "`desc`, the newest first, when it is left out."),
         ("cursor" = Option<String>, Query, description = "A cursor of the answer before."),
     ),

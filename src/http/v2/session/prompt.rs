@@ -13,7 +13,7 @@ use crate::opencode::v2::project::{created, prompt as projected};
 use crate::opencode::{MessageId, bounded};
 use crate::session::{Prompt, Sizes};
 
-/// When a prompt is to be given to the agent.
+/// When to give a prompt to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = V2Delivery)]
@@ -91,7 +91,7 @@ pub struct V2PromptInput {
     pub id: Option<MessageId>,
     /// What it says.
     pub prompt: V2PromptContent,
-    /// When it is to be given to the agent. Every prompt waits for its turn, whatever stands here: agents cannot be
+    /// When to give it to the agent. Every prompt waits for its turn, whatever this says: agents cannot be
     /// given one in the middle of another.
     pub delivery: Option<Delivery>,
     /// `false` only stores the prompt; it goes to the model with the next one.

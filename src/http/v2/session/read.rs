@@ -63,7 +63,7 @@ pub async fn get(
     tag = "message",
     params(
         SessionPath,
-        ("limit" = Option<u64>, Query, format = "range:page", description = "At most so many messages, up to 10,000; 50 when it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:page", description = "At most this many messages, up to 10,000; 50 when it is left out."),
         ("order" = Option<Order>, Query, description = "`desc`, the newest first, when it is left out."),
         ("cursor" = Option<String>, Query, description = "A cursor of the answer before; it brings its order along."),
     ),
@@ -160,7 +160,7 @@ pub const PAGE: usize = 100;
 ///
 /// The events of the session that last, from its beginning or after a number. They are made from the stored
 /// conversation: complete, with the same numbers at any time, also after a restart. What was deleted from the
-/// conversation is not in them, and a prompt that came during another one's answer stands behind it.
+/// conversation is not in them, and a prompt that came during another one's answer comes after that answer.
 #[utoipa::path(
     get,
     path = "/api/session/{sessionID}/history",
@@ -169,7 +169,7 @@ pub const PAGE: usize = 100;
     params(
         SessionPath,
         ("after" = Option<u64>, Query, description = "Only events with a higher number."),
-        ("limit" = Option<u64>, Query, format = "range:page", description = "At most so many events, up to 10,000; 100 when it is left out."),
+        ("limit" = Option<u64>, Query, format = "range:page", description = "At most this many events, up to 10,000; 100 when it is left out."),
     ),
     responses(
         (status = 200, description = "The events.", body = V2History),
@@ -188,7 +188,7 @@ pub async fn history(
     Ok(Json(V2History { data, has_more }))
 }
 
-/// The events of a session's log behind a number.
+/// The events of a session's log after a number.
 pub(super) async fn after(
     state: &Shared,
     session: &SessionId,

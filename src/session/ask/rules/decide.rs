@@ -29,7 +29,7 @@ pub(crate) enum Decision {
     Deny,
 }
 
-/// What there is to decide by.
+/// What decisions are based on.
 pub(crate) struct Law<'a> {
     /// The rules of the session.
     pub rules: &'a [PermissionRule],

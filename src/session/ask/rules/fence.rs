@@ -50,7 +50,7 @@ pub(crate) fn fence(rules: &[PermissionRule]) -> Fence {
     fence
 }
 
-/// The last rule that speaks of all uses decides, and those behind it are about some of them: which ones, only the
+/// The last rule that speaks of all uses decides, and those after it are about some of them: which ones, only the
 /// answer to a question can say.
 fn need(rules: &[PermissionRule], permission: &str) -> Option<Need> {
     let mut some = Vec::new();

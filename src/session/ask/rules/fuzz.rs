@@ -73,7 +73,7 @@ const RULES: [&str; 5] = [
     "+ls * / ?cat * / -rm *",
 ];
 
-/// Command lines that stand in the corpus, mostly with changes.
+/// Command lines of the corpus, mostly with changes.
 fn line() -> impl Strategy<Value = String> {
     let corpus = fuzz::corpus("permissions.txt")
         .into_iter()
@@ -169,7 +169,7 @@ fn what_is_not_allowed_is_not_allowed_among_others() {
                 format!("! {text}"),
                 format!("sudo {text}"),
             ] {
-                // What is no command by itself, such as a comment, changes nothing.
+                // What is not a command by itself, such as a comment, changes nothing.
                 if Line::read(&text).parts.is_empty() && Line::read(&text).writes.is_empty() {
                     continue;
                 }
@@ -198,7 +198,7 @@ fn a_forbidden_command_is_never_allowed_behind_any_text() {
             if !is_whole(&before) || before.contains("<<") {
                 return Ok(());
             }
-            // What stands behind it may quote or end anything but the command itself.
+            // What comes after it may quote or end anything but the command itself.
             let text = format!("{before}\nrm -rf x\n{after}");
             prop_assert_ne!(decide(&rules, &[], &text), Decision::Allow, "{:?}", text);
             Ok(())

@@ -161,7 +161,7 @@ pub(super) fn program(words: &[Word]) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Whether the program is told by its first word for certain.
+/// Whether the first word certainly names the program.
 fn is_plain_program(words: &[Word]) -> bool {
     words.first().is_some_and(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.+-/:[@".contains(c);

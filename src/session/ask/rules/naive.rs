@@ -1,4 +1,4 @@
-//! What a line may run that was not understood: its words as they stand between anything that could end a command,
+//! What a line may run that was not understood: its words between anything that could end a command,
 //! whatever the quotes say. It finds too much rather than too little, and only a deny is looked for in it.
 
 use super::line::{Part, program};
@@ -13,7 +13,7 @@ const MAX_FOUND: usize = 512;
 const MAX_STARTS: usize = 32;
 /// How many words of a command are looked at.
 const MAX_WORDS: usize = 128;
-/// Words of the shell's language, which stand in front of commands.
+/// Words of the shell's language that come before commands.
 const KEYWORDS: [&str; 19] = [
     "if", "then", "elif", "else", "fi", "while", "until", "do", "done", "case", "esac", "in",
     "for", "select", "time", "!", "coproc", "function", "[[",

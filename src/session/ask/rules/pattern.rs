@@ -1,4 +1,4 @@
-//! Patterns of rules: `*` stands for any text, `?` for one character, as in OpenCode.
+//! Patterns of rules: `*` matches any text, `?` one character, as in OpenCode.
 
 /// Stands in a shape for any text: what an expansion or a glob comes to is known only when it runs.
 pub(super) const ANY: char = '\u{E000}';
@@ -7,7 +7,7 @@ pub(super) const ONE: char = '\u{E001}';
 /// The most steps that a comparison with an unknown text may take; beyond them it counts as possible.
 const STEPS: usize = 100_000;
 
-/// Whether a pattern matches a text. A pattern that ends with ` *` also matches without anything behind it.
+/// Whether a pattern matches a text. A pattern that ends with ` *` also matches with nothing after it.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     glob(pattern, text) || pattern.strip_suffix(" *").is_some_and(|p| glob(p, text))
 }
@@ -78,7 +78,7 @@ fn overlap(pattern: &str, shape: &str) -> bool {
                 next[i] = row[i] || (i > 0 && next[i - 1]);
                 continue;
             }
-            // An unknown text may swallow the character and go on.
+            // An unknown text may swallow the character and continue.
             next[i] |= i < shape.len() && row[i] && shape[i] == ANY;
             if i > 0 && row[i - 1] {
                 let s = shape[i - 1];

@@ -36,7 +36,7 @@ const fn passing(name: &'static str, valued: &'static str, flags: &'static str) 
     }
 }
 
-/// Programs that take a command behind their own options.
+/// Programs that take a command after their own options.
 pub(super) const WRAPPERS: &[Wrapper] = &[
     passing("time", "f", "pv"),
     passing("nohup", "", ""),

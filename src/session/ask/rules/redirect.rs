@@ -1,4 +1,4 @@
-//! Redirections, here-documents and assignments: what stands around the words of a command.
+//! Redirections, here-documents and assignments: what is around the words of a command.
 
 use tree_sitter::Node;
 
@@ -45,7 +45,7 @@ impl Walk<'_> {
             _ if child.is_named() => targets.push(walk.word(child)),
             _ => operator = walk.source(child).to_owned(),
         });
-        // The grammar takes the words behind it for targets, too.
+        // The grammar takes the words after it for targets, too.
         let [target] = targets.as_slice() else {
             return self.doubt();
         };

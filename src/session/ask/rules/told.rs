@@ -1,4 +1,4 @@
-//! What `always` allows from then on. It is told with the request, and what is remembered is what was told.
+//! What `always` allows from then on. The request says it, and exactly that is remembered.
 //!
 //! - a program that does one kind of thing: the program (`ls *`);
 //! - one with subcommands: program and subcommand (`git status *`, `npm run build *`);
@@ -292,7 +292,7 @@ const SPOKEN: &[&str] = &[
     "test",
 ];
 
-/// What `always` stands for when a line is asked about.
+/// What `always` means when a line is asked about.
 pub(crate) fn always(line: &Line) -> Vec<String> {
     let told = match line.parts.as_slice() {
         [part] if line.plain => of_part(part),
@@ -304,7 +304,7 @@ pub(crate) fn always(line: &Line) -> Vec<String> {
     }
 }
 
-/// What stands for one simple command: the words that say what it does and ` *`, or its own text.
+/// The pattern for one simple command: the words that say what it does and ` *`, or its own text.
 pub(super) fn of_part(part: &Part) -> String {
     kind(part).map_or_else(
         || part.source.clone(),

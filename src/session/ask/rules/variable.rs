@@ -49,19 +49,19 @@ pub(super) fn is_harmless(name: &str) -> bool {
     own || HARMLESS.contains(&name) || name.starts_with("LC_")
 }
 
-/// Builtins that take the name of a variable, and count out what stands in its brackets: in `read 'a[$(COMMAND)]'`
+/// Builtins that take the name of a variable, and evaluate what is in its brackets: in `read 'a[$(COMMAND)]'`
 /// the command is run.
 const COUNT_OUT: [&str; 15] = [
     "let", "read", "printf", "test", "[", "declare", "typeset", "local", "export", "readonly",
     "unset", "getopts", "wait", "integer", "float",
 ];
 
-/// Whether a value runs something when it is counted out, as `$((name))` does with what stands in the variable.
+/// Whether a value runs something when it is evaluated, as `$((name))` does with the variable's value.
 pub(super) fn holds_code(value: &str) -> bool {
     value.contains("$(") || value.contains('`')
 }
 
-/// Whether a command is a builtin that runs what stands in brackets in its arguments.
+/// Whether a command is a builtin that evaluates brackets in its arguments.
 pub(super) fn runs_index(words: &[Word]) -> bool {
     COUNT_OUT.contains(&program(words))
         && words[1..]

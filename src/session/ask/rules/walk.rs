@@ -19,7 +19,7 @@ use super::word::Word;
 const MAX_DEPTH: usize = 100;
 /// How long the grammar may take.
 const MAX_TIME: Duration = Duration::from_millis(200);
-/// What stands between commands, and the words of the shell's own language.
+/// What separates commands, and the words of the shell's own language.
 const TOKENS: [&str; 32] = [
     ";", "&", "&&", "||", "|", "|&", ";;", ";&", ";;&", "(", ")", "{", "}", "!", "if", "then",
     "elif", "else", "fi", "while", "until", "for", "select", "in", "do", "done", "case", "esac",
@@ -49,7 +49,7 @@ pub(super) struct Walk<'a> {
     scripts: usize,
     /// Whether there is more than a simple command.
     pub(super) compound: bool,
-    /// Whether the next command has a dash behind it that is not in the tree.
+    /// Whether a dash that is not in the tree follows the next command.
     pub(super) dash: bool,
 }
 

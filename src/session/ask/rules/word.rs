@@ -9,7 +9,7 @@ use crate::session::conversation::tool::quote;
 /// A word as the shell hands it to the program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// The text without its quotes; expansions stand in it as they are written.
+    /// The text without its quotes; expansions are in it as written.
     pub text: String,
     /// The text with what is unknown marked by [`ANY`] and [`ONE`].
     pub shape: String,
@@ -17,7 +17,7 @@ pub(crate) struct Word {
     pub literal: bool,
     /// Whether it has a glob or a brace expansion.
     pub glob: bool,
-    /// Whether it stands in quotes from its beginning, so that nothing splits it.
+    /// Whether it is quoted from its beginning, so that nothing splits it.
     pub quoted: bool,
 }
 

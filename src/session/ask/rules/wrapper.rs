@@ -1,4 +1,4 @@
-//! Programs that run other programs, and where in their words the other program stands.
+//! Programs that run other programs, and where in their words the other program is.
 
 use super::line::program;
 use super::programs::{OPAQUE, RUNNERS, SHELLS, WRAPPERS, Wrapper};
@@ -75,7 +75,7 @@ fn nothing() -> Seen {
     }
 }
 
-/// A command may begin at each of the words, and a word may be one by itself, also behind a `=`.
+/// A command may begin at each of the words, and a word may be one by itself, also after a `=`.
 fn unsure(words: &[Word]) -> Seen {
     let mut seen = Seen {
         guesses: (1..words.len()).collect(),
@@ -103,7 +103,7 @@ fn is_line(text: &str) -> bool {
     text.contains([' ', ';', '|', '&', '\n'])
 }
 
-/// Whether a word may stand for what the program is given to read, where another one would be the name of a file.
+/// Whether a word may mean the program's input, where another one would be the name of a file.
 fn is_input(word: &Word) -> bool {
     let text = word.text.as_str();
     !word.literal
@@ -285,7 +285,7 @@ fn shell(words: &[Word]) -> Seen {
         };
     }
     let mut seen = script_at(words, at);
-    // The words behind the script are its arguments, which it may run.
+    // The words after the script are its arguments, which it may run.
     if words
         .get(at)
         .is_some_and(|script| script.text.contains('$'))
@@ -295,7 +295,7 @@ fn shell(words: &[Word]) -> Seen {
     seen
 }
 
-/// Where the first argument that is no option stands.
+/// The place of the first argument that is not an option.
 fn first_argument(words: &[Word]) -> usize {
     let options = words
         .iter()

@@ -7,7 +7,7 @@ pub const DEFAULT_TOTAL_BYTES: usize = 96_000;
 /// The size up to which one tool input or result is kept whole, in bytes. About 400 lines of code.
 pub const DEFAULT_TOOL_OUTPUT_BYTES: usize = 16_000;
 
-/// The least that a handoff can be told to fit into, in bytes: the preamble, every marker at its
+/// The smallest budget of a handoff, in bytes: the preamble, every marker at its
 /// longest, and some of the newest message.
 pub const MIN_TOTAL_BYTES: usize = 4_096;
 
@@ -66,7 +66,7 @@ impl Budget {
         }
     }
 
-    /// The same, but no more than this many bytes.
+    /// The same, but at most this many bytes.
     #[must_use]
     pub fn within(self, bytes: usize) -> Self {
         Self {

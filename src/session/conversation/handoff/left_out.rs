@@ -14,7 +14,7 @@ pub struct LeftOut {
     pub what: String,
 }
 
-/// What of the conversation is not in a rendered handoff, in its order.
+/// The parts of the conversation that a rendered handoff lacks, in their order.
 pub fn left_out(text: &str) -> Vec<LeftOut> {
     let mut found = Vec::new();
     let (mut of, mut tool) = (String::new(), None);

@@ -1,4 +1,4 @@
-//! What is kept of a tool call: an agent may tell more of it than anybody wants to read.
+//! What is kept of a tool call: an agent may report more of it than anybody wants to read.
 
 use serde_json::{Map, Value};
 
@@ -34,7 +34,7 @@ impl ToolCall {
         self.input_is_cut
     }
 
-    /// Keeps the arguments, when they have no more than `most` bytes.
+    /// Keeps the arguments, when they have at most `most` bytes.
     pub(super) fn keep_input(&mut self, input: Map<String, Value>, most: usize) {
         self.input_is_guessed = false;
         let bytes = json_bytes(&input, most);

@@ -39,7 +39,7 @@ impl ToolCall {
         error
     }
 
-    /// Reads all that a call has returned; each time it is told anew.
+    /// Reads all that a call has returned; each update has all of it.
     pub(super) fn read_content(&mut self, content: &[Value], most: usize) {
         let mut output = String::new();
         self.diffs.clear();
@@ -70,7 +70,7 @@ impl ToolCall {
         match media::read(block, room) {
             Some(Content::Text(text)) => push_line(output, &text),
             Some(Content::File(mut media)) => {
-                // Told again, it is no other file.
+                // Reported again, it is still the same file.
                 if let Some(same) = before.iter().find(|same| same.is_same(&media)) {
                     media.id.clone_from(&same.id);
                 }

@@ -11,8 +11,8 @@ use crate::opencode::message::{Attachment, PartTime, ToolPart, ToolState};
 const DERIVED: [&str; 4] = ["output", "diffs", "diff", "filediff"];
 
 impl ToolCall {
-    /// The call that a part shows. One whose end was not told, or that was broken off, has not ended: its agent may
-    /// tell still.
+    /// The call that a part shows. One whose end was not reported, or that was broken off, has not ended: its agent may
+    /// still report it.
     pub(crate) fn restored(part: &ToolPart) -> Self {
         let mut call = Self::new(0);
         call.name = Some(part.tool.clone());

@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 use super::ToolCall;
 
 impl ToolCall {
-    /// Its arguments, as the agent has told them.
+    /// Its arguments, as the agent has reported them.
     pub(crate) fn told_input(&self) -> Option<&Map<String, Value>> {
         let is_told = !self.input.is_empty() && !self.input_is_guessed;
         is_told.then_some(&self.input)
     }
 
-    /// Whether the arguments of another call are the same, but for some that only one of the two has told.
+    /// Whether the arguments of another call are the same, except for some that only one of the two has.
     pub(crate) fn has_input_of(&self, other: &Self) -> bool {
         let (Some(one), Some(two)) = (self.told_input(), other.told_input()) else {
             return false;
@@ -20,7 +20,7 @@ impl ToolCall {
         holds(one, two) || holds(two, one)
     }
 
-    /// Whether it was told with all of these arguments.
+    /// Whether it has all of these arguments.
     pub(crate) fn has_arguments(&self, arguments: &Value) -> bool {
         let told = self.told_input().zip(arguments.as_object());
         told.is_some_and(|(told, arguments)| holds(told, arguments))
@@ -44,7 +44,7 @@ impl ToolCall {
         self.is_only_asked
     }
 
-    /// What it has returned so far. What an agent says when it announces a call is none of that.
+    /// What it has returned so far. What an agent says when it announces a call does not count.
     pub(crate) fn result(&self) -> Option<&str> {
         (self.output_is_result && !self.output.is_empty()).then_some(&self.output)
     }

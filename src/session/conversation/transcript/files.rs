@@ -1,4 +1,4 @@
-//! Files of the conversation: in front of a prompt, beside a handover, or named in it.
+//! Files of the conversation: in front of a prompt, sent with a handover, or named in it.
 
 use std::collections::VecDeque;
 
@@ -11,14 +11,14 @@ use super::super::media::{base64_of, decoded_bytes};
 use super::{handed_parts, text_block};
 use crate::opencode::message::{Attachment, FilePart, MessageWithParts, Part, ToolState};
 
-/// Pictures of the conversation that travel beside a handover, at most: the newest of them.
+/// At most this many pictures of the conversation travel with a handover, the newest ones.
 const IMAGES_MAX: usize = 8;
 /// A picture larger than this is named and counted, not sent; bytes of its base64.
 const IMAGE_MAX_BYTES: usize = 5 * 1024 * 1024;
 /// All of them together.
 const IMAGES_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// The pictures that travel beside a handover.
+/// The pictures that travel with a handover.
 pub(super) struct Images {
     /// Which of those that are still to come do.
     chosen: VecDeque<bool>,
@@ -59,7 +59,7 @@ impl Images {
         self.blocks
     }
 
-    /// Whether the next picture travels beside the text.
+    /// Whether the next picture travels with the text.
     fn attach(&mut self, mime: &str, data: &str) -> bool {
         let is_chosen = self.chosen.pop_front().unwrap_or(false);
         if is_chosen {
