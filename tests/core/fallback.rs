@@ -8,6 +8,7 @@ use baton::opencode::SessionId;
 use baton::opencode::event::{FallbackCause, Source};
 use baton::opencode::message::{Message, MessageError, MessageWithParts, Part};
 use baton::opencode::session::MessageModel;
+use baton::registry::Wish;
 use baton::session::{ChainWish, Error, FallbackSettings, Returns, Update};
 use serde_json::Value;
 
@@ -358,6 +359,29 @@ async fn a_choice_of_the_users_is_not_taken_back() {
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     let answer = world.ask(&id, "echo second").await;
     assert_eq!(answer.message.model_id, "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_agent_is_no_other_choice() {
+    let world = world(chain(&["two/a"])).await;
+    let id = world.ready("one/x").await;
+    world.agent("one").answer_next([limit()]);
+    world.ask(&id, "echo first").await;
+    let plan = Update {
+        wish: Wish {
+            agent: Some("plan".to_owned()),
+            ..Wish::default()
+        },
+        ..Update::default()
+    };
+    world.update(&id, plan).await.expect("selected");
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let answer = world.ask(&id, "echo second").await;
+    let by = (
+        answer.message.provider_id.as_str(),
+        answer.message.agent.as_str(),
+    );
+    assert_eq!(by, ("one", "plan"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,7 @@ const SESSION: [&[&str]; 6] = [
         "sizes",
         "Error",
         "Caller",
+        "CHAIN_MOST",
         "ChainWish",
         "ListFilter",
         "NewSession",

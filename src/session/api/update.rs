@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::opencode::{Session as SessionInfo, SessionId};
-use crate::session::{Caller, Error, Sessions, Update};
+use crate::session::cell::fallback::wish;
+use crate::session::{CHAIN_MOST, Caller, ChainWish, Error, Sessions, Update};
 
 impl Sessions {
     /// Changes a session: all or nothing.
@@ -24,6 +25,12 @@ impl Sessions {
         if !update.wish.is_empty() {
             self.prepare(&cell.directory, Some(&cell), &update.wish)
                 .await;
+        }
+        if let ChainWish::Set(chain) = &update.fallback {
+            for model in chain.iter().take(CHAIN_MOST) {
+                self.prepare(&cell.directory, Some(&cell), &wish(model))
+                    .await;
+            }
         }
         cell.change(move |draft| {
             draft.unless_deleted()?;

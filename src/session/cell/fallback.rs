@@ -20,7 +20,7 @@ use crate::session::sizes::beginning;
 const REASON_BYTES: usize = 300;
 
 /// What a model of a chain is selected by. The agent stays what it is, where the next backend has it.
-fn wish(model: &MessageModel) -> Wish {
+pub(crate) fn wish(model: &MessageModel) -> Wish {
     let variant = model.variant.clone();
     Wish {
         model: Some(ModelWish {
@@ -90,6 +90,8 @@ impl Draft {
             in_words(reason),
             self.name_of(&target.selection)
         );
+        let (session, why) = (self.id.clone(), text.clone());
+        self.then(move || tracing::warn!(%session, "a prompt goes on with another model: {why}"));
         self.toast(ToastVariant::Warning, &text);
         notice::remark_handed_on(self, &text);
         let mut tried = queued.tried.clone();

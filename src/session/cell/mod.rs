@@ -24,7 +24,7 @@
 mod admit;
 pub(super) mod commit;
 mod draft;
-mod fallback;
+pub(super) mod fallback;
 mod history;
 mod kept;
 mod late;

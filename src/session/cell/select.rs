@@ -198,7 +198,12 @@ impl Draft {
             let by = &mut next.kept.set_by;
             overrides = by.taken_back(previous.as_ref(), current, caller);
             by.note(previous.as_ref(), current, caller, self.now);
-            next.kept.first_choice = None;
+            let model =
+                |selection: &Selection| (selection.provider_id.clone(), selection.model_id.clone());
+            // Another agent or effort of what goes on is no other choice.
+            if previous.as_ref().map(model) != Some(model(current)) {
+                next.kept.first_choice = None;
+            }
         }
         beside(&mut next);
         if switch.is_some() && self.would_be_passed_over() {

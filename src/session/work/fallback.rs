@@ -202,7 +202,8 @@ impl Worker {
     pub(super) async fn passes_over(&self, queued: &Queued) -> bool {
         let selection = &queued.target.selection;
         let (provider, model) = (&selection.provider_id, &selection.model_id);
-        let Some(reason) = self.fallbacks().left_out(provider, model) else {
+        let left_out = self.fallbacks().left_out(provider, model);
+        let Some(reason) = left_out.filter(|_| self.has_another(queued)) else {
             return false;
         };
         let passed = self.persist(move |draft| {
