@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use baton::agent::scripted::Reaction;
 use baton::opencode::request::PermissionReply;
+use baton::opencode::session::MessageModel;
+use baton::session::{FallbackSettings, Returns};
 use baton::store::StoreError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -53,6 +55,22 @@ fn run(seed: u64) {
     runtime.expect("a runtime").block_on(Run::new(seed).go());
 }
 
+/// A chain of models that is needed now and then.
+fn chain(rng: &mut Rng) -> FallbackSettings {
+    let model = |(provider, model): (&str, &str)| MessageModel {
+        provider_id: provider.to_owned(),
+        model_id: model.to_owned(),
+        variant: None,
+    };
+    FallbackSettings {
+        chain: [("two", "a"), ("one", "y"), ("two", "b")]
+            .map(model)
+            .to_vec(),
+        returns: *rng.pick(&[Returns::Never, Returns::NextTurn, Returns::WhenReset]),
+        silent: Duration::from_secs(2),
+    }
+}
+
 struct Run {
     rng: Rng,
     setup: Setup,
@@ -65,6 +83,10 @@ impl Run {
             loaded_sessions: rng.below(4) + 1,
             queue_prompts: 4,
             live_agents: rng.below(3) + 1,
+            fallback: match rng.chance(50) {
+                true => chain(&mut rng),
+                false => FallbackSettings::default(),
+            },
             ..Setup::default()
         };
         Self { rng, setup }
@@ -135,7 +157,7 @@ impl Run {
             3 => Reaction::After(Duration::from_millis(self.rng.below(3_000) as u64)),
             _ => Reaction::Fail {
                 code: -32603,
-                message: "no".into(),
+                message: self.rng.word(&["no", "429 rate limit", "quota"]).into(),
             },
         };
         world
