@@ -215,7 +215,9 @@ impl ConfigFile {
                     place
                 }
             };
-            table.apply(id, &mut all[place])?;
+            if let Some(agent) = all.get_mut(place) {
+                table.apply(id, agent)?;
+            }
         }
         Ok(all)
     }

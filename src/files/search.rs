@@ -100,7 +100,7 @@ impl Sink for Lines<'_> {
         self.matcher
             .find_iter(bytes, |m| {
                 submatches.push(Submatch {
-                    r#match: text(&bytes[m.start()..m.end()]),
+                    r#match: text(bytes.get(m.start()..m.end()).unwrap_or_default()),
                     start: m.start() as u64,
                     end: m.end() as u64,
                 });

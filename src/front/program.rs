@@ -64,7 +64,7 @@ async fn on_baton(
     match runs {
         true => command
             .args(["run", "--attach", &front.url])
-            .args(&rest[1..]),
+            .args(rest.iter().skip(1)),
         false => command.args(["attach", &front.url]).args(&rest),
     };
     // In the child's environment, where `ps` does not show it: only the user who started Baton can read it there.

@@ -239,10 +239,8 @@ impl Problem {
     /// The message for the client.
     pub fn message(&self) -> String {
         let body = self.named();
-        body["data"]["message"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let message = body.pointer("/data/message").and_then(Value::as_str);
+        message.unwrap_or_default().to_owned()
     }
 
     /// The body without secrets: some errors carry what agents or git have said.

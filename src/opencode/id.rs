@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::RngExt;
+use rand::distr::Alphanumeric;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -22,7 +23,6 @@ const RANDOM_CHARS: usize = 14;
 const IDS_PER_MS: u64 = 0x1000;
 /// The time part keeps the low 48 bits.
 const TIME_MASK: u64 = 0xffff_ffff_ffff;
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// An id that a client sent and that cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ fn tick() -> u64 {
 fn random_suffix() -> String {
     let mut rng = rand::rng();
     (0..RANDOM_CHARS)
-        .map(|_| char::from(BASE62[rng.random_range(0..BASE62.len())]))
+        .map(|_| char::from(rng.sample(Alphanumeric)))
         .collect()
 }
 

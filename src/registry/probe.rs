@@ -268,7 +268,7 @@ pub(super) fn read(spec: &AgentSpec, info: AgentInfo, options: &Options) -> Cata
             };
             (
                 ids.iter().map(|id| named(id, id)).collect::<Vec<_>>(),
-                ids[0].clone(),
+                ids.first().cloned().unwrap_or_default(),
                 switch,
             )
         }

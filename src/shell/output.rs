@@ -63,7 +63,8 @@ impl Output {
         } else {
             kept.head.len().min(PREVIEW_BYTES - from_tail)
         };
-        let mut bytes = kept.head[kept.head.len() - from_head..].to_vec();
+        let head = kept.head.iter().skip(kept.head.len() - from_head);
+        let mut bytes: Vec<u8> = head.copied().collect();
         bytes.extend(kept.tail.iter().skip(kept.tail.len() - from_tail));
         String::from_utf8_lossy(&bytes).into_owned()
     }

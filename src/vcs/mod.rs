@@ -189,7 +189,7 @@ fn read_diff(printed: &[u8]) -> Vec<VcsFileDiff> {
     let mut next = || {
         let end = rest.iter().position(|byte| *byte == 0)?;
         let (entry, behind) = rest.split_at(end);
-        rest = &behind[1..];
+        rest = behind.get(1..).unwrap_or_default();
         Some(String::from_utf8_lossy(entry).into_owned())
     };
     let mut order = Vec::new();
@@ -320,8 +320,10 @@ async fn refuse_filters(place: &Place, view: &View, patch: &str) -> Result<(), A
         .await?;
     let fields: Vec<&str> = attributes.split('\0').collect();
     for entry in fields.chunks_exact(3) {
-        let (path, filter) = (entry[0], entry[2]);
-        if !NO_FILTER.contains(&filter) {
+        let [path, _attribute, filter] = entry else {
+            continue;
+        };
+        if !NO_FILTER.contains(filter) {
             return Err(ApplyError::NotClean(format!(
                 "{path} goes through the filter {filter:?}, a program that Baton does not run. \
                  Apply the patch with git itself."

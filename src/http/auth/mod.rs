@@ -165,7 +165,7 @@ fn basic_password(decoded: &[u8]) -> Option<&[u8]> {
 
 fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let place = bytes.iter().position(|b| *b == at)?;
-    Some((&bytes[..place], &bytes[place + 1..]))
+    Some((bytes.get(..place)?, bytes.get(place + 1..)?))
 }
 
 #[cfg(test)]

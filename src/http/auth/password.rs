@@ -31,20 +31,20 @@ impl Password {
 
     /// Has it masked in errors and logs.
     pub fn learn(&self) {
-        let length =
-            u64::from_le_bytes(self.0[PASSWORD_MAX_BYTES..].try_into().unwrap_or_default());
-        let length = usize::try_from(length).unwrap_or(0).min(PASSWORD_MAX_BYTES);
-        let text = String::from_utf8_lossy(&self.0[..length]);
+        let (text, length) = self.0.split_at(PASSWORD_MAX_BYTES);
+        let length = u64::from_le_bytes(length.try_into().unwrap_or_default());
+        let length = usize::try_from(length).unwrap_or(0);
+        let text = String::from_utf8_lossy(text.get(..length).unwrap_or(text));
         secret::learn([text.into_owned()]);
     }
 }
 
 fn padded(text: &[u8]) -> Box<[u8; PADDED_BYTES]> {
     let mut padded = Box::new([0; PADDED_BYTES]);
-    let kept = text.len().min(PASSWORD_MAX_BYTES);
-    padded[..kept].copy_from_slice(&text[..kept]);
     let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    padded[PASSWORD_MAX_BYTES..].copy_from_slice(&length.to_le_bytes());
+    let (room, end) = padded.split_at_mut(PASSWORD_MAX_BYTES);
+    room.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+    end.copy_from_slice(&length.to_le_bytes());
     padded
 }
 

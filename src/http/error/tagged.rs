@@ -63,12 +63,11 @@ impl Problem {
         let Value::Object(mut body) = self.masked() else {
             return Map::new();
         };
-        let tag = self
-            .0
-            .tag
-            .map_or(body["name"].take(), |tag| json::tree(&tag));
+        let name = body.remove("name").unwrap_or_default();
+        let tag = self.0.tag.map_or(name, |tag| json::tree(&tag));
         let mut flat = Map::from_iter([("_tag".to_owned(), tag)]);
-        for fields in [body["data"].take(), json::tree(&self.0.fields)] {
+        let data = body.remove("data").unwrap_or_default();
+        for fields in [data, json::tree(&self.0.fields)] {
             if let Value::Object(fields) = fields {
                 flat.extend(fields);
             }

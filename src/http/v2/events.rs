@@ -12,7 +12,6 @@ use crate::event::Next;
 use crate::http::sse::{self, CHUNK_BYTES, Frames, Reader, Wake};
 use crate::http::state::Shared;
 use crate::json;
-use crate::opencode::event::{EventPayload, Resync};
 use crate::opencode::v2::event::V2Event;
 use crate::opencode::v2::live::Translator;
 use crate::opencode::v2::shape::NOT_OF_THE_SECOND;
@@ -95,7 +94,11 @@ fn write(translator: &mut Translator, frames: &mut String, next: &Next) {
         Next::Gap(resync) => {
             // What was begun may have ended in between.
             *translator = Translator::default();
-            write_frame(frames, "", &resync_event(resync));
+            write_frame(
+                frames,
+                "",
+                &V2Event::now("server.resync", json::tree(resync)),
+            );
         }
     }
 }
@@ -103,8 +106,8 @@ fn write(translator: &mut Translator, frames: &mut String, next: &Next) {
 /// An event of the first version in OpenCode 2's shape.
 fn first_version(event: &str) -> Option<V2Event> {
     let mut event: Value = serde_json::from_str(event).ok()?;
-    let id = EventId::parse(event["id"].as_str()?).ok()?;
-    let kind = event["type"].as_str()?;
+    let id = EventId::parse(event.get("id")?.as_str()?).ok()?;
+    let kind = event.get("type")?.as_str()?;
     if NOT_OF_THE_SECOND.contains(&kind) {
         return None;
     }
@@ -114,20 +117,17 @@ fn first_version(event: &str) -> Option<V2Event> {
         r#type: kind,
         durable: None,
         location: None,
-        data: event["properties"].take(),
+        data: event
+            .get_mut("properties")
+            .map(Value::take)
+            .unwrap_or_default(),
     })
-}
-
-fn resync_event(resync: &Resync) -> V2Event {
-    let payload = EventPayload::ServerResync(resync.clone());
-    let properties = serde_json::to_value(&payload).map(|mut p| p["properties"].take());
-    V2Event::now("server.resync", properties.unwrap_or_default())
 }
 
 fn write_frame(frames: &mut String, directory: &str, event: &V2Event) {
     let mut event = json::tree(&event);
-    if !directory.is_empty() {
-        event["location"] = json!({ "directory": directory });
+    if let Some(event) = event.as_object_mut().filter(|_| !directory.is_empty()) {
+        event.insert("location".to_owned(), json!({ "directory": directory }));
     }
     // Writing to a String cannot fail.
     let _always_fits = write!(frames, "data: {event}\n\n");

@@ -69,6 +69,14 @@ pub struct Said {
 }
 
 impl Said {
+    /// Adds a field.
+    fn with(mut self, name: &str, value: &impl Serialize) -> Self {
+        if let Value::Object(data) = &mut self.data {
+            data.insert(name.to_owned(), json!(value));
+        }
+        self
+    }
+
     /// The version of its shape. OpenCode counts those of a step's end apart.
     pub fn version(&self) -> u32 {
         match self.kind {
@@ -107,9 +115,7 @@ impl Teller<'_> {
     }
 
     fn of(self, kind: &'static str, answer: &MessageId, more: Value) -> Said {
-        let mut said = self.say(kind, more);
-        said.data["assistantMessageID"] = json!(answer);
-        said
+        self.say(kind, more).with("assistantMessageID", answer)
     }
 
     /// A prompt was stored.
@@ -274,9 +280,8 @@ impl Teller<'_> {
                 json!({ "error": error, "provider": provider }),
             ),
         };
-        let mut said = self.of(kind, &part.message_id, data);
-        said.data["callID"] = json!(part.call_id);
-        Some(said)
+        let said = self.of(kind, &part.message_id, data);
+        Some(said.with("callID", &part.call_id))
     }
 }
 

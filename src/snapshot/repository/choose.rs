@@ -47,17 +47,16 @@ pub(super) fn choose(root: &Path, listed: &[u8]) -> Result<Chosen, SnapshotError
         left_out: BTreeSet::new(),
     };
     let mut added: u64 = 0;
-    for line in listed
-        .split(|byte| *byte == 0)
-        .filter(|line| line.len() > 2)
-    {
-        let (tag, name) = (line[0], &line[2..]);
+    for line in listed.split(|byte| *byte == 0) {
+        let [tag, _space, name @ ..] = line else {
+            continue;
+        };
         // A repository inside of this one: its files are its own business.
-        if name.ends_with(b"/") {
+        if name.is_empty() || name.ends_with(b"/") {
             continue;
         }
         let path = root.join(std::ffi::OsStr::from_bytes(name));
-        let limit = if tag == b'?' {
+        let limit = if *tag == b'?' {
             NEW_FILE_MAX_BYTES
         } else {
             KNOWN_FILE_MAX_BYTES

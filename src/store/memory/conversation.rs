@@ -55,7 +55,10 @@ impl Conversation {
     pub(super) fn has_native(&self, backend: &str, native_session: &str) -> bool {
         let body = self.bindings.get(backend);
         let body = body.and_then(|body| serde_json::from_str::<serde_json::Value>(body).ok());
-        body.is_some_and(|body| body["native_session"] == native_session)
+        body.is_some_and(|body| {
+            body.get("native_session")
+                .is_some_and(|it| it == native_session)
+        })
     }
 
     /// Writes what belongs to a session.

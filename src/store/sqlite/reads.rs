@@ -45,9 +45,8 @@ fn message_rows(
     while let Some(row) = rows.next()? {
         messages.push(message_row(row)?);
     }
-    if messages.len() > READ_BY_MESSAGE_AT_MOST
-        && messages.iter().all(|m| m.session == messages[0].session)
-    {
+    let of_one = |first: &MessageRow| messages.iter().all(|m| m.session == first.session);
+    if messages.len() > READ_BY_MESSAGE_AT_MOST && messages.first().is_some_and(of_one) {
         read_parts_in_one_walk(db, &mut messages)?;
         return Ok(messages);
     }

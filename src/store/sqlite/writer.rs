@@ -153,10 +153,11 @@ impl Writer {
         match self.write_together(group) {
             Ok(results) => return results,
             Err(Failure::NotBegun(error)) => return vec![Err(error); group.len()],
-            Err(Failure::TakenBack(error)) if group.len() == 1 => {
-                return vec![self.make_room(&group[0], error)];
+            Err(Failure::TakenBack(error)) => {
+                if let [only] = group {
+                    return vec![self.make_room(only, error)];
+                }
             }
-            Err(Failure::TakenBack(_)) => {}
         }
         let mut results = Vec::with_capacity(group.len());
         for job in group {
