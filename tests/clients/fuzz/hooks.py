@@ -28,6 +28,7 @@ NAMED = {
 SAID = [
     (r"^Expected a directory that exists on the server", EVERYWHERE, "which directories there are"),
     (r"^Expected a directory, got .*: it contains a NUL", EVERYWHERE, "a NUL as `%00`, which is decoded once more"),
+    (r"\n  at \[\"fallback\"\]\[\d+\]$", r"/session/\{sessionID\}$", "which models there are is known to the registry only"),
     (r"says something else than|come together; ", MODELS, "two fields that have to agree; generators cannot use such rules"),
     (r"^Baton keeps no credentials", r"/auth/\{providerID\}$", "always refused, with what to do instead"),
     (r"^Baton shares nothing", r"/share$", "always refused, with what to do instead"),
