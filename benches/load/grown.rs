@@ -1,6 +1,7 @@
 //! How cost grows: with sessions, with the messages of one, with readers of events, and with models.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::server::{Server, call};
 const FEW: u32 = 20;
 /// A PATCH may take so many times as long as in the smallest case.
 const GROWTH: f64 = 1.2;
+/// An agent that has not said by then what it offers does not say it.
+const PROBED_WITHIN: Duration = Duration::from_secs(60);
 /// Connections that prompt at once.
 const PROMPTERS: usize = 8;
 
@@ -298,12 +301,7 @@ pub(crate) async fn models(report: &mut Report, size: Size) {
         std::fs::write(&file, names.join("\n")).expect("written");
         let agent = Agent::new("many", &["--models-file", &file.display().to_string()]);
         let baton = Baton::start(vec![agent]).await;
-        let listed = call(baton.address(), Method::GET, "/opencode/provider", None).await;
-        let all = listed["all"].as_array().expect("backends");
-        let many = all.iter().find(|backend| backend["id"] == "many");
-        let count = many.and_then(|many| many["models"].as_object());
-        let count = count.map(serde_json::Map::len);
-        assert_eq!(count, usize::try_from(wanted).ok(), "all of them");
+        all_listed(&baton, wanted).await;
         let load = list(&baton, "/provider").expect("it has it");
         let full = beside((&few, &load), (&baton, &load), size).await;
         let known = not_modified(&baton).await;
@@ -329,6 +327,23 @@ pub(crate) async fn models(report: &mut Report, size: Size) {
     }
     report.plot(times);
     Box::new(few).stop().await;
+}
+
+/// Waits until a server lists all models of the large backend: to ask for them takes some seconds.
+async fn all_listed(baton: &Baton, wanted: u32) {
+    let end = Instant::now() + PROBED_WITHIN;
+    loop {
+        let listed = call(baton.address(), Method::GET, "/opencode/provider", None).await;
+        let all = listed["all"].as_array().expect("backends");
+        let many = all.iter().find(|backend| backend["id"] == "many");
+        let count = many.and_then(|many| many["models"].as_object());
+        let count = count.map(serde_json::Map::len);
+        if count == usize::try_from(wanted).ok() {
+            return;
+        }
+        assert!(Instant::now() < end, "{count:?} of {wanted} models");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn rows_health(baton: &Baton) -> Load {
