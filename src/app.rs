@@ -23,6 +23,7 @@ use crate::front::running::{self, RunFile, Running};
 use crate::http::auth::Password;
 use crate::http::auth::guesses::Guesses;
 use crate::http::body::Bodies;
+use crate::http::provider::Rendered;
 use crate::http::router::router;
 use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
@@ -159,6 +160,7 @@ impl App {
             bodies: Bodies::new(settings.limits.bodies),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
             guesses: Guesses::default(),
+            providers: Rendered::default(),
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
             registry: Arc::clone(&parts.registry),

@@ -3,6 +3,9 @@
 //! A subscriber owns no queue. It holds the number of the event that it had last, and reads on from
 //! there; one that is too slow, or that comes back too late, is told so ([`Next::Gap`]) and continues
 //! with the oldest event that is still there. Nothing a subscriber does can hold up a publisher.
+//!
+//! Who reads one directory is woken for what concerns it, and for nothing else: a thousand readers elsewhere cost a change
+//! nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -58,11 +61,20 @@ pub struct Bus {
     streams: Arc<Mutex<Streams>>,
 }
 
-/// How far the open streams have read, by their numbers.
+/// The open streams, by their numbers.
 #[derive(Debug, Default)]
 struct Streams {
     next: u64,
-    positions: HashMap<u64, Arc<AtomicU64>>,
+    readers: HashMap<u64, Reader>,
+}
+
+/// An open stream.
+#[derive(Debug)]
+struct Reader {
+    /// The number up to which it has read.
+    at: Arc<AtomicU64>,
+    /// The directory that it reads; `None` for all.
+    directory: Option<Arc<str>>,
 }
 
 /// What the bus holds, and who reads it.
@@ -83,6 +95,35 @@ struct Ring {
     events: VecDeque<Arc<Published>>,
     bytes: usize,
     last: u64,
+    /// The directories that somebody reads alone.
+    places: HashMap<Arc<str>, Place>,
+}
+
+/// A directory that somebody reads alone.
+#[derive(Debug)]
+struct Place {
+    /// The number of the last event that concerns it.
+    head: watch::Sender<u64>,
+    /// The number of the last such event that the ring has no more, or a later one.
+    lost: u64,
+    readers: usize,
+}
+
+impl Ring {
+    fn oldest(&self) -> u64 {
+        self.events
+            .front()
+            .map_or(self.last + 1, |event| event.sequence)
+    }
+
+    /// Notes something of the places that an event of a directory concerns: what belongs to none concerns all.
+    fn concerned(&mut self, directory: &str, note: impl Fn(&mut Place)) {
+        if directory.is_empty() {
+            self.places.values_mut().for_each(note);
+        } else if let Some(place) = self.places.get_mut(directory) {
+            note(place);
+        }
+    }
 }
 
 /// Room for the JSON of most events, in bytes.
@@ -115,6 +156,7 @@ impl Bus {
             events: VecDeque::new(),
             bytes: 0,
             last,
+            places: HashMap::new(),
         };
         Self {
             ring: Mutex::new(ring),
@@ -151,9 +193,14 @@ impl Bus {
                 break;
             };
             ring.bytes -= old.json.len();
+            ring.concerned(&old.directory, |place| place.lost = old.sequence);
         }
-        // Under the lock, so that the head never runs backwards.
-        self.head.send_replace(ring.last);
+        // Under the lock, so that the heads never run backwards.
+        let last = ring.last;
+        self.head.send_replace(last);
+        ring.concerned(directory, |place| {
+            place.head.send_replace(last);
+        });
     }
 
     /// Marks somebody as a reader for as long as it is kept, also between two readings.
@@ -168,35 +215,73 @@ impl Bus {
         self.head.receiver_count() > 0
     }
 
-    /// Marks a stream as a reader that has read up to a number.
-    pub fn follow(&self, position: u64) -> Following {
+    /// Marks a stream as a reader that has read up to a number: of one directory, or of all.
+    pub fn follow(self: &Arc<Self>, position: u64, directory: Option<&str>) -> Following {
         let at = Arc::new(AtomicU64::new(position));
-        let mut streams = lock(&self.streams);
+        let directory = directory.map(|directory| self.enter(directory));
+        let reader = Reader {
+            at: Arc::clone(&at),
+            directory: directory.clone(),
+        };
+        let mut streams = self.streams.lock();
         streams.next += 1;
         let number = streams.next;
-        streams.positions.insert(number, Arc::clone(&at));
+        streams.readers.insert(number, reader);
         drop(streams);
         Following {
             _attendance: self.attend(),
-            streams: Arc::clone(&self.streams),
+            bus: Arc::clone(self),
+            directory,
             number,
             at,
+        }
+    }
+
+    /// Counts a reader of a directory.
+    fn enter(&self, directory: &str) -> Arc<str> {
+        let mut ring = self.ring();
+        // What the ring had before is not known by directory.
+        let (lost, last) = (ring.oldest() - 1, ring.last);
+        let known = ring.places.get_key_value(directory);
+        let directory = known.map_or_else(|| directory.into(), |(known, _)| Arc::clone(known));
+        let place = ring.places.entry(Arc::clone(&directory));
+        let place = place.or_insert_with(|| Place {
+            head: watch::Sender::new(last),
+            lost,
+            readers: 0,
+        });
+        place.readers += 1;
+        directory
+    }
+
+    fn leave(&self, directory: &str) {
+        let mut ring = self.ring();
+        if let Some(place) = ring.places.get_mut(directory) {
+            place.readers -= 1;
+            if place.readers == 0 {
+                ring.places.remove(directory);
+            }
         }
     }
 
     /// What it holds now, and how far its streams are behind.
     pub fn load(&self) -> BusLoad {
         let ring = self.ring();
-        let (events, bytes, last) = (ring.events.len(), ring.bytes, ring.last);
-        drop(ring);
-        let streams = lock(&self.streams);
-        let positions = streams.positions.values();
-        let slowest = positions.map(|at| at.load(Ordering::Relaxed)).min();
+        let streams = self.streams.lock();
+        let lag = |reader: &Reader| {
+            let at = reader.at.load(Ordering::Relaxed);
+            let place = reader.directory.as_ref().and_then(|d| ring.places.get(d));
+            // Who has read all that concerns it is not behind.
+            match place.is_some_and(|place| *place.head.borrow() <= at) {
+                true => 0,
+                false => ring.last.saturating_sub(at),
+            }
+        };
         BusLoad {
-            events: events as u64,
-            bytes: bytes as u64,
-            subscribers: streams.positions.len() as u64,
-            lag: slowest.map_or(0, |at| last.saturating_sub(at)),
+            events: ring.events.len() as u64,
+            bytes: ring.bytes as u64,
+            subscribers: streams.readers.len() as u64,
+            lag: streams.readers.values().map(lag).max().unwrap_or(0),
         }
     }
 
@@ -209,6 +294,7 @@ impl Bus {
         Subscription {
             bus: self,
             head,
+            directory: None,
             cursor,
         }
     }
@@ -224,7 +310,8 @@ pub struct Attendance {
 #[derive(Debug)]
 pub struct Following {
     _attendance: Attendance,
-    streams: Arc<Mutex<Streams>>,
+    bus: Arc<Bus>,
+    directory: Option<Arc<str>>,
     number: u64,
     at: Arc<AtomicU64>,
 }
@@ -234,17 +321,30 @@ impl Following {
     pub fn has_read(&self, position: u64) {
         self.at.store(position, Ordering::Relaxed);
     }
+
+    /// Reads on from where it was: what concerns its directory.
+    pub fn subscribe(&self) -> Subscription<'_> {
+        let all = self.bus.subscribe(Some(self.at.load(Ordering::Relaxed)));
+        let ring = self.bus.ring();
+        let place = self.directory.as_ref().and_then(|d| ring.places.get(d));
+        match place {
+            None => all,
+            Some(place) => Subscription {
+                head: place.head.subscribe(),
+                directory: self.directory.as_deref(),
+                ..all
+            },
+        }
+    }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        lock(&self.streams).positions.remove(&self.number);
+        self.bus.streams.lock().readers.remove(&self.number);
+        if let Some(directory) = &self.directory {
+            self.bus.leave(directory);
+        }
     }
-}
-
-fn lock(streams: &Mutex<Streams>) -> MutexGuard<'_, Streams> {
-    // The map is valid between any two steps.
-    streams.lock()
 }
 
 /// What a subscriber reads.
@@ -261,6 +361,8 @@ pub enum Next {
 pub struct Subscription<'a> {
     bus: &'a Bus,
     head: watch::Receiver<u64>,
+    /// What is read alone, with what belongs to no directory.
+    directory: Option<&'a str>,
     cursor: u64,
 }
 
@@ -285,24 +387,50 @@ impl Subscription<'_> {
         }
     }
 
+    /// Passes over what is of other directories. Answers the number of the event that was read last, or that it came by.
+    pub fn pass_over(&mut self) -> u64 {
+        let ring = self.bus.ring();
+        if !self.has_lost(&ring) {
+            self.cursor = self.upcoming(&ring).map_or(ring.last, |e| e.sequence - 1);
+        }
+        self.cursor
+    }
+
     fn try_next(&mut self) -> Option<Next> {
         let ring = self.bus.ring();
-        if self.cursor >= ring.last {
-            return None;
-        }
-        let oldest = ring.events.front().map_or(ring.last + 1, |e| e.sequence);
-        if self.cursor + 1 < oldest {
+        if self.has_lost(&ring) {
+            let oldest_event_id = ring.oldest();
             let resync = Resync {
                 last_event_id: self.cursor,
-                oldest_event_id: oldest,
+                oldest_event_id,
             };
-            self.cursor = oldest - 1;
+            self.cursor = oldest_event_id - 1;
             return Some(Next::Gap(resync));
         }
-        let index = usize::try_from(self.cursor + 1 - oldest).unwrap_or(usize::MAX);
-        let event = Arc::clone(ring.events.get(index)?);
-        self.cursor = event.sequence;
-        Some(Next::Event(event))
+        let next = self.upcoming(&ring).map(Arc::clone);
+        self.cursor = next.as_ref().map_or(ring.last, |event| event.sequence);
+        next.map(Next::Event)
+    }
+
+    /// Whether the ring has no more what was to be read next.
+    fn has_lost(&self, ring: &Ring) -> bool {
+        let place = self.directory.and_then(|d| ring.places.get(d));
+        self.cursor + 1 < ring.oldest() && place.is_none_or(|place| place.lost > self.cursor)
+    }
+
+    /// The first event that it has not read and that concerns it.
+    fn upcoming<'r>(&self, ring: &'r Ring) -> Option<&'r Arc<Published>> {
+        let read = (self.cursor + 1).saturating_sub(ring.oldest());
+        let rest = ring.events.range(
+            usize::try_from(read)
+                .unwrap_or(usize::MAX)
+                .min(ring.events.len())..,
+        );
+        let concerns = |event: &Published| {
+            let of = &*event.directory;
+            self.directory.is_none_or(|d| of.is_empty() || of == d)
+        };
+        rest.into_iter().find(|event| concerns(event))
     }
 }
 
@@ -341,10 +469,10 @@ mod tests {
 
     #[test]
     fn a_bus_knows_how_far_its_slowest_stream_is_behind() {
-        let bus = Bus::new(limits(2));
+        let bus = Arc::new(Bus::new(limits(2)));
         assert_eq!((bus.load().subscribers, bus.load().lag), (0, 0));
         let start = bus.subscribe(None).cursor();
-        let (slow, fast) = (bus.follow(start), bus.follow(start));
+        let (slow, fast) = (bus.follow(start, None), bus.follow(start, None));
         bus.publish(&"/p".into(), &[heartbeat(), heartbeat(), heartbeat()]);
         fast.has_read(start + 3);
         let load = bus.load();
@@ -415,5 +543,41 @@ mod tests {
         assert!(bus.ring().bytes <= 500);
         // A number from the future does not panic or replay anything.
         assert!(bus.subscribe(Some(u64::MAX)).try_next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_reader_of_a_directory_is_woken_for_that_alone_and_loses_nothing_else() {
+        let bus = Arc::new(Bus::new(limits(3)));
+        let start = bus.subscribe(None).cursor();
+        let reader = bus.follow(start, Some("/p"));
+        let (here, there) = ("/p".into(), "/q".into());
+        let mut subscription = reader.subscribe();
+        for _ in 0..5 {
+            bus.publish(&there, &[heartbeat()]);
+        }
+        // Nothing of it was lost, although the ring has moved on.
+        assert!(!subscription.head.has_changed().expect("a bus"));
+        assert_eq!(bus.load().lag, 0);
+        assert_eq!(subscription.pass_over(), start + 5);
+        bus.publish(&here, &[heartbeat()]);
+        bus.publish(&"".into(), &[heartbeat()]);
+        assert_eq!(bus.load().lag, 7);
+        for n in [6, 7] {
+            let Next::Event(event) = subscription.next().await else {
+                panic!("gap")
+            };
+            assert_eq!(event.sequence, start + n);
+        }
+        assert!(subscription.try_next().is_none());
+        // One that reads from further back has lost one of both.
+        for _ in 0..3 {
+            bus.publish(&there, &[heartbeat()]);
+        }
+        let Some(Next::Gap(gap)) = reader.subscribe().try_next() else {
+            panic!("no gap")
+        };
+        assert_eq!((gap.last_event_id, gap.oldest_event_id), (start, start + 8));
+        drop(reader);
+        assert!(bus.ring().places.is_empty());
     }
 }

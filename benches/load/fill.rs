@@ -107,8 +107,9 @@ fn copy(db: &Connection, from: &str, to: &str, said: &[Message], times: std::ops
     let length = u32::try_from(said.len()).expect("few");
     for time in times {
         let seq = |at: usize| time * length + u32::try_from(at).expect("few") + 1;
+        // All after the first one's, so that they ascend as the messages do.
         let ids: Vec<_> = (0..said.len())
-            .map(|at| later(&said[at].id, seq(at)))
+            .map(|at| later(&said[0].id, seq(at)))
             .collect();
         let renamed = |body: &str| {
             let mut body = body.replace(from, to);

@@ -1,6 +1,7 @@
 //! How cost grows: with sessions, with the messages of one, with readers of events, and with models.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::server::{Server, call};
 const FEW: u32 = 20;
 /// A PATCH may take so many times as long as in the smallest case.
 const GROWTH: f64 = 1.2;
+/// An agent that has not said by then what it offers does not say it.
+const PROBED_WITHIN: Duration = Duration::from_secs(60);
 /// Connections that prompt at once.
 const PROMPTERS: usize = 8;
 
@@ -211,6 +214,32 @@ pub(crate) async fn readers(report: &mut Report, size: Size) {
         "ms, p50 of 4 connections",
         &["switch"],
     );
+    let elsewhere = "/opencode/event?directory=/";
+    let most = u32::try_from(size.readers).expect("few");
+    let (mut open, mut count) = (Vec::new(), 0);
+    for wanted in powers(1, most) {
+        let more = usize::try_from(wanted - count).expect("few");
+        open.push(Readers::open(many.address(), elsewhere, more, Rc::new(|_| {})).await);
+        count = wanted;
+        let patched = beside((&few, &patch(&few)), (&many, &patch(&many)), size).await;
+        times.add(f64::from(wanted), &[patched.p50_ms]);
+        if wanted == most {
+            let name =
+                format!("{wanted} readers of events elsewhere: PATCH, times slower than with none");
+            report.figure(name, patched.slower, "×", Wanted::AtMost(GROWTH));
+        }
+    }
+    drop(open);
+    Box::new(few).stop().await;
+    Box::new(many).stop().await;
+    report.plot(times);
+    memory_of_readers(report, most).await;
+    delivery(report, size).await;
+}
+
+/// Of a server that nothing is asked of meanwhile: its ring of events is no reader's.
+async fn memory_of_readers(report: &mut Report, most: u32) {
+    let baton = Baton::start(Vec::new()).await;
     let mut memory = Plot::new(
         "readers-memory",
         "Memory, by readers of events",
@@ -218,36 +247,27 @@ pub(crate) async fn readers(report: &mut Report, size: Size) {
         "MB",
         &["resident"],
     );
-    let elsewhere = "/opencode/event?directory=/";
-    let most = u32::try_from(size.readers).expect("few");
-    let mut open = Vec::new();
-    let mut count = 0;
-    let idle = many.process().rss_mb();
+    let (mut open, mut count) = (Vec::new(), 0);
+    let mut resident = baton.process().rss_mb();
+    let idle = resident;
     for wanted in powers(1, most) {
         let more = usize::try_from(wanted - count).expect("few");
-        open.push(Readers::open(many.address(), elsewhere, more, Rc::new(|_| {})).await);
+        let path = "/opencode/event";
+        open.push(Readers::open(baton.address(), path, more, Rc::new(|_| {})).await);
         count = wanted;
-        let resident = many.process().rss_mb();
-        let patched = beside((&few, &patch(&few)), (&many, &patch(&many)), size).await;
-        times.add(f64::from(wanted), &[patched.p50_ms]);
+        resident = baton.process().rss_mb();
         memory.add(f64::from(wanted), &[resident]);
-        if wanted == most {
-            let name = |what: &str| format!("{wanted} readers of events elsewhere: {what}");
-            report.figure(
-                name("PATCH, times slower than with none"),
-                patched.slower,
-                "×",
-                Wanted::AtMost(GROWTH),
-            );
-            let limit = Wanted::AtMost(60.0);
-            report.figure(name("memory"), resident, "MB", limit);
-            let each = (resident - idle) * 1_024.0 / f64::from(wanted);
-            report.figure(name("memory of one"), each, "KB", Wanted::Nothing);
-        }
     }
+    let name = format!("memory, {most} readers of events");
+    report.figure(name, resident, "MB", Wanted::AtMost(60.0));
+    let each = (resident - idle) * 1_024.0 / f64::from(most);
+    report.figure("memory, one of them", each, "KB", Wanted::Nothing);
+    report.plot(memory);
     drop(open);
-    Box::new(few).stop().await;
-    Box::new(many).stop().await;
+    Box::new(baton).stop().await;
+}
+
+async fn delivery(report: &mut Report, size: Size) {
     let baton = Baton::prepared(&[]).await;
     let delivered = fanout::deliver(&baton, size.readers, size.changes).await;
     let name = |what: &str| {
@@ -261,11 +281,6 @@ pub(crate) async fn readers(report: &mut Report, size: Size) {
     let latency = |quantile| delivered.latencies.quantile_ms(quantile);
     report.figure(name("p50"), latency(0.5), "ms", Wanted::Nothing);
     report.figure(name("p99"), latency(0.99), "ms", Wanted::AtMost(10.0));
-    let resident = baton.process().rss_mb();
-    report.figure(name("memory"), resident, "MB", Wanted::AtMost(60.0));
-    for plot in [times, memory] {
-        report.plot(plot);
-    }
     Box::new(baton).stop().await;
 }
 
@@ -286,12 +301,7 @@ pub(crate) async fn models(report: &mut Report, size: Size) {
         std::fs::write(&file, names.join("\n")).expect("written");
         let agent = Agent::new("many", &["--models-file", &file.display().to_string()]);
         let baton = Baton::start(vec![agent]).await;
-        let listed = call(baton.address(), Method::GET, "/opencode/provider", None).await;
-        let all = listed["all"].as_array().expect("backends");
-        let many = all.iter().find(|backend| backend["id"] == "many");
-        let count = many.and_then(|many| many["models"].as_object());
-        let count = count.map(serde_json::Map::len);
-        assert_eq!(count, usize::try_from(wanted).ok(), "all of them");
+        all_listed(&baton, wanted).await;
         let load = list(&baton, "/provider").expect("it has it");
         let full = beside((&few, &load), (&baton, &load), size).await;
         let known = not_modified(&baton).await;
@@ -317,6 +327,23 @@ pub(crate) async fn models(report: &mut Report, size: Size) {
     }
     report.plot(times);
     Box::new(few).stop().await;
+}
+
+/// Waits until a server lists all models of the large backend: to ask for them takes some seconds.
+async fn all_listed(baton: &Baton, wanted: u32) {
+    let end = Instant::now() + PROBED_WITHIN;
+    loop {
+        let listed = call(baton.address(), Method::GET, "/opencode/provider", None).await;
+        let all = listed["all"].as_array().expect("backends");
+        let many = all.iter().find(|backend| backend["id"] == "many");
+        let count = many.and_then(|many| many["models"].as_object());
+        let count = count.map(serde_json::Map::len);
+        if count == usize::try_from(wanted).ok() {
+            return;
+        }
+        assert!(Instant::now() < end, "{count:?} of {wanted} models");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn rows_health(baton: &Baton) -> Load {

@@ -1,19 +1,19 @@
 //! `/openapi.json`, `/openapi-3.0.json`, and the page at `/docs` that shows the first.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tower_http::decompression::DecompressionLayer;
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::extract::Params;
+use super::known::Tagged;
 use super::openapi::{Form, Version};
 use super::responses::Invalid;
 use super::state::Shared;
@@ -87,12 +87,7 @@ fn respond(version: Version, params: &Params, headers: &HeaderMap) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let document = Form { version, is_core }.served(&address(headers));
-    let tag = tag_of(&document);
-    let own = [(ETAG, tag.clone()), (CACHE_CONTROL, "no-cache".to_owned())];
-    if is_known(headers, &tag) {
-        return (StatusCode::NOT_MODIFIED, own).into_response();
-    }
-    (own, [(CONTENT_TYPE, "application/json")], document).into_response()
+    Tagged::new(document).answer(headers)
 }
 
 /// Where the server was asked. What the header may have was looked at before (`guard`).
@@ -105,22 +100,6 @@ fn address(headers: &HeaderMap) -> String {
     format!("{scheme}://{}", text(HOST.as_str()).unwrap_or_default())
 }
 
-fn tag_of(document: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    document.hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
-}
-
-/// Whether the client has the document already.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get_all(IF_NONE_MATCH).iter();
-    let known = known.filter_map(|value| value.to_str().ok());
-    known.flat_map(|list| list.split(',')).any(|known| {
-        let known = known.trim();
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
-    })
-}
-
 /// Where the page is.
 const PAGE: &str = "/docs";
 /// The main operation on the page. What follows the mark never reaches a server: the page itself opens it.
@@ -130,6 +109,8 @@ const MAIN_OPERATION: &str = "/docs/#/session/session.update";
 pub fn ui() -> Router<Shared> {
     let config = Config::from("/openapi.json").try_it_out_enabled(true);
     let page: Router<Shared> = SwaggerUi::new(PAGE).config(config).into();
+    // They are kept packed, and not every client takes them so.
+    let page = page.layer(DecompressionLayer::new());
     page.route_layer(from_fn(open_on_main_operation))
 }
 

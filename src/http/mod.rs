@@ -27,6 +27,7 @@ pub mod global;
 pub mod guard;
 mod handler;
 pub mod headers;
+pub mod known;
 pub mod log;
 pub mod message;
 pub mod metrics;

@@ -23,7 +23,7 @@ use utoipa::openapi::schema::ObjectBuilder;
 use super::error::{BadKind, Problem};
 use super::extract::{Params, text_parameter};
 use super::state::Shared;
-use crate::event::{Bus, Following, Next, Published, render};
+use crate::event::{Bus, Following, Next, render};
 use crate::opencode::event::EventPayload;
 
 /// Time between two heartbeats.
@@ -94,7 +94,8 @@ impl After {
 
 /// An event stream as a response. It ends when the server stops.
 pub fn respond(state: &Shared, view: View, after: After) -> Response {
-    let reader = Reader::new(&state.bus, after.0, state.stopping.clone(), HEARTBEAT);
+    let stopping = state.stopping.clone();
+    let reader = Reader::new(&state.bus, view.directory(), after.0, stopping, HEARTBEAT);
     response(state, EventStream::new(reader, view))
 }
 
@@ -125,7 +126,6 @@ pub fn response(state: &Shared, frames: impl Frames) -> Response {
 
 /// Reads the bus for a stream.
 pub struct Reader {
-    bus: Arc<Bus>,
     following: Following,
     position: u64,
     heartbeat: Interval,
@@ -143,9 +143,10 @@ pub enum Wake {
 }
 
 impl Reader {
-    /// Reads what comes after this number, or from now on.
+    /// Reads what comes after this number, or from now on: what concerns one directory, or everything.
     pub fn new(
         bus: &Arc<Bus>,
+        directory: Option<&str>,
         after: Option<u64>,
         stopping: watch::Receiver<bool>,
         every: Duration,
@@ -154,8 +155,7 @@ impl Reader {
         let mut heartbeat = interval_at(Instant::now() + every, every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            following: bus.follow(position),
-            bus: Arc::clone(bus),
+            following: bus.follow(position, directory),
             position,
             heartbeat,
             stopping,
@@ -169,12 +169,16 @@ impl Reader {
 
     /// Waits for events and passes those that are there to `take`, as long as that takes more.
     pub async fn read(&mut self, mut take: impl FnMut(&Next) -> bool) -> Wake {
-        let mut subscription = self.bus.subscribe(Some(self.position));
+        let mut subscription = self.following.subscribe();
         // In this order, so that a busy bus keeps neither the end nor a heartbeat waiting.
         let next = tokio::select! {
             biased;
             _ = self.stopping.wait_for(|stopping| *stopping) => return Wake::Stop,
-            _ = self.heartbeat.tick() => return Wake::Heartbeat,
+            _ = self.heartbeat.tick() => {
+                self.position = subscription.pass_over();
+                self.following.has_read(self.position);
+                return Wake::Heartbeat;
+            }
             next = subscription.next() => next,
         };
         let mut takes_more = take(&next);
@@ -236,24 +240,21 @@ impl EventStream {
 }
 
 impl View {
-    fn write(&self, frames: &mut String, next: &Next) {
-        match next {
-            Next::Event(event) if self.shows(event) => {
-                self.write_frame(frames, Some(event.sequence), &event.directory, &event.json);
-            }
-            Next::Event(_) => {}
-            Next::Gap(resync) => {
-                let json = render(&EventPayload::ServerResync(resync.clone()));
-                self.write_frame(frames, None, "", &json);
-            }
+    fn directory(&self) -> Option<&str> {
+        match self {
+            Self::Global => None,
+            Self::Directory(directory) => Some(directory),
         }
     }
 
-    fn shows(&self, event: &Published) -> bool {
-        match self {
-            Self::Global => true,
-            Self::Directory(directory) => {
-                event.directory.is_empty() || *event.directory == **directory
+    fn write(&self, frames: &mut String, next: &Next) {
+        match next {
+            Next::Event(event) => {
+                self.write_frame(frames, Some(event.sequence), &event.directory, &event.json);
+            }
+            Next::Gap(resync) => {
+                let json = render(&EventPayload::ServerResync(resync.clone()));
+                self.write_frame(frames, None, "", &json);
             }
         }
     }
@@ -314,7 +315,8 @@ mod tests {
         }
 
         async fn open(&self, view: View, after: Option<u64>) -> EventStream {
-            let reader = Reader::new(&self.bus, after, self.stop.subscribe(), SOON);
+            let stop = self.stop.subscribe();
+            let reader = Reader::new(&self.bus, view.directory(), after, stop, SOON);
             let mut stream = EventStream::new(reader, view);
             let first = text(&mut stream).await;
             assert!(first.contains("server.connected"), "{first}");
@@ -332,7 +334,7 @@ mod tests {
     async fn a_directory_sees_its_own_events_and_the_servers() {
         let setup = Setup::new(100);
         let mut stream = setup.open(View::Directory("/a".to_owned()), None).await;
-        let start = stream.reader.position();
+        let start = setup.bus.subscribe(None).cursor();
         setup.edit("/b", "hidden");
         setup.edit("/a", "one");
         setup.edit("", "two");
@@ -386,7 +388,7 @@ mod tests {
     async fn a_quiet_stream_has_heartbeats_with_its_position() {
         let setup = Setup::new(100);
         let mut stream = setup.open(View::Directory("/a".to_owned()), None).await;
-        let start = stream.reader.position();
+        let start = setup.bus.subscribe(None).cursor();
         setup.edit("/b", "hidden");
         let frames = text(&mut stream).await;
         assert!(frames.contains("server.heartbeat"), "{frames}");

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::auth::Password;
 use super::auth::guesses::Guesses;
 use super::body::Bodies;
+use super::provider::Rendered;
 use super::tui::queue::TuiQueue;
 use crate::event::Bus;
 use crate::project::Projects;
@@ -34,6 +35,8 @@ pub struct AppState {
     pub streams: Arc<Semaphore>,
     /// Failed sign-ins.
     pub guesses: Guesses,
+    /// The lists of providers that were sent last.
+    pub providers: Rendered,
     /// Commands for terminal UIs that poll.
     pub tui: TuiQueue,
     /// By which requests of fronts are known.

@@ -125,6 +125,11 @@ impl Snapshots {
 /// The root of the repository that a directory lies in, and the file with what it ignores beside its
 /// `.gitignore` files.
 async fn locate(directory: &Path) -> Option<(PathBuf, PathBuf)> {
+    // A repository may name a working tree anywhere (`core.worktree`); it has none but the one it lies in. Looked for
+    // first: git takes milliseconds to say that there is none, and a turn waits for that.
+    let inside = looks::resolved(directory).await.ok()?;
+    let around = looks::at(directory, move || worktree_root(&inside)).await;
+    let around = around.ok()??;
     let asked = Git::new(directory, "rev-parse")
         .args(["--show-toplevel", "--git-path", "info/exclude"])
         .text()
@@ -139,10 +144,7 @@ async fn locate(directory: &Path) -> Option<(PathBuf, PathBuf)> {
     let mut lines = text.lines();
     let root = PathBuf::from(lines.next().filter(|root| !root.is_empty())?);
     let exclude = directory.join(lines.next()?);
-    // A repository may name a working tree anywhere (`core.worktree`); it has none but the one it lies in.
-    let inside = looks::resolved(directory).await.ok()?;
-    let around = looks::at(directory, move || worktree_root(&inside)).await;
-    if around.ok()?.as_ref() != Some(&root) {
+    if around != root {
         tracing::debug!(directory = %directory.display(), "its worktree is elsewhere");
         return None;
     }

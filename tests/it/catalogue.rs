@@ -96,3 +96,29 @@ async fn an_effort_that_was_not_looked_up_is_kept_where_the_model_has_it_and_ref
     assert_eq!(after["model"]["variant"], "low", "{after}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn who_has_the_list_is_told_so_until_something_is_learnt() {
+    let server = server_with(BEYOND_A_PROBE + 10).await;
+    let session = server.create().await;
+    let path = "/opencode/provider";
+    let list = async |tag: &str| {
+        let headers = [("if-none-match", tag)];
+        server.request(Method::GET, path, None, &headers).await
+    };
+    let first = list("\"none\"").await;
+    assert_eq!(first.status(), StatusCode::OK);
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    let again = list(&tag).await;
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(again.text().await.unwrap(), "");
+
+    let (status, changed) = select(&server, &session, BEYOND_A_PROBE, Some("high")).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    let later = list(&tag).await;
+    assert_eq!(later.status(), StatusCode::OK);
+    let listed: Value = later.json().await.unwrap();
+    let model = &listed["all"][0]["models"][name(BEYOND_A_PROBE)];
+    assert!(model["variants"]["high"].is_object(), "learnt: {model}");
+    server.stop().await;
+}

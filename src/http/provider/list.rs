@@ -1,8 +1,11 @@
 //! `GET /provider`.
 
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::looked_around;
 use crate::http::directory::Asked;
 use crate::http::handler::*;
-use crate::http::provider::{all, connected, defaults, settled_at};
 use crate::opencode::provider::ProviderList;
 
 /// List providers
@@ -16,15 +19,14 @@ use crate::opencode::provider::ProviderList;
     tag = "provider",
     params(Directory),
     responses(
-        (status = 200, description = "The providers.", body = ProviderList),
+        (status = 200, description = "The providers.", body = ProviderList,
+            headers(("ETag" = String, description = "Changes with the list; `If-None-Match` takes it."))),
+        (status = 304, description = "The list is the one that `If-None-Match` names."),
         Invalid,
     )
 )]
-pub async fn list(State(state): State<Shared>, asked: Asked) -> Json<ProviderList> {
-    let snapshot = settled_at(&state, &asked).await;
-    Json(ProviderList {
-        all: all(&snapshot),
-        default: defaults(&snapshot),
-        connected: connected(&snapshot).into_iter().map(|p| p.id).collect(),
-    })
+pub async fn list(State(state): State<Shared>, asked: Asked, headers: HeaderMap) -> Response {
+    let snapshot = looked_around(&state, &asked).await;
+    let list = state.providers.list(&snapshot, &asked.directory);
+    list.answer(&headers)
 }

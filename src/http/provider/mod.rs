@@ -2,12 +2,14 @@
 
 mod catalogue;
 pub mod list;
+mod rendered;
 pub mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use catalogue::{all, connected, defaults};
+pub(super) use catalogue::{connected, defaults};
+pub use rendered::Rendered;
 
 use super::directory::Asked;
 use super::state::Shared;
@@ -24,12 +26,17 @@ const LOOK_AT_MOST: Duration = Duration::from_secs(5);
 /// The backends with what they offer in a directory, once it is known which of them can run. They are asked about a
 /// directory that a request names.
 pub(super) async fn settled_at(state: &Shared, asked: &Asked) -> Arc<Snapshot> {
+    looked_around(state, asked).await.at(&asked.directory)
+}
+
+/// The same with what they offer elsewhere.
+async fn looked_around(state: &Shared, asked: &Asked) -> Arc<Snapshot> {
     settled(state).await;
     if asked.is_named && state.settings.ask_in_directories {
         let registry = &state.registry;
         registry.look_around(&asked.directory, LOOK_AT_MOST).await;
     }
-    state.registry.at(&asked.directory)
+    state.registry.snapshot()
 }
 
 /// The backends, once it is known which of them can run.

@@ -39,7 +39,13 @@ pub(super) const HEARTBEAT: &str = ": heartbeat\n\n";
 )]
 pub async fn subscribe(State(state): State<Shared>) -> Response {
     let stream = EventStream {
-        reader: Reader::new(&state.bus, None, state.stopping.clone(), HEARTBEAT_EVERY),
+        reader: Reader::new(
+            &state.bus,
+            None,
+            None,
+            state.stopping.clone(),
+            HEARTBEAT_EVERY,
+        ),
         greeted: false,
         translator: Translator::default(),
     };

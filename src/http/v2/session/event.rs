@@ -48,7 +48,13 @@ pub async fn events(
 ) -> Result<Response, Problem> {
     let after = params.unsigned("after")?;
     // Before the first reading, so that nothing is missed between the two.
-    let reader = Reader::new(&state.bus, None, state.stopping.clone(), HEARTBEAT_EVERY);
+    let reader = Reader::new(
+        &state.bus,
+        None,
+        None,
+        state.stopping.clone(),
+        HEARTBEAT_EVERY,
+    );
     let log = Log {
         waiting: read::after(&state, &path.session, after).await?,
         state: Arc::clone(&state),
