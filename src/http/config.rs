@@ -119,7 +119,7 @@ pub(in crate::http) async fn change(state: &Shared, input: ConfigUpdate) -> Resu
         )
     };
     let model = input.model.as_deref();
-    let model = model.map(|text| parse_model(text).ok_or_else(expected));
+    let model = model.map(|text| ModelWish::parse(text).ok_or_else(expected));
     let change = Defaults {
         model: model.transpose()?,
         agent: input.default_agent,
@@ -131,18 +131,8 @@ pub(in crate::http) async fn change(state: &Shared, input: ConfigUpdate) -> Resu
     Ok(true)
 }
 
-/// What [`parse_model`] takes, as a regular expression.
+/// What [`ModelWish::parse`] takes, as a regular expression.
 pub const MODEL_PATTERN: &str = r"^[^/]+/[\s\S]+$";
-
-/// Reads `provider/model`; the model's id may contain further slashes.
-fn parse_model(text: &str) -> Option<ModelWish> {
-    let (provider, model) = text.split_once('/')?;
-    let whole = !provider.is_empty() && !model.is_empty();
-    whole.then(|| ModelWish {
-        provider_id: provider.to_owned(),
-        model_id: model.to_owned(),
-    })
-}
 
 /// Get the configuration of all directories
 ///
@@ -180,21 +170,4 @@ pub async fn update_global(
         announce(&state);
     }
     Ok(Json(current(&state).await))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_model;
-
-    #[test]
-    fn a_model_may_have_slashes_of_its_own() {
-        let model = parse_model("opencode/stub/alpha").expect("a model");
-        assert_eq!(
-            (&*model.provider_id, &*model.model_id),
-            ("opencode", "stub/alpha")
-        );
-        for bad in ["", "/", "a/", "/b", "opus"] {
-            assert!(parse_model(bad).is_none(), "{bad}");
-        }
-    }
 }

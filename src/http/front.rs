@@ -47,7 +47,7 @@ impl Front {
         let model = text(MODEL);
         let origins = text(ORIGINS).unwrap_or_default();
         Self {
-            model: model.as_deref().and_then(model_of),
+            model: model.as_deref().and_then(ModelWish::parse),
             origins: origins.split_whitespace().map(str::to_owned).collect(),
         }
     }
@@ -58,15 +58,6 @@ impl Front {
         let known = snapshot.catalogue(&model.provider_id)?;
         known.model(&model.model_id).and(Some(model))
     }
-}
-
-/// `provider/model`; the model's id may have further slashes.
-pub fn model_of(text: &str) -> Option<ModelWish> {
-    let (provider, model) = text.split_once('/')?;
-    (!provider.is_empty() && !model.is_empty()).then(|| ModelWish {
-        provider_id: provider.to_owned(),
-        model_id: model.to_owned(),
-    })
 }
 
 /// Makes a session. One that names nothing begins with the model of the front's client; if that is not available, with
@@ -98,21 +89,4 @@ pub async fn create(
         }
     }
     Ok(state.sessions.create(new, caller).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_is_named_with_its_provider() {
-        let model = model_of("opencode/anthropic/claude").expect("a model");
-        assert_eq!(
-            (model.provider_id.as_str(), model.model_id.as_str()),
-            ("opencode", "anthropic/claude")
-        );
-        for none in ["", "mock", "/x", "x/"] {
-            assert_eq!(model_of(none), None, "{none}");
-        }
-    }
 }

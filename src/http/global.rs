@@ -20,13 +20,6 @@ pub struct ApiHealth {
     pub healthy: bool,
 }
 
-fn healthy() -> Json<Health> {
-    Json(Health {
-        healthy: true,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
-}
-
 /// Get the server's health
 ///
 /// Answers as soon as the server listens; the backends may still be probed then.
@@ -38,7 +31,10 @@ fn healthy() -> Json<Health> {
     responses((status = 200, description = "The server runs.", body = Health))
 )]
 pub async fn health() -> Json<Health> {
-    healthy()
+    Json(Health {
+        healthy: true,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// Get the server's health, at the root
@@ -52,7 +48,7 @@ pub async fn health() -> Json<Health> {
     responses((status = 200, description = "The server runs.", body = Health))
 )]
 pub async fn root() -> Json<Health> {
-    healthy()
+    health().await
 }
 
 /// Get the server's health, as OpenCode 2 does

@@ -109,18 +109,12 @@ pub fn of_session(
     agent: Option<String>,
 ) -> Result<Wish, Problem> {
     let flat = whole(halves)?;
-    let (model, variant) = match model {
-        None => (flat, variant),
-        Some(nested) => {
-            let (model, inner) = of_object(nested)?;
-            if flat.is_some_and(|flat| flat != model) {
-                return Err(refusal(&["model"], TWO_MODELS));
-            }
-            (Some(model), agreed(variant, inner)?)
-        }
+    let (nested, variant) = match model.map(of_object).transpose()? {
+        None => (None, variant),
+        Some((nested, inner)) => (Some(nested), agreed(variant, inner)?),
     };
     Ok(Wish {
-        model,
+        model: one_of(flat, nested)?,
         variant,
         agent,
     })
@@ -138,43 +132,47 @@ pub fn of_message(
     variant: VariantWish,
     agent: Option<String>,
 ) -> Result<Wish, Problem> {
-    let flat = whole(halves)?;
-    let model = match model {
-        None => flat.clone(),
-        Some(model) => Some(ModelWish {
-            provider_id: model.provider_id,
-            model_id: model.model_id,
-        }),
-    };
-    if flat.is_some_and(|flat| Some(&flat) != model.as_ref()) {
-        return Err(refusal(&["model"], TWO_MODELS));
-    }
-    let variant = match variant {
-        VariantWish::Keep if model.is_some() => VariantWish::Default,
-        said => said,
-    };
-    Ok(Wish {
-        model,
-        variant,
-        agent,
-    })
+    let nested = model.map(|model| ModelWish {
+        provider_id: model.provider_id,
+        model_id: model.model_id,
+    });
+    let model = one_of(whole(halves)?, nested)?;
+    Ok(of_named(model, variant, agent))
 }
 
 /// The wish of OpenCode 2: a model without a variant means the model's default.
 pub fn of_v2(model: Option<V2ModelInput>, agent: Option<String>) -> Wish {
-    let variant = match &model {
-        Some(model) if model.variant != VariantWish::Keep => model.variant.clone(),
-        Some(_) => VariantWish::Default,
-        None => VariantWish::Keep,
+    let Some(model) = model else {
+        return of_named(None, VariantWish::Keep, agent);
     };
-    let model = model.map(|model| ModelWish {
+    let wish = ModelWish {
         provider_id: model.provider_id,
         model_id: model.id,
-    });
+    };
+    of_named(Some(wish), model.variant, agent)
+}
+
+/// A model that is named without a variant comes with its default.
+fn of_named(model: Option<ModelWish>, variant: VariantWish, agent: Option<String>) -> Wish {
+    let variant = match variant {
+        VariantWish::Keep if model.is_some() => VariantWish::Default,
+        said => said,
+    };
     Wish {
         model,
         variant,
         agent,
+    }
+}
+
+/// The model that both forms name, or one of them.
+fn one_of(
+    flat: Option<ModelWish>,
+    nested: Option<ModelWish>,
+) -> Result<Option<ModelWish>, Problem> {
+    match (flat, nested) {
+        (Some(flat), Some(nested)) if flat != nested => Err(refusal(&["model"], TWO_MODELS)),
+        (flat, nested) => Ok(nested.or(flat)),
     }
 }
 

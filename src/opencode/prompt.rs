@@ -21,6 +21,19 @@ pub enum PartInput {
     Subtask(SubtaskPartInput),
 }
 
+impl PartInput {
+    /// A text, and nothing else about it.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(TextPartInput {
+            id: None,
+            text: text.into(),
+            synthetic: None,
+            ignored: None,
+            metadata: None,
+        })
+    }
+}
+
 /// How it is read. serde reads a tagged enum from a copy, in which an error has no place; this one names itself
 /// `tagged`, and the reader of request bodies looks at the tag by itself. The compiler compares the two.
 #[derive(Deserialize)]

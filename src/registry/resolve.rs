@@ -24,6 +24,18 @@ pub struct ModelWish {
     pub model_id: String,
 }
 
+impl ModelWish {
+    /// Reads `provider/model`; the model's id may have further slashes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (provider, model) = text.split_once('/')?;
+        let is_whole = !provider.is_empty() && !model.is_empty();
+        is_whole.then(|| Self {
+            provider_id: provider.to_owned(),
+            model_id: model.to_owned(),
+        })
+    }
+}
+
 /// A wished variant. As a field of a request it is absent (which `#[serde(default)]` reads), null, or a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum VariantWish {

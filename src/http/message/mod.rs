@@ -141,9 +141,7 @@ mod tests {
 
     use super::*;
     use crate::event::RingLimits;
-    use crate::opencode::message::{AssistantMessage, AssistantTime, MessagePath};
-    use crate::opencode::session::Tokens;
-    use crate::opencode::{MessageId, SessionId};
+    use crate::opencode::v2::fixture;
 
     fn a_bus() -> Arc<Bus> {
         Arc::new(Bus::new(RingLimits::default()))
@@ -169,41 +167,18 @@ mod tests {
     }
 
     fn an_answer() -> Answer {
-        let message = AssistantMessage {
-            id: MessageId::new(),
-            session_id: SessionId::new(),
-            time: AssistantTime {
-                created: 1,
-                completed: None,
+        let stored = fixture::read(fixture::answer("a", "u", 1, None, &[]));
+        match stored.info {
+            Message::Assistant(message) => Answer {
+                message,
+                parts: stored.parts,
             },
-            error: None,
-            parent_id: MessageId::new(),
-            model_id: "m".to_owned(),
-            provider_id: "p".to_owned(),
-            mode: "build".to_owned(),
-            agent: "build".to_owned(),
-            path: MessagePath {
-                cwd: "/".to_owned(),
-                root: "/".to_owned(),
-            },
-            summary: None,
-            cost: 0.0,
-            tokens: Tokens::default(),
-            variant: None,
-            structured: None,
-            finish: None,
-            overrides: None,
-            pinned_over: None,
-            revision: None,
-        };
-        Answer {
-            message,
-            parts: Vec::new(),
+            Message::User(_) => panic!("a prompt"),
         }
     }
 
     #[tokio::test]
-    async fn a_late_answer_comes_behind_blanks_and_is_json_all_the_same() {
+    async fn a_late_answer_comes_after_blanks_and_is_json_all_the_same() {
         let (sender, answer) = oneshot::channel();
         let every = Duration::from_millis(5);
         let mut stream = Box::pin(with_blanks(

@@ -8,7 +8,7 @@ use crate::http::message::{EventsAhead, when_answered};
 use crate::http::selection;
 use crate::opencode::MessageId;
 use crate::opencode::event::Source;
-use crate::opencode::prompt::{PartInput, TextPartInput};
+use crate::opencode::prompt::PartInput;
 use crate::registry::VariantWish;
 use crate::session::Prompt;
 
@@ -55,7 +55,7 @@ pub async fn init(
     let prompt = Prompt {
         message_id: input.message_id,
         wish: selection::of_message(halves, None, VariantWish::Keep, None)?,
-        parts: vec![instruction()],
+        parts: vec![PartInput::text(builtin::INIT)],
         ..Prompt::default()
     };
     let admitted = state
@@ -66,14 +66,4 @@ pub async fn init(
         Some(answer) => when_answered(&state, &path.session, ahead, answer, |_| true).await,
         None => Ok(Json(true).into_response()),
     }
-}
-
-fn instruction() -> PartInput {
-    PartInput::Text(TextPartInput {
-        id: None,
-        text: builtin::INIT.to_owned(),
-        synthetic: None,
-        ignored: None,
-        metadata: None,
-    })
 }

@@ -1,5 +1,7 @@
 //! `GET /session`, and `GET /experimental/session` for those of all directories.
 
+use std::ops::RangeInclusive;
+
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, Uri};
 
@@ -7,12 +9,15 @@ use crate::http::error::BadKind;
 use crate::http::handler::*;
 use crate::http::message::read::leading_on;
 use crate::http::opaque;
+use crate::http::read::INTEGER_MAX;
 use crate::opencode::session::{GlobalSession, ProjectSummary};
 use crate::opencode::{Session, SessionId};
 use crate::session::ListFilter;
 
 /// Sessions of one answer, unless the request says otherwise.
 pub const LIMIT: usize = 100;
+/// What `limit` may be.
+const ANY: RangeInclusive<usize> = 0..=INTEGER_MAX as usize;
 
 /// Which sessions are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
@@ -68,8 +73,7 @@ pub async fn list(
     let path = params.required("path").ok().map(str::to_owned);
     let whole = params.word("scope", &[("project", ())])?.is_some();
     let only_here = params.text("directory").is_some() && path.is_none() && !whole;
-    let limit = params.unsigned("limit")?;
-    let limit = limit.map_or(LIMIT, |l| usize::try_from(l).unwrap_or(usize::MAX));
+    let limit = params.between("limit", ANY)?.unwrap_or(LIMIT);
     let cursor = params.text("cursor").map(read_cursor).transpose()?;
     let place = directory.place(&state).await;
     let filter = ListFilter {
@@ -145,10 +149,7 @@ pub async fn list_everywhere(
     State(state): State<Shared>,
     params: Params,
 ) -> Result<Json<Vec<GlobalSession>>, Problem> {
-    let limit = params.unsigned("limit")?;
-    let limit = limit.map_or(PAGE_EVERYWHERE, |l| {
-        usize::try_from(l).unwrap_or(usize::MAX)
-    });
+    let limit = params.between("limit", ANY)?.unwrap_or(PAGE_EVERYWHERE);
     let filter = ListFilter {
         project_id: None,
         path: None,

@@ -35,7 +35,7 @@ pub(super) fn user(id: &str, created: u64, parts: &[Value]) -> Value {
 }
 
 /// An answer with these parts; one that has no end is being written.
-pub(super) fn answer(
+pub(crate) fn answer(
     id: &str,
     parent: &str,
     created: u64,
@@ -90,7 +90,7 @@ pub(super) fn call(message: &str, id: &str, state: Value) -> Value {
 }
 
 /// A message that was written as JSON.
-pub(super) fn read(message: Value) -> MessageWithParts {
+pub(crate) fn read(message: Value) -> MessageWithParts {
     serde_json::from_value(message).expect("a message")
 }
 

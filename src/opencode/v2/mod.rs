@@ -5,7 +5,7 @@ pub mod answer;
 mod catalogue;
 pub mod event;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod info;
 pub mod live;
 pub mod log;

@@ -154,3 +154,15 @@ fn a_session_without_a_choice_gets_the_first_that_runs() {
     let none = Snapshot::default().resolve(None, &wish(None, Some("build")));
     assert_eq!(none, Err(SelectError::NothingToSelect));
 }
+
+#[test]
+fn a_model_is_named_with_its_provider_and_may_have_slashes_of_its_own() {
+    let model = ModelWish::parse("opencode/anthropic/claude").expect("a model");
+    assert_eq!(
+        (model.provider_id.as_str(), model.model_id.as_str()),
+        ("opencode", "anthropic/claude")
+    );
+    for none in ["", "/", "mock", "/x", "x/"] {
+        assert_eq!(ModelWish::parse(none), None, "{none}");
+    }
+}

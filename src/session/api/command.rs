@@ -12,7 +12,7 @@ use crate::agent::commands::AgentCommand;
 use crate::command::{Command, Piece, Templates, expand, mentioned_paths};
 use crate::files::{self, Work};
 use crate::opencode::event::{CommandExecuted, EventPayload};
-use crate::opencode::prompt::{FilePartInput, PartInput, TextPartInput};
+use crate::opencode::prompt::{FilePartInput, PartInput};
 use crate::opencode::{MessageId, Selection, SessionId};
 use crate::registry::{ModelWish, Snapshot, VariantWish, Wish, alike};
 use crate::session::cell::{Answer, Cell};
@@ -93,7 +93,7 @@ impl Sessions {
         self.check_call(&cell, &call, &wish).await?;
         let (mut parts, native) = match &found {
             Found::Template(command) => (self.parts_of(&cell, command, &call).await?, false),
-            Found::Agent(_) => (vec![text(native_text(&call))], true),
+            Found::Agent(_) => (vec![PartInput::text(native_text(&call))], true),
         };
         parts.extend(call.parts.clone());
         let prompt = Prompt {
@@ -268,7 +268,7 @@ impl Sessions {
             tracing::warn!("the files that a command mentions are left out: {error}");
             Vec::new()
         });
-        let mut parts = vec![text(whole)];
+        let mut parts = vec![PartInput::text(whole)];
         parts.extend(files);
         Ok(parts)
     }
@@ -388,16 +388,6 @@ fn native_text(call: &CommandCall) -> String {
     format!("/{} {}", call.command, call.arguments.trim())
         .trim_end()
         .to_owned()
-}
-
-fn text(text: String) -> PartInput {
-    PartInput::Text(TextPartInput {
-        id: None,
-        text,
-        synthetic: None,
-        ignored: None,
-        metadata: None,
-    })
 }
 
 /// Those of the mentioned paths that are there, inside of the directory, as parts of a prompt.

@@ -21,7 +21,7 @@ use baton::event::{Bus, RingLimits};
 use baton::opencode::event::Source;
 use baton::opencode::history::ModelSwitch;
 use baton::opencode::message::{Message, MessageWithParts, Part};
-use baton::opencode::prompt::{PartInput, TextPartInput};
+use baton::opencode::prompt::PartInput;
 use baton::opencode::session::PendingReason;
 use baton::opencode::{Session, SessionId};
 use baton::process::NoLedger;
@@ -336,13 +336,7 @@ pub(crate) fn wish(model: &str) -> Wish {
 }
 
 pub(crate) fn text_prompt(text: &str) -> Prompt {
-    let part = PartInput::Text(TextPartInput {
-        id: None,
-        text: text.to_owned(),
-        synthetic: None,
-        ignored: None,
-        metadata: None,
-    });
+    let part = PartInput::text(text);
     Prompt {
         parts: vec![part],
         ..Prompt::default()

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::http::handler::*;
 use crate::http::message::prompt::check_files;
 use crate::opencode::event::Source;
-use crate::opencode::prompt::{AgentPartInput, FilePartInput, PartInput, TextPartInput};
+use crate::opencode::prompt::{AgentPartInput, FilePartInput, PartInput};
 use crate::opencode::v2::answer::{V2Admitted, V2AdmittedAnswer};
 use crate::opencode::v2::event::DELIVERY;
 use crate::opencode::v2::log::admitted_seq;
@@ -136,13 +136,7 @@ pub async fn prompt(
 
 impl V2PromptInput {
     fn into_prompt(self, sizes: &Sizes) -> Result<Prompt, Problem> {
-        let mut parts = vec![PartInput::Text(TextPartInput {
-            id: None,
-            text: self.prompt.text,
-            synthetic: None,
-            ignored: None,
-            metadata: None,
-        })];
+        let mut parts = vec![PartInput::text(self.prompt.text)];
         parts.extend(self.prompt.files.into_iter().flatten().map(file));
         parts.extend(self.prompt.agents.into_iter().flatten().map(agent));
         check_files(&["prompt", "files"], &parts, sizes)?;
