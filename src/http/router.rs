@@ -227,7 +227,7 @@ const V2: &[Routes] = &[
 const V2_SESSIONS: &[Routes] = &[
     routes!(v2::session::act::model),
     routes!(v2::session::act::agent),
-    routes!(v2::session::list::list, v2::session::create::create),
+    routes!(v2::session::read::list, v2::session::create::create),
     routes!(v2::session::read::active),
     routes!(v2::session::read::get),
     routes!(v2::session::read::messages),

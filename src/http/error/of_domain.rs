@@ -25,6 +25,7 @@ impl From<session::Error> for Problem {
             request_id,
             project_id: None,
         };
+        let asked = |id, tag| Self::not_found_as(missing(Some(id), None), tag).in_both_shapes();
         match error {
             Error::NotFound(id) => {
                 Self::not_found_as(missing(None, Some(id)), Tag::SessionNotFoundError)
@@ -33,16 +34,8 @@ impl From<session::Error> for Problem {
                 Self::not_found_as(missing(None, None), Tag::MessageNotFoundError)
             }
             Error::PartNotFound(_) => Self::not_found(message),
-            Error::PermissionNotFound(id) => Self::not_found_as(
-                missing(Some(id.to_string()), None),
-                Tag::PermissionNotFoundError,
-            )
-            .in_both_shapes(),
-            Error::QuestionNotFound(id) => Self::not_found_as(
-                missing(Some(id.to_string()), None),
-                Tag::QuestionNotFoundError,
-            )
-            .in_both_shapes(),
+            Error::PermissionNotFound(id) => asked(id.to_string(), Tag::PermissionNotFoundError),
+            Error::QuestionNotFound(id) => asked(id.to_string(), Tag::QuestionNotFoundError),
             Error::Select(error) => error.into(),
             Error::UnknownCommand {
                 command,
@@ -176,6 +169,21 @@ impl From<ApplyError> for Problem {
 impl From<SelectError> for Problem {
     fn from(error: SelectError) -> Self {
         let message = error.to_string();
+        let not_connected = |message, provider_id| {
+            ErrorBody::ProviderNotConnectedError(NotConnectedData {
+                message,
+                provider_id,
+            })
+        };
+        let not_found = |message, (provider_id, model_id, variant), suggestions| {
+            ErrorBody::ProviderModelNotFoundError(ModelNotFoundData {
+                message,
+                provider_id,
+                model_id,
+                variant,
+                suggestions,
+            })
+        };
         let body = match error {
             SelectError::UnknownProvider {
                 provider_id,
@@ -186,39 +194,17 @@ impl From<SelectError> for Problem {
                 provider_id,
                 model_id,
                 suggestions,
-            } => ErrorBody::ProviderModelNotFoundError(ModelNotFoundData {
-                message,
-                provider_id,
-                model_id,
-                variant: None,
-                suggestions,
-            }),
+            } => not_found(message, (provider_id, model_id, None), suggestions),
             SelectError::UnknownVariant {
                 provider_id,
                 model_id,
                 variant,
                 suggestions,
-            } => ErrorBody::ProviderModelNotFoundError(ModelNotFoundData {
-                message,
-                provider_id,
-                model_id,
-                variant: Some(variant),
-                suggestions,
-            }),
+            } => not_found(message, (provider_id, model_id, Some(variant)), suggestions),
             SelectError::NotConnected { provider_id, .. } => {
-                let provider_id = Some(provider_id);
-                ErrorBody::ProviderNotConnectedError(NotConnectedData {
-                    message,
-                    provider_id,
-                })
+                not_connected(message, Some(provider_id))
             }
-            SelectError::NothingToSelect => {
-                let provider_id = None;
-                ErrorBody::ProviderNotConnectedError(NotConnectedData {
-                    message,
-                    provider_id,
-                })
-            }
+            SelectError::NothingToSelect => not_connected(message, None),
             SelectError::UnknownAgent {
                 agent, available, ..
             } => ErrorBody::AgentNotFoundError(AgentNotFoundData {
@@ -227,6 +213,6 @@ impl From<SelectError> for Problem {
                 available,
             }),
         };
-        Self::from(body)
+        body.into()
     }
 }

@@ -3,6 +3,5 @@
 pub mod act;
 pub mod create;
 pub mod event;
-pub mod list;
 pub mod prompt;
 pub mod read;
