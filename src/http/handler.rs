@@ -8,8 +8,8 @@ pub(super) use utoipa::{IntoParams, ToSchema};
 
 pub(super) use super::error::Problem;
 pub(super) use super::extract::{
-    Body, Client, Directory, IfMatch, MessagePath, Params, PartPath, PermissionPath, QuestionPath,
-    SessionPath, SessionPermissionPath, V2PermissionPath, V2QuestionPath,
+    Body, Client, Directory, IfMatch, MessagePath, Params, PartPath, PathName, PermissionPath,
+    QuestionPath, SessionPath, SessionPermissionPath, V2PermissionPath, V2QuestionPath,
 };
 pub(super) use super::responses::*;
 pub(super) use super::state::Shared;

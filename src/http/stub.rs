@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::Path;
-
 use crate::http::error::BadKind;
 use crate::http::handler::*;
 use crate::http::v2::location::Location;
@@ -102,7 +100,7 @@ fn refusal(provider: &str) -> Problem {
         Invalid,
     )
 )]
-pub async fn set_credential(Path(provider): Path<String>) -> Problem {
+pub async fn set_credential(PathName(provider): PathName) -> Problem {
     refusal(&provider)
 }
 
@@ -120,7 +118,7 @@ pub async fn set_credential(Path(provider): Path<String>) -> Problem {
         Invalid,
     )
 )]
-pub async fn remove_credential(Path(provider): Path<String>) -> Problem {
+pub async fn remove_credential(PathName(provider): PathName) -> Problem {
     refusal(&provider)
 }
 
@@ -188,7 +186,7 @@ pub async fn unshare(
         TaggedInvalid,
     )
 )]
-pub async fn integration(Path(id): Path<String>) -> Result<Json<V2IntegrationAt>, Problem> {
+pub async fn integration(PathName(id): PathName) -> Result<Json<V2IntegrationAt>, Problem> {
     let message = format!("There is no integration {id}: agents sign in themselves");
     Err(Problem::bad(BadKind::Params, message))
 }

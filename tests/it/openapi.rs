@@ -182,3 +182,31 @@ async fn pages_of_sessions_lead_to_each_other() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_refused_in_the_shape_of_its_operation() {
+    let server = Server::start().await;
+    let document: Value = serde_json::from_str(&baton::http::openapi::document()).unwrap();
+    let mut tried = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        // What takes the rest of a path takes any bytes.
+        if !path.contains('{') || path.ends_with("{path}") {
+            continue;
+        }
+        let pieces = path.split('/').map(|piece| match piece.starts_with('{') {
+            true => "%FF",
+            false => piece,
+        });
+        let asked = pieces.collect::<Vec<_>>().join("/");
+        for method in operations.as_object().unwrap().keys() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let (status, error) = server.send(method.clone(), &asked, Some(json!({}))).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{method} {asked}: {error}");
+            let named = error["name"].is_string() || error["_tag"].is_string();
+            assert!(named, "{method} {asked}: {error}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
+    server.stop().await;
+}

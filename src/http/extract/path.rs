@@ -29,6 +29,22 @@ pub(in crate::http) async fn path_id<T, E: Display>(
     parse(text).map_err(|error| refuse(error.to_string()))
 }
 
+/// The name in the path of an operation that has one there, whatever it is.
+#[derive(Debug)]
+pub struct PathName(pub String);
+
+impl FromRequestParts<Shared> for PathName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let refuse = |message| Problem::bad_at(BadKind::Params, "path", message);
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| refuse("Expected UTF-8".to_owned()))?;
+        let name = params.iter().next().map(|(_, name)| Self(name.to_owned()));
+        name.ok_or_else(|| refuse("Missing key".to_owned()))
+    }
+}
+
 macro_rules! path_ids {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $id:ident = $wire:literal),+ $(,)? })+) => {$(
         $(#[$doc])*

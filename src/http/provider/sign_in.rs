@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::Path;
-
 use crate::http::backend::{BackendInfo, info};
 use crate::http::error::BadKind;
 use crate::http::global::announce;
@@ -64,7 +62,7 @@ pub struct ProviderOauth {
 )]
 pub async fn authorize(
     State(state): State<Shared>,
-    Path(provider): Path<String>,
+    PathName(provider): PathName,
     Body(input): Body<ProviderOauth>,
 ) -> Result<Json<ProviderAuthAuthorization>, Problem> {
     let (_, instructions) = way(&state, provider, input.method)?;
@@ -92,7 +90,7 @@ pub async fn authorize(
 )]
 pub async fn callback(
     State(state): State<Shared>,
-    Path(provider): Path<String>,
+    PathName(provider): PathName,
     Body(input): Body<ProviderOauth>,
 ) -> Result<Json<bool>, Problem> {
     let (method, _) = way(&state, provider.clone(), input.method)?;
@@ -149,7 +147,7 @@ pub struct BackendAuthenticate {
 )]
 pub async fn authenticate(
     State(state): State<Shared>,
-    Path(backend): Path<String>,
+    PathName(backend): PathName,
     Body(input): Body<BackendAuthenticate>,
 ) -> Result<Json<BackendInfo>, Problem> {
     state.registry.sign_in(&backend, &input.method_id).await?;

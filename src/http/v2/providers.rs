@@ -1,7 +1,5 @@
 //! `/api/provider` and `/api/model`: the backends and their models.
 
-use axum::extract::Path;
-
 use crate::http::error::tagged::{Fields, Tag};
 use crate::http::handler::*;
 use crate::http::provider::{connected, settled};
@@ -45,7 +43,7 @@ pub async fn list(State(state): State<Shared>, Location(location): Location) -> 
 )]
 pub async fn provider_at(
     State(state): State<Shared>,
-    Path(id): Path<String>,
+    PathName(id): PathName,
     Location(location): Location,
 ) -> Result<Json<V2ProviderAt>, Problem> {
     let mut providers = connected(&settled(&state).await.at(&location.directory)).into_iter();

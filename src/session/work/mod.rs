@@ -18,6 +18,7 @@ mod apply;
 mod aside;
 mod asked;
 mod asked_late;
+mod begin;
 mod bind;
 mod compact;
 mod drive;

@@ -17,10 +17,8 @@ use super::traces::{Pending, Traces};
 use crate::opencode::event::{FallbackReason, Transfer};
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
-use crate::session::conversation::answer::Answering;
 use crate::session::conversation::structured::Form;
 use crate::session::conversation::transcript;
-use crate::snapshot::Snapshot;
 
 /// What an agent is told after what it has missed, where one of its own commands comes next.
 const TAKE_NOTE: &str = "\
@@ -341,59 +339,6 @@ impl Worker {
         }
         blocks.extend(given.prompt);
         self.give(queued, live, blocks, answer).await
-    }
-
-    /// Makes the answer's message; `None` when the session was deleted.
-    pub(super) async fn begin(
-        &self,
-        queued: &Queued,
-        before: Option<&Snapshot>,
-    ) -> Option<LiveAnswer> {
-        let is_summary = matches!(queued.work, Work::Compact { .. });
-        let tree = before.map(|snapshot| snapshot.tree.clone());
-        self.begin_with(move |answering| {
-            if is_summary {
-                answering.becomes_summary();
-            }
-            answering.begin(tree.clone())
-        })
-        .await
-    }
-
-    /// The same, with what the answer has from the beginning.
-    pub(super) async fn begin_with(
-        &self,
-        make: impl Fn(&mut Answering) -> Vec<crate::opencode::EventPayload> + Clone + Send + 'static,
-    ) -> Option<LiveAnswer> {
-        let begun = self.persist(move |draft| {
-            let (id, directory) = (draft.id.clone(), Arc::clone(&draft.directory));
-            let sizes = draft.sizes;
-            draft.begin_answer(|queued, seq| {
-                let selection = &queued.target.selection;
-                let parent = &queued.message_id;
-                let mut answering =
-                    Answering::new(&id, parent, queued.turn, seq, selection, &directory)
-                        .within(sizes);
-                let message = &mut answering.message;
-                message.revision = Some(queued.target.revision);
-                message.overrides.clone_from(&queued.overrides);
-                message.pinned_over.clone_from(&queued.pinned_over);
-                let events = make(&mut answering);
-                (answering, events)
-            })
-        });
-        match begun.await {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                tracing::debug!("the answer was not begun: {error}");
-                let dropped = self.cell.change(|draft| {
-                    draft.drop_turn();
-                    Ok(())
-                });
-                let _nothing_to_store = dropped.await;
-                None
-            }
-        }
     }
 
     /// Ends the answer.
