@@ -87,3 +87,14 @@ export async function copy(button, text) {
   }
   setTimeout(() => (button.textContent = before), 1500);
 }
+
+/**
+ * Shows these children. What is shown already stays as it is: a click on what is replaced in its middle comes to nothing, and
+ * an open list closes.
+ * @param {Element} element @param {(Node | null)[]} children
+ */
+export function renew(element, children) {
+  const next = children.filter((child) => child !== null);
+  const isSame = element.childNodes.length === next.length && next.every((child, at) => child.isEqualNode(element.childNodes[at] ?? null));
+  if (!isSame) element.replaceChildren(...next);
+}

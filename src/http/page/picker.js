@@ -1,6 +1,6 @@
 // What answers next: a model of any backend, its effort, and the agent.
 
-import { byId, h, icon } from "./dom.js";
+import { byId, h, icon, renew } from "./dom.js";
 import { backendName, compact, hueOf, selectedIn, shortName } from "./format.js";
 import { WindowedList } from "./list.js";
 import { select } from "./session.js";
@@ -209,7 +209,7 @@ function showSelected() {
     h("span.backend", null, named ? backendName(named.providerID) : ""),
     icon("down"),
   ];
-  button.replaceChildren(...shown.filter((child) => child !== null));
+  renew(button, shown);
   showEfforts();
   showAgents();
 }
@@ -220,7 +220,7 @@ function showEfforts() {
   const known = model && state.providers.find((provider) => provider.id === model.providerID)?.models[model.modelID];
   const names = known ? Object.keys(known.variants) : [];
   if (model?.variant && !names.includes(model.variant)) names.push(model.variant);
-  effort.replaceChildren(new Option("default effort", ""), ...names.map((name) => new Option(name, name)));
+  renew(effort, [new Option("default effort", ""), ...names.map((name) => new Option(name, name))]);
   effort.value = model?.variant ?? "";
   byId("effort-label", HTMLElement).hidden = names.length === 0;
 }
@@ -230,6 +230,6 @@ function showAgents() {
   const now = state.view?.info.agent ?? "build";
   const names = state.agents.filter((agent) => !agent.hidden).map((agent) => agent.name);
   if (!names.includes(now)) names.push(now);
-  agent.replaceChildren(...names.map((name) => new Option(name, name)));
+  renew(agent, names.map((name) => new Option(name, name)));
   agent.value = now;
 }
