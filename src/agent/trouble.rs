@@ -176,10 +176,9 @@ fn pause_in(text: &str, now: &Zoned) -> Option<Duration> {
 
 /// The duration at the beginning of a text: `20`, `6.2s`, `1m30s`, `2 hours 5 minutes`, `"20s"`; seconds without a unit.
 fn duration_at(text: &str) -> Option<Duration> {
-    let (mut rest, is_ms) = match text.strip_prefix("-ms") {
-        Some(rest) => (rest, true),
-        None => (text, false),
-    };
+    let in_ms = ["-ms", "_ms", "ms"];
+    let in_ms = in_ms.iter().find_map(|unit| text.strip_prefix(unit));
+    let (mut rest, is_ms) = (in_ms.unwrap_or(text), in_ms.is_some());
     let gap = rest
         .chars()
         .take(GAP_CHARS)
@@ -360,6 +359,8 @@ mod tests {
             ),
             (r#"{"retry-after":"7"}"#, Some(7.0)),
             (r#"{"retry-after-ms": 1500}"#, Some(1.5)),
+            (r#"{"retryafterms":2500}"#, Some(2.5)),
+            (r#"{"retry_after_ms": 3500}"#, Some(3.5)),
             (r#"{"retrydelay":"34.5s"}"#, Some(34.5)),
             (r#"{"resets_in_seconds":3600}"#, Some(3_600.0)),
             (&format!("usage limit reached|{moment}"), Some(90.0)),

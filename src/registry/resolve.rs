@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Backend, Catalogue, Snapshot, Status};
 use crate::opencode::Selection;
-use crate::opencode::session::DEFAULT_VARIANT;
+use crate::opencode::session::{DEFAULT_VARIANT, MessageModel};
 
 /// Suggestions in an error, at most.
 const SUGGESTIONS_MAX: usize = 3;
@@ -78,6 +78,19 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// A model with its effort. The agent stays what it is, where the backend has it.
+    pub fn of(model: &MessageModel) -> Self {
+        let variant = model.variant.clone();
+        Self {
+            model: Some(ModelWish {
+                provider_id: model.provider_id.clone(),
+                model_id: model.model_id.clone(),
+            }),
+            variant: variant.map_or(VariantWish::Default, VariantWish::Set),
+            agent: None,
+        }
+    }
+
     /// Whether the request says nothing about the selection.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

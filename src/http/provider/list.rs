@@ -25,8 +25,12 @@ use crate::opencode::provider::ProviderList;
         Invalid,
     )
 )]
-pub async fn list(State(state): State<Shared>, asked: Asked, headers: HeaderMap) -> Response {
+pub async fn list(
+    State(state): State<Shared>,
+    asked: Asked,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let snapshot = looked_around(&state, &asked).await;
-    let list = state.providers.list(&snapshot, &asked.directory);
-    list.answer(&headers)
+    let list = state.providers.list(&snapshot, &asked.directory).await?;
+    Ok(list.answer(&headers))
 }

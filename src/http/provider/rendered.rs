@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 use super::catalogue::{all, defaults};
+use crate::http::error::Problem;
 use crate::http::known::Tagged;
 use crate::json;
 use crate::opencode::provider::ProviderList;
@@ -29,14 +31,21 @@ struct Lists {
 
 impl Rendered {
     /// The list of what is offered in a directory.
-    pub(super) fn list(&self, everywhere: &Arc<Snapshot>, directory: &str) -> Tagged {
+    ///
+    /// # Errors
+    /// When making it has panicked.
+    pub(super) async fn list(
+        &self,
+        everywhere: &Arc<Snapshot>,
+        directory: &str,
+    ) -> Result<Tagged, Problem> {
         let here = everywhere.at(directory);
         let directory = match Arc::ptr_eq(&here, everywhere) {
             true => "",
             false => directory,
         };
         // Also while it is made: who asks meanwhile would only make the same.
-        let mut kept = self.0.lock();
+        let mut kept = self.0.lock().await;
         let is_of_now = |of: &Arc<Snapshot>| Arc::ptr_eq(of, everywhere);
         if !kept.of.as_ref().is_some_and(is_of_now) {
             *kept = Lists {
@@ -45,14 +54,16 @@ impl Rendered {
             };
         }
         if let Some(list) = kept.lists.get(directory) {
-            return list.clone();
+            return Ok(list.clone());
         }
         if kept.lists.len() >= LISTS_MAX {
             kept.lists.clear();
         }
-        let list = Tagged::new(json::text(&made(&here)));
+        // With thousands of models it takes tens of milliseconds.
+        let making = spawn_blocking(move || Tagged::new(json::text(&made(&here))));
+        let list = making.await.map_err(|error| Problem::unforeseen(&error))?;
         kept.lists.insert(directory.to_owned(), list.clone());
-        list
+        Ok(list)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::opencode::message::{Message, MessageError, Part};
 use crate::opencode::{EventPayload, MessageId, PartId, Session as SessionInfo, SessionId, now_ms};
-use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::registry::Wish;
 use crate::session::cell::notice::Told;
 use crate::session::cell::{Birth, Cell, SessionState, select};
 use crate::session::conversation::answer::interrupt;
@@ -110,14 +110,8 @@ fn wish(from: &SessionState) -> Wish {
         return Wish::default();
     };
     Wish {
-        model: Some(ModelWish {
-            provider_id: selection.provider_id,
-            model_id: selection.model_id,
-        }),
-        variant: selection
-            .variant
-            .map_or(VariantWish::Default, VariantWish::Set),
-        agent: Some(selection.agent),
+        agent: Some(selection.agent.clone()),
+        ..Wish::of(&selection.message_model())
     }
 }
 

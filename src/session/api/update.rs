@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::opencode::{Session as SessionInfo, SessionId};
-use crate::session::cell::fallback::wish;
+use crate::registry::Wish;
 use crate::session::{CHAIN_MOST, Caller, ChainWish, Error, Sessions, Update};
 
 impl Sessions {
@@ -28,7 +28,7 @@ impl Sessions {
         }
         if let ChainWish::Set(chain) = &update.fallback {
             for model in chain.iter().take(CHAIN_MOST) {
-                self.prepare(&cell.directory, Some(&cell), &wish(model))
+                self.prepare(&cell.directory, Some(&cell), &Wish::of(model))
                     .await;
             }
         }

@@ -10,7 +10,7 @@ use crate::opencode::event::{FallbackCause, FallbackReason, Source, ToastVariant
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageError;
 use crate::opencode::session::MessageModel;
-use crate::registry::{ModelWish, SelectError, Snapshot, VariantWish, Wish};
+use crate::registry::{SelectError, Snapshot, Wish};
 use crate::session::Error;
 use crate::session::fallback::{CHAIN_MOST, Fallbacks};
 use crate::session::request::{Caller, Update};
@@ -18,19 +18,6 @@ use crate::session::sizes::beginning;
 
 /// Of the reason so much is told in a line, in bytes.
 const REASON_BYTES: usize = 300;
-
-/// What a model of a chain is selected by. The agent stays what it is, where the next backend has it.
-pub(crate) fn wish(model: &MessageModel) -> Wish {
-    let variant = model.variant.clone();
-    Wish {
-        model: Some(ModelWish {
-            provider_id: model.provider_id.clone(),
-            model_id: model.model_id.clone(),
-        }),
-        variant: variant.map_or(VariantWish::Default, VariantWish::Set),
-        agent: None,
-    }
-}
 
 fn is_of(model: &MessageModel, selection: &Selection) -> bool {
     model.provider_id == selection.provider_id && model.model_id == selection.model_id
@@ -146,7 +133,7 @@ impl Draft {
             return Some(chosen);
         }
         let first = self.state().kept.first_choice.clone();
-        let first = first.unwrap_or_else(|| queued.target.selection.clone());
+        let first = first.unwrap_or(chosen.selection);
         candidates(self.chain(), queued, &self.fallbacks)
             .iter()
             .find_map(|model| self.select_by_itself(model, reason, Some(&first)))
@@ -159,7 +146,7 @@ impl Draft {
         first_choice: Option<&Selection>,
     ) -> Option<Target> {
         let update = Update {
-            wish: wish(model),
+            wish: Wish::of(model),
             ..Update::default()
         };
         let mut caller = Caller::nobody(Source::Fallback);
@@ -215,7 +202,7 @@ pub(super) fn check_chain(chain: &[MessageModel], registry: &Snapshot) -> Result
         });
     }
     for (at, model) in chain.iter().enumerate() {
-        let message = match registry.resolve(None, &wish(model)) {
+        let message = match registry.resolve(None, &Wish::of(model)) {
             Ok(_) | Err(SelectError::NotConnected { .. }) => continue,
             Err(error) => error.to_string(),
         };

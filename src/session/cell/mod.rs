@@ -24,7 +24,7 @@
 mod admit;
 pub(super) mod commit;
 mod draft;
-pub(super) mod fallback;
+mod fallback;
 mod history;
 mod kept;
 mod late;

@@ -13,7 +13,7 @@ use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::MessageModel;
 use crate::opencode::{Selection, SessionId};
-use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::registry::Wish;
 use crate::session::Error;
 use crate::session::request::{Caller, Update};
 use crate::session::sizes::beginning;
@@ -304,12 +304,8 @@ impl Draft {
             return;
         };
         let wish = Wish {
-            model: Some(ModelWish {
-                provider_id: back.provider_id,
-                model_id: back.model_id,
-            }),
-            variant: back.variant.map_or(VariantWish::Default, VariantWish::Set),
-            agent: Some(back.agent),
+            agent: Some(back.agent.clone()),
+            ..Wish::of(&back.message_model())
         };
         self.select_for(wish, Source::Revert);
     }

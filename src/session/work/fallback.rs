@@ -28,7 +28,7 @@ pub(super) struct Failure {
     trouble: Trouble,
     /// What its agent says.
     message: String,
-    /// The next prompt mends it: nobody is left out.
+    /// It says nothing of the model's provider, so that other prompts and sessions may fare better: nobody is left out.
     passes: bool,
 }
 
@@ -45,13 +45,16 @@ impl Failure {
         Self::told(Trouble { cause, pause: None }, message)
     }
 
+    fn passing(message: &str) -> Self {
+        Self {
+            passes: true,
+            ..Self::of(FallbackCause::Outage, message.to_owned())
+        }
+    }
+
     /// What has kept the model of an exchange from answering; `None` when it did answer, was stopped, or when another one
     /// would fare no better. `said` is its agent's error in place of an answer.
     fn of_exchange(outcome: &Outcome, answer: &LiveAnswer, said: Option<&str>) -> Option<Self> {
-        let mending = |message: &str| Self {
-            passes: true,
-            ..Self::of(FallbackCause::Outage, message.to_owned())
-        };
         match (outcome.stop, &outcome.ended) {
             (Some(Stop::Passed(limit)), _) => {
                 let message = format!("no word for {} s (fallback.silent_s)", limit.as_secs());
@@ -68,27 +71,27 @@ impl Failure {
                     && !outcome.asked
                     && !answer.lock().has_content() =>
                 {
-                    Some(mending("it has ended its turn without a word"))
+                    Some(Self::passing("it has ended its turn without a word"))
                 }
                 None => None,
             },
-            (None, Ended::AgentGone) => Some(mending("its process has ended")),
+            (None, Ended::AgentGone) => Some(Self::passing("its process has ended")),
             (None, Ended::CancelIgnored | Ended::Flooded) => None,
         }
     }
 
     /// What has kept a model from being given a prompt at all.
     fn of_error(error: &MessageError) -> Option<Self> {
-        let message = error.message().to_owned();
+        let message = error.message();
         match error {
             MessageError::ProviderAuthError { .. } => {
-                Some(Self::of(FallbackCause::SignedOut, message))
+                Some(Self::of(FallbackCause::SignedOut, message.to_owned()))
             }
-            MessageError::APIError { .. } => {
-                let told =
-                    Trouble::in_words(&message).map(|told| Self::told(told, message.clone()));
-                Some(told.unwrap_or_else(|| Self::of(FallbackCause::Outage, message)))
-            }
+            // It may be about this model, this session's rules, or the room for agents.
+            MessageError::APIError { .. } => Some(match Trouble::in_words(message) {
+                Some(told) => Self::told(told, message.to_owned()),
+                None => Self::passing(message),
+            }),
             _ => None,
         }
     }

@@ -214,8 +214,12 @@ impl Worker {
         let mut verdict = judge(&outcome, &agent, &provider, &answer, words).await;
         let structured = structured
             .and_then(|structured| structured.map_err(|error| verdict.fails_with(error)).ok());
-        let is_taken_in =
-            has_taken_in(&outcome, &answer) && said.as_ref().is_none_or(|(_, has_more)| *has_more);
+        // An error that is said is no answer.
+        let has_begun = match &said {
+            Some((_, has_more)) => *has_more,
+            None => outcome.asked || answer.lock().has_content(),
+        };
+        let is_taken_in = has_taken_in(&outcome, &answer) && has_begun;
         let handed_on = self.handed_on(queued, &outcome, &answer, words);
         if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
             // What goes on elsewhere is not over: it is told the rest together with what it has seen.
@@ -240,7 +244,7 @@ impl Worker {
             binding: live.as_ref().map(Live::binding),
             is_left: live.as_ref().is_some_and(is_left),
             ends_with_error: said.is_some(),
-            handed_on: handed_on.map(|handed_on| (handed_on.reason, is_taken_in)),
+            handed_on: handed_on.map(|handed_on| (handed_on.reason, has_begun)),
         };
         // A server that stops has no time for what has changed.
         let before = before.filter(|_| outcome.stop != Some(Stop::ShutDown));
