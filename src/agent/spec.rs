@@ -52,6 +52,8 @@ pub struct AgentSpec {
     /// A native session goes on with the model of its first prompt, whatever is selected in it later: another model
     /// needs another native session, and so does one that would be opened again.
     pub keeps_first_model: bool,
+    /// What was stopped, or has failed in its middle, it takes out of the native session, with all that came with it.
+    pub forgets_unfinished: bool,
     /// What the tokens in its reply to a prompt are those of.
     pub token_count: TokenCount,
     /// How it is made to keep rules about its tools.
@@ -139,6 +141,7 @@ impl AgentSpec {
             one_session_per_process: true,
             leaves_children: false,
             keeps_first_model: false,
+            forgets_unfinished: false,
             token_count: TokenCount::Answer,
             keeps: Keeps::Nothing,
             error_texts: &[],

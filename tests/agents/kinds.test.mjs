@@ -10,7 +10,7 @@ import { startRun } from "./harness.mjs";
 import { AGENTS, IS_WHOLE, isTriedWhole } from "./lib/agents.mjs";
 import { ofSession, streamedText, unique, wordsOf } from "./lib/assertions.mjs";
 import { modelOf, textOf, toolParts } from "./lib/client.mjs";
-import { HALF, KINDS, KIND_LIMITS, forgetSessions } from "./lib/kinds.mjs";
+import { HALF, IN_TOOL, KINDS, KIND_LIMITS, forgetSessions } from "./lib/kinds.mjs";
 import { TOKEN_LIMITS } from "./lib/limits.mjs";
 import { eventually } from "./lib/processes.mjs";
 import { RESULTS_FILE, Results, writeResults } from "./lib/results.mjs";
@@ -118,20 +118,44 @@ function kindsOf(id, agent) {
     return answer;
   }
 
+  const runsTool = ({ type, properties }) =>
+    type === "message.part.updated" &&
+    properties.part.sessionID === session &&
+    properties.part.type === "tool" &&
+    ["pending", "running"].includes(properties.part.state.status);
+
   async function isIdle() {
     const idle = async () => (await client.getSession(session)).runtime.status === "idle";
     await eventually(idle, IDLE_TIMEOUT_MS, () => "the session stays busy");
   }
 
-  check("1: stopped at once", async () => {
+  /** A prompt that takes long is stopped; the next one knows what it was given with it, and what it was. */
+  async function stoppedAfter(command, begun) {
     await missed();
-    const parts = [{ type: "text", text: `SLOW 5 ${unique("stopped")}` }];
+    const word = unique("mark");
+    const from = events.position();
+    const parts = [{ type: "text", text: `${command} ${word}` }];
     await client.ok("POST", `/session/${session}/prompt_async`, { parts });
-    await pause(AT_ONCE_MS);
+    await begun(from);
     await client.ok("POST", `/session/${session}/abort`);
     await isIdle();
+    marks.push(word);
     await knowsEverything();
-  });
+  }
+
+  check("1: stopped at once", () => stoppedAfter("SLOW 5", () => pause(AT_ONCE_MS)));
+
+  check("1: stopped while it answers", () =>
+    stoppedAfter("SLOW 5", (from) => events.until(streamedText(session, "tick-2"), undefined, { from })));
+
+  check(IN_TOOL, () =>
+    stoppedAfter("TOOLBASH timeout 30 tail -f /dev/null; echo", async (from) => {
+      const begun = (event) => ofSession(session, "permission.asked")(event) || runsTool(event);
+      const { type, properties } = await events.until(begun, undefined, { from });
+      if (type !== "permission.asked") return;
+      await client.ok("POST", `/permission/${properties.id}/reply`, { reply: "once" });
+      await events.until(runsTool, undefined, { from });
+    }));
 
   for (const [kind, command] of [["signed out", "ERROR 401"], ["refused", "ERROR 400"], ["too long", "TOOLONG"]]) {
     check(`1: ${kind}`, async () => {

@@ -145,6 +145,56 @@ async fn an_agent_that_has_begun_knows_what_it_was_given() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_model_refuses_in_its_middle_is_not_in_its_native_session() {
+    let world = World::new().await;
+    let id = told_amber(&world).await;
+    let refused = [Step::Say("well".into()), Step::Stop("refusal".into())];
+    world.agent("two").answer_next(refused);
+    assert!(world.ask(&id, "echo first").await.message.error.is_some());
+    world.ask(&id, "echo second").await;
+    assert!(world.agent("two").prompts()[1].contains("AMBER"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_forgetful_agent_has_not_finished_is_given_to_it_again() {
+    for ends in [Step::Hang, fail(-32603, "no more")] {
+        for knows_something in [false, true] {
+            let world = World::new().await;
+            let id = world.ready("one/x").await;
+            if knows_something {
+                let session = world.select(&id, "forgetful/f").await.expect("selected");
+                world.applied(&id, session.revision).await;
+                world.ask(&id, "echo known").await;
+                world.select(&id, "one/x").await.expect("selected");
+            }
+            world.ask(&id, "echo the secret is AMBER").await;
+            let session = world.select(&id, "forgetful/f").await.expect("selected");
+            world.applied(&id, session.revision).await;
+            let forgetful = world.agent("forgetful");
+            let before = forgetful.prompts().len();
+            forgetful.answer_next([Step::Say("well".into()), ends.clone()]);
+            let admitted = world.prompt(&id, "echo first").await.expect("admitted");
+            if matches!(ends, Step::Hang) {
+                forgetful.until_asked("session/prompt", before + 1).await;
+                settle().await;
+                world.sessions.abort(&id, None).await.expect("aborted");
+            }
+            let broken = answer(admitted.answer.expect("wanted")).await;
+            assert_eq!(text(&broken.parts), "well");
+            world.ask(&id, "echo second").await;
+            let prompts = forgetful.prompts();
+            let given = prompts.last().expect("a prompt");
+            assert!(
+                given.contains("AMBER") && given.contains("echo first"),
+                "{given}"
+            );
+            // What it has finished it still has.
+            assert!(!given.contains("echo known"), "{given}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_too_long_is_handed_over_shorter_with_the_next_prompt() {
     let world = World::new().await;
     let id = told_amber_after(&world, 8).await;

@@ -51,6 +51,8 @@ struct Builtin {
     shared_process: bool,
     /// See [`AgentSpec::keeps_first_model`].
     keeps_first_model: bool,
+    /// See [`AgentSpec::forgets_unfinished`].
+    forgets_unfinished: bool,
     /// See [`AgentSpec::token_count`].
     token_count: TokenCount,
     /// How it is made to keep rules about its tools, unless by `denies`.
@@ -81,6 +83,7 @@ const PLAIN: Builtin = Builtin {
     one_vendor: false,
     shared_process: false,
     keeps_first_model: false,
+    forgets_unfinished: false,
     token_count: TokenCount::Answer,
     keeps: Keeps::Nothing,
     denies: &[],
@@ -189,6 +192,7 @@ impl Builtin {
             one_session_per_process: !self.shared_process,
             leaves_children: false,
             keeps_first_model: self.keeps_first_model,
+            forgets_unfinished: self.forgets_unfinished,
             token_count: self.token_count,
             keeps: self.keeps(),
             error_texts: self.error_texts,

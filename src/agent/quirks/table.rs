@@ -150,6 +150,8 @@ pub(super) const BUILTINS: &[Builtin] = &[
         ],
         one_vendor: true,
         shared_process: true,
+        // What is stopped is taken out of the history, with the tools that ran.
+        forgets_unfinished: true,
         tested: true,
         ..PLAIN
     },

@@ -53,11 +53,18 @@ impl Size {
     }
 }
 
-/// Whether the agent has shown that it has taken in what it was given: by saying or doing something, or by asking. The
-/// end of a call alone proves nothing: it may have been refused, or stopped, before anything was kept, and a model that
-/// has failed ends like one that had nothing to say.
-pub(super) fn has_taken_in(outcome: &Outcome, answer: &LiveAnswer) -> bool {
+/// Whether the agent has shown that it was given the prompt: by saying or doing something, or by asking. The end of a
+/// call alone proves nothing: it may have been refused, or stopped, before anything was kept, and a model that has failed
+/// ends like one that had nothing to say.
+pub(super) fn has_begun(outcome: &Outcome, answer: &LiveAnswer) -> bool {
     matches!(outcome.ended, Ended::Replied(_)) && (outcome.asked || answer.lock().has_content())
+}
+
+/// Whether the native session has, from now on, what it was given: it has begun to answer, and has not taken it back as
+/// an agent does that forgets what it has not finished.
+pub(super) fn has_taken_in(outcome: &Outcome, answer: &LiveAnswer, forgets: bool) -> bool {
+    let is_taken_back = outcome.is_refused() || (forgets && !outcome.is_finished());
+    has_begun(outcome, answer) && !is_taken_back
 }
 
 /// Whether the prompt was refused because it does not fit into the model's context.
@@ -120,6 +127,13 @@ fn tried_next(
 }
 
 impl Worker {
+    /// Whether native sessions of this backend forget what was stopped or has failed in its middle.
+    pub(super) fn forgets_unfinished(&self, provider: &str) -> bool {
+        let snapshot = self.tools.office.registry.snapshot();
+        let backend = snapshot.backend(provider);
+        backend.is_some_and(|backend| backend.spec.forgets_unfinished)
+    }
+
     /// Notes what the native session has cost now, in money and tokens.
     pub(super) fn meter(&self, live: &mut Live, outcome: &mut Outcome, answer: &LiveAnswer) {
         live.cost = answer.lock().cost_total();
@@ -154,7 +168,7 @@ impl Worker {
                 let error = CallError::Rpc(error.clone());
                 self.note_signed_out(provider, &error, true).await;
             }
-            Ended::Replied(Ok(_)) if has_taken_in(outcome, answer) => {
+            Ended::Replied(Ok(_)) if has_begun(outcome, answer) => {
                 self.tools.office.registry.note_signed_in(provider).await;
             }
             _ => {}

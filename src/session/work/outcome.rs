@@ -98,6 +98,20 @@ impl Outcome {
         self.stop.is_none() && stop_reason(reply) == END_TURN
     }
 
+    /// Whether the turn has come to its end, be it one of the limits that the protocol has.
+    pub(super) fn is_finished(&self) -> bool {
+        let Ended::Replied(Ok(reply)) = &self.ended else {
+            return false;
+        };
+        self.stop.is_none() && !matches!(stop_reason(reply), CANCELLED | REFUSAL)
+    }
+
+    /// Whether the model refuses to answer. The protocol takes the prompt out of the native session then, with all that
+    /// came after it.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(&self.ended, Ended::Replied(Ok(reply)) if stop_reason(reply) == REFUSAL)
+    }
+
     /// The tokens as the agent has reported them.
     pub(super) fn told_tokens(&self) -> Option<Tokens> {
         let Ended::Replied(Ok(reply)) = &self.ended else {
@@ -123,6 +137,10 @@ impl Outcome {
 
 /// How a turn ends that has neither failed nor been broken off.
 const END_TURN: &str = "end_turn";
+/// How one ends that was stopped.
+const CANCELLED: &str = "cancelled";
+/// How one ends that the model refuses to go on with.
+const REFUSAL: &str = "refusal";
 
 /// Why a turn has ended, as its reply says.
 fn stop_reason(reply: &Value) -> &str {
@@ -201,7 +219,7 @@ pub(super) async fn judge(
     }
     match stop_reason(reply) {
         // It was not asked to.
-        "cancelled" => {
+        CANCELLED => {
             let said = last_text(answer);
             let why = if said.is_empty() {
                 said
@@ -212,7 +230,7 @@ pub(super) async fn judge(
                 format!("Backend \"{provider}\" has broken off its answer by itself{why}");
             verdict("error", Some(failed(message)))
         }
-        "refusal" => {
+        REFUSAL => {
             let message =
                 "The model refuses to answer. Say it in another way, or switch to another model."
                     .to_owned();

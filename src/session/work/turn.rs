@@ -219,7 +219,8 @@ impl Worker {
             Some((_, has_more)) => *has_more,
             None => outcome.asked || answer.lock().has_content(),
         };
-        let is_taken_in = has_taken_in(&outcome, &answer) && has_begun;
+        let forgets = self.forgets_unfinished(&provider);
+        let is_taken_in = has_taken_in(&outcome, &answer, forgets) && has_begun;
         let handed_on = self.handed_on(queued, &outcome, &answer, words);
         if let Some(live) = live.as_mut().filter(|_| is_taken_in) {
             // What goes on elsewhere is not over: it is told the rest together with what it has seen.

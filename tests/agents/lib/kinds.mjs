@@ -53,6 +53,7 @@ export const KINDS = {
 
 /** The kind's name, which has limits. */
 export const HALF = "2: half an emoji in the text";
+export const IN_TOOL = "1: stopped while a tool runs";
 const LAUNCH = "5: model of the launch";
 const RUST = { why: "its own parser does not read the half that its provider sends" };
 
@@ -62,7 +63,10 @@ export const KIND_LIMITS = {
   "codex-zed": { [HALF]: RUST },
   copilot: { [HALF]: RUST },
   goose: { [HALF]: RUST },
-  hermes: { [LAUNCH]: { skip: true, why: "its program takes no model when it is started" } },
+  hermes: {
+    [IN_TOOL]: { skip: true, why: "its tool goes on after a stop, and it queues what comes next until that ends" },
+    [LAUNCH]: { skip: true, why: "its program takes no model when it is started" },
+  },
   vibe: { [HALF]: { skip: true, why: "it cannot store the half that its provider sends, and its next turn never ends" } },
 };
 

@@ -394,7 +394,10 @@ pub(crate) fn unfinished(messages: &[MessageWithParts]) -> usize {
     messages.iter().filter(open).count()
 }
 
-/// Two backends. `one` has a model with efforts.
+/// The backend that takes out of its native sessions what was not finished.
+const FORGETFUL: &str = "forgetful";
+
+/// Two backends, and some with a fault. `one` has a model with efforts.
 fn snapshot() -> Snapshot {
     let backends = vec![
         backend("one", &["x", "y", "z", "strong"], &[]),
@@ -405,6 +408,7 @@ fn snapshot() -> Snapshot {
             &["p", "q"],
             &["--fault", "ignores-model,tells-model"],
         ),
+        backend(FORGETFUL, &["f"], &[]),
     ];
     Snapshot::new(backends, Defaults::default())
 }
@@ -443,6 +447,7 @@ fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
     let flags = flags.into_iter().map(str::to_owned).collect();
     let spec = AgentSpec {
         one_session_per_process: false,
+        forgets_unfinished: id == FORGETFUL,
         ..AgentSpec::from_config(id, flags)
     };
     Arc::new(Backend::new(spec, Status::Connected, Some(catalogue)))
