@@ -16,6 +16,7 @@ use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
+use baton::opencode::handoff::HandoffMode;
 use baton::process::Ledger;
 use baton::project::Projects;
 use baton::registry::{ModelWish, Registry, Wish};
@@ -76,6 +77,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         loaded_sessions: 1_000,
         idle: PoolLimits::default().idle,
         budget: handoff::Budget::default(),
+        handoff: HandoffMode::Transcript,
         timeouts,
     };
     let bus = Arc::new(Bus::new(RingLimits::default()));

@@ -321,6 +321,7 @@ impl Parts {
                 loaded_sessions: settings.limits.loaded_sessions,
                 idle: settings.limits.pool.idle,
                 budget: settings.limits.handoff,
+                handoff: settings.handoff,
                 timeouts: backends.timeouts,
             },
             fallback: backends.fallback.clone(),

@@ -30,6 +30,7 @@ use crate::http::auth::Password;
 use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
+use crate::opencode::handoff::HandoffMode;
 use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
 use crate::session::handoff::Budget;
@@ -242,6 +243,8 @@ pub struct Settings {
     pub at_abort: AtAbort,
     /// Whether a PATCH that selects something and does not say whether it pins does.
     pub pin_patches: bool,
+    /// How the conversation gets to a model that goes on with it, where nobody says.
+    pub handoff: HandoffMode,
     /// Whether agents are asked what they offer in a directory that a list is asked for.
     pub ask_in_directories: bool,
     /// The backends.
@@ -299,6 +302,7 @@ impl Settings {
             snapshot: file.snapshot.unwrap_or(true),
             at_abort: file.sessions.abort_queue.unwrap_or_default(),
             pin_patches: file.sessions.pin_patches.unwrap_or(false),
+            handoff: file.sessions.handoff.unwrap_or_default(),
             ask_in_directories: file.sessions.ask_in_directories.unwrap_or(true),
             backends,
             shell_environment: file.shell_environment()?,

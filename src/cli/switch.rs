@@ -23,13 +23,26 @@ pub struct SwitchArgs {
     /// The model to continue with, and its reasoning effort; left out, only the agent is changed
     #[arg(
         value_name = "PROVIDER/MODEL[:VARIANT]",
-        required_unless_present = "agent"
+        required_unless_present_any = ["agent", "preview"]
     )]
     pub model: Option<String>,
 
     /// The agent to continue with: build, plan, or a mode of the backend
     #[arg(long)]
     pub agent: Option<String>,
+
+    /// What the model is given of the conversation: what it has not seen, a summary of that, nothing, or a summary where the
+    /// rest does not fit
+    #[arg(long, value_name = "HOW", value_parser = ["transcript", "summary", "none", "auto"])]
+    pub handoff: Option<String>,
+
+    /// What the model is told beside it
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+
+    /// Print what would be handed over, and change nothing
+    #[arg(long)]
+    pub preview: bool,
 
     /// Wait until the agent has confirmed it: status 1, and the reason, if it does not
     #[arg(long)]
@@ -56,6 +69,14 @@ pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Resu
     }
     if let Some(agent) = &args.agent {
         body.insert("agent".to_owned(), Value::from(agent.as_str()));
+    }
+    for (name, value) in [("handoff", &args.handoff), ("note", &args.note)] {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), Value::from(value.as_str()));
+        }
+    }
+    if args.preview {
+        return preview(&session, &body, args, server, terminal).await;
     }
     if args.wait && session.runtime.status == RuntimeStatus::Busy {
         terminal.say("an answer is being written: the switch comes behind it");
@@ -94,6 +115,54 @@ pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Resu
             "another switch came before the agent had confirmed this one.",
         ));
     }
+    Ok(())
+}
+
+/// Prints what would be handed over.
+async fn preview(
+    session: &Session,
+    body: &Map<String, Value>,
+    args: &SwitchArgs,
+    server: &Server,
+    terminal: Terminal,
+) -> Result<(), Failure> {
+    let named = ["providerID", "modelID", "handoff", "note"];
+    let said = named
+        .iter()
+        .filter_map(|name| Some((name, body.get(*name)?.as_str()?)));
+    let query = said.map(|(name, value)| {
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        format!("{name}={value}")
+    });
+    let query = query.collect::<Vec<_>>().join("&");
+    let path = format!("/session/{}/handoff?{query}", session.id);
+    let preview: Value = server.get(&path).await?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&preview).map_err(Failure::of)?;
+        return Ok(terminal.line(&json)?);
+    }
+    let number = |place: &str| preview.pointer(place).and_then(Value::as_u64).unwrap_or(0);
+    if let Some(by) = preview.pointer("/summary/by") {
+        let by = format!(
+            "{}/{}",
+            by["providerID"].as_str().unwrap_or_default(),
+            by["modelID"].as_str().unwrap_or_default()
+        );
+        return Ok(terminal.line(&format!(
+            "a summary, written by {} from {} messages, {} (about {} tokens)",
+            one_line(&by),
+            words::grouped(number("/summary/messages")),
+            words::bytes(number("/summary/bytes")),
+            words::grouped(number("/summary/tokens")),
+        ))?);
+    }
+    terminal.line(&format!(
+        "{} messages, {}, {} left out or shortened",
+        words::grouped(number("/messages")),
+        words::bytes(number("/bytes")),
+        words::grouped(number("/elided")),
+    ))?;
+    terminal.line(preview["text"].as_str().unwrap_or_default().trim_end())?;
     Ok(())
 }
 

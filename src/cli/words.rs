@@ -154,12 +154,19 @@ pub(super) fn by_whom(switch: &ModelSwitch) -> String {
 /// How the conversation reaches an agent.
 pub(super) fn transfer(transfer: &Transfer) -> String {
     let how = match transfer.kind {
+        TransferKind::None if transfer.elided > 0 => {
+            return "nothing of the conversation goes over".to_owned();
+        }
         TransferKind::None => return "nothing to hand over yet".to_owned(),
         TransferKind::Native => return "in its live session".to_owned(),
         TransferKind::Resume => return "its session was resumed".to_owned(),
         TransferKind::Load => return "its session was loaded".to_owned(),
         TransferKind::CatchUp => "what it missed goes with the next prompt",
         TransferKind::Transcript => "the conversation goes with the next prompt",
+        TransferKind::Summary if transfer.bytes == 0 => {
+            return "a summary is written before the next prompt".to_owned();
+        }
+        TransferKind::Summary => "a summary goes with the prompt",
     };
     let messages = match transfer.messages {
         1 => "1 message".to_owned(),

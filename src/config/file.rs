@@ -18,6 +18,7 @@ use crate::agent::quirks::keeps::{Arguments, Keeps};
 use crate::agent::spec::AgentSpec;
 use crate::command::Command;
 use crate::environment::{Environment, Inherit};
+use crate::opencode::handoff::HandoffMode;
 use crate::opencode::session::{DEFAULT_VARIANT, MessageModel};
 use crate::session::{AtAbort, CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
 use crate::store::Durability;
@@ -71,6 +72,8 @@ pub(super) struct SessionsTable {
     pub abort_queue: Option<AtAbort>,
     /// Whether a PATCH that selects something pins it where it does not say; it does not if left out.
     pub pin_patches: Option<bool>,
+    /// How the conversation gets to a model that goes on with it; as a transcript if left out.
+    pub handoff: Option<HandoffMode>,
     /// Whether agents are asked what they offer in a directory that a list is asked for; they are if left out.
     pub ask_in_directories: Option<bool>,
 }

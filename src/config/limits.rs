@@ -43,6 +43,7 @@ pub(super) struct LimitsTable {
     metadata_depth: Option<usize>,
     permission_rules: Option<usize>,
     permission_bytes: Option<usize>,
+    note_bytes: Option<usize>,
     pattern_bytes: Option<usize>,
     name_bytes: Option<usize>,
     path_bytes: Option<usize>,
@@ -112,7 +113,7 @@ macro_rules! sizes {
 impl LimitsTable {
     fn sizes(&self) -> Result<Sizes, ConfigError> {
         Ok(sizes! {
-            self: title_bytes metadata_bytes metadata_depth permission_rules permission_bytes pattern_bytes name_bytes path_bytes prompt_parts text_bytes attachment_bytes stored_prompts stored_prompt_bytes sessions session_asks asks ask_bytes answer_bytes answer_parts media_bytes answer_media_bytes tool_call_bytes plan_entries plan_bytes
+            self: title_bytes metadata_bytes metadata_depth permission_rules permission_bytes note_bytes pattern_bytes name_bytes path_bytes prompt_parts text_bytes attachment_bytes stored_prompts stored_prompt_bytes sessions session_asks asks ask_bytes answer_bytes answer_parts media_bytes answer_media_bytes tool_call_bytes plan_entries plan_bytes
         })
     }
 

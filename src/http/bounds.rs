@@ -16,6 +16,8 @@ pub enum Bound {
     Name,
     /// The title of a session.
     Title,
+    /// What a model is told beside a handover.
+    Note,
     /// The pattern of a permission rule.
     Pattern,
     /// A path.
@@ -36,6 +38,7 @@ impl Bound {
         Some(match mark {
             "bound:name" => Self::Name,
             "bound:title" => Self::Title,
+            "bound:note" => Self::Note,
             "bound:pattern" => Self::Pattern,
             "bound:path" => Self::Path,
             "bound:metadata" => Self::Metadata,
@@ -51,6 +54,7 @@ impl Bound {
         match self {
             Self::Name => (sizes.name_bytes, "limits.name_bytes"),
             Self::Title => (sizes.title_bytes, "limits.title_bytes"),
+            Self::Note => (sizes.note_bytes, "limits.note_bytes"),
             Self::Pattern => (sizes.pattern_bytes, "limits.pattern_bytes"),
             Self::Path => (sizes.path_bytes, "limits.path_bytes"),
             Self::Metadata => (sizes.metadata_bytes, "limits.metadata_bytes"),

@@ -69,6 +69,7 @@ fn sizes() -> Sizes {
         metadata_depth: 3,
         prompt_parts: 3,
         permission_rules: 2,
+        note_bytes: 40,
         pattern_bytes: 20,
         ..Sizes::default()
     }

@@ -84,6 +84,7 @@ const SESSIONS: &[Routes] = &[
     routes!(message::prompt::prompt_async),
     routes!(session::read::model_history),
     routes!(session::handover::handover),
+    routes!(session::handoff::handoff),
     routes!(session::end::abort),
     routes!(session::init::init),
     routes!(session::read::children),

@@ -28,6 +28,8 @@ macro_rules! marks {
 marks! {
     /// The title of a session, and the like.
     title = "bound:title";
+    /// What a model is told beside a handover.
+    note = "bound:note";
     /// The pattern of a permission rule.
     pattern = "bound:pattern";
     /// A path.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::event::{FallbackReason, Source, Transfer};
+use super::handoff::HandoffWish;
 use super::id::MessageId;
 use super::message::MessageError;
 use super::session::{MessageModel, Selection, Tokens};
@@ -107,6 +108,10 @@ pub struct ModelSwitch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<FallbackReason>,
+    /// What was wished for the handover with it; absent where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub handoff: Option<HandoffWish>,
 }
 
 /// The parts of the conversation that an agent was not given in full.

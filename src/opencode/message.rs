@@ -91,6 +91,11 @@ pub struct UserMessage {
     )]
     #[schema(nullable = false)]
     pub pinned_over: Option<MessageModel>,
+    /// It asks for a summary that is for the handover of the next prompt alone: whoever knows the conversation goes on
+    /// without it; absent otherwise (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub handoff: Option<bool>,
 }
 
 /// The form that an answer shall have.

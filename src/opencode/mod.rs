@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod event;
 pub mod file;
+pub mod handoff;
 pub mod history;
 pub mod id;
 pub mod message;

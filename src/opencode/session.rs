@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bounded;
+use super::handoff::HandoffWish;
 use super::id::{MessageId, PartId, SessionId};
 use super::metadata::Metadata;
 
@@ -418,6 +419,10 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub fallback: Option<Vec<MessageModel>>,
+    /// What was wished for the next handover, until a prompt takes it along; absent where nothing was (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub handoff: Option<HandoffWish>,
     /// Whether the running agent has applied the selection (Baton's addition).
     pub runtime: SessionRuntime,
 }

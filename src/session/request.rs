@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::opencode::event::{FallbackReason, Source};
+use crate::opencode::handoff::{HandoffMode, HandoffWish};
 use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::PartInput;
 use crate::opencode::session::{MessageModel, PermissionRule};
@@ -115,6 +116,10 @@ pub struct Update {
     pub pin: Option<bool>,
     /// What goes on when the selected model cannot answer.
     pub fallback: ChainWish,
+    /// How the conversation gets to what it selects, or to what is selected.
+    pub handoff: Option<HandoffWish>,
+    /// The same, for the prompt alone that comes with it.
+    pub handoff_now: Option<HandoffWish>,
     /// The revision that the session has to have.
     pub if_match: Option<u64>,
 }
@@ -138,6 +143,12 @@ pub struct Prompt {
     pub tools: Vec<PermissionRule>,
     /// It is one of the backend's own slash commands.
     pub native_command: bool,
+    /// How the conversation gets to its model.
+    pub handoff: Option<HandoffWish>,
+    /// What applies where nothing is wished.
+    pub handoff_default: HandoffMode,
+    /// The transcript does not fit into its model's context.
+    pub is_too_much: bool,
 }
 
 impl Prompt {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::handoff;
 use super::sizes::Sizes;
 use crate::agent::Timeouts;
+use crate::opencode::handoff::HandoffMode;
 
 /// What an abort does with the prompts that wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub idle: Duration,
     /// How much of a conversation is handed over at once, where the model's context is not known.
     pub budget: handoff::Budget,
+    /// How the conversation gets to a model that goes on with it, where nobody says.
+    pub handoff: HandoffMode,
     /// How long to wait for agents.
     pub timeouts: Timeouts,
 }

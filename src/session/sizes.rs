@@ -17,6 +17,8 @@ pub struct Sizes {
     pub permission_rules: usize,
     /// All permission rules of a session together.
     pub permission_bytes: usize,
+    /// What a model is told beside a handover.
+    pub note_bytes: usize,
     /// The pattern of one permission rule.
     pub pattern_bytes: usize,
     /// A name, an id, or another short text in a request.
@@ -67,6 +69,7 @@ impl Default for Sizes {
             metadata_depth: 32,
             permission_rules: 1_000,
             permission_bytes: 256 * KIB,
+            note_bytes: 16 * KIB,
             pattern_bytes: 4 * KIB,
             name_bytes: 256,
             path_bytes: 4 * KIB,

@@ -8,6 +8,7 @@ mod ends;
 mod evidence;
 mod fallback;
 mod group;
+mod handoff;
 mod last_write;
 mod late;
 mod late_asks;

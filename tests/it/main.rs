@@ -6,6 +6,7 @@ mod asks;
 mod bodies;
 mod browser;
 mod catalogue;
+mod chosen_handoff;
 mod client;
 mod commands;
 mod compact;

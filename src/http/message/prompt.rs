@@ -14,6 +14,7 @@ use crate::http::message::{EventsAhead, when_answered, with_parts};
 use crate::http::read::refusal;
 use crate::http::selection::{self, PromptModel};
 use crate::opencode::event::Source;
+use crate::opencode::handoff::{HandoffMode, HandoffWish};
 use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::PartInput;
 use crate::opencode::session::{PermissionAction, PermissionRule};
@@ -59,6 +60,13 @@ pub struct PromptInput {
     #[serde(default, deserialize_with = "bounded::rules")]
     #[schema(value_type = Option<BTreeMap<String, bool>>)]
     pub tools: Option<Switches>,
+    /// How the conversation gets to the model of this prompt, where it has not seen all of it: see the same field of PATCH,
+    /// which this precedes.
+    pub handoff: Option<HandoffMode>,
+    /// What the model is told beside it.
+    #[serde(default, deserialize_with = "bounded::note")]
+    #[schema(format = "bound:note")]
+    pub note: Option<String>,
     /// Its parts.
     #[serde(deserialize_with = "bounded::parts")]
     #[schema(min_items = 1)]
@@ -128,6 +136,8 @@ impl PromptInput {
             format: self.format.filter(is_json),
             tools: self.tools.map(rules_of).unwrap_or_default(),
             native_command: false,
+            handoff: HandoffWish::of(self.handoff, self.note),
+            ..Prompt::default()
         })
     }
 }

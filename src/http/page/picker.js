@@ -48,6 +48,8 @@ export function startPicker() {
 export function openPicker() {
   const search = byId("picker-search", HTMLInputElement);
   search.value = "";
+  byId("handoff", HTMLSelectElement).value = "";
+  byId("handoff-note", HTMLInputElement).value = "";
   byId("picker", HTMLDialogElement).showModal();
   filter("");
   const now = list.rows.find(isSelected);
@@ -127,7 +129,14 @@ function onKey(event) {
 function choose({ backend, model, can }) {
   if (!can || !model) return;
   byId("picker", HTMLDialogElement).close();
-  void select({ providerID: backend.id, modelID: model.id });
+  void select({ providerID: backend.id, modelID: model.id, ...handoff() });
+}
+
+/** How the conversation gets there, as a PATCH says it. */
+function handoff() {
+  const mode = byId("handoff", HTMLSelectElement).value;
+  const note = byId("handoff-note", HTMLInputElement).value.trim();
+  return { ...(mode && { handoff: mode }), ...(note && { note }) };
 }
 
 /** @param {Choice} choice */

@@ -11,7 +11,7 @@ import { state } from "./state.js";
 export function handedOver(transfer) {
   switch (transfer.kind) {
     case "none":
-      return "nothing was said yet";
+      return transfer.elided ? "nothing of the conversation" : "nothing was said yet";
     case "native":
       return "the same native session";
     case "resume":
@@ -22,6 +22,8 @@ export function handedOver(transfer) {
       return `only what it missed: ${amount(transfer)}`;
     case "transcript":
       return `the whole conversation: ${amount(transfer)}`;
+    case "summary":
+      return transfer.bytes ? `a summary: ${bytes(transfer.bytes)}` : "a summary, which is written before the next prompt";
     default:
       return transfer.kind;
   }
@@ -70,7 +72,7 @@ function end(selection, side) {
 function told(entry, next, how) {
   const pieces = [author(entry)];
   if (entry.transfer) pieces.push(handedOver(entry.transfer));
-  if (entry.transfer?.elided) pieces.push(`${entry.transfer.elided} left out or shortened`);
+  if (entry.transfer?.elided && entry.transfer.kind !== "none") pieces.push(`${entry.transfer.elided} left out or shortened`);
   if (entry.durationMs !== null && how !== "pending") pieces.push(duration(entry.durationMs));
   if (how === "pending") pieces.push("waits");
   if (how === "passed") pieces.push("passed over");

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod create;
 pub mod end;
+pub mod handoff;
 pub mod handover;
 pub mod init;
 pub mod list;

@@ -8,6 +8,7 @@ use crate::http::read::refusal;
 use crate::http::selection::{self, FallbackModelInput, SessionModelInput};
 use crate::http::session::with_etag;
 use crate::opencode::event::Source;
+use crate::opencode::handoff::{HandoffMode, HandoffWish};
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{Metadata, Session, bounded};
 use crate::registry::VariantWish;
@@ -48,6 +49,16 @@ pub struct SessionUpdateInput {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<FallbackModelInput>>, max_items = 16)]
     pub fallback: Option<Option<Vec<FallbackModelInput>>>,
+    /// How the conversation gets to what is selected: `transcript` (what it has not seen, word for word), `summary` (one that
+    /// the model which knows it writes before the next prompt; where that fails, the transcript), `none` (nothing, also
+    /// later), or `auto` (the transcript where it fits, else a summary). It applies to the next prompt. Left out, the config's
+    /// `[sessions] handoff`.
+    #[schema(example = "summary")]
+    pub handoff: Option<HandoffMode>,
+    /// What the model is told beside it.
+    #[serde(default, deserialize_with = "bounded::note")]
+    #[schema(format = "bound:note", example = "Only the tests are left to do.")]
+    pub note: Option<String>,
     /// The title; null changes nothing.
     #[serde(default, deserialize_with = "bounded::title")]
     #[schema(format = "bound:title")]
@@ -156,6 +167,8 @@ impl SessionUpdateInput {
             archived: self.time.and_then(|time| time.archived),
             pin: self.pin,
             fallback: self.fallback.map_or(ChainWish::Keep, selection::chain),
+            handoff: HandoffWish::of(self.handoff, self.note),
+            handoff_now: None,
             if_match: if_match.0,
         })
     }

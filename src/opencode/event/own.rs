@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::opencode::handoff::HandoffWish;
 use crate::opencode::history::Overrides;
 use crate::opencode::id::{MessageId, SessionId};
 use crate::opencode::message::MessageError;
@@ -143,6 +144,10 @@ pub struct ModelChanged {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<FallbackReason>,
+    /// What was wished for the handover with it; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub handoff: Option<HandoffWish>,
     /// When, in milliseconds since the Unix epoch.
     pub time: u64,
 }
@@ -151,7 +156,7 @@ pub struct ModelChanged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferKind {
-    /// There is no conversation yet.
+    /// There is no conversation yet; or, with a count of what was left out, none of it was to be handed over.
     None,
     /// The agent's own live session has all of it.
     Native,
@@ -163,6 +168,8 @@ pub enum TransferKind {
     CatchUp,
     /// A new session of the agent; the whole conversation goes with the next prompt.
     Transcript,
+    /// A summary of what it has not seen goes with the next prompt.
+    Summary,
 }
 
 impl TransferKind {
@@ -175,6 +182,7 @@ impl TransferKind {
             Self::Load => "load",
             Self::CatchUp => "catch_up",
             Self::Transcript => "transcript",
+            Self::Summary => "summary",
         }
     }
 }
@@ -188,7 +196,7 @@ pub struct Transfer {
     pub messages: u64,
     /// Bytes of that text.
     pub bytes: u64,
-    /// Messages, tool outputs and files that were left out or shortened for size.
+    /// Messages, tool outputs and files that were left out, or shortened for size.
     pub elided: u64,
 }
 

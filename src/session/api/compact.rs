@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::opencode::message::{CompactionPart, Message, MessageWithParts, Part};
-use crate::opencode::{MessageId, PartId, Selection, SessionId};
-use crate::registry::{BUILD, ModelWish, PLAN, SelectError, Snapshot, VariantWish, Wish};
+use crate::opencode::{MessageId, SessionId};
+use crate::registry::{ModelWish, VariantWish, Wish};
+use crate::session::cell::handoff::summariser;
 use crate::session::cell::{Answer, Draft, Reverted, Waiters, Work};
-use crate::session::conversation::prompt;
+use crate::session::conversation::prompt::{SummaryFor, summary_wish};
 use crate::session::{Error, Sessions};
 
 impl Sessions {
@@ -32,6 +32,10 @@ impl Sessions {
             agent: None,
         };
         self.prepare(&cell.directory, Some(&cell), &wish).await;
+        let purpose = match auto {
+            true => SummaryFor::GoingOn,
+            false => SummaryFor::All,
+        };
         let queue_prompts = self.tools.settings.queue_prompts;
         let (waiters, answer) = Waiters::one();
         let job = move |draft: &mut Draft, reverted: &Reverted| {
@@ -42,48 +46,13 @@ impl Sessions {
             if draft.runtime().last_seq == 0 {
                 return Ok(false);
             }
-            // Clients take the model of the last prompt for the one that is selected, and so it has to be.
-            let message = Arc::new(user_message(&draft.id, current.unwrap_or(&selection), auto));
-            let work = Work::Compact { auto };
+            let id = MessageId::new();
+            let message = summary_wish(id, &draft.id, current.unwrap_or(&selection), purpose);
+            let (message, work) = (Arc::new(message), Work::Compact(purpose));
             draft.admit_work(&message, work, selection, reverted, &waiters)?;
             Ok(true)
         };
         let admitted = self.admit(&cell, None, job).await?;
         Ok(admitted.then_some(answer))
-    }
-}
-
-/// The selection that writes the summary. Its mode is the session's where the backend has it; otherwise
-/// one that changes nothing, if there is one.
-fn summariser(
-    registry: &Snapshot,
-    current: Option<&Selection>,
-    wish: &Wish,
-) -> Result<Selection, SelectError> {
-    let in_mode = |agent: &str| {
-        let wish = Wish {
-            agent: Some(agent.to_owned()),
-            ..wish.clone()
-        };
-        Ok(registry.resolve(None, &wish)?.selection)
-    };
-    match in_mode(current.map_or(BUILD, |c| c.agent.as_str())) {
-        Err(SelectError::UnknownAgent { .. }) => in_mode(PLAN).or_else(|_| in_mode(BUILD)),
-        found => found,
-    }
-}
-
-fn user_message(session: &SessionId, selection: &Selection, auto: bool) -> MessageWithParts {
-    let id = MessageId::new();
-    let part = Part::Compaction(CompactionPart {
-        id: PartId::new(),
-        session_id: session.clone(),
-        message_id: id.clone(),
-        auto,
-    });
-    let info = Message::User(prompt::user_message(id, session, selection));
-    MessageWithParts {
-        info,
-        parts: vec![part],
     }
 }

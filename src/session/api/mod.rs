@@ -8,6 +8,7 @@ mod create;
 pub(super) mod delete;
 mod edit;
 mod fork;
+mod handoff;
 mod list;
 pub(super) mod load;
 pub(super) mod prompt;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::attach;
+use crate::opencode::handoff::HandoffMode;
 use crate::opencode::message::{MessageError, MessageWithParts};
 use crate::opencode::{MessageId, SessionId};
 use crate::session::cell::{Answer, Cell, Committed, Draft, Reverted, Waiters};
@@ -64,6 +65,7 @@ impl Sessions {
             self.prepare(&cell.directory, Some(&cell), &prompt.wish)
                 .await;
         }
+        self.weigh_handoff(&cell, &mut prompt).await;
         let (waiters, answer) = Waiters::one();
         let answer = (!prompt.no_reply).then_some(answer);
         let (queue_prompts, given) = (self.tools.settings.queue_prompts, prompt.message_id.clone());
@@ -76,6 +78,17 @@ impl Sessions {
             turn,
             answer,
         })
+    }
+
+    /// Notes what applies where no handover is wished for, and whether the transcript fits where that decides.
+    async fn weigh_handoff(&self, cell: &Arc<Cell>, prompt: &mut Prompt) {
+        prompt.handoff_default = self.tools.settings.handoff;
+        let before = cell.committed().state().kept.handoff.clone();
+        let wish = prompt.handoff.clone().unwrap_or_default().or(before);
+        let mode = wish.mode.unwrap_or(prompt.handoff_default);
+        if mode == HandoffMode::Auto && !prompt.no_reply {
+            prompt.is_too_much = self.is_too_much(cell, &prompt.wish).await;
+        }
     }
 
     /// Tells on the event stream that a prompt was refused, for clients that look nowhere else.

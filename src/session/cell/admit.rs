@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::handoff::Handoff;
 use super::notice::{self, TakenBack, Told};
 use super::runtime::{Queued, Waiters, Work};
 use super::state::SessionState;
@@ -42,6 +43,8 @@ struct Admission {
     selection: Selection,
     /// Who waits for the answer.
     waiters: Arc<Waiters>,
+    /// How the conversation gets there.
+    handoff: Handoff,
 }
 
 impl Draft {
@@ -83,13 +86,14 @@ impl Draft {
         let update = Update {
             wish,
             tools: prompt.tools.clone(),
+            handoff_now: prompt.handoff.clone(),
             ..Update::default()
         };
         self.forget_reverted(reverted)?;
         if !names_model {
             self.return_to_first_choice();
         }
-        let mut message = None;
+        let (mut message, mut wished) = (None, None);
         let session = self.id.clone();
         let (before, told) = (
             self.state().selection.clone(),
@@ -101,6 +105,9 @@ impl Draft {
                 next.note_prompt(&stored, &selection);
                 next.kept.stored.note(prompt);
                 next.kept.set_by.hear(&caller.who());
+                if !prompt.no_reply {
+                    wished = next.kept.handoff.take();
+                }
                 message = Some((stored, selection));
             }
         })?;
@@ -133,6 +140,10 @@ impl Draft {
             self.toast_pinned(named, &selection);
         }
         let message = Arc::new(message);
+        let handoff = match prompt.no_reply {
+            true => Handoff::default(),
+            false => self.hand_off(prompt, wished, message.info.id(), &selection),
+        };
         let turn = self.put_prompt(&message);
         self.event_of_message(&message);
         if !prompt.no_reply {
@@ -147,6 +158,7 @@ impl Draft {
                 pinned_over,
                 selection,
                 waiters: Arc::clone(waiters),
+                handoff,
             });
         }
         Ok((message, turn))
@@ -189,6 +201,18 @@ impl Draft {
         self.at_rest()?;
         self.forget_reverted(reverted)?;
         self.touch();
+        self.put_work(message, work, selection, waiters);
+        Ok(())
+    }
+
+    /// The same after these checks.
+    pub(super) fn put_work(
+        &mut self,
+        message: &Arc<MessageWithParts>,
+        work: Work,
+        selection: Selection,
+        waiters: &Arc<Waiters>,
+    ) {
         let turn = self.put_prompt(message);
         self.enqueue(Admission {
             message: Arc::clone(message),
@@ -198,9 +222,9 @@ impl Draft {
             pinned_over: None,
             selection,
             waiters: Arc::clone(waiters),
+            handoff: Handoff::default(),
         });
         self.event_of_message(message);
-        Ok(())
     }
 
     /// Stores a message of the user after all others, and returns its place.
@@ -255,6 +279,7 @@ impl Draft {
             waiters: admission.waiters,
             tried: Vec::new(),
             continues: false,
+            handoff: admission.handoff,
         }));
     }
 

@@ -7,6 +7,7 @@ use super::runtime::{Phase, Queued, Work};
 use super::{Committed, Draft, Target, notice};
 use crate::opencode::Selection;
 use crate::opencode::event::{FallbackCause, FallbackReason, Source, ToastVariant};
+use crate::opencode::handoff::HandoffMode;
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::MessageError;
 use crate::opencode::session::MessageModel;
@@ -77,6 +78,12 @@ impl Draft {
             in_words(reason),
             self.name_of(&target.selection)
         );
+        if queued.handoff.mode == HandoffMode::None {
+            let turn = self
+                .state()
+                .withheld_up_to(&queued.target.selection.provider_id);
+            self.withhold(&target.selection.provider_id, turn);
+        }
         let (session, why) = (self.id.clone(), text.clone());
         self.then(move || tracing::warn!(%session, "a prompt goes on with another model: {why}"));
         self.toast(ToastVariant::Warning, &text);

@@ -25,6 +25,7 @@ mod admit;
 pub(super) mod commit;
 mod draft;
 mod fallback;
+pub(super) mod handoff;
 mod history;
 mod kept;
 mod late;
@@ -316,6 +317,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
         revision: state.revision,
         pinned: state.pinned,
         fallback: state.fallback.clone(),
+        handoff: state.kept.handoff.clone(),
         runtime: SessionRuntime {
             status,
             applied: runtime.applied.clone(),

@@ -270,6 +270,7 @@ fn message(
         format: None,
         overrides: None,
         pinned_over: None,
+        handoff: None,
     });
     let part = Part::Text(TextPart {
         id: notice.part.clone(),

@@ -8,6 +8,7 @@ use super::{Draft, Target, notice};
 use crate::metrics;
 use crate::opencode::event::{
     EventPayload, ModelApplied, ModelFailed, ModelMismatch, Source, ToastVariant, Transfer,
+    TransferKind,
 };
 use crate::opencode::history::ModelSwitch;
 use crate::opencode::message::{AssistantMessage, MessageError};
@@ -143,24 +144,32 @@ impl Draft {
                 notice::remark_failed(self, None);
             }
         }
-        self.tell_elided(target, transfer);
+        self.tell_handover(target, transfer);
         notice::tell(self);
         Ok(())
     }
 
-    /// Announces that a handover leaves something out; once for what is announced at a switch and then goes with a prompt.
-    fn tell_elided(&mut self, target: &Target, transfer: &Transfer) {
-        if transfer.elided == 0 || self.runtime.elided.as_ref() == Some(transfer) {
-            return;
+    /// Announces a handover that is not of the whole conversation; once for what is announced at a switch and then goes
+    /// with a prompt.
+    fn tell_handover(&mut self, target: &Target, transfer: &Transfer) {
+        let name = self.name_of(&target.selection);
+        let text = match (transfer.kind, transfer.elided) {
+            (TransferKind::Summary, _) if transfer.bytes > 0 => {
+                format!("{name} is given a summary of what it has not seen of this conversation.")
+            }
+            (_, 0) => return,
+            (TransferKind::None, _) => {
+                format!("{name} is given nothing of what was said before, as was asked for.")
+            }
+            (_, elided) => format!(
+                "{name} is not given all of this conversation: {elided} of its messages, tool outputs and files were \
+                 left out or shortened for size."
+            ),
+        };
+        if self.runtime.elided.as_ref() != Some(transfer) {
+            self.runtime.elided = Some(*transfer);
+            notice::remark_elided(self, &text);
         }
-        self.runtime.elided = Some(*transfer);
-        let text = format!(
-            "{} is not given all of this conversation: {} of its messages, tool outputs and files were left out or \
-             shortened for size.",
-            self.name_of(&target.selection),
-            transfer.elided
-        );
-        notice::remark_elided(self, &text);
     }
 
     /// Tells that a selection could not be applied, and goes back to the last one that could.

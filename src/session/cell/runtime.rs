@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::handoff::Handoff;
 use super::signs::Signs;
 use super::state::Target;
 use crate::opencode::event::Transfer;
@@ -17,6 +18,7 @@ use crate::opencode::session::{MessageModel, PermissionRule, RuntimeTurn, Tokens
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::Ask;
 use crate::session::conversation::answer::Answering;
+use crate::session::conversation::prompt::SummaryFor;
 
 /// Outcomes of switches that are kept for those who wait for one.
 const OUTCOMES: usize = 32;
@@ -50,10 +52,7 @@ pub(crate) enum Work {
     /// Runs this command line of the user.
     Shell(String),
     /// Has the conversation summarised.
-    Compact {
-        /// Goes on with the work afterwards.
-        auto: bool,
-    },
+    Compact(SummaryFor),
 }
 
 impl Work {
@@ -121,6 +120,8 @@ pub(crate) struct Queued {
     pub tried: Vec<Selection>,
     /// One of them had begun to.
     pub continues: bool,
+    /// How the conversation gets to its model.
+    pub handoff: Handoff,
 }
 
 impl Queued {
@@ -140,6 +141,7 @@ impl Queued {
             waiters: Arc::clone(&self.waiters),
             tried: self.tried.clone(),
             continues: self.continues,
+            handoff: self.handoff.clone(),
         }
     }
 }

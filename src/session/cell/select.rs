@@ -14,6 +14,7 @@ use crate::metrics;
 use crate::opencode::event::{
     AgentSwitched, Effective, EventPayload, ModelChanged, ModelSwitched, Source,
 };
+use crate::opencode::handoff::HandoffWish;
 use crate::opencode::history::{GivenHandover, ModelSwitch, Overrides};
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{MessageId, Selection, SessionId};
@@ -89,6 +90,9 @@ pub(crate) fn plan(
             check_chain(chain, registry)?;
             next.fallback = Some(chain.clone());
         }
+    }
+    if switch.is_some() || update.handoff.is_some() {
+        next.kept.handoff.clone_from(&update.handoff);
     }
     if let Some(pin) = update.pin {
         if pin && next.selection.is_none() {
@@ -211,7 +215,8 @@ impl Draft {
         }
         self.set_state(next);
         if let Some(switch) = switch {
-            self.note_switch(&switch, caller, effective, overrides.clone());
+            let handoff = update.handoff.as_ref().or(update.handoff_now.as_ref());
+            self.note_switch(&switch, caller, effective, overrides.clone(), handoff);
         } else {
             if pins {
                 self.put_pin(caller);
@@ -251,6 +256,7 @@ impl Draft {
         caller: &Caller,
         effective: Effective,
         overrides: Option<Overrides>,
+        handoff: Option<&HandoffWish>,
     ) {
         let revision = self.state().revision;
         let (previous, current) = (switch.previous.clone(), switch.current.clone());
@@ -263,6 +269,7 @@ impl Draft {
         );
         entry.overrides.clone_from(&overrides);
         entry.pinned = self.state().pinned;
+        entry.handoff = handoff.cloned();
         self.put_switch(&entry);
         self.event(EventPayload::ModelChanged(ModelChanged {
             session_id: self.id.clone(),
@@ -276,6 +283,7 @@ impl Draft {
             pinned: self.state().pinned,
             overrides,
             reason: caller.reason.clone(),
+            handoff: handoff.cloned(),
             time: self.now,
         }));
         self.event_of_session();
@@ -387,6 +395,7 @@ fn open_switch(
         overrides: None,
         pinned: false,
         reason: caller.reason.clone(),
+        handoff: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `SessionState`: what is known of a session for good.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::late::LatePart;
@@ -7,6 +9,7 @@ use super::notice::Told;
 use super::set_by::SetBy;
 use crate::json;
 use crate::opencode::event::Todo;
+use crate::opencode::handoff::HandoffWish;
 use crate::opencode::history::{ContextUse, ModelUsage};
 use crate::opencode::message::AssistantMessage;
 use crate::opencode::session::{
@@ -104,6 +107,12 @@ pub(crate) struct Kept {
     /// Prompts that were only stored since the last one that was answered.
     #[serde(default)]
     pub stored: StoredOnly,
+    /// What was wished for the next handover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handoff: Option<HandoffWish>,
+    /// The last turn of which a backend is to be told nothing, where it is to be told only of later ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub withheld: BTreeMap<String, u64>,
 }
 
 /// Prompts without a reply, in a row.

@@ -2,8 +2,8 @@
 
 use super::super::request::Prompt;
 use crate::opencode::message::{
-    AgentPart, FilePart, Message, MessageWithParts, Part, SubtaskPart, TextPart, UserMessage,
-    UserTime,
+    AgentPart, CompactionPart, FilePart, Message, MessageWithParts, Part, SubtaskPart, TextPart,
+    UserMessage, UserTime,
 };
 use crate::opencode::prompt::{PartInput, TextPartInput};
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
@@ -14,6 +14,17 @@ Go on with what is open according to the summary. If nothing is, or if it is not
 and wait.";
 /// Marks such a prompt, as OpenCode does.
 const GO_ON_MARK: &str = "compaction_continue";
+
+/// What a summary is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SummaryFor {
+    /// Everybody goes on with it from then on.
+    All,
+    /// The same, and the selected model is asked to continue the work afterwards.
+    GoingOn,
+    /// The model that a prompt hands the conversation to.
+    Handover,
+}
 
 /// A message of the user's, with nothing in it yet.
 pub(crate) fn user_message(
@@ -32,6 +43,28 @@ pub(crate) fn user_message(
         format: None,
         overrides: None,
         pinned_over: None,
+        handoff: None,
+    }
+}
+
+/// The wish for a summary, by a message that names what is selected: clients take the model of the last prompt for that.
+pub(crate) fn summary_wish(
+    id: MessageId,
+    session: &SessionId,
+    selection: &Selection,
+    purpose: SummaryFor,
+) -> MessageWithParts {
+    let part = Part::Compaction(CompactionPart {
+        id: PartId::new(),
+        session_id: session.clone(),
+        message_id: id.clone(),
+        auto: purpose == SummaryFor::GoingOn,
+    });
+    let mut message = user_message(id, session, selection);
+    message.handoff = (purpose == SummaryFor::Handover).then_some(true);
+    MessageWithParts {
+        info: Message::User(message),
+        parts: vec![part],
     }
 }
 

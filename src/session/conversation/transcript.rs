@@ -2,6 +2,8 @@
 
 mod files;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::PLAN_TOOL;
@@ -137,6 +139,20 @@ pub(crate) fn since_summary(mut messages: Vec<Stored>) -> Vec<Stored> {
     messages
 }
 
+/// The conversation without what was said for a handover alone: everybody else goes on without it.
+pub(crate) fn without_handover_summaries(mut messages: Vec<Stored>) -> Vec<Stored> {
+    let wish =
+        |m: &&Stored| matches!(&m.message.info, Message::User(it) if it.handoff == Some(true));
+    let turns: BTreeSet<u64> = messages.iter().filter(wish).map(|m| m.turn).collect();
+    messages.retain(|m| !turns.contains(&m.turn));
+    messages
+}
+
+/// Whether a message is a summary.
+pub(crate) fn is_summary(message: &MessageWithParts) -> bool {
+    matches!(&message.info, Message::Assistant(m) if m.summary == Some(true))
+}
+
 fn belongs_to_compaction(message: &MessageWithParts) -> bool {
     let asks = |part: &Part| matches!(part, Part::Compaction(_));
     match &message.info {
@@ -159,8 +175,7 @@ fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
             (Speaker::Assistant { model }, m.error.as_ref())
         }
     };
-    let summary = matches!(&message.info, Message::Assistant(m) if m.summary == Some(true));
-    let mut items: Vec<Item> = summary
+    let mut items: Vec<Item> = is_summary(message)
         .then(|| Item::Note(SUMMARY_NOTE.to_owned()))
         .into_iter()
         .collect();
@@ -175,7 +190,7 @@ fn entry(message: &MessageWithParts, images: &mut Images) -> Entry {
 
 /// The parts that are handed over: of a summary only the text counts, whatever else the model has done to get there.
 fn handed_parts(message: &MessageWithParts) -> impl Iterator<Item = &Part> {
-    let summary = matches!(&message.info, Message::Assistant(m) if m.summary == Some(true));
+    let summary = is_summary(message);
     let parts = message.parts.iter();
     parts.filter(move |part| !summary || matches!(part, Part::Text(_)))
 }

@@ -14,7 +14,7 @@ impl Worker {
         queued: &Queued,
         before: Option<&Snapshot>,
     ) -> Option<LiveAnswer> {
-        let is_summary = matches!(queued.work, Work::Compact { .. });
+        let is_summary = matches!(queued.work, Work::Compact(_));
         let tree = before.map(|snapshot| snapshot.tree.clone());
         self.begin_with(move |answering| {
             if is_summary {

@@ -13,7 +13,7 @@ use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use crate::opencode::event::{EventPayload, SessionCompacted, Source};
 use crate::opencode::message::{MessageError, Part};
 use crate::session::cell::{Draft, LiveAnswer, Queued, Reverted, Waiters};
-use crate::session::conversation::prompt::continue_prompt;
+use crate::session::conversation::prompt::{SummaryFor, continue_prompt};
 use crate::session::conversation::transcript;
 use crate::session::request::Caller;
 
@@ -41,7 +41,7 @@ word for word. Do not write down passwords or keys.";
 
 impl Worker {
     /// Has the summary written.
-    pub(super) async fn compact(&mut self, queued: &Queued, auto: bool) {
+    pub(super) async fn compact(&mut self, queued: &Queued, purpose: SummaryFor) {
         let shown = self.persist(|draft| draft.show_compacting());
         if shown.await.is_err() {
             return;
@@ -52,7 +52,7 @@ impl Worker {
         };
         match prepared {
             Ok((live, blocks)) => {
-                self.write_summary(queued, auto, live, blocks, &answer)
+                self.write_summary(queued, purpose, live, blocks, &answer)
                     .await;
             }
             Err(error) => {
@@ -104,7 +104,7 @@ impl Worker {
     async fn write_summary(
         &mut self,
         queued: &Queued,
-        auto: bool,
+        purpose: SummaryFor,
         mut live: Live,
         blocks: Vec<Value>,
         answer: &LiveAnswer,
@@ -139,7 +139,7 @@ impl Worker {
         if verdict.error.is_none() {
             verdict.error = no_summary(answer, provider);
         }
-        self.finish_compaction(queued, answer, verdict, Some(auto))
+        self.finish_compaction(queued, answer, verdict, Some(purpose))
             .await;
         self.let_go(live, &outcome).await;
     }
@@ -152,7 +152,7 @@ impl Worker {
         queued: &Queued,
         answer: &LiveAnswer,
         verdict: Verdict,
-        asked: Option<bool>,
+        asked: Option<SummaryFor>,
     ) {
         let is_summary = verdict.error.is_none();
         let mut done = answer.lock().clone();
@@ -164,7 +164,8 @@ impl Worker {
             if asked.is_some() {
                 draft.count(&answer.message, context);
             }
-            if !is_summary {
+            // Whoever knows the conversation goes on with it as it is.
+            if !is_summary || asked == Some(SummaryFor::Handover) {
                 return;
             }
             draft.unbind_all();
@@ -172,7 +173,7 @@ impl Worker {
             draft.event(EventPayload::SessionCompacted(SessionCompacted {
                 session_id,
             }));
-            if asked == Some(true) {
+            if asked == Some(SummaryFor::GoingOn) {
                 go_on(draft, queue_prompts);
             }
         })

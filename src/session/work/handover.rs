@@ -7,16 +7,16 @@ use tokio::time::Instant;
 
 use super::Worker;
 use super::bind::unknown;
-use super::late::missed_parts;
 use super::live::{Live, Origin};
+use super::missed::{self, Reader};
 use crate::opencode::event::{Transfer, TransferKind};
+use crate::opencode::handoff::HandoffMode;
 use crate::opencode::history::{GivenHandover, HandoverOmission};
 use crate::opencode::message::MessageError;
 use crate::opencode::{Selection, now_ms};
 use crate::session::cell::{Committed, Queued};
-use crate::session::conversation::transcript::{self, Handover, Stored};
-use crate::session::conversation::{cut, handoff};
-use crate::store::{MessageRange, StoreError};
+use crate::session::conversation::handoff;
+use crate::session::conversation::transcript::Handover;
 
 /// A handover that was rendered at a switch is kept this long for the prompt that follows.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -29,6 +29,7 @@ pub(super) struct Rendered {
     conversation: u64,
     last_seq: u64,
     model_id: String,
+    mode: HandoffMode,
     until: Instant,
 }
 
@@ -56,18 +57,25 @@ impl Worker {
         let Some(live) = self.lives.get(provider) else {
             return Err(unknown(format!("Backend \"{provider}\" has no session.")));
         };
+        let mode = self.foreseen_mode(&committed, provider);
         if let Some(kept) = &live.rendered
+            && kept.mode == mode
             && kept.fits(&committed, selection, None)
         {
             return Ok(kept.transfer);
         }
-        let (handover, transfer) = self.render_handover(live, selection, None).await?;
+        if mode == HandoffMode::Summary {
+            // It is not written yet.
+            return Ok(Handover::default().transfer(TransferKind::Summary));
+        }
+        let (handover, transfer) = self.render_handover(live, selection, None, mode).await?;
         let rendered = Rendered {
             handover,
             transfer,
             conversation: committed.runtime().conversation,
             last_seq: committed.runtime().last_seq,
             model_id: selection.model_id.clone(),
+            mode,
             until: Instant::now() + KEPT_FOR,
         };
         if let Some(live) = self.lives.get_mut(provider) {
@@ -76,20 +84,34 @@ impl Worker {
         Ok(transfer)
     }
 
+    /// What will be handed over with the next prompt, as far as it is known before that.
+    fn foreseen_mode(&self, committed: &Committed, provider: &str) -> HandoffMode {
+        let wish = committed.state().kept.handoff.as_ref();
+        let mode = wish.and_then(|wish| wish.mode);
+        match mode.unwrap_or(self.tools.settings.handoff) {
+            HandoffMode::Summary if committed.who_knows(provider).is_some() => HandoffMode::Summary,
+            HandoffMode::None => HandoffMode::None,
+            _ => HandoffMode::Transcript,
+        }
+    }
+
     /// What the agent has not seen of the conversation before a turn.
     pub(super) async fn handover(
         &self,
         live: &mut Live,
         selection: &Selection,
         before_turn: u64,
+        mode: HandoffMode,
     ) -> Result<(Handover, Transfer), MessageError> {
         let committed = self.cell.committed();
         match live.rendered.take() {
-            Some(kept) if kept.fits(&committed, selection, Some(before_turn)) => {
+            Some(kept)
+                if kept.mode == mode && kept.fits(&committed, selection, Some(before_turn)) =>
+            {
                 Ok((kept.handover, kept.transfer))
             }
             _ => {
-                self.render_handover(live, selection, Some(before_turn))
+                self.render_handover(live, selection, Some(before_turn), mode)
                     .await
             }
         }
@@ -100,95 +122,38 @@ impl Worker {
         live: &Live,
         selection: &Selection,
         before_turn: Option<u64>,
+        mode: HandoffMode,
     ) -> Result<(Handover, Transfer), MessageError> {
-        let provider = &selection.provider_id;
-        let missed = self.missed(provider, live.seen_turn, before_turn).await?;
-        let kind = match (missed.is_empty(), live.seen_turn, live.origin) {
-            (true, 0, _) => TransferKind::None,
-            (true, _, Origin::New | Origin::Used) => TransferKind::Native,
-            (true, _, Origin::Resumed) => TransferKind::Resume,
-            (true, _, Origin::Loaded) => TransferKind::Load,
-            (false, 0, _) => TransferKind::Transcript,
-            (false, ..) => TransferKind::CatchUp,
+        let reader = Reader {
+            provider: &selection.provider_id,
+            seen_turn: live.seen_turn,
+            before_turn,
         };
-        if missed.is_empty() {
-            let handover = Handover::default();
+        let (store, committed) = (&self.tools.office.store, self.cell.committed());
+        let missed = missed::missed(store.as_ref(), &committed, reader, mode).await;
+        let missed = missed.map_err(|error| unknown(error.to_string()))?;
+        if missed.is_empty() || mode == HandoffMode::None {
+            let kind = match (missed.is_empty(), live.seen_turn, live.origin) {
+                (false, ..) | (true, 0, _) => TransferKind::None,
+                (true, _, Origin::New | Origin::Used) => TransferKind::Native,
+                (true, _, Origin::Resumed) => TransferKind::Resume,
+                (true, _, Origin::Loaded) => TransferKind::Load,
+            };
+            let handover = Handover {
+                elided: missed.len() as u64,
+                ..Handover::default()
+            };
             let transfer = handover.transfer(kind);
             return Ok((handover, transfer));
         }
-        let rendered_as = match kind {
-            TransferKind::CatchUp => handoff::Kind::CatchUp,
-            _ => handoff::Kind::Transcript,
-        };
-        let snapshot = self.tools.office.registry.at(&self.cell.directory);
-        let catalogue = snapshot.catalogue(&selection.provider_id);
-        let model = catalogue.and_then(|c| c.model(&selection.model_id));
-        let budget = model.and_then(|model| model.context_tokens).map_or(
-            self.tools.settings.budget,
-            handoff::Budget::from_context_tokens,
-        );
-        let budget = match self.fits.get(&selection.label()) {
-            Some(fits) => budget.within(*fits),
-            None => budget,
-        };
+        let kind = missed::kind_of(&missed, live.seen_turn, mode);
+        let registry = self.tools.office.registry.at(&self.cell.directory);
+        let fits = self.fits.get(&selection.label()).copied();
+        let budget = missed::budget(&registry, selection, self.tools.settings.budget, fits);
         let images = live.agent.info.capabilities.image;
-        // Rendering megabytes takes milliseconds, which other sessions should not wait for.
-        let rendered = tokio::task::spawn_blocking(move || {
-            transcript::hand_over(missed, rendered_as, &budget, images)
-        });
-        let handover = rendered.await.map_err(|error| unknown(error.to_string()))?;
+        let handover = missed::render(missed, live.seen_turn, budget, images).await?;
         let transfer = handover.transfer(kind);
         Ok((handover, transfer))
-    }
-
-    /// The messages after one turn and before another that models are to know.
-    async fn missed(
-        &self,
-        provider: &str,
-        seen_turn: u64,
-        before_turn: Option<u64>,
-    ) -> Result<Vec<Stored>, MessageError> {
-        let range = MessageRange {
-            after_turn: Some(seen_turn),
-            ..MessageRange::default()
-        };
-        let rows = self.tools.office.store.messages(&self.cell.id, range).await;
-        let stored = rows.and_then(transcript::read);
-        let mut missed = stored.map_err(|error| unknown(error.to_string()))?;
-        missed.retain(|m| {
-            before_turn.is_none_or(|turn| m.turn < turn) && transcript::is_for_models(&m.message)
-        });
-        let committed = self.cell.committed();
-        let late = self.missed_late(&committed, provider, seen_turn).await;
-        missed.extend(late.map_err(|error| unknown(error.to_string()))?);
-        let state = committed.state();
-        let (cut, revert) = (state.kept.past.cut.as_ref(), state.revert.as_ref());
-        Ok(transcript::since_summary(cut::remaining(
-            missed, cut, revert,
-        )))
-    }
-
-    /// What was said of answers that a backend knows, since it has seen them.
-    async fn missed_late(
-        &self,
-        committed: &Committed,
-        provider: &str,
-        seen_turn: u64,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let mut missed = Vec::new();
-        for (message, parts) in missed_parts(committed, provider, seen_turn) {
-            let store = &self.tools.office.store;
-            let Some(row) = store.message(&self.cell.id, &message).await? else {
-                continue;
-            };
-            let mut stored = transcript::read_one(row)?;
-            let all = &mut stored.message.parts;
-            all.retain(|part| parts.contains(part.id()));
-            if !all.is_empty() {
-                missed.push(stored);
-            }
-        }
-        Ok(missed)
     }
 
     /// Notes what an agent is given of the conversation, so that its user can read it. It is not part of the work: a
@@ -215,26 +180,33 @@ impl Worker {
         selection: &Selection,
         before_turn: u64,
     ) -> Result<Handover, MessageError> {
-        let rendered = self.render_handover(live, selection, Some(before_turn));
+        let mode = HandoffMode::Transcript;
+        let rendered = self.render_handover(live, selection, Some(before_turn), mode);
         Ok(rendered.await?.0)
     }
 }
 
 /// What is kept of the blocks that go ahead of a prompt; `None` where there are none.
 fn given_handover(queued: &Queued, blocks: &[Value]) -> Option<GivenHandover> {
-    let text = blocks.last()?["text"].as_str()?.to_owned();
-    let left_out = handoff::left_out(&text).into_iter();
+    let texts = || blocks.iter().filter_map(|block| block["text"].as_str());
+    let text: String = texts().collect();
+    (!text.is_empty()).then(|| GivenHandover {
+        message_id: queued.message_id.clone(),
+        model: queued.target.selection.message_model(),
+        time: now_ms(),
+        images: (blocks.len() - texts().count()) as u64,
+        left_out: omissions(&text),
+        text,
+    })
+}
+
+/// What a handover says it leaves out.
+pub(crate) fn omissions(text: &str) -> Vec<HandoverOmission> {
+    let left_out = handoff::left_out(text).into_iter();
     let left_out = left_out.map(|it| HandoverOmission {
         of: it.of,
         tool: it.tool,
         what: it.what,
     });
-    Some(GivenHandover {
-        message_id: queued.message_id.clone(),
-        model: queued.target.selection.message_model(),
-        time: now_ms(),
-        images: blocks.len() as u64 - 1,
-        left_out: left_out.collect(),
-        text,
-    })
+    left_out.collect()
 }

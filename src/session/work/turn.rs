@@ -15,10 +15,11 @@ use super::outcome::{Ended, Outcome, Stop, Verdict, judge};
 use super::switch::told_when_slow;
 use super::traces::{Pending, Traces};
 use crate::opencode::event::{FallbackReason, Transfer};
+use crate::opencode::handoff::HandoffMode;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::structured::Form;
-use crate::session::conversation::transcript;
+use crate::session::conversation::{handoff, transcript};
 
 /// What an agent is told after what it has missed, where one of its own commands comes next.
 const TAKE_NOTE: &str = "\
@@ -72,7 +73,7 @@ impl Worker {
         match queued.work.clone() {
             Work::Prompt | Work::Command => Box::pin(self.prompt(&queued)).await,
             Work::Shell(command) => self.shell(&queued, command).await,
-            Work::Compact { auto } => self.compact(&queued, auto).await,
+            Work::Compact(purpose) => self.compact(&queued, purpose).await,
         }
     }
 
@@ -93,6 +94,10 @@ impl Worker {
                     self.unproven = Some(queued.target.revision);
                 }
                 self.report_applied(&queued.target, transfer, started).await;
+                if queued.handoff.mode == HandoffMode::Summary {
+                    // What it would be was not known when it was announced.
+                    self.correct_transfer(&queued.target, transfer).await;
+                }
                 Box::pin(self.exchange(queued, live, given, snapshot)).await;
             }
             Err(error) => {
@@ -156,7 +161,13 @@ impl Worker {
         };
         // What another model has begun to answer belongs to what was before.
         let before_turn = queued.turn + u64::from(queued.continues);
-        let (handover, transfer) = self.handover(&mut live, selection, before_turn).await?;
+        let mode = queued.handoff.mode;
+        let handed = self.handover(&mut live, selection, before_turn, mode).await;
+        let (mut handover, transfer) = handed?;
+        if let Some(note) = &queued.handoff.note {
+            let note = transcript::text_block(&handoff::note(note));
+            handover.blocks.push(note);
+        }
         let (system, format) = match &prompt.info {
             Message::User(user) => (user.system.clone(), user.format.as_ref()),
             Message::Assistant(_) => (None, None),

@@ -9,6 +9,8 @@ export const ADDED = {
   "Session.revision": "the ETag of compare-and-set: two pickers on one session must not overwrite each other unseen",
   "Session.pinned": "a model that others hand a session over to stays, whatever an open UI sends with its messages",
   "Session.fallback": "models that go on in this order when the selected one cannot answer for now",
+  "Session.handoff": "what was wished for the next handover: what its model is given of the conversation, and a note",
+  "UserMessage.handoff": "a summary that was written for one handover alone: whoever knows the conversation goes on without it",
   "UserMessage.overrides": "what a message's own model takes back of what somebody else has selected is told, not silent",
   "UserMessage.pinnedOver": "the model that a message names and that does not answer it, in a session that is pinned",
   "AssistantMessage.overrides": "the same, on the answer",
@@ -34,6 +36,7 @@ export const UNDOCUMENTED_EVENTS = ["server.heartbeat"];
 export const ADDED_ROUTES = {
   "GET /session/{sessionID}/model": "tokens and cost per model, and who changed the selection when",
   "GET /session/{sessionID}/model/{revision}": "the text that a model was given of the conversation, and what was left out of it",
+  "GET /session/{sessionID}/handoff": "what a model would be given of the conversation, before it is",
   "GET /api/model/default": "OpenCode's web UI asks for it when it takes a server for OpenCode 2; the document of 1.18.33 lacks it",
   "GET /backend": "every backend, also those that cannot run, with the reason, and how to install it and to sign in",
   "POST /backend/{backendID}/authenticate": "ACP's authenticate, for ways to sign in that need no terminal",

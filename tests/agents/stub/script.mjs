@@ -90,10 +90,13 @@ function lastCommand(prompt) {
   return [...prompt.matchAll(COMMAND_LINE)].at(-1);
 }
 
+/** The end of what Baton asks for a summary with. */
+const SUMMARISES = 'Write "nothing" below a heading that has nothing to say.';
 /** What Baton tells a model that goes on where another one was broken off. */
 const GOES_ON = "do not run them again";
 
 function obey(request, prompt) {
+  if (prompt.includes(SUMMARISES)) return { text: [`[${request.model}] summary${marksOf(request)}`] };
   if (prompt.includes(GOES_ON)) return say(request, "goes on");
   const last = lastCommand(prompt);
   if (!last) return say(request, `heard: ${prompt.trim().slice(0, HEARD_MAX_CHARS)}`);

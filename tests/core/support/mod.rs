@@ -19,6 +19,7 @@ use baton::command::Sources;
 use baton::environment::Environment;
 use baton::event::{Bus, RingLimits};
 use baton::opencode::event::Source;
+use baton::opencode::handoff::HandoffMode;
 use baton::opencode::history::ModelSwitch;
 use baton::opencode::message::{Message, MessageWithParts, Part};
 use baton::opencode::prompt::PartInput;
@@ -141,6 +142,7 @@ impl World {
                 queue_prompts: setup.queue_prompts,
                 at_abort: AtAbort::Drop,
                 pin_patches: false,
+                handoff: HandoffMode::Transcript,
                 loaded_sessions: setup.loaded_sessions,
                 idle: setup.idle,
                 budget: handoff::Budget::default(),

@@ -78,6 +78,12 @@ pub fn render(entries: &[Entry], kind: Kind, budget: &Budget) -> Option<Rendered
     })
 }
 
+/// What the user says beside a handover, as a block behind it.
+#[must_use]
+pub fn note(text: &str) -> String {
+    render::note(text)
+}
+
 /// One message of the transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

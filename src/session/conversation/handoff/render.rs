@@ -26,6 +26,10 @@ look it up again.
 
 ";
 
+const NOTE_OPENING: &str = "\
+[note from the user, who has handed this session over to you; the lines that begin with \"|\" are their words]
+";
+
 /// The last line of every handoff.
 pub(super) const END: &str = "[end of the earlier conversation; the user's new message follows]\n";
 
@@ -48,6 +52,14 @@ pub(super) fn preamble(kind: Kind) -> String {
         Kind::CatchUp => CATCH_UP_OPENING,
     };
     opening.to_owned() + HOW_TO_READ
+}
+
+/// What the user says beside the conversation.
+pub(super) fn note(text: &str) -> String {
+    let mut whole = NOTE_OPENING.to_owned();
+    quote(&mut whole, text);
+    whole.push('\n');
+    whole
 }
 
 /// Receives the text, or only measures it, so that a conversation need not be built to know its size.

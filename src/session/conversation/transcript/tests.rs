@@ -70,6 +70,7 @@ pub(super) fn prompt_with(parts: Vec<Part>) -> MessageWithParts {
             format: None,
             overrides: None,
             pinned_over: None,
+            handoff: None,
         }),
         parts,
     }
@@ -126,6 +127,7 @@ fn stored(at: u64, kind: Kind) -> Stored {
             summary: None,
             overrides: None,
             pinned_over: None,
+            handoff: None,
         }),
         _ => Message::Assistant(AssistantMessage {
             id: id.clone(),
