@@ -93,6 +93,26 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
     await ui.answered("Mock2", "second");
   });
 
+  step("the picker hands a summary over, with a note, and says so", async ({ ui, page, run }) => {
+    const id = await ui.newSession();
+    await ui.pick("mock fast");
+    await ui.switched("Mock Fast");
+    await ui.send("echo plum");
+    await ui.answered("Mock Fast", "plum");
+    await ui.pick("mock2 strong", { handoff: "a summary of it", note: "keep it short" });
+    const line = await ui.switched("Mock2 Strong");
+    await ui.send("echo second");
+    await ui.answered("Mock2 Strong", "second");
+    await line.getByText(/a summary: [\d.]+ (B|KB)/).waitFor();
+    await line.getByRole("button", { name: "what it was given" }).click();
+    const sheet = page.getByRole("dialog", { name: /^What Mock2 Strong.* was given$/ });
+    await sheet.getByText("| keep it short").waitFor();
+    assert.ok(!(await sheet.locator(".handover").textContent()).includes("| plum"));
+    await page.keyboard.press("Escape");
+    const { switches } = await run.client.ok("GET", `/session/${id}/model`);
+    assert.deepEqual(switches.at(-1).handoff, { mode: "summary", note: "keep it short" });
+  });
+
   step("a switch during an answer says when it comes", async ({ ui, page }) => {
     await ui.send("slow 6");
     await page.locator("#stop").waitFor();

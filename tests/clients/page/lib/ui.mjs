@@ -74,11 +74,13 @@ export class BatonPage {
     return line.last();
   }
 
-  /** Picks a model by what is typed. */
-  async pick(words) {
+  /** Picks a model by what is typed; with what it is to be handed, as the picker words it, and a note for it. */
+  async pick(words, { handoff, note } = {}) {
     await this.page.locator("#open-picker").click();
+    if (handoff) await this.page.getByLabel("Hand over").selectOption(handoff);
+    if (note) await this.page.getByLabel("A note for the model").fill(note);
     await this.page.locator("#picker-search").fill(words);
-    await this.page.keyboard.press("Enter");
+    await this.page.locator("#picker-search").press("Enter");
     await this.page.locator("#picker").waitFor({ state: "hidden" });
   }
 
