@@ -14,6 +14,7 @@ use baton::agent::pool::{Pool, PoolLimits};
 use baton::agent::{quirks, spec};
 use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
+use baton::mcp::McpServers;
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
 use baton::opencode::handoff::HandoffMode;
@@ -88,6 +89,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         registry,
         pool: Arc::clone(&pool),
         snapshots: Arc::new(Snapshots::new(folder, false)),
+        mcp: McpServers::new(Default::default(), Arc::new(NoLedger)),
         shell,
         commands: Sources::default(),
         projects,

@@ -28,6 +28,7 @@ use crate::http::router::router;
 use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
+use crate::mcp::McpServers;
 use crate::opencode::now_ms;
 use crate::project::Projects;
 use crate::registry::Registry;
@@ -293,6 +294,7 @@ impl Parts {
             settings.shell_environment.clone(),
             ledger.clone(),
         );
+        let mcp = McpServers::new(settings.mcp.clone(), ledger.clone());
         let registry = Registry::open(
             backends.agents.clone(),
             backends.default_model.clone(),
@@ -310,6 +312,7 @@ impl Parts {
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
             snapshots: Arc::clone(&snapshots),
+            mcp,
             shell,
             commands: settings.commands.clone(),
             projects: Arc::clone(&projects),

@@ -10,10 +10,12 @@ mod file;
 mod fuzz;
 mod limits;
 mod log;
+mod mcp;
 mod models;
 mod password;
 mod places;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -30,6 +32,7 @@ use crate::http::auth::Password;
 use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
+use crate::mcp::Server;
 use crate::opencode::handoff::HandoffMode;
 use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
@@ -249,6 +252,8 @@ pub struct Settings {
     pub ask_in_directories: bool,
     /// The backends.
     pub backends: BackendSettings,
+    /// The MCP servers that agents are given.
+    pub mcp: BTreeMap<String, Server>,
     /// What the user's own commands get of the environment.
     pub shell_environment: Environment,
     /// What the user should know about these settings.
@@ -305,6 +310,7 @@ impl Settings {
             handoff: file.sessions.handoff.unwrap_or_default(),
             ask_in_directories: file.sessions.ask_in_directories.unwrap_or(true),
             backends,
+            mcp: mcp::servers(&file.mcp, |name| std::env::var(name).ok())?,
             shell_environment: file.shell_environment()?,
             warnings,
             commands: Sources {

@@ -29,6 +29,7 @@ pub mod json;
 pub mod lanes;
 pub mod listing;
 pub mod looks;
+pub mod mcp;
 pub mod metrics;
 pub mod opencode;
 pub mod private;

@@ -16,6 +16,7 @@ use super::quirks::told;
 use super::replay::Replay;
 use super::sign_in::{self, SignInMethod};
 pub use super::switch_error::SwitchError;
+use crate::mcp::Given;
 
 /// ACP's major version that Baton speaks.
 const PROTOCOL_VERSION: u16 = 1;
@@ -45,6 +46,12 @@ pub struct Capabilities {
     pub image: bool,
     /// Embedded resources in prompts.
     pub embedded_context: bool,
+    /// MCP servers over streamable HTTP. What an older Baton has found lacks it.
+    #[serde(default)]
+    pub mcp_http: bool,
+    /// MCP servers over server-sent events.
+    #[serde(default)]
+    pub mcp_sse: bool,
 }
 
 /// What an agent says about itself.
@@ -109,31 +116,44 @@ pub async fn initialize(
             delete: can.session_capabilities.delete.is_some(),
             image: can.prompt_capabilities.image,
             embedded_context: can.prompt_capabilities.embedded_context,
+            mcp_http: can.mcp_capabilities.http,
+            mcp_sse: can.mcp_capabilities.sse,
         },
         methods: sign_in::methods(&reply.auth_methods),
     })
 }
 
-/// The parameters that open a native session.
-fn opening(cwd: &Path, meta: Option<&Value>) -> Value {
-    let mut params = json!({ "cwd": cwd, "mcpServers": [] });
-    if let Some(meta) = meta {
-        params["_meta"] = meta.clone();
-    }
-    params
+/// What goes with the opening of a native session.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Opening {
+    /// What the protocol has no field for.
+    pub meta: Option<Value>,
+    /// The MCP servers that its agent connects to.
+    pub mcp: Given,
 }
 
-/// Opens a new native session. `meta` goes with it, outside the protocol.
+impl Opening {
+    /// The parameters that open a native session.
+    fn parameters(&self, cwd: &Path) -> Value {
+        let mut params = json!({ "cwd": cwd, "mcpServers": self.mcp.servers });
+        if let Some(meta) = &self.meta {
+            params["_meta"] = meta.clone();
+        }
+        params
+    }
+}
+
+/// Opens a new native session.
 ///
 /// # Errors
 /// The agent's own error, its end, the timeout, or a reply that names no session.
 pub async fn new_session(
     connection: &Connection,
     cwd: &Path,
-    meta: Option<&Value>,
+    with: &Opening,
     timeout: Duration,
 ) -> Result<Opened, CallError> {
-    let params = opening(cwd, meta);
+    let params = with.parameters(cwd);
     let reply = connection.call("session/new", params, timeout).await?;
     let native_session = read_session_id(&reply)
         .map_err(|what| CallError::Malformed {
@@ -255,7 +275,7 @@ pub async fn lists_session(
     Ok(false)
 }
 
-/// Opens an earlier native session again. `meta` goes with it, outside the protocol.
+/// Opens an earlier native session again.
 ///
 /// # Errors
 /// The agent's own error (often: it does not know the session any more), its end, the timeout, or a reply that names
@@ -265,7 +285,7 @@ pub async fn reopen_session(
     how: Reopen,
     native_session: &str,
     cwd: &Path,
-    meta: Option<&Value>,
+    with: &Opening,
     timeout: Duration,
 ) -> Result<Opened, CallError> {
     let method = match how {
@@ -273,7 +293,7 @@ pub async fn reopen_session(
         Reopen::Load => "session/load",
     };
     let mut inbox = connection.attach(native_session);
-    let mut params = opening(cwd, meta);
+    let mut params = with.parameters(cwd);
     params["sessionId"] = json!(native_session);
     let mut replay = Replay::default();
     let call = connection.call(method, params, timeout);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use agent_client_protocol_schema::v1::AuthMethod;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::client::{self, Opened};
+use super::client::{self, Opened, Opening};
 use super::connection::{CallError, Connection};
 use super::refusal::Refusal;
 
@@ -65,22 +65,22 @@ pub async fn authenticate(
     reply.map(drop)
 }
 
-/// A new native session, `meta` with it, also where the process has to be told first how its user has signed in, which is done once.
+/// A new native session, also where the process has to be told first how its user has signed in, which is done once.
 ///
 /// # Errors
 /// Those of [`client::new_session`] and of [`authenticate`].
 pub async fn new_session(
     connection: &Connection,
     cwd: &Path,
-    meta: Option<&Value>,
+    with: &Opening,
     sign_in_with: Option<&str>,
     timeout: Duration,
 ) -> Result<Opened, CallError> {
-    let opened = client::new_session(connection, cwd, meta, timeout).await;
+    let opened = client::new_session(connection, cwd, with, timeout).await;
     match (&opened, sign_in_with) {
         (Err(CallError::Rpc(error)), Some(method)) if Refusal::of(error) == Refusal::SignedOut => {
             authenticate(connection, method, timeout).await?;
-            client::new_session(connection, cwd, meta, timeout).await
+            client::new_session(connection, cwd, with, timeout).await
         }
         _ => opened,
     }

@@ -121,6 +121,9 @@ pub struct Launch {
     pub ends_with_last_session: bool,
     /// What has left its process group goes on when it ends.
     pub leaves_children: bool,
+    /// Which MCP servers its native sessions are given ([`crate::mcp`]); 0 for none. Agents keep a server until their process
+    /// ends, for all native sessions, whatever a reopened one is given.
+    pub mcp: u64,
 }
 
 impl AgentSpec {
@@ -219,6 +222,7 @@ impl AgentSpec {
             session: self.one_session_per_process.then(|| session.to_owned()),
             ends_with_last_session: self.per_model() || self.one_session_per_process,
             leaves_children: self.leaves_children,
+            mcp: 0,
         }
     }
 

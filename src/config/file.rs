@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::environment::EnvironmentTable;
 use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
+use super::mcp::McpTable;
 use super::models::ModelsTable;
 use super::{ConfigError, LogFormat, LogLevel, meant};
 use crate::agent::fence::{ANY_OTHER, COMMON};
@@ -46,6 +47,8 @@ pub(super) struct ConfigFile {
     environment: EnvironmentTable,
     /// Backends, changed or added.
     agents: BTreeMap<String, AgentTable>,
+    /// MCP servers.
+    pub mcp: BTreeMap<String, McpTable>,
     /// Slash commands.
     commands: BTreeMap<String, CommandTable>,
     /// Bounds.

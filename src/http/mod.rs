@@ -29,6 +29,7 @@ mod handler;
 pub mod headers;
 pub mod known;
 pub mod log;
+pub mod mcp;
 pub mod message;
 pub mod metrics;
 mod opaque;

@@ -21,7 +21,7 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, backend, command, config, cors, docs, event, file, find, front, global, guard,
-    headers, log, message, metrics, page, permission, project, provider, question, request_id,
+    headers, log, mcp, message, metrics, page, permission, project, provider, question, request_id,
     serve, session, stub, tui, v2, vcs,
 };
 
@@ -159,7 +159,9 @@ const SURFACE: &[Routes] = &[
     routes!(provider::sign_in::authorize),
     routes!(provider::sign_in::callback),
     routes!(stub::set_credential, stub::remove_credential),
-    routes!(stub::mcp_servers),
+    routes!(mcp::status, mcp::add),
+    routes!(mcp::connect),
+    routes!(mcp::disconnect),
     routes!(stub::language_servers),
     routes!(stub::formatters),
     routes!(stub::skills),

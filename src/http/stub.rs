@@ -335,13 +335,6 @@ empty! {
     /// Stub: each agent runs the language servers that it wants, and ACP does not tell which ones.
     language_servers = "/lsp", "lsp.status", "config", "The language servers." (Vec<LspStatus>);
 
-    /// List MCP servers
-    ///
-    /// Empty, as OpenCode answers when none is configured.
-    ///
-    /// Stub: each agent starts the MCP servers of its own configuration, and ACP does not tell which ones.
-    mcp_servers = "/mcp", "mcp.status", "config", "The MCP servers, by name." (BTreeMap<String, McpStatus>);
-
     /// List skills
     ///
     /// Empty, as OpenCode answers when there is none.

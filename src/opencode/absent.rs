@@ -142,24 +142,6 @@ pub struct LspStatus {
     pub status: LspState,
 }
 
-/// Whether an MCP server runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum McpState {
-    /// It runs.
-    Connected,
-    /// It is switched off.
-    Disabled,
-}
-
-/// An MCP server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = McpServerStatus)]
-pub struct McpStatus {
-    /// Whether it runs.
-    pub status: McpState,
-}
-
 /// A shell for terminals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ShellProgram)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::means::Means;
 use super::probe::{choose_once, note_efforts, read, read_commands, start};
 use super::{Catalogue, ModelInfo};
-use crate::agent::client::{self, Opened, SwitchError};
+use crate::agent::client::{self, Opened, Opening, SwitchError};
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::Kind;
 use crate::agent::sign_in;
@@ -30,7 +30,9 @@ pub(super) async fn look(
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let asked = async {
         let info = client::initialize(&connection, timeouts.start).await?;
-        let opened = sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
+        let nothing = Opening::default();
+        let opened =
+            sign_in::new_session(&connection, cwd, &nothing, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
         let native_session = opened.native_session.clone();
         means.opened(&spec.id, &native_session).await;

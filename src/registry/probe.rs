@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::means::Means;
 use super::{Catalogue, ModelInfo, Status, SwitchMethod, look, sign_in};
 use crate::agent::Timeouts;
-use crate::agent::client::{self, AgentInfo, Opened, SwitchError};
+use crate::agent::client::{self, AgentInfo, Opened, Opening, SwitchError};
 use crate::agent::commands::AgentCommand;
 use crate::agent::connection::{CallError, Connection};
 use crate::agent::options::{Choice, DEFAULT_EFFORT, Kind, Options, Via};
@@ -137,8 +137,9 @@ pub async fn efforts_of(
     let connection = Connection::open(pipes.stdin, pipes.stdout);
     let asked = async {
         let info = client::initialize(&connection, timeouts.start).await?;
+        let nothing = Opening::default();
         let opened =
-            agent_sign_in::new_session(&connection, cwd, None, sign_in_with, timeouts.session);
+            agent_sign_in::new_session(&connection, cwd, &nothing, sign_in_with, timeouts.session);
         let mut opened = opened.await?;
         let (can, native_session) = (info.capabilities, opened.native_session.clone());
         means.opened(&spec.id, &native_session).await;
@@ -191,8 +192,14 @@ async fn ask(
     let info = client::initialize(connection, timeouts.start)
         .await
         .map_err(Failure::Call)?;
-    let opened =
-        agent_sign_in::new_session(connection, scratch, None, sign_in_with, timeouts.session).await;
+    let opened = agent_sign_in::new_session(
+        connection,
+        scratch,
+        &Opening::default(),
+        sign_in_with,
+        timeouts.session,
+    )
+    .await;
     let mut opened = match opened {
         Ok(opened) => opened,
         Err(CallError::Rpc(error)) if Refusal::of(&error) == Refusal::SignedOut => {

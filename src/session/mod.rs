@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 use crate::agent::pool::Pool;
 use crate::command::Sources;
 use crate::event::Bus;
+use crate::mcp::McpServers;
 use crate::project::Projects;
 use crate::registry::{Registry, VariantWish, Wish};
 use crate::shell::Shell;
@@ -73,6 +74,8 @@ pub struct Deps {
     pub pool: Arc<Pool>,
     /// What working directories were like.
     pub snapshots: Arc<Snapshots>,
+    /// The MCP servers that agents are given.
+    pub mcp: Arc<McpServers>,
     /// Runs the user's own commands.
     pub shell: Shell,
     /// Where the templates of slash commands come from.
@@ -125,6 +128,7 @@ impl Sessions {
             shell: deps.shell,
             told: Told::default(),
             removals: Semaphore::new(1),
+            mcp: deps.mcp,
             asks: Arc::new(Semaphore::new(sizes.asks.min(Semaphore::MAX_PERMITS))),
             settings: deps.settings,
         });
@@ -138,6 +142,11 @@ impl Sessions {
             commands: Arc::new(deps.commands),
             projects: deps.projects,
         }))
+    }
+
+    /// The MCP servers that agents are given.
+    pub fn mcp(&self) -> &McpServers {
+        &self.tools.mcp
     }
 
     /// Makes sure, before anything is changed, that the registry knows enough to judge a wish in a directory.

@@ -11,8 +11,8 @@ const CRATE: [&[&str]; 6] = [
     &["http"],
     &["session"],
     &[
-        "agent", "registry", "command", "shell", "snapshot", "project", "files", "vcs", "store",
-        "event",
+        "agent", "mcp", "registry", "command", "shell", "snapshot", "project", "files", "vcs",
+        "store", "event",
     ],
     &["git", "process", "supervise", "opencode", "looks"],
     &[

@@ -14,6 +14,7 @@ mod late;
 mod late_asks;
 mod layers;
 mod many;
+mod mcp;
 mod pending;
 mod random;
 mod sizes;

@@ -40,6 +40,7 @@ mod late;
 mod leftovers;
 mod logged;
 mod malformed;
+mod mcp;
 mod media;
 mod messages;
 mod metrics;

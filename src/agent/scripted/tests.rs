@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::agent::Timeouts;
-use crate::agent::client::{self, Opened, Reopen};
+use crate::agent::client::{self, Opened, Opening, Reopen};
 use crate::agent::connection::{CallError, Connection, Inbound};
 use crate::agent::options::Kind;
 use crate::agent::pool::{Agent, Pool, PoolLimits, StartError};
@@ -33,7 +33,13 @@ fn pool() -> (Arc<ScriptedAgents>, Arc<Pool>) {
 async fn open(pool: &Arc<Pool>, flags: &[&str]) -> (Arc<Agent>, Opened) {
     let launch = ScriptedAgents::spec("one", flags).launch("", "ses");
     let agent = pool.get(&launch).await.expect("starts");
-    let opened = client::new_session(&agent.connection, Path::new("/"), None, MINUTE).await;
+    let opened = client::new_session(
+        &agent.connection,
+        Path::new("/"),
+        &Opening::default(),
+        MINUTE,
+    )
+    .await;
     (agent, opened.expect("opens"))
 }
 
@@ -212,7 +218,7 @@ async fn requests_can_be_held_up_refused_and_never_answered() {
         Reopen::Resume,
         &session,
         Path::new("/"),
-        None,
+        &Opening::default(),
         MINUTE,
     )
     .await;
@@ -231,7 +237,13 @@ async fn a_new_session_has_to_have_an_id() {
     for (reply, why) in replies {
         let script = agents.script("one");
         script.react_next("session/new", Reaction::Reply(reply.clone()));
-        let opened = client::new_session(&agent.connection, Path::new("/"), None, MINUTE).await;
+        let opened = client::new_session(
+            &agent.connection,
+            Path::new("/"),
+            &Opening::default(),
+            MINUTE,
+        )
+        .await;
         let Err(CallError::Malformed { method, what }) = opened else {
             panic!("{opened:?}");
         };

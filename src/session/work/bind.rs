@@ -6,18 +6,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::Worker;
 use super::live::{Live, Origin};
 use super::outcome::Stop;
+use crate::agent::client::Opening;
 use crate::agent::connection::CallError;
 use crate::agent::fence::Fence;
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, StartError, log_stderr};
 use crate::agent::refusal::Refusal;
 use crate::agent::sign_in;
+use crate::mcp::Takes;
 use crate::opencode::Selection;
+use crate::opencode::event::ToastVariant;
 use crate::opencode::message::MessageError;
 use crate::opencode::session::Tokens;
 use crate::session::ask::fence;
@@ -60,13 +61,14 @@ impl Worker {
         let launch = backend
             .spec
             .launch_within(&fence, &modes, &selection.model_id, &session);
-        let launch = launch.map_err(|reason| {
+        let mut launch = launch.map_err(|reason| {
             let backend = &selection.provider_id;
             let reason = format!(
                 "Backend \"{backend}\" cannot keep the session's permission rules: {reason}."
             );
             NotStarted::Failed(refused(reason))
         })?;
+        launch.mcp = self.tools.mcp.fingerprint();
         let started = self.tools.pool.get(&launch).await;
         started.map_err(|error| not_started(&selection.provider_id, &error))
     }
@@ -81,10 +83,37 @@ impl Worker {
     }
 
     /// What goes with the opening of a native session of a backend.
-    pub(super) fn session_meta(&self, provider: &str) -> Option<Value> {
+    pub(super) fn opening(&self, provider: &str, agent: &Agent) -> Opening {
         let snapshot = self.tools.office.registry.snapshot();
-        let backend = snapshot.backend(provider)?;
-        backend.spec.keeps.session_meta(&self.fence())
+        let backend = snapshot.backend(provider);
+        let can = agent.info.capabilities;
+        let (http, sse) = (can.mcp_http, can.mcp_sse);
+        Opening {
+            meta: backend.and_then(|backend| backend.spec.keeps.session_meta(&self.fence())),
+            mcp: self.tools.mcp.given(Takes { http, sse }),
+        }
+    }
+
+    /// Tells of MCP servers that an agent cannot be given, once.
+    pub(super) async fn tell_left_out(&mut self, provider: &str, with: &Opening) {
+        let left_out = &with.mcp.left_out;
+        if left_out.is_empty() || self.mcp_told.get(provider) == Some(left_out) {
+            return;
+        }
+        self.mcp_told.insert(provider.to_owned(), left_out.clone());
+        let each = left_out.iter().map(|(name, why)| format!("{name}: {why}"));
+        let each = each.collect::<Vec<_>>().join("; ");
+        tracing::warn!(
+            backend = provider,
+            "MCP servers are not given to an agent: {each}"
+        );
+        let message = format!("Backend \"{provider}\" goes without MCP servers: {each}.");
+        let told = self.cell.change(move |draft| {
+            draft.unless_deleted()?;
+            draft.toast(ToastVariant::Warning, &message);
+            Ok(())
+        });
+        let _nothing_to_store = told.await;
     }
 
     fn modes_of(&self, provider: &str) -> Vec<String> {
@@ -156,21 +185,16 @@ impl Worker {
         let model = &selection.model_id;
         let provider = &selection.provider_id;
         let with = self.tools.office.registry.sign_in_with(provider);
-        let meta = self.session_meta(provider);
-        let opened = sign_in::new_session(
-            &agent.connection,
-            cwd,
-            meta.as_ref(),
-            with.as_deref(),
-            timeout,
-        );
+        let opening = self.opening(provider, &agent);
+        let opened =
+            sign_in::new_session(&agent.connection, cwd, &opening, with.as_deref(), timeout);
         match opened.await {
             Ok(mut opened) => {
                 let registry = &self.tools.office.registry;
                 self.read_models_as_listed(provider, &mut opened.options);
                 registry.note_options(provider, &self.cell.directory, &opened.options);
                 let mut live = Live::new(agent, opened, known, model, Origin::New);
-                live.meta = meta;
+                live.opening = opening;
                 Ok(live)
             }
             Err(error) => Err(self.give_up(provider, &agent, error).await),
@@ -193,7 +217,8 @@ impl Worker {
     ) -> Result<(), MessageError> {
         let provider = selection.provider_id.as_str();
         let keeps_first_model = self.keeps_first_model(provider);
-        let meta = self.session_meta(provider);
+        let opening = self.opening(provider, &agent);
+        self.tell_left_out(provider, &opening).await;
         let is_current = |live: &Live| {
             let can_have_model = !keeps_first_model
                 || live.origin == Origin::New
@@ -201,7 +226,7 @@ impl Worker {
             Arc::ptr_eq(&live.agent, &agent)
                 && !agent.connection.is_closed()
                 && can_have_model
-                && live.meta == meta
+                && live.opening == opening
         };
         if let Some(live) = self.lives.get_mut(provider).filter(|live| is_current(live)) {
             if keeps_first_model {

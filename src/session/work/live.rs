@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::handover::Rendered;
 use super::heard::Heard;
-use crate::agent::client::{self, Opened, Outstanding};
+use crate::agent::client::{self, Opened, Opening, Outstanding};
 use crate::agent::connection::{Inbound, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease};
@@ -36,8 +36,8 @@ pub(super) struct Live {
     /// What the agent still says by itself at the beginning of its native session.
     greeting: Option<String>,
     pub(super) options: Options,
-    /// What it was opened with outside the protocol.
-    pub(super) meta: Option<Value>,
+    /// What it was opened with.
+    pub(super) opening: Opening,
     pub(super) outstanding: Outstanding,
     pub(super) seen_turn: u64,
     /// What the native session has cost so far, as the agent counts it, where that is known.
@@ -92,7 +92,7 @@ impl Live {
             inbox,
             greeting,
             options,
-            meta: None,
+            opening: Opening::default(),
             outstanding: None,
             seen_turn: known.seen_turn,
             cost: known.cost,

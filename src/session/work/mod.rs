@@ -57,6 +57,7 @@ use super::conversation::answer::Answering;
 use super::error::Error;
 use super::settings::Settings;
 use crate::agent::pool::Pool;
+use crate::mcp::McpServers;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::{PermissionRule, Tokens};
 use crate::shell::Shell;
@@ -96,6 +97,8 @@ pub(super) struct Tools {
     pub removals: Semaphore,
     /// What agents may ask at once.
     pub asks: Arc<Semaphore>,
+    /// The MCP servers that agents are given.
+    pub mcp: Arc<McpServers>,
     /// What can be set.
     pub settings: Settings,
 }
@@ -138,6 +141,8 @@ struct Worker {
     not_reopened: HashSet<String>,
     /// How much of a conversation a model is given that has refused more, in bytes, by the model's label.
     fits: HashMap<String, usize>,
+    /// The MCP servers that were told of because an agent is not given them, by backend.
+    mcp_told: HashMap<String, Vec<(String, String)>>,
     epoch: u64,
     /// The switch whose way of handing over was announced, until a prompt has shown that it worked.
     unproven: Option<u64>,
@@ -162,6 +167,7 @@ impl Worker {
             rules: None,
             not_reopened: HashSet::new(),
             fits: HashMap::new(),
+            mcp_told: HashMap::new(),
             epoch: 0,
             unproven: None,
             aside: Aside::default(),

@@ -35,14 +35,14 @@ impl Worker {
             let timeout = self.tools.settings.timeouts.session;
             let cwd = Path::new(&*self.cell.directory);
             let native = &binding.native_session;
-            let meta = self.session_meta(provider);
+            let opening = self.opening(provider, agent);
             let opened =
-                client::reopen_session(&agent.connection, how, native, cwd, meta.as_ref(), timeout);
+                client::reopen_session(&agent.connection, how, native, cwd, &opening, timeout);
             match opened.await {
                 Ok(opened) if self.is_the_same(how, &opened, binding, selection) => {
                     let reopened = self.reopened(agent, how, opened, binding, selection);
                     let mut live = reopened.await;
-                    live.meta = meta;
+                    live.opening = opening;
                     return Ok(Some(live));
                 }
                 Ok(_) => {

@@ -9,6 +9,7 @@
 //   HALF text                answers the text with an emoji in two pieces, and one that has lost its other half
 //   TOOLWRITE name content   calls the agent's tool that writes a file, then says what the tool returned
 //   TOOLBASH command         the same with the agent's shell
+//   TOOLMCP text             calls the tool of an MCP server that says the text again, whatever the agent calls it
 //   TOOLASK question         the same with the agent's tool that asks its user
 //   ERROR status …           fails with that HTTP status
 //   TOOLONG text             fails once, as a prompt does that is longer than the model's context; then answers the text
@@ -64,6 +65,11 @@ const COMMANDS = {
     return callTool(request, WRITE_TOOLS, { name, content });
   },
   TOOLBASH: (request, command) => callTool(request, SHELL_TOOLS, { command }),
+  TOOLMCP: (request, message) => {
+    const offered = request.tools.find((name) => /[^a-z]echo$/.test(name));
+    if (offered) return { toolCall: { name: offered, arguments: { message } } };
+    return callTool(request, HIDDEN_TOOLS, { message });
+  },
   TOOLASK: (request, question) => callTool(request, ASK_TOOLS, { question }),
   ERROR: (request, rest) => {
     const status = Number.parseInt(rest) || 500;
@@ -166,6 +172,13 @@ const ASK_TOOLS = [
 function writing(name, content) {
   return `printf %s '${content}' > '${name}' && echo 'wrote ${content.length} characters'`;
 }
+
+/** How a tool of an MCP server is called where agents do not list them. A program says so where it has none such. */
+const HIDDEN = "mcp__everything__echo";
+const HIDDEN_TOOLS = [
+  ["exec", ({ message }) => `const echo = tools.${HIDDEN};\nif (!echo) { text("no such tool"); } else { const done = await echo(${JSON.stringify({ message })});\ntext(JSON.stringify(done)); }\n`], // codex
+  ["tool_call", ({ message }) => ({ name: HIDDEN, arguments: { message } })], // qwen
+];
 
 function program(cmd) {
   return `const done = await tools.exec_command(${JSON.stringify({ cmd })});\ntext(done.output);\n`;

@@ -18,6 +18,7 @@ use baton::agent::spec::AgentSpec;
 use baton::command::Sources;
 use baton::environment::Environment;
 use baton::event::{Bus, RingLimits};
+use baton::mcp::McpServers;
 use baton::opencode::event::Source;
 use baton::opencode::handoff::HandoffMode;
 use baton::opencode::history::ModelSwitch;
@@ -129,6 +130,7 @@ impl World {
             registry,
             pool: Arc::clone(&pool),
             snapshots: Arc::new(Snapshots::new(Path::new("/nowhere"), false)),
+            mcp: McpServers::new(Default::default(), Arc::new(NoLedger)),
             shell: Shell::new(
                 ShellLimits::default(),
                 timeouts.end,

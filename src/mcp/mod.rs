@@ -1,0 +1,374 @@
+//! MCP servers that are configured once, for the agents of all backends.
+//!
+//! Baton connects no agent to them: it names them to each agent when it opens a native session (`mcpServers` of ACP's
+//! `session/new`, `load` and `resume`), and the agent connects. So a server is there before and after a switch. What Baton
+//! tells of one is what it has found itself ([`check`]), not what an agent has made of it.
+
+mod check;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde_json::{Value, json};
+
+use crate::process::Ledger;
+use crate::secret;
+
+/// The longest name of a server, in bytes: agents put it in front of the names of its tools.
+pub const NAME_MAX_BYTES: usize = 64;
+/// Servers that there may be.
+pub const SERVERS_MAX: usize = 100;
+
+/// How agents reach a server.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// They start it themselves.
+    Stdio {
+        /// Program and arguments; at least one.
+        command: Vec<String>,
+        /// Variables that are set for it.
+        environment: BTreeMap<String, String>,
+    },
+    /// MCP's streamable HTTP.
+    Http(Remote),
+    /// HTTP with server-sent events, as older servers speak it.
+    Sse(Remote),
+}
+
+/// A server at an address.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Remote {
+    /// Its address.
+    pub url: String,
+    /// Headers of each request.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Transport {
+    /// Without environment and headers: some of them are keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio { command, .. } => f.debug_tuple("Stdio").field(command).finish(),
+            Self::Http(remote) => f.debug_tuple("Http").field(&remote.url).finish(),
+            Self::Sse(remote) => f.debug_tuple("Sse").field(&remote.url).finish(),
+        }
+    }
+}
+
+/// A server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// How agents reach it.
+    pub transport: Transport,
+    /// Whether agents are given it.
+    pub enabled: bool,
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Agents are given it, and it has answered Baton: a program by its part of MCP's handshake, an address by taking a
+    /// connection.
+    Works,
+    /// Agents are not given it.
+    Disabled,
+    /// It did not answer Baton, and why. Agents are given it all the same, unless its program is not there.
+    Fails(String),
+}
+
+/// What goes to an agent with the opening of a native session.
+#[derive(Clone, Default, PartialEq)]
+pub struct Given {
+    /// As ACP has them.
+    pub servers: Vec<Value>,
+    /// Those that this agent cannot take, and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Given {
+    /// Without what is in it: some of it are keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} MCP servers", self.servers.len())
+    }
+}
+
+/// Why a name is refused, as a sentence.
+///
+/// # Errors
+/// When it cannot be part of the name of a tool.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match !name.is_empty() && name.len() <= NAME_MAX_BYTES && name.chars().all(is_fine) {
+        true => Ok(()),
+        false => Err(format!(
+            "Expected a name of 1 to {NAME_MAX_BYTES} letters, digits, - and _, got {name:?}"
+        )),
+    }
+}
+
+/// Which servers an agent can take besides those that are programs, as its capabilities say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Takes {
+    /// Those over streamable HTTP.
+    pub http: bool,
+    /// Those over server-sent events.
+    pub sse: bool,
+}
+
+/// All servers.
+pub struct McpServers {
+    servers: RwLock<BTreeMap<String, Server>>,
+    /// What was found, until something is changed.
+    found: tokio::sync::Mutex<BTreeMap<String, (Transport, State)>>,
+    ledger: Arc<dyn Ledger>,
+}
+
+impl fmt::Debug for McpServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.servers.read().fmt(f)
+    }
+}
+
+impl McpServers {
+    /// These servers. Processes that look after one are on record in the ledger.
+    pub fn new(servers: BTreeMap<String, Server>, ledger: Arc<dyn Ledger>) -> Arc<Self> {
+        servers.values().for_each(learn);
+        Arc::new(Self {
+            servers: RwLock::new(servers),
+            found: tokio::sync::Mutex::default(),
+            ledger,
+        })
+    }
+
+    /// Adds a server, or puts it in the place of one of the same name. Native sessions that are open get it with the next
+    /// prompt.
+    ///
+    /// # Errors
+    /// A sentence: there are too many.
+    pub fn add(&self, name: &str, server: Server) -> Result<(), String> {
+        learn(&server);
+        let mut servers = self.servers.write();
+        if servers.len() >= SERVERS_MAX && !servers.contains_key(name) {
+            return Err(format!("There are {SERVERS_MAX} MCP servers already"));
+        }
+        servers.insert(name.to_owned(), server);
+        Ok(())
+    }
+
+    /// Gives a server to agents from now on, or to none; false when there is no such server.
+    pub async fn enable(&self, name: &str, enabled: bool) -> bool {
+        let is_there = match self.servers.write().get_mut(name) {
+            Some(server) => {
+                server.enabled = enabled;
+                true
+            }
+            None => false,
+        };
+        // Somebody who connects it again wants to know again.
+        self.found.lock().await.remove(name);
+        is_there
+    }
+
+    /// What there is, and what is known of it. Those that nobody has looked at are looked at first.
+    pub async fn states(&self) -> BTreeMap<String, State> {
+        let servers = self.servers.read().clone();
+        let mut found = self.found.lock().await;
+        found.retain(|name, (transport, _)| {
+            servers.get(name).is_some_and(|s| s.transport == *transport)
+        });
+        let mut new: Vec<_> = servers.iter().collect();
+        new.retain(|(name, server)| server.enabled && !found.contains_key(*name));
+        let looks = new.into_iter().map(|(name, server)| async move {
+            let state = match check::answers(name, &server.transport, &self.ledger).await {
+                Ok(()) => State::Works,
+                Err(why) => State::Fails(secret::mask(&why).into_owned()),
+            };
+            (name.clone(), (server.transport.clone(), state))
+        });
+        let looked_at: Vec<_> = futures_util::future::join_all(looks).await;
+        found.extend(looked_at);
+        let state = |(name, server): (&String, &Server)| {
+            let state = match found.get(name).filter(|_| server.enabled) {
+                Some((_, state)) => state.clone(),
+                None => State::Disabled,
+            };
+            (name.clone(), state)
+        };
+        servers.iter().map(state).collect()
+    }
+
+    /// A number that tells one set of servers from another; 0 where agents are given none.
+    pub fn fingerprint(&self) -> u64 {
+        let servers = self.servers.read();
+        let mut enabled = servers.iter().filter(|(_, s)| s.enabled).peekable();
+        if enabled.peek().is_none() {
+            return 0;
+        }
+        let mut hasher = DefaultHasher::new();
+        for (name, server) in enabled {
+            (name, &server.transport).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// What an agent is given that can take these.
+    pub fn given(&self, can: Takes) -> Given {
+        let mut given = Given::default();
+        for (name, server) in &*self.servers.read() {
+            if !server.enabled {
+                continue;
+            }
+            match as_acp(name, &server.transport, can) {
+                Ok(server) => given.servers.push(server),
+                Err(why) => given.left_out.push((name.clone(), why)),
+            }
+        }
+        given
+    }
+}
+
+/// Has the values that go with a server masked in logs and errors.
+fn learn(server: &Server) {
+    let values = match &server.transport {
+        Transport::Stdio { environment, .. } => environment,
+        Transport::Http(remote) | Transport::Sse(remote) => &remote.headers,
+    };
+    secret::learn(values.values().cloned());
+}
+
+/// A server as ACP names it to an agent.
+fn as_acp(name: &str, transport: &Transport, can: Takes) -> Result<Value, String> {
+    let pairs = |of: &BTreeMap<String, String>| -> Vec<Value> {
+        let pair = |(name, value)| json!({ "name": name, "value": value });
+        of.iter().map(pair).collect()
+    };
+    let remote = |kind: &str, remote: &Remote| json!({ "type": kind, "name": name, "url": remote.url, "headers": pairs(&remote.headers) });
+    match transport {
+        Transport::Stdio {
+            command,
+            environment,
+        } => {
+            let program = check::program(command)?;
+            let arguments = command.get(1..).unwrap_or_default();
+            Ok(
+                json!({ "name": name, "command": program, "args": arguments, "env": pairs(environment) }),
+            )
+        }
+        Transport::Http(it) if can.http => Ok(remote("http", it)),
+        Transport::Sse(it) if can.sse => Ok(remote("sse", it)),
+        Transport::Http(_) => Err("it takes no MCP servers over HTTP".to_owned()),
+        Transport::Sse(_) => Err("it takes no MCP servers over SSE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::NoLedger;
+
+    fn local(command: &[&str]) -> Server {
+        Server {
+            transport: Transport::Stdio {
+                command: command.iter().map(|&word| word.to_owned()).collect(),
+                environment: BTreeMap::from([("TOKEN".to_owned(), "hush-hush".to_owned())]),
+            },
+            enabled: true,
+        }
+    }
+
+    fn remote(sse: bool) -> Server {
+        let remote = Remote {
+            url: "http://127.0.0.1:9/mcp".to_owned(),
+            headers: BTreeMap::from([("Authorization".to_owned(), "Bearer secret".to_owned())]),
+        };
+        Server {
+            transport: match sse {
+                true => Transport::Sse(remote),
+                false => Transport::Http(remote),
+            },
+            enabled: true,
+        }
+    }
+
+    fn all() -> Arc<McpServers> {
+        let servers = [
+            ("files", local(&["sh", "-c", "true"])),
+            ("gone", local(&["no-such-program-of-mcp"])),
+            ("http", remote(false)),
+            ("sse", remote(true)),
+        ];
+        let named = servers.map(|(name, server)| (name.to_owned(), server));
+        McpServers::new(named.into(), Arc::new(NoLedger))
+    }
+
+    #[test]
+    fn an_agent_is_given_what_it_can_take() {
+        let servers = all();
+        let given = servers.given(Takes::default());
+        let names = |given: &Given| -> Vec<_> {
+            let names = given.servers.iter().filter_map(|s| s["name"].as_str());
+            names.map(str::to_owned).collect()
+        };
+        assert_eq!(names(&given), ["files"]);
+        let left_out: Vec<_> = given
+            .left_out
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(left_out, ["gone", "http", "sse"]);
+        let files = &given.servers[0];
+        assert!(
+            files["command"]
+                .as_str()
+                .is_some_and(|c| c.ends_with("/sh"))
+        );
+        assert_eq!(files["args"], json!(["-c", "true"]));
+        assert_eq!(
+            files["env"],
+            json!([{ "name": "TOKEN", "value": "hush-hush" }])
+        );
+        assert!(!format!("{given:?} {servers:?}").contains("hush"));
+
+        let given = servers.given(Takes {
+            http: true,
+            sse: false,
+        });
+        assert_eq!(names(&given), ["files", "http"]);
+        assert_eq!(given.servers[1]["type"], "http");
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_a_server_was_found() {
+        let servers = all();
+        servers
+            .add("answers", local(&["sh", "-c", ANSWERS]))
+            .expect("added");
+        let states = servers.states().await;
+        assert_eq!(states["answers"], State::Works);
+        // It ends without a word, it is not there, and nobody listens.
+        for name in ["files", "gone", "http"] {
+            assert!(
+                matches!(states[name], State::Fails(_)),
+                "{name}: {states:?}"
+            );
+        }
+        assert!(servers.enable("answers", false).await);
+        assert_eq!(servers.states().await["answers"], State::Disabled);
+        assert_eq!(servers.given(Takes::default()).servers.len(), 1);
+        assert!(!servers.enable("nobody", true).await);
+    }
+
+    /// A program that answers the handshake once.
+    const ANSWERS: &str = r#"read -r line; echo '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"x","version":"1"}}}'; sleep 5"#;
+
+    #[test]
+    fn names_are_parts_of_names_of_tools() {
+        for name in ["", "a b", "ä", "a.b", &"a".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        assert!(check_name("my_server-2").is_ok());
+    }
+}
