@@ -23,13 +23,18 @@ pub struct SwitchArgs {
     /// The model to continue with, and its reasoning effort; left out, only the agent is changed
     #[arg(
         value_name = "PROVIDER/MODEL[:VARIANT]",
-        required_unless_present_any = ["agent", "preview"]
+        required_unless_present_any = ["agent", "fallback", "preview"]
     )]
     pub model: Option<String>,
 
     /// The agent to continue with: build, plan, or a mode of the backend
     #[arg(long)]
     pub agent: Option<String>,
+
+    /// A model that goes on when the selected one cannot answer for now; several in the order in which they are tried, and
+    /// `none` for none
+    #[arg(long, value_name = "PROVIDER/MODEL[:VARIANT]")]
+    pub fallback: Vec<String>,
 
     /// What the model is given of the conversation: what it has not seen, a summary of that, nothing, or a summary where the
     /// rest does not fit
@@ -63,10 +68,10 @@ pub struct SwitchArgs {
 /// When it is refused, or with `--wait` when it fails.
 pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Result<(), Failure> {
     let session = server.session(&args.session.session).await?;
-    let mut body = Map::new();
-    if let Some(model) = &args.model {
-        wish(model, &session, server, &mut body).await?;
-    }
+    let mut body = match &args.model {
+        Some(model) => wish(model, &session, server).await?,
+        None => Map::new(),
+    };
     if let Some(agent) = &args.agent {
         body.insert("agent".to_owned(), Value::from(agent.as_str()));
     }
@@ -74,6 +79,13 @@ pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Resu
         if let Some(value) = value {
             body.insert(name.to_owned(), Value::from(value.as_str()));
         }
+    }
+    if !args.fallback.is_empty() {
+        let mut chain = Vec::new();
+        for model in args.fallback.iter().filter(|model| *model != "none") {
+            chain.push(Value::from(wish(model, &session, server).await?));
+        }
+        body.insert("fallback".to_owned(), chain.into());
     }
     if args.preview {
         return preview(&session, &body, args, server, terminal).await;
@@ -95,6 +107,9 @@ pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Resu
         entry.revision > session.revision && entry.revision <= switched.revision
     };
     let Some(entry) = history.switches.iter().rfind(made) else {
+        if switched.fallback != session.fallback {
+            return Ok(terminal.line(&chained(&switched))?);
+        }
         return unchanged(&switched, args, terminal);
     };
     if args.json {
@@ -166,6 +181,18 @@ async fn preview(
     Ok(())
 }
 
+/// Who goes on when the selected model cannot answer.
+fn chained(session: &Session) -> String {
+    let chain = session.fallback.iter().flatten();
+    let chain: Vec<_> = chain
+        .map(|m| format!("{}/{}", m.provider_id, m.model_id))
+        .collect();
+    match chain.is_empty() {
+        true => "nobody goes on for a model that cannot answer".to_owned(),
+        false => one_line(&format!("falls back to {}", chain.join(", "))),
+    }
+}
+
 fn unchanged(session: &Session, args: &SwitchArgs, terminal: Terminal) -> Result<(), Failure> {
     let model = session.model.as_ref().map(words::model_ref);
     let model = model.unwrap_or_else(|| "no model".to_owned());
@@ -187,13 +214,12 @@ fn announced(entry: &ModelSwitch, session: &Session) -> String {
     }
 }
 
-/// Puts the wish into the body of the request.
+/// A model, as the body of a request names it.
 async fn wish(
     text: &str,
     session: &Session,
     server: &Server,
-    body: &mut Map<String, Value>,
-) -> Result<(), Failure> {
+) -> Result<Map<String, Value>, Failure> {
     let named = text.split_once('/');
     let Some((provider, rest)) = named.filter(|(p, m)| !p.is_empty() && !m.is_empty()) else {
         return Err(Failure::Usage(format!(
@@ -204,12 +230,14 @@ async fn wish(
         true => split(rest, &models_of(provider, session, server).await?),
         false => (rest, None),
     };
-    body.insert("providerID".to_owned(), Value::from(provider));
-    body.insert("modelID".to_owned(), Value::from(model));
-    if let Some(variant) = variant {
-        body.insert("variant".to_owned(), Value::from(variant));
-    }
-    Ok(())
+    let named = [
+        ("providerID", Some(provider)),
+        ("modelID", Some(model)),
+        ("variant", variant),
+    ];
+    let named = named.into_iter();
+    let named = named.filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    Ok(named.collect())
 }
 
 /// Model and variant of `MODEL[:VARIANT]`, where the id of a model may have a `:` in it, too.

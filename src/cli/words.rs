@@ -240,6 +240,11 @@ mod tests {
             elided: 0,
         };
         assert_eq!(transfer(&how), "in its live session");
+        how.kind = TransferKind::Summary;
+        assert_eq!(
+            transfer(&how),
+            "a summary is written before the next prompt"
+        );
         (how.kind, how.messages, how.bytes, how.elided) = (TransferKind::CatchUp, 1, 1_200, 2);
         assert_eq!(
             transfer(&how),

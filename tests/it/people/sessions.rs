@@ -207,6 +207,62 @@ async fn what_is_not_available_is_reported_with_status_1() {
 }
 
 #[tokio::test]
+async fn a_handover_is_chosen_and_seen_before() {
+    let server = pair(&["--models", "x,y"], "").await;
+    let session = server.create().await;
+    server
+        .prompt(&session, "echo AMBER", model("mock", "mock"))
+        .await;
+    let to = ["switch", "last", "second/x"];
+    let preview = [&to[..], &["--preview"]].concat();
+    let seen = baton(&server, &preview).await.well();
+    assert!(
+        seen.starts_with("2 messages, ") && seen.contains("| AMBER"),
+        "{seen}"
+    );
+    let summary = [&to[..], &["--preview", "--handoff", "summary"]].concat();
+    let seen = baton(&server, &summary).await.well();
+    assert!(
+        seen.starts_with("a summary, written by mock/mock from 2 messages"),
+        "{seen}"
+    );
+    let chosen = [
+        &to[..],
+        &["--handoff", "none", "--note", "start anew", "--wait"],
+    ]
+    .concat();
+    let said = baton(&server, &chosen).await.well();
+    assert!(
+        said.contains("nothing of the conversation goes over"),
+        "{said}"
+    );
+    let known = server.say(&session, "history").await;
+    assert!(
+        known.contains("start anew") && !known.contains("AMBER"),
+        "{known}"
+    );
+
+    let chain = [
+        "switch",
+        "last",
+        "--fallback",
+        "mock/mock",
+        "--fallback",
+        "mock/mock-strong:high",
+    ];
+    let said = baton(&server, &chain).await.well();
+    assert_eq!(said.trim(), "falls back to mock/mock, mock/mock-strong");
+    let path = format!("/opencode/session/{session}");
+    assert_eq!(server.get(&path).await["fallback"][1]["variant"], "high");
+    let said = baton(&server, &["switch", "last", "--fallback", "none"])
+        .await
+        .well();
+    assert_eq!(said.trim(), "nobody goes on for a model that cannot answer");
+    let said = baton(&server, &["switch", "last", "second/y", "--handoff", "all"]).await;
+    assert!(said.err.contains("possible values"), "{}", said.err);
+}
+
+#[tokio::test]
 async fn a_switch_that_fails_ends_with_status_1_and_the_reason() {
     let server = pair(&["--models", "x,y", "--fault", "reports-other-model"], "").await;
     let session = server.create().await;
