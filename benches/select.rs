@@ -89,6 +89,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         registry,
         pool: Arc::clone(&pool),
         snapshots: Arc::new(Snapshots::new(folder, false)),
+        spending: Default::default(),
         mcp: McpServers::new(Default::default(), Arc::new(NoLedger)),
         shell,
         commands: Sources::default(),

@@ -328,6 +328,7 @@ impl Parts {
                 timeouts: backends.timeouts,
             },
             fallback: backends.fallback.clone(),
+            spending: backends.spending.clone(),
         })
         .await?;
         Ok(Self {

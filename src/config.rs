@@ -37,7 +37,7 @@ use crate::opencode::handoff::HandoffMode;
 use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
 use crate::session::handoff::Budget;
-use crate::session::{AtAbort, FallbackSettings, Sizes};
+use crate::session::{AtAbort, FallbackSettings, Sizes, SpendingSettings};
 use crate::shell::ShellLimits;
 use crate::store::Durability;
 
@@ -167,6 +167,8 @@ pub struct BackendSettings {
     pub timeouts: Timeouts,
     /// What goes on when a model cannot answer.
     pub fallback: FallbackSettings,
+    /// What may be spent.
+    pub spending: SpendingSettings,
 }
 
 impl BackendSettings {
@@ -196,6 +198,7 @@ impl BackendSettings {
         let all = file.agents(built_in)?;
         let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
         let fallback = file.fallback.resolve(&ids)?;
+        let spending = file.spending.resolve(&ids)?;
         let mut agents = chosen(args, all)?;
         if !fallback.chain.is_empty() {
             agents.iter_mut().for_each(AgentSpec::retries_little);
@@ -209,6 +212,7 @@ impl BackendSettings {
             default_model,
             timeouts: file.timeouts.resolve()?,
             fallback,
+            spending,
         })
     }
 }

@@ -75,10 +75,7 @@ pub(super) fn cost(dollars: f64) -> String {
 
 /// Tokens in all.
 pub(super) fn tokens(tokens: &Tokens) -> String {
-    let parts =
-        tokens.input + tokens.output + tokens.reasoning + tokens.cache.read + tokens.cache.write;
-    let all = tokens.total.unwrap_or(parts);
-    format!("{} tokens", grouped(all))
+    format!("{} tokens", grouped(tokens.spent()))
 }
 
 /// `12,345`.

@@ -21,7 +21,10 @@ use crate::command::Command;
 use crate::environment::{Environment, Inherit};
 use crate::opencode::handoff::HandoffMode;
 use crate::opencode::session::{DEFAULT_VARIANT, MessageModel};
-use crate::session::{AtAbort, CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
+use crate::opencode::spending::SpendingLimit;
+use crate::session::{
+    AtAbort, CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns, SpendingSettings,
+};
 use crate::store::Durability;
 
 /// Ids that no backend may have: they name agent modes.
@@ -47,6 +50,8 @@ pub(super) struct ConfigFile {
     environment: EnvironmentTable,
     /// Backends, changed or added.
     agents: BTreeMap<String, AgentTable>,
+    /// What may be spent.
+    pub spending: SpendingTable,
     /// MCP servers.
     pub mcp: BTreeMap<String, McpTable>,
     /// Slash commands.
@@ -79,6 +84,59 @@ pub(super) struct SessionsTable {
     pub handoff: Option<HandoffMode>,
     /// Whether agents are asked what they offer in a directory that a list is asked for; they are if left out.
     pub ask_in_directories: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SpendingTable {
+    /// What a session may spend.
+    session: LimitTable,
+    /// What all sessions may spend in a day.
+    day: LimitTable,
+    /// Whether a turn that goes beyond a limit is stopped; it is finished if left out.
+    hard: bool,
+    /// Backends, and models as `provider/model`, that cost nothing.
+    free: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitTable {
+    /// US dollars.
+    cost: Option<f64>,
+    tokens: Option<u64>,
+}
+
+impl SpendingTable {
+    /// The limits. `known` are the ids of the backends.
+    pub(super) fn resolve(&self, known: &[&str]) -> Result<SpendingSettings, ConfigError> {
+        let limit = |name: &str, table: &LimitTable| match table.cost {
+            Some(cost) if !cost.is_finite() || cost < 0.0 => Err(ConfigError(format!(
+                "[spending] {name}.cost: expected at least 0, got {cost}"
+            ))),
+            cost => Ok(SpendingLimit {
+                cost,
+                tokens: table.tokens,
+                hard: self.hard,
+            }),
+        };
+        for free in &self.free {
+            let backend = free
+                .split_once('/')
+                .map_or(free.as_str(), |(backend, _)| backend);
+            if !known.contains(&backend) {
+                return Err(ConfigError(format!(
+                    "[spending] free: there is no backend \"{backend}\".{} `baton agents` lists what there is",
+                    meant(backend, known)
+                )));
+            }
+        }
+        Ok(SpendingSettings {
+            session: limit("session", &self.session)?,
+            day: limit("day", &self.day)?,
+            free: self.free.clone(),
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

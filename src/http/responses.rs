@@ -105,6 +105,7 @@ responses! {
     Unpatchable = "400", "The request cannot be understood, or the patch does not fit. Nothing was changed.", ["BadRequestError", "VcsApplyError"], None;
     UnknownCommand = "400", "The request cannot be understood, there is no such command, or the requested selection is not available. Nothing was changed.",
         ["BadRequestError", "CommandNotFoundError", "ProviderModelNotFoundError", "ProviderNotConnectedError", "AgentNotFoundError"], None;
+    Spent | TaggedSpent = "402", "No more may be spent (limit, [spending]), and no model of the chain costs nothing. Nothing was changed.", ["SpendingLimitError"], None;
     NotThere = "404", "There is no such session, message or request.", ["NotFoundError"], None;
     TaggedNotThere = "404", "There is no such session.", [TAGGED], None;
     TaggedMissing = "404", "There is no such thing, or no such session.", [TAGGED], None;

@@ -20,6 +20,7 @@ pub mod prompt;
 pub mod provider;
 pub mod request;
 pub mod session;
+pub mod spending;
 pub mod v2;
 
 pub use event::EventPayload;

@@ -7,6 +7,7 @@ use super::bounded;
 use super::handoff::HandoffWish;
 use super::id::{MessageId, PartId, SessionId};
 use super::metadata::Metadata;
+use super::spending::SpendingLimit;
 
 /// The name that means no variant: the model's default effort.
 pub const DEFAULT_VARIANT: &str = "default";
@@ -140,6 +141,18 @@ impl Tokens {
             })
         };
         difference().unwrap_or(*self)
+    }
+
+    /// All of them: as the agent says, else the sum.
+    pub fn spent(&self) -> u64 {
+        let cache = self.cache.read.saturating_add(self.cache.write);
+        let parts = [self.input, self.output, self.reasoning, cache];
+        let sum = || {
+            parts
+                .iter()
+                .fold(0u64, |sum, part| sum.saturating_add(*part))
+        };
+        self.total.unwrap_or_else(sum)
     }
 
     /// Adds what one more answer has spent; a session has no `total`.
@@ -419,6 +432,10 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub fallback: Option<Vec<MessageModel>>,
+    /// What the session may spend; absent where the server's own limit holds (Baton's addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub limit: Option<SpendingLimit>,
     /// What was wished for the next handover, until a prompt takes it along; absent where nothing was (Baton's addition).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -3,6 +3,7 @@
 use crate::opencode::message::MessageError;
 use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, Selection, SessionId};
 use crate::registry::SelectError;
+use crate::session::LimitReached;
 use crate::store::StoreError;
 
 /// Why a session did not do it. Nothing has changed then.
@@ -55,6 +56,9 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// No more may be spent.
+    #[error("{0}")]
+    SpendingLimit(Box<LimitReached>),
     /// There are as many sessions as there may be.
     #[error(
         "There are {limit} sessions already (limits.sessions). Delete some, or raise the limit."

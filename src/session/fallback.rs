@@ -159,7 +159,10 @@ impl Fallbacks {
 fn scope(cause: FallbackCause, provider_id: &str, model_id: &str) -> String {
     let [model, vendor] = scopes(provider_id, model_id);
     match cause {
-        FallbackCause::RateLimit | FallbackCause::Overloaded | FallbackCause::Silent => model,
+        FallbackCause::RateLimit
+        | FallbackCause::Overloaded
+        | FallbackCause::Silent
+        | FallbackCause::SpendingLimit => model,
         FallbackCause::Quota
         | FallbackCause::Outage
         | FallbackCause::SignedOut

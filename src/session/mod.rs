@@ -19,6 +19,7 @@ mod fallback;
 mod request;
 mod settings;
 mod sizes;
+mod spending;
 mod work;
 
 use std::sync::Arc;
@@ -50,12 +51,14 @@ pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;
 pub use api::shell::ShellLine;
 pub use cell::Answer;
+pub use cell::spending::LimitReached;
 pub use conversation::handoff;
 pub use error::Error;
 pub use fallback::{CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
 pub use request::{Caller, ChainWish, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};
+pub use spending::SpendingSettings;
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -86,6 +89,8 @@ pub struct Deps {
     pub settings: Settings,
     /// What goes on when a model cannot answer.
     pub fallback: FallbackSettings,
+    /// What may be spent.
+    pub spending: SpendingSettings,
 }
 
 /// All sessions.
@@ -117,7 +122,12 @@ impl Sessions {
         api::restart::interrupt_open_messages(deps.store.as_ref()).await?;
         let sizes = deps.settings.sizes;
         let count = deps.store.count_sessions().await?;
-        let office = Office::new(deps.store, deps.bus, deps.registry, sizes, deps.fallback);
+        let day = spending::today();
+        let spent = deps.store.setting(&spending::key(&day)).await?;
+        let spent = spent.and_then(|text| serde_json::from_str(&text).ok());
+        let spending = spending::Spending::new(deps.spending, day, spent.unwrap_or_default());
+        let limits = (deps.fallback, spending);
+        let office = Office::new(deps.store, deps.bus, deps.registry, sizes, limits);
         let keeps = deps.settings.loaded_sessions;
         let loaded = Arc::new(Loaded::new(Arc::clone(&office), keeps));
         let tools = Arc::new(Tools {

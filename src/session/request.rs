@@ -7,6 +7,7 @@ use crate::opencode::handoff::{HandoffMode, HandoffWish};
 use crate::opencode::message::OutputFormat;
 use crate::opencode::prompt::PartInput;
 use crate::opencode::session::{MessageModel, PermissionRule};
+use crate::opencode::spending::SpendingLimit;
 use crate::opencode::{MessageId, Metadata, SessionId};
 use crate::registry::Wish;
 
@@ -116,6 +117,8 @@ pub struct Update {
     pub pin: Option<bool>,
     /// What goes on when the selected model cannot answer.
     pub fallback: ChainWish,
+    /// What it may spend from now on; the inner `None` for the server's own limit.
+    pub limit: Option<Option<SpendingLimit>>,
     /// How the conversation gets to what it selects, or to what is selected.
     pub handoff: Option<HandoffWish>,
     /// The same, for the prompt alone that comes with it.

@@ -16,6 +16,8 @@ use super::{
     Change, Keys, MessageRange, MessageRow, ProcessRow, SessionKeys, SessionOrder, SessionQuery,
     SessionRow, Store, StoreError,
 };
+use crate::json;
+use crate::opencode::spending::Spent;
 use crate::opencode::{MessageId, SessionId};
 use conversation::Conversation;
 
@@ -83,6 +85,13 @@ impl Tables {
             }
             Change::PutSetting { name, body } => {
                 self.settings.insert(name, body);
+            }
+            Change::AddSpending { day, cost, tokens } => {
+                let name = format!("spent {day}");
+                let before = self.settings.get(&name);
+                let before: Option<Spent> = before.and_then(|text| serde_json::from_str(text).ok());
+                let spent = before.unwrap_or_default().and(Spent { cost, tokens });
+                self.settings.insert(name, json::text(&spent));
             }
             Change::PutProject { id, body } => {
                 self.projects.insert(id, body);

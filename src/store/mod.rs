@@ -51,7 +51,7 @@ impl StoreError {
 }
 
 /// One thing to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Writes a session's state.
     PutSession {
@@ -183,6 +183,15 @@ pub enum Change {
         name: String,
         /// What was set.
         body: String,
+    },
+    /// Adds to what was spent on a day: `{"cost", "tokens"}` under the setting `spent DAY`.
+    AddSpending {
+        /// The day, as `2026-11-27`.
+        day: String,
+        /// US dollars.
+        cost: f64,
+        /// Tokens.
+        tokens: u64,
     },
     /// Writes a project.
     PutProject {

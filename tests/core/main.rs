@@ -18,6 +18,7 @@ mod mcp;
 mod pending;
 mod random;
 mod sizes;
+mod spending;
 mod store_fails;
 mod supply;
 mod support;

@@ -73,6 +73,7 @@ mod secrets;
 mod shell;
 mod sign_in;
 mod sizes;
+mod spending;
 mod stubborn;
 mod surface;
 mod switch;

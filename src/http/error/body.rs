@@ -4,7 +4,9 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::opencode::history::ModelUsage;
 use crate::opencode::message::MessageError;
+use crate::opencode::spending::{SpendingLimit, SpendingScope, Spent};
 use crate::opencode::{Selection, SessionId};
 
 /// What part of a request is wrong.
@@ -143,6 +145,23 @@ pub struct QueueFullData {
     pub limit: usize,
 }
 
+/// A limit of what may be spent.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SpendingLimitData {
+    /// What was spent on what, and how to go on.
+    pub message: String,
+    /// Of what it is a limit.
+    pub scope: SpendingScope,
+    /// What may be spent.
+    pub allowed: SpendingLimit,
+    /// What was.
+    pub spent: Spent,
+    /// On which models, in this session.
+    pub usage: Vec<ModelUsage>,
+    /// Backends of this session that have reported nothing of what the limit counts: what they used does not count.
+    pub uncounted: Vec<String>,
+}
+
 /// A selection that the agent could not apply.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NotAppliedData {
@@ -215,6 +234,8 @@ pub enum ErrorBody {
     MessageExistsError(MessageData),
     /// Too many prompts wait for the session.
     QueueFullError(QueueFullData),
+    /// No more may be spent.
+    SpendingLimitError(SpendingLimitData),
     /// The agent could not apply the selection, which was taken back.
     ModelNotAppliedError(NotAppliedData),
     /// A patch does not fit what is there.
@@ -244,6 +265,7 @@ impl ErrorBody {
             Self::SessionBusyError(_) | Self::MessageExistsError(_) => StatusCode::CONFLICT,
             Self::RevisionConflictError(_) => StatusCode::PRECONDITION_FAILED,
             Self::QueueFullError(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::SpendingLimitError(_) => StatusCode::PAYMENT_REQUIRED,
             Self::UnknownError(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ModelNotAppliedError(_) => StatusCode::BAD_GATEWAY,
             Self::ServiceUnavailableError(_) => StatusCode::SERVICE_UNAVAILABLE,

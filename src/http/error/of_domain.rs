@@ -67,6 +67,24 @@ impl From<session::Error> for Problem {
                 });
                 Self::from(body).in_both_shapes()
             }
+            Error::SpendingLimit(reached) => {
+                let session::LimitReached {
+                    scope,
+                    limit,
+                    spent,
+                    usage,
+                    uncounted,
+                } = *reached;
+                let data = SpendingLimitData {
+                    message,
+                    scope,
+                    allowed: limit,
+                    spent,
+                    usage,
+                    uncounted,
+                };
+                ErrorBody::SpendingLimitError(data).into()
+            }
             Error::QueueFull { limit } => {
                 let body = ErrorBody::QueueFullError(QueueFullData { message, limit });
                 Self::from(body).retry_after(QUEUE_RETRY_AFTER_S)

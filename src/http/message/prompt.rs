@@ -91,7 +91,7 @@ pub struct PromptInput {
     ),
     responses(
         (status = 200, description = "The answer, which may carry an error; with `noReply`, the stored prompt.", body = MessageWithParts),
-        Unselectable, NotThere, MessageExists, QueueFull, Full,
+        Unselectable, Spent, NotThere, MessageExists, QueueFull, Full,
     )
 )]
 pub async fn prompt(
@@ -252,7 +252,7 @@ pub(in crate::http) fn check_files(
     ),
     responses(
         (status = 204, description = "The prompt is stored."),
-        Unselectable, NotThere, MessageExists, QueueFull, Full,
+        Unselectable, Spent, NotThere, MessageExists, QueueFull, Full,
     )
 )]
 pub async fn prompt_async(

@@ -64,7 +64,7 @@ pub enum OnlyFile {
     request_body(content = CommandInput, description = "What was typed."),
     responses(
         (status = 200, description = "The answer, which may carry an error.", body = MessageWithParts),
-        UnknownCommand, NotThere, MessageExists, QueueFull, Full,
+        UnknownCommand, Spent, NotThere, MessageExists, QueueFull, Full,
     )
 )]
 pub async fn command(

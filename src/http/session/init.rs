@@ -41,7 +41,7 @@ pub struct SessionInitInput {
     request_body(content = SessionInitInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the model has answered.", body = bool),
-        Unselectable, NotThere, MessageExists, QueueFull, Full,
+        Unselectable, Spent, NotThere, MessageExists, QueueFull, Full,
     )
 )]
 pub async fn init(

@@ -37,7 +37,7 @@ pub struct SummarizeInput {
     request_body(content = SummarizeInput, description = "Who is to write it."),
     responses(
         (status = 200, description = "`true`: the conversation goes on from its summary. `false`: the model has failed.", body = bool),
-        Unselectable, NotThere, QueueFull, Full,
+        Unselectable, Spent, NotThere, QueueFull, Full,
     )
 )]
 pub async fn summarize(

@@ -10,6 +10,7 @@ use crate::http::session::with_etag;
 use crate::opencode::event::Source;
 use crate::opencode::handoff::{HandoffMode, HandoffWish};
 use crate::opencode::session::PermissionRule;
+use crate::opencode::spending::SpendingLimit;
 use crate::opencode::{Metadata, Session, bounded};
 use crate::registry::VariantWish;
 use crate::session::{ChainWish, Update};
@@ -49,6 +50,12 @@ pub struct SessionUpdateInput {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<FallbackModelInput>>, max_items = 16)]
     pub fallback: Option<Option<Vec<FallbackModelInput>>>,
+    /// What the session may spend: `cost` in US dollars, `tokens`, and `hard` to have a running turn stopped; as far as agents
+    /// report it. Where it is reached, the next prompt is refused with 402, or goes on with a model of the chain that costs
+    /// nothing. An empty object for no limit; null for the server's own.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<SpendingLimit>)]
+    pub limit: Option<Option<SpendingLimit>>,
     /// How the conversation gets to what is selected: `transcript` (what it has not seen, word for word), `summary` (one that
     /// the model which knows it writes before the next prompt; where that fails, the transcript), `none` (nothing, also
     /// later), or `auto` (the transcript where it fits, else a summary). It applies to the next prompt. Left out, the config's
@@ -167,10 +174,23 @@ impl SessionUpdateInput {
             archived: self.time.and_then(|time| time.archived),
             pin: self.pin,
             fallback: self.fallback.map_or(ChainWish::Keep, selection::chain),
+            limit: self.limit.map(checked).transpose()?,
             handoff: HandoffWish::of(self.handoff, self.note),
             handoff_now: None,
             if_match: if_match.0,
         })
+    }
+}
+
+/// A limit that can be one.
+fn checked(limit: Option<SpendingLimit>) -> Result<Option<SpendingLimit>, Problem> {
+    let cost = limit.and_then(|limit| limit.cost);
+    match cost.filter(|cost| !cost.is_finite() || *cost < 0.0) {
+        None => Ok(limit),
+        Some(cost) => {
+            let message = format!("Expected a number of at least 0, got {cost}");
+            Err(refusal(&["limit", "cost"], message))
+        }
     }
 }
 

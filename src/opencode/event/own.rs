@@ -79,6 +79,8 @@ pub enum FallbackCause {
     SignedOut,
     /// It has not said a word for as long as `fallback.silent_s` allows.
     Silent,
+    /// No more may be spent on it.
+    SpendingLimit,
     /// The first choice is to answer again.
     Recovered,
 }
@@ -93,6 +95,7 @@ impl FallbackCause {
             Self::Outage => "it cannot be reached",
             Self::SignedOut => "it is not signed in",
             Self::Silent => "it says nothing",
+            Self::SpendingLimit => "no more may be spent on it",
             Self::Recovered => "it may answer again",
         }
     }

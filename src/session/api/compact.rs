@@ -43,6 +43,7 @@ impl Sessions {
             draft.check_queue(queue_prompts)?;
             let current = draft.state().selection.as_ref();
             let selection = summariser(draft.registry(), current, &wish)?;
+            draft.check_spending(&selection)?;
             if draft.runtime().last_seq == 0 {
                 return Ok(false);
             }

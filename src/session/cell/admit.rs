@@ -14,7 +14,7 @@ use crate::opencode::history::Overrides;
 use crate::opencode::message::{Message, MessageWithParts, Part};
 use crate::opencode::session::MessageModel;
 use crate::opencode::{EventPayload, MessageId, Selection};
-use crate::registry::SelectError;
+use crate::registry::{SelectError, VariantWish};
 use crate::session::Error;
 use crate::session::ask::fence;
 use crate::session::conversation::prompt::prompt_message;
@@ -83,7 +83,7 @@ impl Draft {
             wish.model = Some(self.registry.default_selection()?);
         }
         let names_model = wish.model.is_some();
-        let update = Update {
+        let mut update = Update {
             wish,
             tools: prompt.tools.clone(),
             handoff_now: prompt.handoff.clone(),
@@ -92,6 +92,10 @@ impl Draft {
         self.forget_reverted(reverted)?;
         if !names_model {
             self.return_to_first_choice();
+        }
+        if !prompt.no_reply && self.go_on_for_nothing(&update.wish)? {
+            update.wish.model = None;
+            update.wish.variant = VariantWish::Keep;
         }
         let (mut message, mut wished) = (None, None);
         let session = self.id.clone();

@@ -23,6 +23,7 @@ use crate::opencode::SessionId;
 use crate::opencode::event::EventPayload;
 use crate::registry::Registry;
 use crate::session::fallback::{FallbackSettings, Fallbacks};
+use crate::session::spending::Spending;
 use crate::session::{Error, Sizes};
 use crate::store::{Change, Store, StoreError};
 
@@ -47,6 +48,8 @@ pub(crate) struct Office {
     pub sizes: Sizes,
     /// What goes on when a model cannot answer, and which cannot now.
     pub fallbacks: Arc<Fallbacks>,
+    /// What may be spent, and what was today.
+    pub spending: Arc<Spending>,
     bus: Arc<Bus>,
     at_work: Mutex<BTreeMap<SessionId, Arc<Cell>>>,
     hire: OnceLock<Hire>,
@@ -59,7 +62,7 @@ impl Office {
         bus: Arc<Bus>,
         registry: Arc<Registry>,
         sizes: Sizes,
-        fallback: FallbackSettings,
+        (fallback, spending): (FallbackSettings, Spending),
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -68,6 +71,7 @@ impl Office {
             stopping: CancellationToken::new(),
             sizes,
             fallbacks: Arc::new(Fallbacks::new(fallback)),
+            spending: Arc::new(spending),
             bus,
             at_work: Mutex::default(),
             hire: OnceLock::new(),

@@ -13,6 +13,7 @@ use crate::opencode::session::FileDiff;
 use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
 use crate::registry::Snapshot;
 use crate::session::fallback::Fallbacks;
+use crate::session::spending::Spending;
 use crate::session::{Error, Sizes};
 use crate::store::Change;
 
@@ -31,6 +32,7 @@ pub(crate) struct Draft {
     pub sizes: Sizes,
     pub(super) registry: Arc<Snapshot>,
     pub(super) fallbacks: Arc<Fallbacks>,
+    pub(super) spending: Arc<Spending>,
     pub(super) runtime: Runtime,
     state: Arc<SessionState>,
     base: Arc<Committed>,
@@ -65,6 +67,7 @@ impl Draft {
             sizes: cell.office.sizes,
             registry,
             fallbacks: Arc::clone(&cell.office.fallbacks),
+            spending: Arc::clone(&cell.office.spending),
             runtime: base.runtime.clone(),
             state: Arc::clone(&base.state),
             base,

@@ -51,7 +51,7 @@ impl Committed {
 }
 
 impl Draft {
-    fn chain(&self) -> &[MessageModel] {
+    pub(super) fn chain(&self) -> &[MessageModel] {
         let own = self.state().fallback.as_deref();
         own.unwrap_or(&self.fallbacks.settings.chain)
     }
@@ -146,7 +146,7 @@ impl Draft {
             .find_map(|model| self.select_by_itself(model, reason, Some(&first)))
     }
 
-    fn select_by_itself(
+    pub(super) fn select_by_itself(
         &mut self,
         model: &MessageModel,
         reason: &FallbackReason,
@@ -178,7 +178,7 @@ impl Draft {
             return;
         };
         let (provider, model) = (&first.provider_id, &first.model_id);
-        if !self.fallbacks.may_return(provider, model) {
+        if !self.fallbacks.may_return(provider, model) || self.check_spending(&first).is_err() {
             return;
         }
         let reason = FallbackReason {

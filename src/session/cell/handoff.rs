@@ -10,6 +10,7 @@ use crate::opencode::handoff::{HandoffMode, HandoffWish};
 use crate::opencode::session::MessageModel;
 use crate::opencode::{MessageId, Selection};
 use crate::registry::{BUILD, PLAN, SelectError, Snapshot, Wish};
+use crate::session::Error;
 use crate::session::conversation::prompt::{SummaryFor, summary_wish};
 use crate::session::request::Prompt;
 
@@ -100,7 +101,10 @@ impl Draft {
         let Some(by) = who_knows(self.state(), &self.runtime, &selection.provider_id) else {
             return;
         };
-        let by = match summariser(&self.registry, Some(selection), &Wish::of(&by)) {
+        let by = summariser(&self.registry, Some(selection), &Wish::of(&by))
+            .map_err(Error::from)
+            .and_then(|by| self.check_spending(&by).map(|()| by));
+        let by = match by {
             Ok(by) => by,
             Err(error) => {
                 tracing::info!(session = %self.id, "no summary is written for a handover: {error}");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Draft;
 use crate::opencode::event::{EventPayload, Todo};
 use crate::opencode::history::ContextUse;
+use crate::opencode::spending::Spent;
 use crate::opencode::{MessageId, PartId};
 use crate::session::Error;
 use crate::session::conversation::answer::Changed;
@@ -76,6 +77,7 @@ impl Draft {
         if cost > 0.0 || context != ContextUse::default() {
             self.state_mut()
                 .count_more(&late.backend, &late.model, cost, context);
+            self.spend(Spent { cost, tokens: 0 });
             self.event_of_session();
         }
         if !late.changed.changes.is_empty() {

@@ -38,6 +38,7 @@ pub(super) mod runtime;
 pub(super) mod select;
 pub(super) mod set_by;
 mod signs;
+pub(super) mod spending;
 pub(super) mod state;
 mod toast;
 mod turn;
@@ -317,6 +318,7 @@ fn info(state: &SessionState, runtime: &Runtime) -> SessionInfo {
         revision: state.revision,
         pinned: state.pinned,
         fallback: state.fallback.clone(),
+        limit: state.limit,
         handoff: state.kept.handoff.clone(),
         runtime: SessionRuntime {
             status,

@@ -91,6 +91,9 @@ pub(crate) fn plan(
             next.fallback = Some(chain.clone());
         }
     }
+    if let Some(limit) = update.limit {
+        next.limit = limit;
+    }
     if switch.is_some() || update.handoff.is_some() {
         next.kept.handoff.clone_from(&update.handoff);
     }
@@ -116,6 +119,7 @@ pub(crate) fn plan(
         || next.permission != state.permission
         || next.pinned != state.pinned
         || next.fallback != state.fallback
+        || next.limit != state.limit
         || next.time != state.time;
     if beside_title {
         // Like OpenCode: a new title alone does not move a session to the top of the list.

@@ -15,6 +15,7 @@ use crate::opencode::message::AssistantMessage;
 use crate::opencode::session::{
     MessageModel, PermissionRule, Revert, SessionSummary, SessionTime, Tokens,
 };
+use crate::opencode::spending::SpendingLimit;
 use crate::opencode::{Metadata, Selection, SessionId, now_ms};
 use crate::project::Place;
 use crate::session::ask::Always;
@@ -50,6 +51,9 @@ pub(crate) struct SessionState {
     /// What goes on when the selected model cannot answer; `None` for the server's own chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Vec<MessageModel>>,
+    /// What it may spend; `None` for the server's own limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<SpendingLimit>,
     /// Free data of the client.
     pub metadata: Option<Metadata>,
     /// Permission rules.
@@ -182,6 +186,7 @@ impl SessionState {
             selection: None,
             pinned: false,
             fallback: None,
+            limit: None,
             metadata: birth.metadata,
             permission: birth.permission,
             time: SessionTime {

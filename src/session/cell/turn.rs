@@ -12,6 +12,7 @@ use crate::opencode::history::ContextUse;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::FileDiff;
 use crate::opencode::session::SessionSummary;
+use crate::opencode::spending::Spent;
 use crate::opencode::{SessionId, now_ms};
 use crate::session::Error;
 use crate::session::conversation::answer::Answering;
@@ -113,6 +114,7 @@ impl Draft {
     /// Adds what an answer has cost to the session and to its model.
     pub(crate) fn count(&mut self, answer: &AssistantMessage, context: ContextUse) {
         self.state_mut().count(answer, context);
+        self.spend(Spent::of(answer.cost, &answer.tokens));
     }
 
     /// Notes what the working directory was like, and what the session has changed in it.

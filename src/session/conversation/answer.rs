@@ -186,6 +186,11 @@ impl Answering {
         self.meter.moves_to(cost);
     }
 
+    /// What the answer has cost so far, where the agent says so.
+    pub(crate) fn cost_so_far(&self) -> f64 {
+        self.meter.spent()
+    }
+
     /// What the agent's session has cost by now, where the agent says so.
     pub(crate) fn cost_total(&self) -> Option<f64> {
         self.meter.last()

@@ -14,6 +14,8 @@ use super::told::next_said;
 use crate::agent::connection::Inbound;
 use crate::metrics;
 use crate::opencode::event::{EventPayload, SessionSilent, ToastVariant};
+use crate::opencode::spending::Spent;
+use crate::session::LimitReached;
 use crate::session::cell::{LiveAnswer, Queued};
 
 /// Streamed text is written to the store at least this often.
@@ -111,7 +113,8 @@ impl Worker {
                     let passed = self.is_out_of_patience(queued, &outcome, answer);
                     let ended = self.tools.settings.timeouts.silent_end;
                     let ended = ended.filter(|end| queued.signs.silence() >= *end);
-                    let stop = passed.map(Stop::Passed).or(ended.map(Stop::Silent));
+                    let spent = self.has_spent_all(queued, answer).then_some(Stop::Spent);
+                    let stop = passed.map(Stop::Passed).or(ended.map(Stop::Silent)).or(spent);
                     match stop.filter(|_| running) {
                         Some(stop) => stop,
                         None => continue,
@@ -151,6 +154,21 @@ impl Worker {
             "the agent has ignored a cancel and is ended"
         );
         self.tools.pool.discard(&live.agent).await;
+    }
+
+    /// Whether a turn goes beyond a limit that stops it, by what its agent has reported of it so far.
+    fn has_spent_all(&self, queued: &Queued, answer: &LiveAnswer) -> bool {
+        let spending = &self.tools.office.spending;
+        if spending.is_free(&queued.target.selection) {
+            return false;
+        }
+        let more = Spent {
+            cost: answer.lock().cost_so_far(),
+            tokens: 0,
+        };
+        let committed = self.cell.committed();
+        let reached = LimitReached::of(committed.state(), spending, more);
+        reached.is_some_and(|reached| reached.limit.hard)
     }
 
     /// Tells that the agent of a turn has not been heard for long. One that waits for the user is not silent.
@@ -200,7 +218,7 @@ impl Worker {
     fn patience_with(&self, stop: Stop) -> Duration {
         let cancel = self.tools.settings.timeouts.cancel;
         match stop {
-            Stop::User | Stop::Silent(_) | Stop::Passed(_) => cancel,
+            Stop::User | Stop::Silent(_) | Stop::Passed(_) | Stop::Spent => cancel,
             Stop::ShutDown => cancel.min(SHUT_DOWN_PATIENCE),
         }
     }

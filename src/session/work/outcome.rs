@@ -36,6 +36,8 @@ pub(super) enum Stop {
     Silent(Duration),
     /// The same, and another model is to answer.
     Passed(Duration),
+    /// It has spent what may be spent.
+    Spent,
 }
 
 impl Stop {
@@ -44,6 +46,13 @@ impl Stop {
             // The word that clients of OpenCode look for.
             Self::User => "Aborted",
             Self::ShutDown => "Baton was stopped while this answer was being written.",
+            Self::Spent => {
+                return failed(
+                    "The spending limit is reached and hard, so Baton has stopped this turn. What it wrote is kept. Raise \
+                     the limit to go on."
+                        .to_owned(),
+                );
+            }
             Self::Passed(limit) => {
                 return failed(format!(
                     "The model has said nothing for {} s (fallback.silent_s).",

@@ -372,6 +372,13 @@ fn write_other(db: &Connection, change: &Change) -> Result<(), StoreError> {
             "INSERT INTO setting (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
             params![name, body],
         ),
+        Change::AddSpending { day, cost, tokens } => run(
+            db,
+            "INSERT INTO setting (name, body) VALUES ('spent ' || ?1, json_object('cost', ?2, 'tokens', ?3))
+             ON CONFLICT (name) DO UPDATE SET body = json_object(
+                 'cost', body ->> '$.cost' + ?2, 'tokens', body ->> '$.tokens' + ?3)",
+            params![day, cost, tokens],
+        ),
         Change::PutProject { id, body } => run(
             db,
             "INSERT INTO project (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = excluded.body",

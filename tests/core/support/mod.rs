@@ -35,7 +35,7 @@ use baton::registry::{
 use baton::session::Sizes;
 use baton::session::{
     Admitted, Answer, AtAbort, Caller, Deps, Error, FallbackSettings, ListFilter, NewSession,
-    Prompt, Sessions, Settings, Update, handoff,
+    Prompt, Sessions, Settings, SpendingSettings, Update, handoff,
 };
 use baton::shell::{Shell, ShellLimits};
 use baton::snapshot::Snapshots;
@@ -64,6 +64,7 @@ pub(crate) struct Setup {
     pub silent_end: Option<Duration>,
     /// The server's own chain of models.
     pub fallback: FallbackSettings,
+    pub spending: SpendingSettings,
 }
 
 impl Default for Setup {
@@ -76,6 +77,7 @@ impl Default for Setup {
             idle: Duration::from_secs(24 * 3600),
             silent_end: None,
             fallback: FallbackSettings::default(),
+            spending: SpendingSettings::default(),
         }
     }
 }
@@ -130,6 +132,7 @@ impl World {
             registry,
             pool: Arc::clone(&pool),
             snapshots: Arc::new(Snapshots::new(Path::new("/nowhere"), false)),
+            spending: setup.spending.clone(),
             mcp: McpServers::new(Default::default(), Arc::new(NoLedger)),
             shell: Shell::new(
                 ShellLimits::default(),

@@ -22,7 +22,7 @@ use crate::registry::ModelWish;
     params(SessionPath),
     responses(
         (status = 204, description = "It will be written, or there is nothing to summarize."),
-        TaggedInvalid, TaggedNotThere, TaggedQueueFull, TaggedFull,
+        TaggedInvalid, TaggedSpent, TaggedNotThere, TaggedQueueFull, TaggedFull,
     )
 )]
 pub async fn compact(

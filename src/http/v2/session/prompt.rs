@@ -111,7 +111,7 @@ pub struct V2PromptInput {
     request_body(content = V2PromptInput, description = "The prompt."),
     responses(
         (status = 200, description = "It is stored.", body = V2AdmittedAnswer),
-        TaggedInvalid, TaggedNotThere, TaggedExists, TaggedQueueFull, TaggedFull,
+        TaggedInvalid, TaggedSpent, TaggedNotThere, TaggedExists, TaggedQueueFull, TaggedFull,
     )
 )]
 pub async fn prompt(
