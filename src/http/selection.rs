@@ -60,7 +60,7 @@ pub fn chain(said: Option<Vec<FallbackModelInput>>) -> ChainWish {
         model_id: model.model_id,
         variant: match model.variant {
             VariantWish::Set(variant) => Some(variant),
-            VariantWish::Keep | VariantWish::Default => None,
+            VariantWish::Keep | VariantWish::Unsaid | VariantWish::Default => None,
         },
     };
     ChainWish::Set(models.into_iter().map(model).collect())
@@ -152,10 +152,10 @@ pub fn of_v2(model: Option<V2ModelInput>, agent: Option<String>) -> Wish {
     of_named(Some(wish), model.variant, agent)
 }
 
-/// A model that is named without a variant comes with its default.
+/// A model that is named without a variant comes with its default, or with what the agent has for it.
 fn of_named(model: Option<ModelWish>, variant: VariantWish, agent: Option<String>) -> Wish {
     let variant = match variant {
-        VariantWish::Keep if model.is_some() => VariantWish::Default,
+        VariantWish::Keep if model.is_some() => VariantWish::Unsaid,
         said => said,
     };
     Wish {

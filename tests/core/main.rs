@@ -16,6 +16,7 @@ mod layers;
 mod many;
 mod mcp;
 mod pending;
+mod profiles;
 mod random;
 mod sizes;
 mod spending;

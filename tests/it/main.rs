@@ -54,6 +54,7 @@ mod pin;
 mod places;
 mod places_of_agents;
 mod processes;
+mod profiles;
 mod prompts;
 mod quirks;
 mod readme;
