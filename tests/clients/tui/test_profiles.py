@@ -57,11 +57,15 @@ def test_tab_changes_between_profiles_on_several_backends(tui, baton):
     assert baton.last_turn()["model"] == "beta"
     agree(baton, session, "careful", BETA)
 
+    lime = unique("lime")
     tui.change_agent("Build")
-    tui.send("history")
-    tui.idle()
+    tui.send(f"echo {lime}")
+    tui.answered(lime, MOCK2)
     agree(baton, session, "build", MOCK2)
     # The whole conversation is there.
+    history = {"agent": "build", "parts": [{"type": "text", "text": "history"}]}
+    baton.call("POST", f"/session/{session}/message", history)
+    agree(baton, session, "build", MOCK2)
     told = baton.last_text(session)
     assert all(word in told for word in (fig, kiwi, plum)), told
 
