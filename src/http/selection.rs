@@ -390,7 +390,7 @@ mod tests {
         let m = Some(("p", "m"));
         for (body, expected) in [
             (json!({}), wish(None, VariantWish::Keep, None)),
-            (json!({"model": model}), wish(m, VariantWish::Default, None)),
+            (json!({"model": model}), wish(m, VariantWish::Unsaid, None)),
             (
                 json!({"model": model, "variant": "low"}),
                 wish(m, VariantWish::Set("low".to_owned()), None),
@@ -401,11 +401,11 @@ mod tests {
             ),
             (
                 json!({"providerID": "p", "modelID": "m"}),
-                wish(m, VariantWish::Default, None),
+                wish(m, VariantWish::Unsaid, None),
             ),
             (
                 json!({"providerID": "p", "modelID": "m", "model": model}),
-                wish(m, VariantWish::Default, None),
+                wish(m, VariantWish::Unsaid, None),
             ),
         ] {
             assert_eq!(read(body.clone(), message), Ok(expected), "{body}");
@@ -429,7 +429,7 @@ mod tests {
         let body = json!({"model": {"providerID": "p", "id": "m"}});
         assert_eq!(
             read(body, second),
-            Ok(wish(Some(("p", "m")), VariantWish::Default, None))
+            Ok(wish(Some(("p", "m")), VariantWish::Unsaid, None))
         );
         assert_eq!(
             read(json!({}), second),
