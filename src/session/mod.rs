@@ -45,6 +45,7 @@ use work::{Told, Tools};
 pub use api::check::check_body;
 pub use api::command::CommandCall;
 pub use api::delete::Aborted;
+pub use api::import::Importable;
 pub use api::load::Load;
 pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;
@@ -53,7 +54,7 @@ pub use cell::Answer;
 pub use conversation::handoff;
 pub use error::Error;
 pub use fallback::{CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
-pub use request::{Caller, ChainWish, ListFilter, NewSession, Page, Prompt, Update};
+pub use request::{Caller, ChainWish, ImportWish, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};
 
@@ -95,6 +96,8 @@ pub struct Sessions {
     loaded: Arc<Loaded>,
     /// How many there are, in memory and in the store.
     count: AtomicUsize,
+    /// Held while a native session becomes a session.
+    importing: tokio::sync::Mutex<()>,
     commands: Arc<Sources>,
     projects: Arc<Projects>,
 }
@@ -139,6 +142,7 @@ impl Sessions {
             tools,
             loaded,
             count: AtomicUsize::new(usize::try_from(count).unwrap_or(usize::MAX)),
+            importing: tokio::sync::Mutex::default(),
             commands: Arc::new(deps.commands),
             projects: deps.projects,
         }))

@@ -46,6 +46,7 @@ const SESSION: [&[&str]; 6] = [
         "Caller",
         "CHAIN_MOST",
         "ChainWish",
+        "ImportWish",
         "ListFilter",
         "NewSession",
         "Page",
