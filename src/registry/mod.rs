@@ -11,6 +11,7 @@ mod fixed;
 mod left;
 mod look;
 pub mod means;
+mod native;
 mod notes;
 mod places;
 pub mod probe;
@@ -43,6 +44,7 @@ use removing::Removing;
 
 pub use backend::{Backend, ProbeRun, Status};
 pub use defaults::{Defaults, DefaultsError};
+pub use native::{NativeError, NativeReplay};
 pub use resolve::{
     BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish, alike, did_you_mean,
 };
@@ -118,6 +120,15 @@ impl Catalogue {
         }
     }
 
+    /// The agent that a mode is selected by.
+    pub fn agent_of(&self, mode: String) -> String {
+        match () {
+            () if self.default_mode.as_ref() == Some(&mode) => BUILD.to_owned(),
+            () if self.plan_mode.as_ref() == Some(&mode) => PLAN.to_owned(),
+            () => mode,
+        }
+    }
+
     /// The model with this id.
     pub fn model(&self, id: &str) -> Option<&ModelInfo> {
         self.models.iter().find(|m| m.id == id)
@@ -175,6 +186,8 @@ pub struct Registry {
     setting_defaults: Mutex<()>,
     /// Directories that are being looked at.
     looks: Arc<Semaphore>,
+    /// Processes that are asked about native sessions.
+    asking: Arc<Semaphore>,
     starter: Arc<dyn Starter>,
     removing: Removing,
     left: Left,
@@ -252,6 +265,7 @@ impl Registry {
             configured_model: default_model,
             setting_defaults: Mutex::new(()),
             looks: Arc::new(Semaphore::new(places::LOOKS_MAX)),
+            asking: Arc::new(Semaphore::new(native::ASKED_AT_ONCE)),
             starter,
             removing: Removing::default(),
             left,
