@@ -16,6 +16,7 @@ use baton::cli::check::{self, CheckArgs};
 use baton::cli::doctor::{self, DoctorArgs};
 use baton::cli::events::{self, EventsArgs};
 use baton::cli::failure::Failure;
+use baton::cli::import::{self, ImportArgs};
 use baton::cli::install::{self, InstallArgs};
 use baton::cli::manual::{self, CompletionsArgs, ManArgs};
 use baton::cli::send::{self, SendArgs};
@@ -71,6 +72,8 @@ enum Command {
     Agents(AgentsArgs),
     /// List the sessions of the running server.
     Sessions(SessionsArgs),
+    /// List what agents have already, or make a session that goes on with it.
+    Import(ImportArgs),
     /// Show a session: who has said what, and when its model was switched.
     Show(ShowArgs),
     /// Hand a session to another model.
@@ -204,6 +207,7 @@ async fn talk(command: Command, password: Option<&str>) -> Result<(), Failure> {
     let find = |args: &ServerArgs| Server::find(args, password);
     match command {
         Command::Sessions(args) => sessions::run(&args, &find(&args.server)?, terminal).await,
+        Command::Import(args) => import::run(&args, &find(&args.server)?, terminal).await,
         Command::Show(args) => show::run(&args, &find(&args.server)?, terminal).await,
         Command::Switch(args) => switch::run(&args, &find(&args.server)?, terminal).await,
         Command::Send(args) => send::run(&args, &find(&args.server)?, terminal).await,

@@ -134,7 +134,7 @@ pub struct Opening {
 
 impl Opening {
     /// The parameters that open a native session.
-    fn parameters(&self, cwd: &Path) -> Value {
+    pub(super) fn parameters(&self, cwd: &Path) -> Value {
         let mut params = json!({ "cwd": cwd, "mcpServers": self.mcp.servers });
         if let Some(meta) = &self.meta {
             params["_meta"] = meta.clone();
@@ -229,6 +229,13 @@ pub enum Reopen {
 }
 
 impl Reopen {
+    fn method(self) -> &'static str {
+        match self {
+            Self::Resume => "session/resume",
+            Self::Load => "session/load",
+        }
+    }
+
     /// What is done, for the log.
     pub fn in_words(self) -> &'static str {
         match self {
@@ -236,43 +243,6 @@ impl Reopen {
             Self::Load => "loading",
         }
     }
-}
-
-/// Pages of a list of native sessions that are read; what is on a later one is not looked for.
-const LIST_PAGES_MAX: usize = 20;
-
-/// Whether an agent lists a native session among those of a directory.
-///
-/// # Errors
-/// The agent's own error, its end, or the timeout.
-pub async fn lists_session(
-    connection: &Connection,
-    native_session: &str,
-    cwd: &Path,
-    timeout: Duration,
-) -> Result<bool, CallError> {
-    let mut cursor = Value::Null;
-    for _ in 0..LIST_PAGES_MAX {
-        let mut params = json!({ "cwd": cwd });
-        if !cursor.is_null() {
-            params["cursor"] = cursor;
-        }
-        let mut page = connection.call("session/list", params, timeout).await?;
-        let listed = page.get("sessions").and_then(Value::as_array);
-        let is_it =
-            |one: &Value| one.get("sessionId").and_then(Value::as_str) == Some(native_session);
-        if listed.is_some_and(|sessions| sessions.iter().any(is_it)) {
-            return Ok(true);
-        }
-        cursor = page
-            .get_mut("nextCursor")
-            .map(Value::take)
-            .unwrap_or_default();
-        if !cursor.is_string() {
-            break;
-        }
-    }
-    Ok(false)
 }
 
 /// Opens an earlier native session again.
@@ -288,19 +258,36 @@ pub async fn reopen_session(
     with: &Opening,
     timeout: Duration,
 ) -> Result<Opened, CallError> {
-    let method = match how {
-        Reopen::Resume => "session/resume",
-        Reopen::Load => "session/load",
-    };
-    let mut inbox = connection.attach(native_session);
-    let mut params = with.parameters(cwd);
-    params["sessionId"] = json!(native_session);
     let mut replay = Replay::default();
+    let params = with.parameters(cwd);
+    reopen_noting(
+        connection,
+        how,
+        native_session,
+        params,
+        &mut replay,
+        timeout,
+    )
+    .await
+}
+
+/// The same, with what is noted of what the agent replays.
+pub(super) async fn reopen_noting(
+    connection: &Connection,
+    how: Reopen,
+    native_session: &str,
+    mut params: Value,
+    replay: &mut Replay,
+    timeout: Duration,
+) -> Result<Opened, CallError> {
+    let method = how.method();
+    let mut inbox = connection.attach(native_session);
+    params["sessionId"] = json!(native_session);
     let call = connection.call(method, params, timeout);
-    let result = draining(&mut inbox, call, |message| replay.note(&message)).await;
+    let result = draining(&mut inbox, call, |message| replay.note(message)).await;
     let result = result.and_then(|reply| is_of(reply, method, native_session));
     if how == Reopen::Load && result.is_ok() {
-        until_quiet(&mut inbox, &mut replay).await;
+        until_quiet(&mut inbox, replay).await;
     }
     match result {
         Ok(reply) => {
@@ -310,7 +297,7 @@ pub async fn reopen_session(
                 options,
                 inbox,
                 greeting: None,
-                commands: replay.commands,
+                commands: replay.commands.take(),
                 replayed: replay.messages,
             })
         }
@@ -337,7 +324,7 @@ fn is_of(reply: Value, method: &'static str, native_session: &str) -> Result<Val
 async fn until_quiet(inbox: &mut Inbox, replay: &mut Replay) {
     let replayed = async {
         while let Ok(Some(message)) = tokio::time::timeout(LOAD_QUIET, inbox.recv()).await {
-            replay.note(&message);
+            replay.note(message);
         }
     };
     // An agent that never falls silent is not waited for; its chatter would be in the next answer.

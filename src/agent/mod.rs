@@ -2,7 +2,7 @@
 //!
 //! [`spec`] says how an agent is started, [`quirks`] what must be known about each of them beforehand; [`process`]
 //! starts one, [`installed`] finds those that Baton has installed, [`ending`] ends one; [`connection`] is the JSON-RPC framing; [`options`] reads what an agent offers
-//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes,
+//! (models, modes, efforts), [`commands`] its slash commands; [`client`] has the calls that Baton makes, [`native`] those about native sessions that are there already,
 //! [`refusal`] what an error to one means for the native session, [`trouble`] what it means for the model;
 //! [`pool`] shares processes between sessions; [`mock`] is an agent of Baton's own, and [`scripted`] runs it
 //! in a test's process. Nothing here knows sessions of Baton, only native sessions of agents.
@@ -14,6 +14,7 @@ pub mod ending;
 pub mod fence;
 pub mod installed;
 pub mod mock;
+pub mod native;
 pub mod options;
 pub mod pool;
 pub mod process;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod doctor;
 pub mod events;
 pub mod failure;
+pub mod import;
 pub mod install;
 pub mod manual;
 pub mod send;

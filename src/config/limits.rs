@@ -63,6 +63,8 @@ pub(super) struct LimitsTable {
     tool_call_bytes: Option<usize>,
     plan_entries: Option<usize>,
     plan_bytes: Option<usize>,
+    import_bytes: Option<usize>,
+    import_messages: Option<usize>,
     file_bytes: Option<u64>,
     ignore_bytes: Option<u64>,
     search_files: Option<usize>,
@@ -113,7 +115,7 @@ macro_rules! sizes {
 impl LimitsTable {
     fn sizes(&self) -> Result<Sizes, ConfigError> {
         Ok(sizes! {
-            self: title_bytes metadata_bytes metadata_depth permission_rules permission_bytes note_bytes pattern_bytes name_bytes path_bytes prompt_parts text_bytes attachment_bytes stored_prompts stored_prompt_bytes sessions session_asks asks ask_bytes answer_bytes answer_parts media_bytes answer_media_bytes tool_call_bytes plan_entries plan_bytes
+            self: title_bytes metadata_bytes metadata_depth permission_rules permission_bytes note_bytes pattern_bytes name_bytes path_bytes prompt_parts text_bytes attachment_bytes stored_prompts stored_prompt_bytes sessions session_asks asks ask_bytes answer_bytes answer_parts media_bytes answer_media_bytes tool_call_bytes plan_entries plan_bytes import_bytes import_messages
         })
     }
 

@@ -72,7 +72,7 @@ pub async fn create(
     front: Option<&Front>,
 ) -> Result<Session, Problem> {
     let model = front.and_then(|front| front.model.clone());
-    if let Some(model) = model.filter(|_| new.wish.is_empty()) {
+    if let Some(model) = model.filter(|_| new.wish.is_empty() && new.import.is_none()) {
         let wish = Wish {
             model: Some(model),
             ..Wish::default()

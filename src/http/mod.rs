@@ -32,6 +32,7 @@ pub mod log;
 pub mod mcp;
 pub mod message;
 pub mod metrics;
+pub mod native;
 mod opaque;
 #[allow(
     clippy::indexing_slicing,

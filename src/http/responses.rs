@@ -113,6 +113,7 @@ responses! {
     Busy = "409", "The session is busy, and this cannot be done at the same time.", ["SessionBusyError"], None;
     MessageExists | TaggedExists = "409", "There is a message with this id already.", ["MessageExistsError"], None;
     BusyOrExists = "409", "The session is busy, or there is a message with this id already.", ["SessionBusyError", "MessageExistsError"], None;
+    Imported = "409", "Another session goes on in the native session already.", ["SessionExistsError"], None;
     Stale = "412", "The session has moved on since the revision in If-Match. Nothing was changed.", ["RevisionConflictError"], Some(("ETag", "The session's revision now."));
     TooLarge | TaggedTooLarge = "413", "The body is larger than the server takes (limits.body_bytes).", ["BadRequestError"], None;
     NotJson | TaggedNotJson = "415", "The body's content type is not JSON.", ["BadRequestError"], None;

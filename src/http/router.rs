@@ -21,8 +21,8 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, backend, command, config, cors, docs, event, file, find, front, global, guard,
-    headers, log, mcp, message, metrics, page, permission, project, provider, question, request_id,
-    serve, session, stub, tui, v2, vcs,
+    headers, log, mcp, message, metrics, native, page, permission, project, provider, question,
+    request_id, serve, session, stub, tui, v2, vcs,
 };
 
 /// Where OpenCode's API is, besides the root. The document describes it only here.
@@ -123,6 +123,7 @@ const ASKS: &[Routes] = &[
 const CATALOGUE: &[Routes] = &[
     routes!(provider::list::list),
     routes!(backend::list),
+    routes!(native::list),
     routes!(provider::sign_in::authenticate),
     routes!(config::providers),
     routes!(config::get, config::update),

@@ -12,6 +12,7 @@ mod left;
 mod look;
 pub mod means;
 mod modes;
+mod native;
 mod notes;
 mod places;
 pub mod probe;
@@ -47,6 +48,7 @@ use removing::Removing;
 
 pub use backend::{Backend, ProbeRun, Status};
 pub use defaults::{Defaults, DefaultsError};
+pub use native::{NativeError, NativeReplay};
 pub use resolve::{BUILD, PLAN, Resolved, SelectError, alike, did_you_mean};
 pub use sign_in::{NotSignedIn, SignInError};
 pub use wish::{ModelWish, VariantWish, Wish};
@@ -121,6 +123,15 @@ impl Catalogue {
         }
     }
 
+    /// The agent that a mode is selected by.
+    pub fn agent_of(&self, mode: String) -> String {
+        match () {
+            () if self.default_mode.as_ref() == Some(&mode) => BUILD.to_owned(),
+            () if self.plan_mode.as_ref() == Some(&mode) => PLAN.to_owned(),
+            () => mode,
+        }
+    }
+
     /// The model with this id.
     pub fn model(&self, id: &str) -> Option<&ModelInfo> {
         self.models.iter().find(|m| m.id == id)
@@ -182,6 +193,8 @@ pub struct Registry {
     setting_defaults: Mutex<()>,
     /// Directories that are being looked at.
     looks: Arc<Semaphore>,
+    /// Processes that are asked about native sessions.
+    asking: Arc<Semaphore>,
     starter: Arc<dyn Starter>,
     removing: Removing,
     left: Left,
@@ -259,6 +272,7 @@ impl Registry {
             configured_model: default_model,
             setting_defaults: Mutex::new(()),
             looks: Arc::new(Semaphore::new(places::LOOKS_MAX)),
+            asking: Arc::new(Semaphore::new(native::ASKED_AT_ONCE)),
             starter,
             removing: Removing::default(),
             left,

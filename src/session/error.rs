@@ -2,8 +2,8 @@
 
 use crate::opencode::message::MessageError;
 use crate::opencode::{MessageId, PartId, PermissionId, QuestionId, Selection, SessionId};
-use crate::registry::SelectError;
-use crate::session::LimitReached;
+use crate::registry::{NativeError, SelectError};
+use crate::session::spending::LimitReached;
 use crate::store::StoreError;
 
 /// Why a session did not do it. Nothing has changed then.
@@ -99,6 +99,19 @@ pub enum Error {
     /// A message with this id exists already.
     #[error("Message {0} exists already. Leave messageID out, or send a new one.")]
     DuplicateMessage(MessageId),
+    /// Another session goes on in the native session already.
+    #[error(
+        "Session {session} goes on in native session \"{native}\" already. Use that one, or fork it."
+    )]
+    NativeTaken {
+        /// That session.
+        session: SessionId,
+        /// The native session.
+        native: String,
+    },
+    /// A backend cannot be asked for its native sessions.
+    #[error(transparent)]
+    Native(#[from] NativeError),
     /// The selection was taken back because the agent could not apply it.
     #[error("{}", .0.message())]
     NotApplied(MessageError),

@@ -50,19 +50,19 @@ use work::{Told, Tools};
 pub use api::check::check_body;
 pub use api::command::CommandCall;
 pub use api::delete::Aborted;
+pub use api::import::Importable;
 pub use api::load::Load;
 pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;
 pub use api::shell::ShellLine;
 pub use cell::Answer;
-pub use cell::spending::LimitReached;
 pub use conversation::handoff;
 pub use error::Error;
 pub use fallback::{CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
-pub use request::{Caller, ChainWish, ListFilter, NewSession, Page, Prompt, Update};
+pub use request::{Caller, ChainWish, ImportWish, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};
-pub use spending::SpendingSettings;
+pub use spending::{LimitReached, SpendingSettings};
 
 /// How long a request that names no model waits for the first probes to end.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
@@ -106,6 +106,8 @@ pub struct Sessions {
     loaded: Arc<Loaded>,
     /// How many there are, in memory and in the store.
     count: AtomicUsize,
+    /// Held while a native session becomes a session.
+    importing: tokio::sync::Mutex<()>,
     commands: Arc<Sources>,
     profiles: Arc<profile::Sources>,
     projects: Arc<Projects>,
@@ -158,6 +160,7 @@ impl Sessions {
             tools,
             loaded,
             count: AtomicUsize::new(usize::try_from(count).unwrap_or(usize::MAX)),
+            importing: tokio::sync::Mutex::default(),
             commands: Arc::new(deps.commands),
             profiles: Arc::new(deps.profiles),
             projects: deps.projects,

@@ -83,6 +83,17 @@ pub struct NewSession {
     pub metadata: Option<Metadata>,
     /// Permission rules.
     pub permission: Vec<PermissionRule>,
+    /// The native session that it goes on with.
+    pub import: Option<ImportWish>,
+}
+
+/// A native session that shall become a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportWish {
+    /// The backend.
+    pub provider_id: String,
+    /// The native session's id, in the agent's numbering.
+    pub native_id: String,
 }
 
 /// What a request says about a session's chain of models. As a field it is absent (which `#[serde(default)]` reads), null, or

@@ -57,6 +57,10 @@ pub struct Sizes {
     pub plan_entries: usize,
     /// All entries of a plan together.
     pub plan_bytes: usize,
+    /// What an agent replays of a native session that is imported, as JSON.
+    pub import_bytes: usize,
+    /// Messages of a native session that is imported.
+    pub import_messages: usize,
 }
 
 impl Default for Sizes {
@@ -89,6 +93,8 @@ impl Default for Sizes {
             tool_call_bytes: 4 * MIB,
             plan_entries: 500,
             plan_bytes: 64 * KIB,
+            import_bytes: 32 * MIB,
+            import_messages: 10_000,
         }
     }
 }

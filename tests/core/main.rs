@@ -9,6 +9,7 @@ mod evidence;
 mod fallback;
 mod group;
 mod handoff;
+mod import;
 mod last_write;
 mod late;
 mod late_asks;

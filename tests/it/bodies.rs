@@ -230,8 +230,11 @@ impl Maker<'_> {
 fn refusal(status: StatusCode, answer: &Value) -> Option<&str> {
     // OpenCode 2's shape has the fields of `data` next to its `_tag`.
     let data = answer.get("data").unwrap_or(answer);
-    let is = status == StatusCode::BAD_REQUEST && data["kind"] == "Payload";
-    is.then(|| data["message"].as_str().unwrap_or_default())
+    let message = data["message"].as_str().unwrap_or_default();
+    // A list within a list, each longer than it may be, can be more than is read at all.
+    let is_huge = data["kind"] == "Body" && message.contains("limits.body_values");
+    let is = status == StatusCode::BAD_REQUEST && (data["kind"] == "Payload" || is_huge);
+    is.then_some(message)
 }
 
 /// Whether a refusal is about what a schema says: a type, a word, a field that has to be there.

@@ -112,6 +112,15 @@ async fn conversation(recorder: &mut Recorder<'_>) -> String {
     recorder
         .done("backend.list", get.clone(), "/backend", None)
         .await;
+    let natives = "/backend/mock/session";
+    let natives = recorder
+        .done("backend.session.list", get.clone(), natives, None)
+        .await;
+    let import = json!({ "import": { "providerID": "mock", "nativeID": natives[0]["nativeID"] } });
+    let cause = "The native session is one of a session's already.";
+    recorder
+        .refused(cause, Method::POST, "/session", Some(import))
+        .await;
     recorder
         .done("command.list", get.clone(), "/command", None)
         .await;

@@ -33,6 +33,7 @@ mod history;
 mod hostile;
 mod hostile_git;
 mod http;
+mod import;
 mod install;
 mod kills;
 mod ladder;

@@ -51,6 +51,8 @@ pub enum Fault {
     LoadReplaysLate,
     /// `session/load` always fails with -32603.
     LoadFails,
+    /// `session/list` does not tell when sessions were used.
+    ListsNoTimes,
     /// A switch of the model, effort or mode while a turn runs is refused with -32600.
     RefusesBusySwitch,
     /// A switch to a model that does not exist is accepted.

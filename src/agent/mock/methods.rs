@@ -1,12 +1,13 @@
 //! The methods other than `session/prompt`. None of them waits for anything.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
 use super::faults::{Fault, Without};
-use super::session::{self, Choice, Session, Speaker, Stored};
+use super::session::{self, Choice, Session, Stored};
 use super::wire::{self, RpcError, session_update};
 use super::{Agent, Reply, options};
 
@@ -225,17 +226,8 @@ fn load(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {
         return Err(RpcError::internal("mock failure: cannot load the session"));
     }
     let restored = restore(agent, params, true)?;
-    let replay = restored.history.iter().map(|entry| {
-        let kind = match entry.speaker {
-            Speaker::User => "user_message_chunk",
-            Speaker::Assistant { .. } => "agent_message_chunk",
-        };
-        let content = json!({"type": "text", "text": entry.text});
-        session_update(
-            &restored.session_id,
-            json!({"sessionUpdate": kind, "content": content}),
-        )
-    });
+    let replay = restored.replay().into_iter();
+    let replay = replay.map(|update| session_update(&restored.session_id, update));
     let mut reply = Reply::from(reopened_fields(agent, &restored.cwd));
     reply.after = advertised(agent, &restored.session_id, &restored.cwd);
     if agent.has(Fault::LoadReplaysLate) {
@@ -281,6 +273,7 @@ fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, 
         .ok_or_else(|| RpcError::resource_not_found(id))?;
     if !with_history {
         stored.history.clear();
+        stored.shown.clear();
     }
     let mut choice = agent.default_choice(Some(&cwd));
     if agent.has(Fault::ReopensOwnModel) {
@@ -289,31 +282,39 @@ fn restore(agent: &Agent, params: &Value, with_history: bool) -> Result<Stored, 
     let mut session = Session::new(cwd, choice);
     session.made_with.clone_from(&stored.made_with);
     session.history.clone_from(&stored.history);
+    session.shown.clone_from(&stored.shown);
+    session.updated = stored.updated;
     session.opened_at = session.history.len();
     sessions.insert(id.to_owned(), session);
     Ok(stored)
 }
 
 fn list(agent: &Agent, params: &Value) -> Value {
-    let cwd = params
-        .get("cwd")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let mut ids: Vec<String> = (agent.sessions().iter())
-        .filter(|(_, session)| session.cwd.as_os_str() == cwd)
-        .map(|(id, _)| id.clone())
+    let cwd = params.get("cwd").and_then(Value::as_str).map(Path::new);
+    let mut all: BTreeMap<String, Stored> = (agent.sessions().iter())
+        .filter(|(_, session)| cwd.is_none_or(|cwd| session.cwd == cwd))
+        .map(|(id, session)| (id.clone(), session.stored(id)))
         .collect();
     if let Some(directory) = agent.args.state_dir.as_deref() {
-        ids.extend(session::list(directory, cwd.as_ref()));
+        let in_files = session::list(directory, cwd).into_iter();
+        all.extend(in_files.map(|stored| (stored.session_id.clone(), stored)));
     }
-    ids.retain(|_| !agent.has(Fault::ReopensEmpty));
-    ids.sort();
-    ids.dedup();
-    let sessions: Vec<_> = ids
-        .iter()
-        .map(|id| json!({"sessionId": id, "cwd": cwd}))
-        .collect();
+    all.retain(|_, _| !agent.has(Fault::ReopensEmpty));
+    let sessions: Vec<_> = all.values().map(|stored| listed(agent, stored)).collect();
     json!({ "sessions": sessions })
+}
+
+/// A session as it is listed; its title is what the user has said first.
+fn listed(agent: &Agent, stored: &Stored) -> Value {
+    let said = stored.history.first().map(|entry| &entry.text);
+    let mut listed = json!({"sessionId": stored.session_id, "cwd": stored.cwd, "title": said});
+    let time = i64::try_from(stored.updated).unwrap_or(i64::MAX);
+    if !agent.has(Fault::ListsNoTimes)
+        && let Ok(time) = jiff::Timestamp::from_millisecond(time)
+    {
+        listed["updatedAt"] = json!(time.to_string());
+    }
+    listed
 }
 
 fn close(agent: &Agent, params: &Value) -> Result<Reply, RpcError> {

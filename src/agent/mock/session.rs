@@ -5,10 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::opencode::now_ms;
 
 /// The largest session file that is read back, in bytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Thoughts, tool calls and plans of a session that are kept.
+const SHOWN_MAX: usize = 1_000;
 
 /// Who said something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +125,11 @@ pub(super) struct Session {
     /// The model that it had at first.
     pub(super) made_with: String,
     pub(super) history: Vec<Entry>,
-    /// How much of that there was when this process has opened it.
+    /// What was shown besides, each with how much of the history there was then.
+    pub(super) shown: Vec<(usize, Value)>,
+    /// When it was used last, in milliseconds since the Unix epoch.
+    pub(super) updated: u64,
+    /// How much of the history there was when this process has opened it.
     pub(super) opened_at: usize,
     /// There while a turn runs; `true` cancels it.
     pub(super) turn: Option<watch::Sender<bool>>,
@@ -133,6 +143,8 @@ impl Session {
             made_with: choice.model.clone(),
             choice,
             history: Vec::new(),
+            shown: Vec::new(),
+            updated: now_ms(),
             opened_at: 0,
             turn: None,
         }
@@ -168,6 +180,22 @@ impl Session {
             cwd: self.cwd.clone(),
             made_with: self.made_with.clone(),
             history: self.history.clone(),
+            shown: self.shown.clone(),
+            updated: self.updated,
+        }
+    }
+
+    /// Keeps what a load shows besides the texts: thoughts, tool calls, plans.
+    pub(super) fn note_shown(&mut self, update: &Value) {
+        const KINDS: [&str; 4] = [
+            "agent_thought_chunk",
+            "tool_call",
+            "tool_call_update",
+            "plan",
+        ];
+        let kind = update.get("sessionUpdate").and_then(Value::as_str);
+        if self.shown.len() < SHOWN_MAX && kind.is_some_and(|kind| KINDS.contains(&kind)) {
+            self.shown.push((self.history.len(), update.clone()));
         }
     }
 }
@@ -185,16 +213,41 @@ pub(super) struct Stored {
     pub(super) cwd: PathBuf,
     pub(super) made_with: String,
     pub(super) history: Vec<Entry>,
+    #[serde(default)]
+    pub(super) shown: Vec<(usize, Value)>,
+    #[serde(default)]
+    pub(super) updated: u64,
 }
 
-/// The ids of the sessions of a working directory that have a file.
-pub(super) fn list(directory: &Path, cwd: &Path) -> Vec<String> {
+impl Stored {
+    /// What a load replays, as updates.
+    pub(super) fn replay(&self) -> Vec<Value> {
+        let mut replay = Vec::with_capacity(self.history.len() + self.shown.len());
+        let mut shown = self.shown.iter().peekable();
+        for (at, entry) in self.history.iter().enumerate() {
+            while let Some((_, update)) = shown.next_if(|(before, _)| *before <= at) {
+                replay.push(update.clone());
+            }
+            let kind = match entry.speaker {
+                Speaker::User => "user_message_chunk",
+                Speaker::Assistant { .. } => "agent_message_chunk",
+            };
+            let content = json!({"type": "text", "text": entry.text});
+            replay.push(json!({"sessionUpdate": kind, "content": content}));
+        }
+        replay.extend(shown.map(|(_, update)| update.clone()));
+        replay
+    }
+}
+
+/// The sessions of a working directory, or of all, that have a file.
+pub(super) fn list(directory: &Path, cwd: Option<&Path>) -> Vec<Stored> {
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let ids = files.filter_map(|file| {
-        let id = file.path().file_stem()?.to_str()?.to_owned();
-        (read(directory, &id)?.cwd == cwd).then_some(id)
+    let sessions = files.filter_map(|file| {
+        let stored = read(directory, file.path().file_stem()?.to_str()?)?;
+        cwd.is_none_or(|cwd| stored.cwd == cwd).then_some(stored)
     });
-    ids.collect()
+    sessions.collect()
 }
 
 /// The session's file, or `None` for an id that this agent cannot have given out: the id comes
@@ -245,12 +298,19 @@ mod tests {
             cwd: "/project".into(),
             made_with: "mock".into(),
             history: vec![Entry::user("hello\nthere"), Entry::assistant("mock", "hi")],
+            shown: vec![(1, json!({"sessionUpdate": "plan", "entries": []}))],
+            updated: 1,
         };
         save(directory.path(), &stored).unwrap();
-        assert_eq!(read(directory.path(), &stored.session_id), Some(stored));
+        let again = read(directory.path(), &stored.session_id).unwrap();
+        let kinds: Vec<_> = (again.replay().iter())
+            .map(|update| update["sessionUpdate"].clone())
+            .collect();
+        let said = ["user_message_chunk", "plan", "agent_message_chunk"];
+        assert_eq!((again, kinds), (stored, said.map(Value::from).to_vec()));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
-        assert_eq!(list(directory.path(), Path::new("/project")).len(), 1);
-        assert!(list(directory.path(), Path::new("/elsewhere")).is_empty());
+        assert_eq!(list(directory.path(), Some(Path::new("/project"))).len(), 1);
+        assert!(list(directory.path(), Some(Path::new("/elsewhere"))).is_empty());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::options;
 use super::script::{self, Step};
 use super::session::{Choice, Entry, Speaker};
 use super::wire::{RpcError, session_update};
+use crate::opencode::now_ms;
 
 /// Characters that count as one token.
 const CHARS_PER_TOKEN: usize = 4;
@@ -117,6 +118,7 @@ fn begin(
     };
     let given = blocks.into_iter().map(|(_, text)| Entry::user(text));
     session.history.extend(given);
+    session.updated = now_ms();
     let stored = session.stored(id);
     drop(sessions);
     save(agent, &stored);
@@ -208,6 +210,7 @@ impl Turn {
             session.history.push(entry);
         }
         session.turn = None;
+        session.updated = now_ms();
         let stored = session.stored(&self.session_id);
         let announcement = if self.agent.has(Fault::SwitchesItself) {
             let next = self.agent.next_model(&session.choice.model).to_owned();
@@ -313,6 +316,9 @@ impl Turn {
 
     /// Sends a `session/update`.
     pub(super) async fn update(&self, update: Value) {
+        if let Some(session) = self.agent.sessions().get_mut(&self.session_id) {
+            session.note_shown(&update);
+        }
         let message = session_update(&self.session_id, update);
         self.agent.out.send(message).await;
     }

@@ -135,6 +135,16 @@ pub struct SessionBusyData {
     pub session_id: SessionId,
 }
 
+/// A session that is there already.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SessionExistsData {
+    /// What to do.
+    pub message: String,
+    /// The session that is there.
+    #[serde(rename = "sessionID")]
+    pub session_id: SessionId,
+}
+
 /// A session for which too many prompts wait.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct QueueFullData {
@@ -232,6 +242,8 @@ pub enum ErrorBody {
     SessionBusyError(SessionBusyData),
     /// There is a message with this id already.
     MessageExistsError(MessageData),
+    /// A session goes on in this native session already.
+    SessionExistsError(SessionExistsData),
     /// Too many prompts wait for the session.
     QueueFullError(QueueFullData),
     /// No more may be spent.
@@ -262,7 +274,9 @@ impl ErrorBody {
             Self::ForbiddenError(_) => StatusCode::FORBIDDEN,
             Self::NotFoundError(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowedError(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SessionBusyError(_) | Self::MessageExistsError(_) => StatusCode::CONFLICT,
+            Self::SessionBusyError(_)
+            | Self::MessageExistsError(_)
+            | Self::SessionExistsError(_) => StatusCode::CONFLICT,
             Self::RevisionConflictError(_) => StatusCode::PRECONDITION_FAILED,
             Self::QueueFullError(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SpendingLimitError(_) => StatusCode::PAYMENT_REQUIRED,

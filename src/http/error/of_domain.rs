@@ -10,7 +10,7 @@ use super::{Problem, QUEUE_RETRY_AFTER_S, etag};
 use crate::files::FileError;
 use crate::git::GitError;
 use crate::lanes::LaneError;
-use crate::registry::{DefaultsError, SelectError};
+use crate::registry::{DefaultsError, NativeError, SelectError};
 use crate::session;
 use crate::store::StoreError;
 use crate::vcs::ApplyError;
@@ -100,6 +100,14 @@ impl From<session::Error> for Problem {
                 let body = ErrorBody::MessageExistsError(message_data(message));
                 Self::from(body).tagged(Tag::ConflictError)
             }
+            Error::NativeTaken { session, .. } => {
+                let data = SessionExistsData {
+                    message,
+                    session_id: session,
+                };
+                ErrorBody::SessionExistsError(data).into()
+            }
+            Error::Native(error) => error.into(),
             Error::NotApplied(error) => {
                 ErrorBody::ModelNotAppliedError(NotAppliedData { message, error }).into()
             }
@@ -181,6 +189,24 @@ impl From<ApplyError> for Problem {
         };
         let body = ErrorBody::VcsApplyError(VcsApplyData { message, reason });
         Self::from(body)
+    }
+}
+
+impl From<NativeError> for Problem {
+    fn from(error: NativeError) -> Self {
+        let message = error.to_string();
+        match error {
+            NativeError::UnknownBackend(_) => Self::not_found(message),
+            NativeError::NotAsked { backend, why } => SelectError::NotConnected {
+                provider_id: backend,
+                reason: why,
+            }
+            .into(),
+            NativeError::Lacks { .. } => Self::bad_at(BadKind::Params, "backendID", message),
+            NativeError::NotOpened { .. }
+            | NativeError::Elsewhere { .. }
+            | NativeError::TooLarge { .. } => Self::bad(BadKind::Payload, message),
+        }
     }
 }
 

@@ -13,8 +13,9 @@ const FIELDS: &str = "TaggedFields";
 /// Errors that always have another name in OpenCode 2.
 const RENAMED: [&str; 2] = ["BadRequest", "MessageExistsError"];
 /// Errors that no route of OpenCode 2 answers with.
-pub(super) const NAMED_ONLY: [&str; 4] = [
+pub(super) const NAMED_ONLY: [&str; 5] = [
     "CommandNotFoundError",
+    "SessionExistsError",
     "RevisionConflictError",
     "ModelNotAppliedError",
     "VcsApplyError",

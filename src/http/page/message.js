@@ -17,6 +17,9 @@ export function messageRow(shown) {
 function prompt(info, parts) {
   const said = parts.flatMap((part) => (part.type === "text" && !part.synthetic ? [h("div.said", null, part.text)] : []));
   const files = parts.filter((part) => part.type === "file").map(fileChip);
+  const isTold = parts.length > 0 && parts.every((part) => part.type === "text" && part.ignored);
+  // Baton says it, and no model is given it.
+  if (isTold) return h("div.hint.told", { role: "note" }, ...said);
   return h(
     "article.message.prompt",
     { "aria-label": "Your prompt" },

@@ -51,6 +51,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("events.js", SCRIPT, include_str!("events.js")),
     ("format.js", SCRIPT, include_str!("format.js")),
     ("icon.svg", PICTURE, include_str!("icon.svg")),
+    ("import.js", SCRIPT, include_str!("import.js")),
     ("layout.css", STYLE, include_str!("layout.css")),
     ("list.js", SCRIPT, include_str!("list.js")),
     ("main.js", SCRIPT, include_str!("main.js")),

@@ -72,10 +72,10 @@ function opener(id) {
   };
 }
 
-/** Makes a session and shows it. @param {Record<string, unknown>} [begin] */
-export async function newSession(begin = {}) {
+/** Makes a session and shows it. @param {Record<string, unknown>} [begin] @param {string} [query] */
+export async function newSession(begin = {}, query = "") {
   try {
-    const session = await change("POST", "/session", begin);
+    const session = await change("POST", `/session${query}`, begin);
     state.sessions.unshift(session);
     touch("sessions");
     closePanels();

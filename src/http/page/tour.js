@@ -2,6 +2,7 @@
 
 import { curlOf } from "./api.js";
 import { byId, copy, h, icon } from "./dom.js";
+import { importButton } from "./import.js";
 import { ordered, reasonOf, remedyOf } from "./picker.js";
 import { sendParts } from "./prompt.js";
 import { select } from "./session.js";
@@ -126,6 +127,8 @@ function backend(info) {
     { class: isReady ? "ready" : "off" },
     h("th", { scope: "row" }, info.name),
     h("td", null, isReady ? "ready" : reasonOf(info)),
-    h("td", null, isReady ? `${models} ${models === 1 ? "model" : "models"}` : remedy ? h("code", null, remedy.replaceAll("`", "")) : ""),
+    isReady
+      ? h("td", null, `${models} ${models === 1 ? "model" : "models"} · `, importButton(info))
+      : h("td", null, remedy ? h("code", null, remedy.replaceAll("`", "")) : ""),
   );
 }

@@ -20,6 +20,7 @@ export type ModelUsage = Schemas["ModelUsage"];
 export type ModelHandover = Schemas["ModelHandover"];
 export type Transfer = Schemas["Transfer"];
 export type BackendInfo = Schemas["BackendInfo"];
+export type NativeSession = Schemas["NativeSessionInfo"];
 export type Provider = Schemas["Provider"];
 export type ProviderList = Schemas["ProviderCatalog"];
 export type Model = Schemas["Model"];

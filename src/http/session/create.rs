@@ -11,7 +11,7 @@ use crate::opencode::event::Source;
 use crate::opencode::session::PermissionRule;
 use crate::opencode::{Metadata, Session, SessionId, bounded};
 use crate::registry::VariantWish;
-use crate::session::NewSession;
+use crate::session::{ImportWish, NewSession};
 
 /// A session to be made. Every field is optional, and so is the body.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,14 +44,34 @@ pub struct SessionCreateInput {
     #[serde(default, deserialize_with = "bounded::data")]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Metadata>,
+    /// A native session of a backend to go on with: its conversation becomes that of the session, tools included, and the
+    /// next prompt to that backend goes on in it. It has to be one of the request's directory. A model that is named
+    /// beside it is handed the conversation. Baton's own.
+    pub import: Option<SessionImportInput>,
     /// Permission rules; the last one that matches decides.
     #[serde(default, deserialize_with = "bounded::rules")]
     pub permission: Option<Vec<PermissionRule>>,
 }
 
+/// A native session of a backend, as `backend.session.list` lists it.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SessionImportInput {
+    /// The backend.
+    #[serde(rename = "providerID")]
+    #[schema(format = "bound:name", example = "claude")]
+    pub provider_id: String,
+    /// The native session's id, verbatim.
+    #[serde(rename = "nativeID", deserialize_with = "bounded::path")]
+    #[schema(
+        format = "bound:path",
+        example = "7f007d47-d169-4b55-81df-9707aac134c1"
+    )]
+    pub native_id: String,
+}
+
 /// Create a session
 ///
-/// Makes a session in a directory. No agent is started before the first prompt, unless a model or an
+/// Makes a session in a directory, empty or with the conversation of a native session (`import`). No agent is started before the first prompt, unless a model or an
 /// agent is named.
 #[utoipa::path(
     post,
@@ -66,7 +86,7 @@ pub struct SessionCreateInput {
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "The session's revision, in quotes."))),
-        Unselectable, NotThere, Full,
+        Unselectable, NotThere, Imported, Full,
     )
 )]
 pub async fn create(
@@ -97,6 +117,10 @@ impl SessionCreateInput {
             wish: selection::of_session(halves, self.model, self.variant, self.agent)?,
             metadata: self.metadata,
             permission: self.permission.unwrap_or_default(),
+            import: self.import.map(|import| ImportWish {
+                provider_id: import.provider_id,
+                native_id: import.native_id,
+            }),
         })
     }
 }

@@ -19,6 +19,9 @@ impl Sessions {
         mut new: NewSession,
         caller: Caller,
     ) -> Result<SessionInfo, Error> {
+        if let Some(from) = new.import.take() {
+            return self.import(new, from, caller).await;
+        }
         if !new.wish.is_empty() {
             self.prepare(&new.directory, None, &new.wish).await;
         }

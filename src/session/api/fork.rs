@@ -5,17 +5,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::opencode::message::{Message, MessageError, Part};
-use crate::opencode::{EventPayload, MessageId, PartId, Session as SessionInfo, SessionId, now_ms};
+use crate::opencode::message::{Message, MessageError, MessageWithParts, Part};
+use crate::opencode::{MessageId, PartId, Session as SessionInfo, SessionId, now_ms};
 use crate::registry::Wish;
 use crate::session::cell::notice::Told;
 use crate::session::cell::{Birth, Cell, SessionState, select};
+use crate::session::conversation::Placed;
 use crate::session::conversation::answer::interrupt;
 use crate::session::conversation::cut::{self, Cut, Past};
 use crate::session::conversation::transcript::Stored;
-use crate::session::conversation::{message_event, part_event, put_message, put_part};
 use crate::session::{Caller, Error, Sessions, Update};
-use crate::store::{Change, MessageKey, MessageRange};
+use crate::store::{MessageKey, MessageRange};
 
 /// Why an answer of a fork is not whole.
 const UNFINISHED: &str = "The session was forked while this answer was being written.";
@@ -54,7 +54,7 @@ impl Sessions {
                 let session = draft.id.clone();
                 copy.changes(&session)
                     .for_each(|change| draft.write(change));
-                copy.events(&session).for_each(|event| draft.event(event));
+                draft.event_of_message(&copy.message);
             }
         })
         .await
@@ -127,29 +127,8 @@ fn forked_title(title: &str) -> String {
     format!("{name} (fork #{number})")
 }
 
-/// A message of the new session.
-struct Copy {
-    key: MessageKey,
-    info: Message,
-    parts: Vec<Part>,
-}
-
-impl Copy {
-    fn changes(&self, session: &SessionId) -> impl Iterator<Item = Change> {
-        let message = put_message(&self.info, session, &self.key);
-        let parts = self.parts.iter().enumerate();
-        std::iter::once(message).chain(parts.map(|(at, part)| put_part(part, session, at)))
-    }
-
-    fn events(&self, session: &SessionId) -> impl Iterator<Item = EventPayload> {
-        let message = message_event(session, self.info.clone());
-        let parts = self.parts.iter();
-        std::iter::once(message).chain(parts.map(|part| part_event(session, part.clone())))
-    }
-}
-
 /// The messages under new ids. An answer that is still being written ends here.
-fn copies(session: &SessionId, mut messages: Vec<Stored>) -> Vec<Copy> {
+fn copies(session: &SessionId, mut messages: Vec<Stored>) -> Vec<Placed> {
     messages.sort_by_key(|m| m.seq);
     let mut ids: HashMap<MessageId, MessageId> = HashMap::new();
     let mut turns: HashMap<u64, u64> = HashMap::new();
@@ -184,17 +163,18 @@ fn copies(session: &SessionId, mut messages: Vec<Stored>) -> Vec<Copy> {
             part.belong_to(PartId::new(), session, &id);
         }
         let key = MessageKey { seq, turn, id };
-        copies.push(Copy { key, info, parts });
+        let message = MessageWithParts { info, parts };
+        copies.push(Placed { key, message });
     }
     copies
 }
 
 /// What the copied messages say of the working directory.
-fn past(copies: &[Copy]) -> Past {
+fn past(copies: &[Placed]) -> Past {
     let parts = || {
         copies
             .iter()
-            .flat_map(|c| c.parts.iter().map(|p| (c.key.turn, p)))
+            .flat_map(|c| c.message.parts.iter().map(|p| (c.key.turn, p)))
     };
     let first = parts().find_map(|(turn, part)| match part {
         Part::StepStart(step) => Some((turn, step.snapshot.clone()?)),

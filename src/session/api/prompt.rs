@@ -65,6 +65,7 @@ impl Sessions {
             self.prepare(&cell.directory, Some(&cell), &prompt.wish)
                 .await;
         }
+        self.look_outside(&cell, &prompt.wish).await;
         self.weigh_handoff(&cell, &mut prompt).await;
         let (waiters, answer) = Waiters::one();
         let answer = (!prompt.no_reply).then_some(answer);

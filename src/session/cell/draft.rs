@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::runtime::{Binding, Runtime};
-use super::{Cell, Committed, SessionState, info};
+use super::{Cell, Committed, SessionState, info, notice};
 use crate::json;
 use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::session::FileDiff;
@@ -297,7 +297,12 @@ impl Draft {
             backend: backend.to_owned(),
             body: json::text(&binding),
         });
-        Arc::make_mut(&mut self.runtime.bindings).insert(backend.to_owned(), binding);
+        let native = binding.native_session.clone();
+        let before = Arc::make_mut(&mut self.runtime.bindings).insert(backend.to_owned(), binding);
+        self.note_left(
+            backend,
+            before.filter(|before| before.native_session != native),
+        );
     }
 
     /// Forgets native sessions: the next turn of these backends is given the conversation anew.
@@ -307,10 +312,18 @@ impl Draft {
                 session: self.id.clone(),
                 backend: backend.clone(),
             });
-            Arc::make_mut(&mut self.runtime.bindings).remove(backend);
+            let before = Arc::make_mut(&mut self.runtime.bindings).remove(backend);
+            self.note_left(backend, before);
         }
         if !backends.is_empty() {
             self.runtime.bindings_epoch += 1;
+        }
+    }
+
+    /// A native session that its user has made outside of Baton is not left without a word.
+    fn note_left(&mut self, backend: &str, left: Option<Binding>) {
+        if let Some(left) = left.filter(|left| left.outside.is_some()) {
+            notice::remark_left(self, backend, &left.native_session);
         }
     }
 
@@ -326,7 +339,9 @@ impl Draft {
         self.write(Change::DeleteBindings {
             session: self.id.clone(),
         });
-        self.runtime.bindings = Arc::default();
+        for (backend, left) in std::mem::take(&mut self.runtime.bindings).iter() {
+            self.note_left(backend, Some(left.clone()));
+        }
         self.runtime.bindings_epoch += 1;
     }
 

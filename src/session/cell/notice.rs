@@ -56,6 +56,9 @@ struct Remarks {
     /// Models that could not answer, and what went on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     handed_on: Vec<String>,
+    /// A native session that was imported and in which nothing goes on any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<String>,
 }
 
 /// A notice that no prompt has followed yet.
@@ -180,6 +183,18 @@ pub(super) fn remark_elided(draft: &mut Draft, text: &str) {
     }
 }
 
+/// Notes that nothing goes on any more in a native session that was imported: its user may look for it there.
+pub(super) fn remark_left(draft: &mut Draft, backend: &str, native: &str) {
+    if draft.state().kept.told.is_some()
+        && let Some(told) = &mut draft.state_mut().kept.told
+    {
+        told.remarks.left = Some(format!(
+            "{VOICE}{backend} does not go on in native session {native} any more, which stays as it is. It was given the \
+             conversation in a new one."
+        ));
+    }
+}
+
 /// Says above a prompt that it takes something back: in the line about that change, or in one of its own.
 pub(super) fn tell_taken_back(draft: &mut Draft, told: Option<Told>, taken: &TakenBack<'_>) {
     let said = told.and_then(|told| Some((told.prompt, told.notice?)));
@@ -300,10 +315,11 @@ impl Notice {
             failed,
             elided,
             handed_on,
+            left,
         } = &self.remarks;
         let changes = changes(prompt, &self.selection, registry);
         let changes = (!changes.is_empty()).then_some(changes);
-        let remarks = failed.iter().chain(handed_on).chain(elided);
+        let remarks = failed.iter().chain(handed_on).chain(elided).chain(left);
         let lines = changes.iter().chain(remarks);
         lines.cloned().collect::<Vec<_>>().join("\n")
     }

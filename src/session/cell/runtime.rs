@@ -41,6 +41,18 @@ pub(crate) struct Binding {
     /// The model that it was used with last. `None` in what an older Baton has written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// It was made outside of Baton, and is its user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
+}
+
+/// What is known of a native session that was made outside of Baton: others may go on in it, and Baton never deletes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Outside {
+    /// Until when it is known what was said in it, in milliseconds since the Unix epoch.
+    pub known_ms: u64,
+    /// How many prompts its agent has of it, as far as Baton can count them.
+    pub prompts: u64,
 }
 
 /// What a turn does.

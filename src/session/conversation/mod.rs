@@ -5,6 +5,7 @@ pub(super) mod answer;
 pub(super) mod cut;
 mod diff;
 pub mod handoff;
+pub(super) mod imported;
 pub(super) mod media;
 pub(super) mod prompt;
 pub(super) mod structured;
@@ -13,7 +14,7 @@ pub(super) mod transcript;
 
 use crate::json;
 use crate::opencode::event::{EventPayload, MessageEvent, PartUpdated};
-use crate::opencode::message::{Message, Part};
+use crate::opencode::message::{Message, MessageWithParts, Part};
 use crate::opencode::{SessionId, now_ms};
 use crate::store::{Change, MessageKey};
 
@@ -32,6 +33,24 @@ pub(super) fn part_event(session: &SessionId, part: Part) -> EventPayload {
         part,
         time: now_ms(),
     })
+}
+
+/// A message at its place, whole.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    /// Its place.
+    pub key: MessageKey,
+    /// The message.
+    pub message: MessageWithParts,
+}
+
+impl Placed {
+    /// What writes it.
+    pub(super) fn changes(&self, session: &SessionId) -> impl Iterator<Item = Change> {
+        let message = put_message(&self.message.info, session, &self.key);
+        let parts = self.message.parts.iter().enumerate();
+        std::iter::once(message).chain(parts.map(|(at, part)| put_part(part, session, at)))
+    }
 }
 
 /// Writes a message without its parts.

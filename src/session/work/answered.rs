@@ -1,7 +1,5 @@
 //! Which model has answered, by what its agent reports: the selection is only what was wished for.
 
-use serde_json::Value;
-
 use super::Worker;
 use super::live::Live;
 use super::outcome::{Ended, Outcome};
@@ -14,19 +12,6 @@ use crate::session::cell::LiveAnswer;
 /// What agents call "whichever I think best": whatever answers is what was wished.
 const ANY_MODEL: [&str; 2] = ["auto", "default"];
 
-/// The model that an agent names in what it sends: the id, verbatim.
-pub(super) fn told_model(message: &Value) -> Option<&str> {
-    let single = || match message.pointer(told::MODELS_USED)?.as_array()?.as_slice() {
-        [one] => one.get("model")?.as_str(),
-        // A helper of the model's own may be among several.
-        _ => None,
-    };
-    let named = told::MODEL
-        .iter()
-        .find_map(|place| message.pointer(place)?.as_str());
-    named.or_else(single).filter(|id| !id.is_empty())
-}
-
 impl Worker {
     /// The model of an answer, where its agent reports another than the selected one and the backend lists it. The live
     /// native session has that one now: the next prompt selects again.
@@ -38,7 +23,7 @@ impl Worker {
         selection: &Selection,
     ) -> Option<String> {
         let in_reply = match &outcome.ended {
-            Ended::Replied(Ok(reply)) => told_model(reply).map(str::to_owned),
+            Ended::Replied(Ok(reply)) => told::model(reply).map(str::to_owned),
             _ => None,
         };
         let told = in_reply.or_else(|| answer.lock().told_model().map(str::to_owned))?;
@@ -72,38 +57,4 @@ fn with_provider(told: String, selected: &str, catalogue: &Catalogue) -> String 
 /// Whether an answer by another model is news to the user.
 pub(super) fn was_wished(selection: &Selection) -> bool {
     !ANY_MODEL.contains(&selection.model_id.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_model_is_found_wherever_agents_put_it() {
-        for message in [
-            json!({"_meta": {"model": "m"}}),
-            json!({"_meta": {"modelId": "m"}}),
-            json!({"usage": {"model": "m"}}),
-            json!({"models": {"currentModelId": "m"}}),
-            json!({"_meta": {"quota": {"model_usage": [{"model": "m", "token_count": {}}]}}}),
-        ] {
-            assert_eq!(told_model(&message), Some("m"), "{message}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_model_is_none() {
-        for message in [
-            json!(null),
-            json!({}),
-            json!({"_meta": {"model": ""}}),
-            json!({"_meta": {"model": 7}}),
-            json!({"_meta": {"quota": {"model_usage": []}}}),
-            json!({"_meta": {"quota": {"model_usage": [{"model": "m"}, {"model": "helper"}]}}}),
-        ] {
-            assert_eq!(told_model(&message), None, "{message}");
-        }
-    }
 }

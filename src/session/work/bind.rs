@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Worker;
 use super::live::{Live, Origin};
 use super::outcome::Stop;
+use super::{Tools, Worker};
 use crate::agent::client::Opening;
 use crate::agent::connection::CallError;
 use crate::agent::fence::Fence;
@@ -22,11 +22,11 @@ use crate::opencode::event::ToastVariant;
 use crate::opencode::message::MessageError;
 use crate::opencode::session::Tokens;
 use crate::session::ask::fence;
-use crate::session::cell::{Binding, Target, can_keep};
+use crate::session::cell::{Binding, Cell, Target, can_keep};
 
 /// Why there is no process.
 #[derive(Debug)]
-pub(super) enum NotStarted {
+pub(crate) enum NotStarted {
     /// All that are allowed at once are at work.
     NoRoom(MessageError),
     /// It could not be started.
@@ -41,10 +41,15 @@ impl From<NotStarted> for MessageError {
     }
 }
 
-impl Worker {
-    /// The agent process for a selection.
-    pub(super) async fn start(&self, selection: &Selection) -> Result<Arc<Agent>, NotStarted> {
-        let snapshot = self.tools.office.registry.snapshot();
+impl Tools {
+    /// The agent process for a selection of a session, which has to keep to something.
+    pub(crate) async fn start(
+        &self,
+        cell: &Cell,
+        selection: &Selection,
+        fence: &Fence,
+    ) -> Result<Arc<Agent>, NotStarted> {
+        let snapshot = self.office.registry.snapshot();
         let Some(backend) = snapshot.backend(&selection.provider_id) else {
             return Err(NotStarted::Failed(refused(format!(
                 "Backend \"{}\" is not configured any more. Select another model.",
@@ -53,14 +58,13 @@ impl Worker {
         };
         let program = backend.spec.find_program();
         program.map_err(|reason| NotStarted::Failed(refused(reason)))?;
-        let fence = self.fence();
-        let kept = can_keep(&snapshot, &selection.provider_id, &fence);
+        let kept = can_keep(&snapshot, &selection.provider_id, fence);
         kept.map_err(|reason| NotStarted::Failed(refused(reason)))?;
-        let modes = self.modes_of(&selection.provider_id);
-        let session = self.cell.id.to_string();
+        let modes = self.modes_of(&cell.directory, &selection.provider_id);
+        let session = cell.id.to_string();
         let launch = backend
             .spec
-            .launch_within(&fence, &modes, &selection.model_id, &session);
+            .launch_within(fence, &modes, &selection.model_id, &session);
         let mut launch = launch.map_err(|reason| {
             let backend = &selection.provider_id;
             let reason = format!(
@@ -68,9 +72,28 @@ impl Worker {
             );
             NotStarted::Failed(refused(reason))
         })?;
-        launch.mcp = self.tools.mcp.fingerprint();
-        let started = self.tools.pool.get(&launch).await;
+        launch.mcp = self.mcp.fingerprint();
+        let started = self.pool.get(&launch).await;
         started.map_err(|error| not_started(&selection.provider_id, &error))
+    }
+
+    fn modes_of(&self, directory: &str, provider: &str) -> Vec<String> {
+        let snapshot = self.office.registry.at(directory);
+        let modes = snapshot
+            .catalogue(provider)
+            .map(|catalogue| &catalogue.modes);
+        modes
+            .into_iter()
+            .flatten()
+            .map(|mode| mode.id.clone())
+            .collect()
+    }
+}
+
+impl Worker {
+    /// The agent process for a selection.
+    pub(super) async fn start(&self, selection: &Selection) -> Result<Arc<Agent>, NotStarted> {
+        self.tools.start(&self.cell, selection, &self.fence()).await
     }
 
     /// What the agent has to keep to in what it does next.
@@ -114,18 +137,6 @@ impl Worker {
             Ok(())
         });
         let _nothing_to_store = told.await;
-    }
-
-    fn modes_of(&self, provider: &str) -> Vec<String> {
-        let snapshot = self.tools.office.registry.at(&self.cell.directory);
-        let modes = snapshot
-            .catalogue(provider)
-            .map(|catalogue| &catalogue.modes);
-        modes
-            .into_iter()
-            .flatten()
-            .map(|mode| mode.id.clone())
-            .collect()
     }
 
     /// Starts the backend of a target and makes it match the target: mode, model, variant. A process

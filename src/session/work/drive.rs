@@ -15,7 +15,7 @@ use crate::agent::connection::Inbound;
 use crate::metrics;
 use crate::opencode::event::{EventPayload, SessionSilent, ToastVariant};
 use crate::opencode::spending::Spent;
-use crate::session::LimitReached;
+use crate::session::cell::spending::limit_reached;
 use crate::session::cell::{LiveAnswer, Queued};
 
 /// Streamed text is written to the store at least this often.
@@ -167,7 +167,7 @@ impl Worker {
             tokens: 0,
         };
         let committed = self.cell.committed();
-        let reached = LimitReached::of(committed.state(), spending, more);
+        let reached = limit_reached(committed.state(), spending, more);
         reached.is_some_and(|reached| reached.limit.hard)
     }
 

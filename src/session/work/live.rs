@@ -12,9 +12,9 @@ use crate::agent::client::{self, Opened, Opening, Outstanding};
 use crate::agent::connection::{Inbound, Inbox};
 use crate::agent::options::Options;
 use crate::agent::pool::{Agent, Lease};
-use crate::opencode::MessageId;
 use crate::opencode::session::Tokens;
-use crate::session::cell::Binding;
+use crate::opencode::{MessageId, now_ms};
+use crate::session::cell::{Binding, Outside};
 
 /// How a live native session came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) is_chosen_anew: bool,
     /// The model that it works with, or has worked with last.
     pub(super) model: String,
+    /// It is its user's own, made outside of Baton.
+    pub(super) outside: Option<Outside>,
     /// What the agent says now is not an answer: it only takes in what it has missed.
     pub(super) quiet: bool,
     pub(super) origin: Origin,
@@ -98,6 +100,7 @@ impl Live {
             cost: known.cost,
             tokens: known.tokens,
             model: model.to_owned(),
+            outside: known.outside,
             quiet: false,
             origin,
             kept: Vec::new(),
@@ -128,6 +131,9 @@ impl Live {
     pub(super) fn has_seen(&mut self, turn: u64) {
         self.seen_turn = turn;
         self.origin = Origin::Used;
+        if let Some(outside) = &mut self.outside {
+            outside.prompts += 1;
+        }
     }
 
     /// What is kept of it.
@@ -138,6 +144,11 @@ impl Live {
             cost: self.cost,
             tokens: self.tokens,
             model: Some(self.model.clone()),
+            // What was written until now was Baton's doing.
+            outside: self.outside.map(|outside| Outside {
+                known_ms: now_ms(),
+                ..outside
+            }),
         }
     }
 

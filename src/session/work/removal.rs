@@ -47,6 +47,10 @@ impl Worker {
 }
 
 async fn remove_live(tools: &Tools, live: &Live) {
+    // It is its user's.
+    if live.outside.is_some() {
+        return;
+    }
     let backend = &live.agent.launch.backend;
     if is_bound(tools, backend, &live.native_session).await {
         return;
@@ -59,7 +63,9 @@ async fn remove_live(tools: &Tools, live: &Live) {
     }
 }
 
-fn remove_bound(tools: &Arc<Tools>, session: SessionId, bindings: BTreeMap<String, Binding>) {
+fn remove_bound(tools: &Arc<Tools>, session: SessionId, mut bindings: BTreeMap<String, Binding>) {
+    // What was made outside of Baton is its user's.
+    bindings.retain(|_, binding| binding.outside.is_none());
     if bindings.is_empty() {
         return;
     }

@@ -12,6 +12,7 @@ use super::bind::call_error;
 use super::live::{Live, Origin};
 use crate::agent::client::{self, Opened, Reopen};
 use crate::agent::connection::CallError;
+use crate::agent::native;
 use crate::agent::options::Kind;
 use crate::agent::pool::Agent;
 use crate::opencode::Selection;
@@ -84,10 +85,10 @@ impl Worker {
     async fn is_listed(&self, agent: &Arc<Agent>, binding: &Binding) -> bool {
         let timeout = self.tools.settings.timeouts.session;
         let cwd = Path::new(&*self.cell.directory);
-        let native = &binding.native_session;
-        let listed = client::lists_session(&agent.connection, native, cwd, timeout);
+        let native_session = &binding.native_session;
+        let listed = native::find(&agent.connection, native_session, Some(cwd), timeout);
         // One that cannot be asked is found out by loading it.
-        listed.await.unwrap_or(false)
+        listed.await.is_ok_and(|listed| listed.is_some())
     }
 
     /// Whether what was opened is what was there, as far as that can be known.

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::Worker;
-use super::answered::told_model;
 use super::aside::Aside;
 use super::live::Live;
 use super::told::read_options;
 use crate::agent::commands;
+use crate::agent::quirks::told;
 use crate::metrics;
 use crate::session::cell::{LiveAnswer, Queued};
 
@@ -31,7 +31,7 @@ impl Worker {
         if let Some(commands) = commands::read(update) {
             return self.note_commands(&selection.provider_id, commands).await;
         }
-        if let Some(model) = told_model(update).filter(|_| tells_of_answer(update)) {
+        if let Some(model) = told::model(update).filter(|_| tells_of_answer(update)) {
             answer.lock().note_told_model(model);
         }
         if read_options(&mut live.options, update) {

@@ -228,7 +228,7 @@ fn wish_of(applied: &Selection, catalogue: &Catalogue, options: &Options) -> Opt
     };
     let agent = match current(Kind::Mode) {
         Some(mode) if mode_id(catalogue, applied.mode()).as_ref() != Some(&mode) => {
-            agent_of_mode(catalogue, mode)
+            catalogue.agent_of(mode)
         }
         _ => applied.agent.clone(),
     };
@@ -241,12 +241,4 @@ fn wish_of(applied: &Selection, catalogue: &Catalogue, options: &Options) -> Opt
         variant,
         agent: Some(agent),
     })
-}
-
-fn agent_of_mode(catalogue: &Catalogue, mode: String) -> String {
-    match () {
-        () if catalogue.default_mode.as_ref() == Some(&mode) => "build".to_owned(),
-        () if catalogue.plan_mode.as_ref() == Some(&mode) => "plan".to_owned(),
-        () => mode,
-    }
 }

@@ -209,7 +209,8 @@ impl Worker {
         };
         let agent = Arc::clone(&live.agent);
         let form = given.form.clone();
-        let (mut live, mut outcome) = self.until_taken_in(queued, live, given, &answer).await;
+        let (mut live, mut outcome) =
+            Box::pin(self.until_taken_in(queued, live, given, &answer)).await;
         let structured = match live.as_mut() {
             Some(live) => {
                 self.in_form(form, queued, live, &mut outcome, &answer)

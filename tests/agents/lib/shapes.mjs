@@ -41,6 +41,7 @@ export const ADDED_ROUTES = {
   "GET /api/model/default": "OpenCode's web UI asks for it when it takes a server for OpenCode 2; the document of 1.18.33 lacks it",
   "GET /backend": "every backend, also those that cannot run, with the reason, and how to install it and to sign in",
   "POST /backend/{backendID}/authenticate": "ACP's authenticate, for ways to sign in that need no terminal",
+  "GET /backend/{backendID}/session": "what an agent keeps for its user, to go on with: OpenCode has only sessions of its own",
   "GET /metrics": "what an operator watches, in Prometheus' text format; at the root only",
 };
 
@@ -60,6 +61,7 @@ export const ADDED_ERRORS = {
   "408 BadRequest": "a body that does not arrive is not waited for for ever",
   "408 InvalidRequestError": "a body that does not arrive is not waited for for ever",
   "409 MessageExistsError": "a prompt that is sent again with its messageID is not run twice",
+  "409 SessionExistsError": "a native session that is imported already names the session that goes on in it",
   "409 SessionBusyError": "what cannot be done beside a running turn says so, on routes where OpenCode's document forgets it",
   "412 RevisionConflictError": "If-Match of compare-and-set",
   "413 BadRequest": "every body has a limit",

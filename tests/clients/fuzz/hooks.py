@@ -11,12 +11,13 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 EVERYWHERE = ""
 MODELS = r"/session$|/session/\{sessionID\}|/config$"
+NATIVE = r"/backend/\{backendID\}/session$"
 FILES = r"/file|/find|/api/fs/"
 
 # Errors that are named after what is not there, or is not so now.
 NAMED = {
     "ProviderModelNotFoundError": (MODELS, "which models there are is known to the registry only"),
-    "ProviderNotConnectedError": (MODELS, "whether an agent's program is installed"),
+    "ProviderNotConnectedError": (f"{MODELS}|{NATIVE}", "whether an agent's program is installed"),
     "AgentNotFoundError": (MODELS, "which modes there are is known to the registry only"),
     "CommandNotFoundError": (r"/command$", "which commands there are"),
     "InvalidCursorError": (r"/session$|/message$", "a cursor is opaque, and comes from an answer before"),
@@ -40,6 +41,8 @@ SAID = [
     (r"^The pattern is no regular expression", r"/find$", "the syntax of regular expressions"),
     (r"has no such way to sign in", r"/oauth/(authorize|callback)$|/authenticate$", "which ways there are is told by the agent"),
     (r"^The JSON Schema cannot be used", MODELS, "what is a JSON Schema"),
+    (r"\n  at \[\"import\"\]\[\"(providerID|nativeID)\"\]$", r"/session$", "which sessions agents have"),
+    (r"has no session/list", NATIVE, "what an agent can do"),
     (r"cannot keep", EVERYWHERE, "rules that a backend cannot keep"),
     (r"^There is no integration", r"/api/integration/\{integrationID\}$", "there is none, whatever its id"),
 ]

@@ -38,6 +38,7 @@ applied mock-strong
 second answer by mock-strong, which knows the first
 falls back to mock
 refused: ProviderModelNotFoundError, instead of mock-stong: mock-strong, mock, mock-fast
+its agent lists it, and it cannot be imported: SessionExistsError
 `,
   },
   {
@@ -53,6 +54,7 @@ applied stub/beta
 second answer by stub/beta, which knows the first
 falls back to stub/alpha
 refused: ProviderModelNotFoundError, instead of stub/bta: stub/beta, stub/alpha, stub2/gamma
+its agent lists it, and it cannot be imported: SessionExistsError
 `,
   },
 ];

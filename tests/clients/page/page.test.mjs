@@ -3,6 +3,8 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { opencodeAgent } from "../../agents/lib/opencode.mjs";
 import { eventually } from "../../agents/lib/processes.mjs";
@@ -201,6 +203,26 @@ describe("the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
     await page.locator("#stop").click();
     await page.locator("#stop").waitFor({ state: "hidden" });
     await page.locator("#conversation .answer .failure").last().waitFor();
+  });
+
+  step("what an agent has already goes on here", async ({ ui, page, run }) => {
+    // As the agent's own program would have left it.
+    const kept = path.join(run.folder, "data", "mock");
+    const one = readdirSync(kept).find((name) => name.endsWith(".json"));
+    const stored = JSON.parse(readFileSync(path.join(kept, one), "utf8"));
+    const history = [{ role: "user", text: "said elsewhere" }, { role: "assistant", model: "mock", text: "heard" }];
+    writeFileSync(path.join(kept, "mock-elsewhere.json"), JSON.stringify({ ...stored, sessionId: "mock-elsewhere", history, shown: [] }));
+    const before = await ui.sessionID();
+    await page.locator("#home").click();
+    const row = page.locator("#backends tr").filter({ has: page.getByRole("rowheader", { name: "Mock", exact: true }) });
+    await row.getByRole("button", { name: "its sessions" }).click();
+    await page.locator(".sheet .hint").getByText("is here").first().waitFor();
+    await ui.pictures("import");
+    await page.locator(".sheet").getByRole("button", { name: "said elsewhere" }).click();
+    await ui.row("answer", "heard").waitFor();
+    await ui.row("told", "was imported from mock").waitFor();
+    await page.locator(`#sessions a.session[href="#${before}"]`).click();
+    await page.locator("#usage").getByText("Mock Fast").first().waitFor();
   });
 
   step("a backend that cannot run is in the picker, with what to do", async ({ ui, page }) => {

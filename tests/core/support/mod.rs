@@ -5,7 +5,7 @@ mod events;
 
 pub(crate) use events::{is_about, revision};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub(crate) struct Setup {
     pub spending: SpendingSettings,
     /// Agents with a model of their own.
     pub profiles: profile::Sources,
+    /// Where the agents of `one` keep their native sessions.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -82,6 +84,7 @@ impl Default for Setup {
             fallback: FallbackSettings::default(),
             spending: SpendingSettings::default(),
             profiles: profile::Sources::default(),
+            state: None,
         }
     }
 }
@@ -129,7 +132,13 @@ impl World {
         let pool = Pool::with_starter(limits, timeouts, "/".into(), ledger.clone(), agents.clone());
         // What registry and projects write belongs to no session: it must not count among the commits.
         let beside: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let registry = Registry::fixed(snapshot(), Arc::clone(&beside));
+        let scratch = std::env::temp_dir().join("baton-core-tests");
+        let registry = Registry::fixed_with(
+            snapshot(setup.state.as_deref()),
+            Arc::clone(&beside),
+            scratch,
+            agents.clone(),
+        );
         let sessions = Sessions::open(Deps {
             store: store.clone(),
             bus: Arc::clone(&bus),
@@ -417,9 +426,14 @@ pub(crate) fn unfinished(messages: &[MessageWithParts]) -> usize {
 const FORGETFUL: &str = "forgetful";
 
 /// Two backends, and some with a fault. `one` has a model with efforts.
-fn snapshot() -> Snapshot {
+fn snapshot(state: Option<&Path>) -> Snapshot {
+    let state = state.map(|at| at.to_str().expect("a path"));
+    let state: Vec<_> = state
+        .into_iter()
+        .flat_map(|at| ["--state-dir", at])
+        .collect();
     let backends = vec![
-        backend("one", &["x", "y", "z", "strong"], &[]),
+        backend("one", &["x", "y", "z", "strong"], &state),
         backend("two", &["a", "b"], &[]),
         // It accepts a switch, continues with its first model, and reports that with each answer.
         backend(

@@ -13,6 +13,8 @@ const TIMES_FROM: u64 = 1_600_000_000_000;
 /// The characters of an id after its prefix: twelve digits and fourteen letters.
 const ID_CHARS: usize = 26;
 const HASH_CHARS: usize = 40;
+/// The digits of a native session's id.
+const NATIVE_CHARS: usize = 16;
 const PREFIXES: [&str; 6] = ["ses", "msg", "prt", "per", "que", "evt"];
 
 /// Writes what differs from run to run in the same way every time.
@@ -102,6 +104,10 @@ impl Mask {
         let is_hash = word.len() == HASH_CHARS && word.bytes().all(|b| b.is_ascii_hexdigit());
         if is_hash {
             return "4b825dc642cb6eb9a060e54bf8d69288fbee4904".to_owned();
+        }
+        let is_native = word.len() == NATIVE_CHARS && word.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_native {
+            return "5d1c0f2e9a7b3846".to_owned();
         }
         if word.starts_with("call_") {
             return "call_c84b0ebd84d01fd5".to_owned();

@@ -33,6 +33,23 @@ pub(super) async fn refusals(recorder: &mut Recorder<'_>) {
         recorder.keep_error(cause, status, &error);
     }
 
+    let spent = json!({ "limit": { "tokens": 1 } });
+    let (status, limited) = server.patch(&session, spent).await;
+    assert_eq!(status, StatusCode::OK, "{limited}");
+    for (path, prompt) in [
+        (
+            format!("/opencode/session/{session}/message"),
+            json!({ "parts": [{ "type": "text", "text": "go on" }] }),
+        ),
+        (
+            format!("/opencode/api/session/{session}/prompt"),
+            json!({ "prompt": { "text": "go on" } }),
+        ),
+    ] {
+        let (status, error) = server.send(Method::POST, &path, Some(prompt)).await;
+        let cause = "The session has spent what it may spend.";
+        recorder.keep_error(cause, status, &error);
+    }
     limit(&server, true);
     let to = json!({ "providerID": "mock", "modelID": "mock-fast" });
     let (status, error) = server.patch(&session, to).await;

@@ -410,3 +410,66 @@ async fn events_are_shown_afterwards_and_as_they_come() {
     assert_eq!(rest, "");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_an_agent_has_already_is_listed_and_gone_on_with() {
+    let server = Server::start().await;
+    let said = baton(&server, &["import"]).await;
+    assert!(said.err.contains("no sessions"), "{}", said.err);
+    let session = server.create().await;
+    server
+        .prompt(&session, "echo mine", model("mock", "mock"))
+        .await;
+    let native = server.say(&session, "session").await;
+    // Somebody else's, from here on.
+    let path = server.folder.path().join("data/mock");
+    let path = std::fs::read_dir(&path).map(|_| path.join(format!("{native}.json")));
+    let path = path.expect("the mock's sessions");
+    let stored = std::fs::read_to_string(&path).expect("a native session");
+    let other = stored.replace(&native, "mock-other");
+    std::fs::write(path.with_file_name("mock-other.json"), other).expect("written");
+
+    let listed = baton(&server, &["import", "mock"]).await.well();
+    let row = |id: &str| {
+        listed
+            .lines()
+            .find(|line| line.contains(id))
+            .map(str::to_owned)
+    };
+    let (own, other) = (
+        row(&native).expect("a row"),
+        row("mock-other").expect("a row"),
+    );
+    assert!(
+        own.contains(&session) && other.contains("echo mine"),
+        "{listed}"
+    );
+    let json = baton(&server, &["import", "--json", "--everywhere"])
+        .await
+        .well();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (json.as_array().map(Vec::len), &json[0]["providerID"]),
+        (Some(2), &"mock".into())
+    );
+
+    let made = baton(&server, &["import", "mock", "mock-other"])
+        .await
+        .well();
+    assert!(
+        made.starts_with("ses_") && made.contains("mock/mock"),
+        "{made}"
+    );
+    let shown = baton(&server, &["show", made.split(' ').next().unwrap()])
+        .await
+        .well();
+    assert!(
+        shown.contains("echo mine") && shown.contains("mock/unknown"),
+        "{shown}"
+    );
+    let told = baton(&server, &["import", "mock", "mock-other"])
+        .await
+        .failed();
+    assert!(told.contains("goes on in native session"), "{told}");
+    server.stop().await;
+}

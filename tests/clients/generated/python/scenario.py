@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from baton_client import Client
 from baton_client.api.message import session_prompt
+from baton_client.api.provider import backend_session_list
 from baton_client.api.session import session_create, session_update
 from baton_client.models import (
     AssistantMessage,
@@ -20,6 +21,8 @@ from baton_client.models import (
     ProviderModelNotFoundError,
     Session,
     SessionCreateInput,
+    SessionExistsError,
+    SessionImportInput,
     SessionUpdateInput,
     TextPart,
     TextPartInput,
@@ -59,6 +62,14 @@ def main(url: str, script: dict[str, str]) -> None:
     # The type of the answer tells which of the errors it is, and with that what its data has.
     assert isinstance(error, ProviderModelNotFoundError)
     print(f"refused: {error.name}, instead of {error.data.model_id}: {', '.join(error.data.suggestions)}")
+
+    natives = backend_session_list.sync(provider_id, client=client)
+    assert isinstance(natives, list)
+    [own] = [native for native in natives if native.session_id == session.id]
+    again = SessionImportInput(provider_id=provider_id, native_id=own.native_id)
+    taken = session_create.sync(client=client, body=SessionCreateInput(import_=again))
+    assert isinstance(taken, SessionExistsError) and taken.data.session_id == session.id
+    print(f"its agent lists it, and it cannot be imported: {taken.name}")
 
 
 def prompt(client: Client, session_id: str, text: str, model: PromptModel | None = None) -> str:

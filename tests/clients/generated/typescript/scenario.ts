@@ -2,7 +2,7 @@
 // The script is JSON: the backend, its models, and what is said to them.
 
 import assert from "node:assert/strict";
-import { type MessagePart, type ServerEvent, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
+import { type MessagePart, type ServerEvent, backendSessionList, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
 import { client } from "./client/client.gen.ts";
 
 client.setConfig({ baseUrl: process.argv[2] ?? assert.fail("the server's URL is missing") });
@@ -47,6 +47,13 @@ const { error } = await sessionUpdate({ path, body: { providerID, modelID: scrip
 // The error's name tells which of the errors it is, and with that what its data has.
 if (error?.name !== "ProviderModelNotFoundError") assert.fail(`not the error that was expected: ${error?.name}`);
 console.log(`refused: ${error.name}, instead of ${error.data.modelID}: ${error.data.suggestions.join(", ")}`);
+
+const { data: natives } = await backendSessionList({ path: { backendID: providerID }, throwOnError: true });
+const own = natives.find(({ sessionID }) => sessionID === session.id) ?? assert.fail("its agent does not list it");
+const { error: taken } = await sessionCreate({ body: { import: { providerID, nativeID: own.nativeID } } });
+if (taken?.name !== "SessionExistsError") assert.fail(`not the error that was expected: ${taken?.name}`);
+assert.equal(taken.data.sessionID, session.id);
+console.log(`its agent lists it, and it cannot be imported: ${taken.name}`);
 
 function modelOf(message: (typeof first.data)["info"]): string {
   return message.role === "assistant" ? message.modelID : message.model.modelID;

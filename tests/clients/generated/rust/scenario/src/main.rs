@@ -7,7 +7,7 @@ use std::error::Error;
 use baton_client::sse::{SseEvent, StreamingError};
 use baton_client::{
     ApiOpError, FallbackModelInput, HttpClient, Message, MessagePart, MessageWithParts, PartInput, PromptModel,
-    ServerEvent, SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
+    ServerEvent, SessionCreateApiError, SessionImportInput, SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
 };
 use futures_util::{Stream, StreamExt};
 
@@ -116,6 +116,26 @@ async fn main() -> Result<()> {
         "refused: {}, instead of {}: {suggestions}",
         error.name, error.data.model_id
     );
+
+    let provider = said("providerID")?;
+    let natives = client.backend_session_list_builder(&provider).send().await?;
+    let own = natives
+        .into_iter()
+        .find(|native| native.session_id.as_deref() == Some(&session.id))
+        .ok_or("its agent does not list it")?;
+    let again = SessionImportInput {
+        provider_id: provider,
+        native_id: own.native_id,
+    };
+    let taken = client.session_create_builder().import(again).send().await;
+    let Err(ApiOpError::Api(error)) = taken else {
+        return Err("it was imported twice".into());
+    };
+    let Some(SessionCreateApiError::Status409(taken)) = error.typed else {
+        return Err(format!("not the error that was expected: {error}").into());
+    };
+    assert_eq!(taken.data.session_id, session.id);
+    println!("its agent lists it, and it cannot be imported: {}", taken.name);
     Ok(())
 }
 
