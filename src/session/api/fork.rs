@@ -101,6 +101,7 @@ fn fresh(from: &SessionState) -> SessionState {
         permission: from.permission.clone(),
     });
     state.fallback.clone_from(&from.fallback);
+    state.limit = from.limit;
     state.kept.told = from.selection.clone().map(Told::by_prompt);
     state
 }
