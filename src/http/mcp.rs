@@ -39,7 +39,12 @@ impl From<Known> for McpStatus {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct McpAddInput {
     /// Its name, which agents put in front of the names of its tools: letters, digits, - and _.
-    #[schema(format = "bound:name", example = "everything")]
+    #[schema(
+        pattern = "^[A-Za-z0-9_-]+$",
+        min_length = 1,
+        max_length = 64,
+        example = "everything"
+    )]
     pub name: String,
     /// How agents reach it.
     pub config: McpConfigInput,

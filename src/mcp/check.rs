@@ -115,7 +115,7 @@ async fn shakes_hands(
 
 /// Whether somebody listens at an address.
 async fn takes_connections(url: &str) -> Result<(), String> {
-    let uri: axum::http::Uri = url
+    let uri: hyper::Uri = url
         .parse()
         .map_err(|error| format!("{url} is no URL: {error}"))?;
     let (Some(host), Some(scheme)) = (uri.host(), uri.scheme_str()) else {

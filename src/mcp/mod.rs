@@ -232,11 +232,16 @@ impl McpServers {
 
 /// Has the values that go with a server masked in logs and errors.
 fn learn(server: &Server) {
-    let values = match &server.transport {
-        Transport::Stdio { environment, .. } => environment,
-        Transport::Http(remote) | Transport::Sse(remote) => &remote.headers,
-    };
-    secret::learn(values.values().cloned());
+    match &server.transport {
+        Transport::Stdio { environment, .. } => {
+            let set = environment.iter();
+            let telling = set.filter(|(name, _)| secret::is_secret_name(name.as_ref()));
+            secret::learn(telling.map(|(_, value)| value.clone()));
+        }
+        Transport::Http(remote) | Transport::Sse(remote) => {
+            secret::learn(remote.headers.values().cloned());
+        }
+    }
 }
 
 /// A server as ACP names it to an agent.

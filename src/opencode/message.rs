@@ -115,7 +115,7 @@ pub enum OutputFormat {
             default,
             skip_serializing_if = "Option::is_none"
         )]
-        #[schema(nullable = false)]
+        #[schema(nullable = false, format = Int64, maximum = 9007199254740991_i64)]
         retry_count: Option<u32>,
     },
 }

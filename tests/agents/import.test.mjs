@@ -13,6 +13,8 @@ import { eventually } from "./lib/processes.mjs";
 import { Talk, selection } from "./lib/talk.mjs";
 
 const SCENARIO = { timeout: 300_000 };
+/** Agents at once: each scenario waits most of its time. */
+const CONCURRENCY = 2;
 /** What an agent writes within two seconds of Baton's own last use counts as that; some tell times in whole seconds. */
 const ELSEWHERE_AFTER_MS = 3_500;
 /** Begins what an agent is told of a conversation that it has not seen. */
@@ -23,8 +25,11 @@ const LOCKED = ["codex"];
 /** Claude Code calls its first one by another name when it opens a session again, which then is not the same selection. */
 const MODEL = { claude: 1 };
 
-for (const id of IMPORTED) {
-  if (!AGENTS[id]) continue;
+describe("what agents have already", { concurrency: CONCURRENCY }, () => {
+  for (const id of IMPORTED.filter((id) => AGENTS[id])) importsFrom(id);
+});
+
+function importsFrom(id) {
   const other = IMPORTED.find((other) => other !== id && AGENTS[other]);
   describe(`what ${id} has already`, () => {
     test(`goes on in Baton, natively and with ${other ?? "another agent"}`, SCENARIO, async (t) => {

@@ -88,6 +88,38 @@ async fn a_prompt_is_refused_once_the_limit_is_reached() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_prompt_that_waited_is_not_asked_once_the_limit_is_reached() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    limit(&world, &id, Some(cost(1.0))).await;
+    let script = world.agent("one");
+    let first = [
+        Step::Sleep(Duration::from_secs(1)),
+        Step::Say("done".into()),
+        costs(1.0),
+        Step::Stop("end_turn".into()),
+    ];
+    script.answer_next(first);
+    let mut waiting = Vec::new();
+    for text in ["echo first", "echo second", "echo third"] {
+        let admitted = world.prompt(&id, text).await.expect("admitted");
+        waiting.push(admitted.answer.expect("wanted"));
+    }
+    let mut errors = Vec::new();
+    for waits in waiting {
+        errors.push(answer(waits).await.message.error);
+    }
+    assert_eq!(errors.remove(0), None);
+    for error in errors {
+        let error = error.expect("refused");
+        assert!(error.message().contains("$1.00 of $1.00"), "{error:?}");
+    }
+    assert_eq!(script.prompts(), ["echo first"]);
+    let fork = world.fork(&id).await.expect("a fork");
+    assert_eq!(fork.limit, Some(cost(1.0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_count_too() {
     let world = World::new().await;
     let id = world.ready("one/x").await;

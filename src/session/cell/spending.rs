@@ -57,14 +57,14 @@ impl Draft {
     /// # Errors
     /// [`Error::SpendingLimit`] where there is none, or a wish that is not available.
     pub(super) fn go_on_for_nothing(&mut self, wish: &Wish) -> Result<bool, Error> {
-        let current = self.state().selection.clone();
-        let selection = self.registry.resolve(current.as_ref(), wish)?.selection;
-        let Err(refused) = self.check_spending(&selection) else {
+        let Some(reached) = limit_reached(self.state(), &self.spending, Spent::default()) else {
             return Ok(false);
         };
-        let Error::SpendingLimit(reached) = &refused else {
-            return Err(refused);
-        };
+        let current = self.state().selection.as_ref();
+        let selection = self.registry.resolve(current, wish)?.selection;
+        if self.spending.is_free(&selection) {
+            return Ok(false);
+        }
         let reason = FallbackReason {
             cause: FallbackCause::SpendingLimit,
             message: reached.in_words(),
@@ -94,7 +94,7 @@ impl Draft {
                 return Ok(true);
             }
         }
-        Err(refused)
+        Err(Error::SpendingLimit(Box::new(reached)))
     }
 
     fn is_free(&self, model: &MessageModel) -> bool {

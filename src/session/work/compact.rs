@@ -46,7 +46,10 @@ impl Worker {
         if shown.await.is_err() {
             return;
         }
-        let prepared = self.prepare_summary_unless_stopped(queued).await;
+        let prepared = match self.spent_meanwhile(queued) {
+            Some(error) => Err(error),
+            None => self.prepare_summary_unless_stopped(queued).await,
+        };
         let Some(answer) = self.begin(queued, None).await else {
             return;
         };

@@ -17,6 +17,8 @@ use super::traces::{Pending, Traces};
 use crate::opencode::event::{FallbackReason, Transfer};
 use crate::opencode::handoff::HandoffMode;
 use crate::opencode::message::{Message, MessageError, MessageWithParts};
+use crate::opencode::spending::Spent;
+use crate::session::cell::spending::limit_reached;
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::structured::Form;
 use crate::session::conversation::{handoff, transcript};
@@ -83,7 +85,8 @@ impl Worker {
         }
         let started = Instant::now();
         let snapshot = self.take_snapshot();
-        let (prepared, is_news) = match self.failed_already(queued) {
+        let failed = self.failed_already(queued);
+        let (prepared, is_news) = match failed.or_else(|| self.spent_meanwhile(queued)) {
             Some(error) => (Err(error), false),
             None => (self.prepare_unless_stopped(queued).await, true),
         };
@@ -121,6 +124,16 @@ impl Worker {
         let failed = committed.runtime().failed.as_ref()?;
         let waited = failed.target == queued.target && queued.turn <= failed.last_seq;
         waited.then(|| failed.error.clone())
+    }
+
+    /// A prompt that waited while others have spent what may be spent is not asked.
+    pub(super) fn spent_meanwhile(&self, queued: &Queued) -> Option<MessageError> {
+        let spending = &self.tools.office.spending;
+        if spending.is_free(&queued.target.selection) {
+            return None;
+        }
+        let reached = limit_reached(self.cell.committed().state(), spending, Spent::default())?;
+        Some(unknown(reached.to_string()))
     }
 
     async fn prepare_unless_stopped(

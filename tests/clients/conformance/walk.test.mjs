@@ -101,7 +101,7 @@ test("everything that a server sends is what the documents say, in both forms", 
   // What there is to get, by the names of parameters.
   const { id: projectID } = await call("GET", "/opencode/project/current");
   const known = {
-    ...{ sessionID: session.id, messageID: info.id, projectID, providerID: "mock", revision: session.revision + 1 },
+    ...{ sessionID: session.id, messageID: info.id, projectID, providerID: "mock", backendID: "mock", revision: session.revision + 1 },
     ...{ path: "a.txt", pattern: "what", query: "a", mode: "git", provider: "mock", model: "mock", integrationID: "none" },
   };
   await reached(known, "in the middle of a revert");
