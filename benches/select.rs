@@ -93,6 +93,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
         mcp: McpServers::new(Default::default(), Arc::new(NoLedger)),
         shell,
         commands: Sources::default(),
+        profiles: baton::profile::Sources::default(),
         projects,
         settings,
         fallback: FallbackSettings::default(),

@@ -315,6 +315,7 @@ impl Parts {
             mcp,
             shell,
             commands: settings.commands.clone(),
+            profiles: backends.profiles.clone(),
             projects: Arc::clone(&projects),
             settings: session::Settings {
                 sizes: settings.limits.sizes,
@@ -344,7 +345,10 @@ impl Parts {
 
     fn background(&self, bus: Arc<Bus>) -> [JoinHandle<()>; 6] {
         let registry = Arc::clone(&self.registry);
-        let probes = tokio::spawn(async move { registry.probe_all().await });
+        let probes = tokio::spawn(async move {
+            registry.probe_all().await;
+            registry.snapshot().tell_wrong_profiles();
+        });
         let evictions = tokio::spawn(Arc::clone(&self.pool).evict_idle());
         let sessions = Arc::clone(&self.sessions);
         let restoring = tokio::spawn(async move { sessions.bring_in_order().await });

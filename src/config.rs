@@ -14,6 +14,7 @@ mod mcp;
 mod models;
 mod password;
 mod places;
+mod profiles;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
 use crate::mcp::Server;
 use crate::opencode::handoff::HandoffMode;
+use crate::profile;
 use crate::registry::{ModelWish, alike, did_you_mean};
 use crate::secret;
 use crate::session::handoff::Budget;
@@ -169,6 +171,8 @@ pub struct BackendSettings {
     pub fallback: FallbackSettings,
     /// What may be spent.
     pub spending: SpendingSettings,
+    /// Where agents with a model of their own come from.
+    pub profiles: profile::Sources,
 }
 
 impl BackendSettings {
@@ -199,6 +203,10 @@ impl BackendSettings {
         let ids: Vec<_> = all.iter().map(|a| a.spec.id.as_str()).collect();
         let fallback = file.fallback.resolve(&ids)?;
         let spending = file.spending.resolve(&ids)?;
+        let profiles = profile::Sources {
+            configured: file.profiles(&ids)?,
+            opencode_config: places.opencode_config(),
+        };
         let mut agents = chosen(args, all)?;
         if !fallback.chain.is_empty() {
             agents.iter_mut().for_each(AgentSpec::retries_little);
@@ -213,6 +221,7 @@ impl BackendSettings {
             timeouts: file.timeouts.resolve()?,
             fallback,
             spending,
+            profiles,
         })
     }
 }
@@ -319,7 +328,7 @@ impl Settings {
             warnings,
             commands: Sources {
                 configured: file.commands()?,
-                opencode_config: places.config_home().map(|home| home.join("opencode")),
+                opencode_config: places.opencode_config(),
             },
             limits: file.limits.resolve(&file.timeouts)?,
         })

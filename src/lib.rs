@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod opencode;
 pub mod private;
 pub mod process;
+pub mod profile;
 pub mod project;
 pub mod registry;
 pub mod regular;

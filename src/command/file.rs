@@ -21,37 +21,61 @@ const FOLDERS: [&str; 2] = ["command", "commands"];
 
 /// The commands for a directory, the nearest last: it wins.
 pub fn read_all(opencode_config: Option<&Path>, directory: &Path) -> Vec<Command> {
-    let mut commands = Vec::new();
+    let mut found = Vec::new();
     if let Some(base) = opencode_config {
         // The user's own folder: its links lead where they want them to.
-        read_base(base, Path::new("/"), &mut commands);
+        found.extend(read_base(base, Path::new("/"), FOLDERS));
     }
     let near = up_to_worktree(directory);
     let worktree = near.last().and_then(|root| root.canonicalize().ok());
     for folder in near.iter().rev() {
         if let Some(worktree) = &worktree {
-            read_base(&folder.join(".opencode"), worktree, &mut commands);
+            found.extend(read_base(&folder.join(".opencode"), worktree, FOLDERS));
         }
     }
-    commands
+    found.truncate(FILES_MAX);
+    found.into_iter().map(command).collect()
 }
 
-/// Reads the command folders of a base. No link leads out of `within`: what a clone brings along would otherwise
-/// show files of the user's that it only knows the names of.
-fn read_base(base: &Path, within: &Path, commands: &mut Vec<Command>) {
-    let mut looked_at = 0;
-    for folder in FOLDERS {
+fn command(found: Found) -> Command {
+    let (mut fields, body) = frontmatter::split(&found.text);
+    Command {
+        name: found.name,
+        description: fields.remove("description"),
+        agent: fields.remove("agent"),
+        model: fields.remove("model"),
+        subtask: fields.remove("subtask").map(|word| word == "true"),
+        template: body.trim().to_owned(),
+    }
+}
+
+/// A Markdown file below such a folder.
+pub(crate) struct Found {
+    /// Its path below the folder, without the ending.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// Reads the Markdown files below these folders of a base. No link leads out of `within`: what a clone brings along would
+/// otherwise show files of the user's that it only knows the names of.
+pub(crate) fn read_base(base: &Path, within: &Path, folders: [&str; 2]) -> Vec<Found> {
+    let (mut looked_at, mut found) = (0, Vec::new());
+    for folder in folders {
         let mut reading = Reading {
             within,
             looked_at: &mut looked_at,
-            commands,
+            found: &mut found,
         };
         reading.folder(&base.join(folder), "", 0);
     }
+    found
 }
 
 /// The directory and those above it up to the one that has `.git`; the directory alone when none has.
-fn up_to_worktree(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn up_to_worktree(directory: &Path) -> Vec<PathBuf> {
     let above: Vec<&Path> = directory.ancestors().take(ANCESTORS_MAX).collect();
     let root = above.iter().position(|folder| folder.join(".git").exists());
     let count = root.map_or(1, |root| root + 1);
@@ -62,7 +86,7 @@ struct Reading<'a> {
     within: &'a Path,
     /// Entries of its folders.
     looked_at: &'a mut usize,
-    commands: &'a mut Vec<Command>,
+    found: &'a mut Vec<Found>,
 }
 
 impl Reading<'_> {
@@ -76,7 +100,7 @@ impl Reading<'_> {
         *self.looked_at += paths.len();
         paths.sort();
         for path in paths {
-            if self.commands.len() >= FILES_MAX {
+            if self.found.len() >= FILES_MAX {
                 return;
             }
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
@@ -87,13 +111,13 @@ impl Reading<'_> {
                     self.folder(&path, &format!("{prefix}{name}/"), depth + 1);
                 }
             } else if let Some(stem) = name.strip_suffix(".md").filter(|stem| !stem.is_empty()) {
-                let command = self.file(&path, format!("{prefix}{stem}"));
-                self.commands.extend(command);
+                let file = self.file(&path, format!("{prefix}{stem}"));
+                self.found.extend(file);
             }
         }
     }
 
-    fn file(&self, path: &Path, name: String) -> Option<Command> {
+    fn file(&self, path: &Path, name: String) -> Option<Found> {
         let real = path.canonicalize().ok()?;
         if !real.starts_with(self.within) {
             tracing::debug!("{} leads out of its worktree", path.display());
@@ -101,18 +125,10 @@ impl Reading<'_> {
         }
         let bytes = regular::read(&real, Links::Refuse, FILE_MAX_BYTES);
         let bytes = bytes
-            .inspect_err(|error| tracing::debug!("{} is no command: {error}", path.display()))
+            .inspect_err(|error| tracing::debug!("{} is not read: {error}", path.display()))
             .ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let (mut fields, body) = frontmatter::split(&text);
-        Some(Command {
-            name,
-            description: fields.remove("description"),
-            agent: fields.remove("agent"),
-            model: fields.remove("model"),
-            subtask: fields.remove("subtask").map(|word| word == "true"),
-            template: body.trim().to_owned(),
-        })
+        let (text, path) = (String::from_utf8(bytes).ok()?, path.to_owned());
+        Some(Found { name, text, path })
     }
 }
 

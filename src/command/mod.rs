@@ -5,7 +5,7 @@
 
 pub mod builtin;
 pub mod file;
-mod frontmatter;
+pub(crate) mod frontmatter;
 mod template;
 
 use std::collections::BTreeMap;

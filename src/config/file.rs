@@ -12,6 +12,7 @@ use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
 use super::mcp::McpTable;
 use super::models::ModelsTable;
+use super::profiles::ProfileTable;
 use super::{ConfigError, LogFormat, LogLevel, meant};
 use crate::agent::fence::{ANY_OTHER, COMMON};
 use crate::agent::quirks::is_mock;
@@ -56,6 +57,8 @@ pub(super) struct ConfigFile {
     pub mcp: BTreeMap<String, McpTable>,
     /// Slash commands.
     commands: BTreeMap<String, CommandTable>,
+    /// Agents with a model of their own.
+    pub profiles: BTreeMap<String, ProfileTable>,
     /// Bounds.
     pub limits: LimitsTable,
     /// How long to wait for agents.

@@ -70,6 +70,11 @@ impl Places {
         self.config_home.clone().or_else(default)
     }
 
+    /// Where OpenCode keeps its own.
+    pub(super) fn opencode_config(&self) -> Option<PathBuf> {
+        Some(self.config_home()?.join("opencode"))
+    }
+
     fn default_config_file(&self) -> Option<PathBuf> {
         Some(self.config_home()?.join("baton/baton.toml"))
     }

@@ -6,16 +6,18 @@ use crate::http::directory::Asked;
 use crate::http::handler::*;
 use crate::http::provider::{settled, settled_at};
 use crate::http::v2::location::Location;
-use crate::opencode::provider::{Agent, AgentMode};
+use crate::opencode::provider::{Agent, AgentMode, AgentModel};
 use crate::opencode::v2::answer::V2Agents;
 use crate::opencode::v2::info::V2Agent;
-use crate::registry::Snapshot;
+use crate::profile::Profile;
+use crate::registry::{BUILD, PLAN, Snapshot};
 
 /// List agents
 ///
-/// What can be selected as `agent`: `build`, `plan`, and the backends that can run, which stand for
-/// their default model. The backends are hidden, so that the Tab key of OpenCode's terminal UI goes
-/// through the modes only. Modes that a backend has in this directory only are there, too.
+/// What can be selected as `agent`: `build`, `plan`, profiles (agents with a model of their own, of the config file and
+/// of OpenCode's own files), and the backends that can run, which stand for their default model. The backends are hidden,
+/// so that the Tab key of OpenCode's terminal UI goes through the others only. Modes that a backend has in this directory
+/// only are there, too.
 #[utoipa::path(
     get,
     path = "/agent",
@@ -28,22 +30,41 @@ use crate::registry::Snapshot;
     )
 )]
 pub async fn list(State(state): State<Shared>, asked: Asked) -> Json<Vec<Agent>> {
+    state.sessions.learn_profiles(&asked.directory).await;
     let here = settled_at(&state, &asked).await;
     let mut listed = agents(&here);
-    listed.extend(of_project(&here, &state.registry.snapshot()));
+    let own = of_project(&here, &state.registry.snapshot());
+    listed.extend(
+        own.into_iter()
+            .filter(|mode| here.profile(&mode.name).is_none()),
+    );
     Json(listed)
 }
 
 /// The agents that can be selected.
 pub(super) fn agents(snapshot: &Snapshot) -> Vec<Agent> {
-    let modes = [
+    let built_in = [
         (
-            "build",
+            BUILD,
             "Works: reads, writes and runs, as the backend's own settings allow.",
         ),
-        ("plan", "Plans: reads and thinks, and changes nothing."),
+        (PLAN, "Plans: reads and thinks, and changes nothing."),
     ];
-    let mut modes = modes.map(|(name, description)| agent(name, description.to_owned(), None));
+    let built_in = built_in.map(|(name, description)| {
+        let plain = agent(name, description.to_owned(), None);
+        match snapshot.profile(name) {
+            Some(profile) => Agent {
+                native: true,
+                mode: AgentMode::Primary,
+                ..of_profile(snapshot, profile, plain.description)
+            },
+            None => plain,
+        }
+    });
+    let profiles = snapshot.profiles();
+    let profiles = profiles.filter(|profile| ![BUILD, PLAN].contains(&&*profile.name));
+    let profiles = profiles.map(|profile| of_profile(snapshot, profile, String::new()));
+    let mut modes: Vec<_> = built_in.into_iter().chain(profiles).collect();
     // OpenCode's clients start with the first one.
     modes.sort_by_key(|mode| mode.name != snapshot.default_agent());
     let connected = snapshot.backends.iter().filter(|b| b.connected().is_some());
@@ -53,6 +74,34 @@ pub(super) fn agents(snapshot: &Snapshot) -> Vec<Agent> {
         agent(&spec.id, description, Some(true))
     });
     modes.into_iter().chain(backends).collect()
+}
+
+/// A profile. A model that is not there is not shown: clients complain about one that they do not know.
+fn of_profile(snapshot: &Snapshot, profile: &Profile, description: String) -> Agent {
+    let own = snapshot.model_of(profile).ok().flatten();
+    let own = own.filter(|_| profile.follow);
+    let (model, variant) = own.unzip();
+    let model = model.map(|model| AgentModel {
+        provider_id: model.provider_id,
+        model_id: model.model_id,
+    });
+    let described = || match &model {
+        Some(model) => format!("With {}/{}.", model.provider_id, model.model_id),
+        None => "With the session's model.".to_owned(),
+    };
+    let own = profile.description.clone();
+    let description = own.unwrap_or_else(|| match description.is_empty() {
+        true => described(),
+        false => description,
+    });
+    Agent {
+        native: false,
+        mode: profile.kind,
+        permission: profile.permission.clone(),
+        model,
+        variant: variant.flatten(),
+        ..agent(&profile.name, description, profile.hidden.then_some(true))
+    }
 }
 
 /// Modes that backends have in this directory only.
@@ -82,6 +131,8 @@ fn agent(name: &str, description: String, hidden: Option<bool>) -> Agent {
         native: true,
         hidden,
         permission: Vec::new(),
+        model: None,
+        variant: None,
         options: Map::new(),
     }
 }
@@ -101,6 +152,7 @@ fn agent(name: &str, description: String, hidden: Option<bool>) -> Agent {
     )
 )]
 pub async fn list_at(State(state): State<Shared>, Location(location): Location) -> Json<V2Agents> {
+    state.sessions.learn_profiles(&location.directory).await;
     let agents = agents(&settled(&state).await.at(&location.directory));
     let data = agents.into_iter().map(V2Agent::from).collect();
     Json(V2Agents { location, data })

@@ -60,7 +60,7 @@ pub fn chain(said: Option<Vec<FallbackModelInput>>) -> ChainWish {
         model_id: model.model_id,
         variant: match model.variant {
             VariantWish::Set(variant) => Some(variant),
-            VariantWish::Keep | VariantWish::Default => None,
+            VariantWish::Keep | VariantWish::Unsaid | VariantWish::Default => None,
         },
     };
     ChainWish::Set(models.into_iter().map(model).collect())
@@ -152,10 +152,10 @@ pub fn of_v2(model: Option<V2ModelInput>, agent: Option<String>) -> Wish {
     of_named(Some(wish), model.variant, agent)
 }
 
-/// A model that is named without a variant comes with its default.
+/// A model that is named without a variant comes with its default, or with what the agent has for it.
 fn of_named(model: Option<ModelWish>, variant: VariantWish, agent: Option<String>) -> Wish {
     let variant = match variant {
-        VariantWish::Keep if model.is_some() => VariantWish::Default,
+        VariantWish::Keep if model.is_some() => VariantWish::Unsaid,
         said => said,
     };
     Wish {
@@ -390,7 +390,7 @@ mod tests {
         let m = Some(("p", "m"));
         for (body, expected) in [
             (json!({}), wish(None, VariantWish::Keep, None)),
-            (json!({"model": model}), wish(m, VariantWish::Default, None)),
+            (json!({"model": model}), wish(m, VariantWish::Unsaid, None)),
             (
                 json!({"model": model, "variant": "low"}),
                 wish(m, VariantWish::Set("low".to_owned()), None),
@@ -401,11 +401,11 @@ mod tests {
             ),
             (
                 json!({"providerID": "p", "modelID": "m"}),
-                wish(m, VariantWish::Default, None),
+                wish(m, VariantWish::Unsaid, None),
             ),
             (
                 json!({"providerID": "p", "modelID": "m", "model": model}),
-                wish(m, VariantWish::Default, None),
+                wish(m, VariantWish::Unsaid, None),
             ),
         ] {
             assert_eq!(read(body.clone(), message), Ok(expected), "{body}");
@@ -429,7 +429,7 @@ mod tests {
         let body = json!({"model": {"providerID": "p", "id": "m"}});
         assert_eq!(
             read(body, second),
-            Ok(wish(Some(("p", "m")), VariantWish::Default, None))
+            Ok(wish(Some(("p", "m")), VariantWish::Unsaid, None))
         );
         assert_eq!(
             read(json!({}), second),

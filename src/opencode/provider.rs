@@ -148,6 +148,17 @@ pub enum AgentMode {
     All,
 }
 
+/// The model of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AgentModel {
+    /// The backend's id.
+    #[serde(rename = "providerID")]
+    pub provider_id: String,
+    /// The model's id.
+    #[serde(rename = "modelID")]
+    pub model_id: String,
+}
+
 /// An agent that a session can select.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Agent {
@@ -165,6 +176,14 @@ pub struct Agent {
     pub hidden: Option<bool>,
     /// Its permission rules.
     pub permission: Vec<PermissionRule>,
+    /// The model that it selects; absent where it keeps the session's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub model: Option<AgentModel>,
+    /// The reasoning effort of that model; absent for its default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub variant: Option<String>,
     /// Options; Baton has none.
     #[schema(value_type = Object)]
     pub options: Map<String, Value>,

@@ -28,9 +28,14 @@ pub struct Selection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "high")]
     pub variant: Option<String>,
-    /// `build`, `plan`, or the id of a mode that the backend advertises.
+    /// `build`, `plan`, the name of a profile, or the id of a mode that the backend advertises.
     #[schema(example = "build")]
     pub agent: String,
+    /// The mode that a profile works in: `build`, `plan`, or one that the backend advertises; absent where the agent is
+    /// the mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub mode: Option<String>,
 }
 
 /// A model as OpenCode writes it in a `Session` and in OpenCode 2's messages.
@@ -63,6 +68,11 @@ pub struct MessageModel {
 }
 
 impl Selection {
+    /// The mode: the agent's, or the agent itself.
+    pub fn mode(&self) -> &str {
+        self.mode.as_deref().unwrap_or(&self.agent)
+    }
+
     /// The selection as an event shows its model.
     pub fn model_ref(&self) -> ModelRef {
         ModelRef {

@@ -11,14 +11,17 @@ mod fixed;
 mod left;
 mod look;
 pub mod means;
+mod modes;
 mod native;
 mod notes;
 mod places;
 pub mod probe;
 mod probing;
+mod profiles;
 mod removing;
 mod resolve;
 mod sign_in;
+mod wish;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -37,6 +40,7 @@ use crate::agent::process::{Processes, Starter};
 use crate::agent::spec::AgentSpec;
 use crate::json;
 use crate::process::Ledger;
+use crate::profile::Profiles;
 use crate::store::{Change, Store};
 use left::Left;
 use places::Places;
@@ -45,10 +49,9 @@ use removing::Removing;
 pub use backend::{Backend, ProbeRun, Status};
 pub use defaults::{Defaults, DefaultsError};
 pub use native::{NativeError, NativeReplay};
-pub use resolve::{
-    BUILD, ModelWish, PLAN, Resolved, SelectError, VariantWish, Wish, alike, did_you_mean,
-};
+pub use resolve::{BUILD, PLAN, Resolved, SelectError, alike, did_you_mean};
 pub use sign_in::{NotSignedIn, SignInError};
+pub use wish::{ModelWish, VariantWish, Wish};
 
 /// A model of a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +145,10 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     /// What a session starts with when its client names nothing.
     pub defaults: Defaults,
+    /// Agents with a model of their own.
+    profiles: Arc<Profiles>,
+    /// Those of one directory or another.
+    known_profiles: Arc<profiles::Known>,
     /// What they offer in one directory or another.
     places: Arc<Places>,
 }
@@ -152,7 +159,7 @@ impl Snapshot {
         Self {
             backends,
             defaults,
-            places: Arc::default(),
+            ..Self::default()
         }
     }
 

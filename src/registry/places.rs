@@ -96,14 +96,14 @@ impl Places {
 impl Snapshot {
     /// The same backends with what they offer in a directory.
     pub fn at(self: &Arc<Self>, directory: &str) -> Arc<Self> {
-        let Some(place) = self.places.0.get(directory) else {
-            return Arc::clone(self);
-        };
-        if place.values().all(|seen| seen.catalogue.is_none()) {
+        let profiles = self.known_profiles.at(directory);
+        let place = self.places.0.get(directory);
+        let place = place.filter(|place| place.values().any(|seen| seen.catalogue.is_some()));
+        if place.is_none() && Arc::ptr_eq(profiles, &self.profiles) {
             return Arc::clone(self);
         }
         let here = |backend: &Arc<Backend>| {
-            let seen = place.get(&backend.spec.id);
+            let seen = place.and_then(|place| place.get(&backend.spec.id));
             match seen.and_then(|seen| seen.catalogue.as_ref()) {
                 Some(catalogue) => Arc::new(Backend {
                     catalogue: Some(Arc::clone(catalogue)),
@@ -115,6 +115,8 @@ impl Snapshot {
         Arc::new(Self {
             backends: self.backends.iter().map(here).collect(),
             defaults: self.defaults.clone(),
+            profiles: Arc::clone(profiles),
+            known_profiles: Arc::clone(&self.known_profiles),
             places: Arc::clone(&self.places),
         })
     }

@@ -1,10 +1,9 @@
 //! From a request's wish to a selection, or to an error that says what is available.
 
-use serde::{Deserialize, Deserializer, Serialize};
-
-use super::{Backend, Catalogue, Snapshot, Status};
+use super::modes::agents_of;
+use super::{Backend, Catalogue, ModelWish, Snapshot, Status, VariantWish, Wish};
 use crate::opencode::Selection;
-use crate::opencode::session::{DEFAULT_VARIANT, MessageModel};
+use crate::opencode::session::PermissionRule;
 
 /// Suggestions in an error, at most.
 const SUGGESTIONS_MAX: usize = 3;
@@ -15,98 +14,6 @@ pub const BUILD: &str = "build";
 /// The agent that only plans.
 pub const PLAN: &str = "plan";
 
-/// A wished model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelWish {
-    /// The backend.
-    pub provider_id: String,
-    /// The model.
-    pub model_id: String,
-}
-
-impl ModelWish {
-    /// Reads `provider/model`; the model's id may have further slashes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (provider, model) = text.split_once('/')?;
-        let is_whole = !provider.is_empty() && !model.is_empty();
-        is_whole.then(|| Self {
-            provider_id: provider.to_owned(),
-            model_id: model.to_owned(),
-        })
-    }
-}
-
-/// A wished variant. As a field of a request it is absent (which `#[serde(default)]` reads), null, or a name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum VariantWish {
-    /// Nothing was said: keep it where the model has it.
-    #[default]
-    Keep,
-    /// No particular one.
-    Default,
-    /// This one.
-    Set(String),
-}
-
-impl VariantWish {
-    /// What a client means by a variant's name; `default` names none.
-    pub fn named(name: &str) -> Self {
-        if name.is_empty() || name == DEFAULT_VARIANT {
-            Self::Default
-        } else {
-            Self::Set(name.to_owned())
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for VariantWish {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let named = Option::<String>::deserialize(deserializer)?;
-        Ok(named.map_or(Self::Default, |name| Self::named(&name)))
-    }
-}
-
-/// What a request wishes to select; what it leaves out stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wish {
-    /// The model.
-    pub model: Option<ModelWish>,
-    /// The variant.
-    pub variant: VariantWish,
-    /// `build`, `plan`, a backend's id, or a mode of the backend.
-    pub agent: Option<String>,
-}
-
-impl Wish {
-    /// A model with its effort. The agent stays what it is, where the backend has it.
-    pub fn of(model: &MessageModel) -> Self {
-        let variant = model.variant.clone();
-        Self {
-            model: Some(ModelWish {
-                provider_id: model.provider_id.clone(),
-                model_id: model.model_id.clone(),
-            }),
-            variant: variant.map_or(VariantWish::Default, VariantWish::Set),
-            agent: None,
-        }
-    }
-
-    /// Whether the request says nothing about the selection.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The backend that it names, directly or as its agent.
-    pub fn provider<'a>(&'a self, snapshot: &Snapshot) -> Option<&'a str> {
-        let named = self.model.as_ref().map(|m| m.provider_id.as_str());
-        named.or_else(|| {
-            self.agent
-                .as_deref()
-                .filter(|a| snapshot.backend(a).is_some())
-        })
-    }
-}
-
 /// A selection that is available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
@@ -114,6 +21,20 @@ pub struct Resolved {
     pub selection: Selection,
     /// The variant was dropped because the new model does not have it.
     pub variant_reset: bool,
+    /// The permission rules of its agent; `None` for one that is no profile.
+    pub rules: Option<Vec<PermissionRule>>,
+}
+
+/// A model that is available, with an effort of it.
+#[derive(Debug)]
+pub(super) struct Chosen<'a> {
+    /// What its backend offers.
+    pub(super) catalogue: &'a Catalogue,
+    /// The model.
+    pub(super) model: ModelWish,
+    /// The effort.
+    pub(super) variant: Option<String>,
+    variant_reset: bool,
 }
 
 /// Why a wish cannot be fulfilled.
@@ -168,6 +89,21 @@ pub enum SelectError {
         message: String,
         /// What is available.
         available: Vec<String>,
+    },
+    /// The model or the effort of a profile is not there.
+    #[error(
+        "Agent \"{agent}\" cannot be selected: {field} in {source_of_it}: {why} Correct it there, or name a model with the \
+         request, which wins."
+    )]
+    BadProfile {
+        /// The profile.
+        agent: String,
+        /// Where it is written.
+        source_of_it: String,
+        /// Which part of it is wrong.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
     },
     /// The session has no model and there is none to start with.
     #[error(
@@ -224,21 +160,41 @@ impl Snapshot {
         current: Option<&Selection>,
         wish: &Wish,
     ) -> Result<Resolved, SelectError> {
+        let wish = &self.with_profile(current, wish)?;
         let by_agent = wish.agent.as_deref().and_then(|agent| self.backend(agent));
-        let model = self.wished_model(current, wish, by_agent.map(AsRef::as_ref))?;
+        let by_agent = by_agent.map(AsRef::as_ref);
+        let chosen = self.resolve_model(current, wish, by_agent)?;
+        let named = wish.agent.as_deref().filter(|_| by_agent.is_none());
+        let (agent, mode) = self.agent_of(&chosen, current, named)?;
+        let rules = self.profile(&agent).map(|p| p.permission.clone());
+        let selection = Selection {
+            provider_id: chosen.model.provider_id,
+            model_id: chosen.model.model_id,
+            variant: chosen.variant,
+            agent,
+            mode,
+        };
+        Ok(Resolved {
+            selection,
+            variant_reset: chosen.variant_reset,
+            rules,
+        })
+    }
+
+    /// The model of a wish, and its effort.
+    pub(super) fn resolve_model(
+        &self,
+        current: Option<&Selection>,
+        wish: &Wish,
+        by_agent: Option<&Backend>,
+    ) -> Result<Chosen<'_>, SelectError> {
+        let model = self.wished_model(current, wish, by_agent)?;
         let catalogue = self.usable(&model)?;
         let info = catalogue
             .model(&model.model_id)
             .ok_or_else(|| self.unknown_model(catalogue, &model))?;
-        let agent = agent_of(
-            catalogue,
-            &model.provider_id,
-            current.map_or(self.default_agent(), |c| &c.agent),
-            wish,
-            by_agent.is_some(),
-        )?;
         let (variant, variant_reset) = match &wish.variant {
-            VariantWish::Default => (None, false),
+            VariantWish::Default | VariantWish::Unsaid => (None, false),
             VariantWish::Set(variant) => {
                 let known = info
                     .variants
@@ -266,14 +222,10 @@ impl Snapshot {
                 (kept.filter(has), lost)
             }
         };
-        let selection = Selection {
-            provider_id: model.provider_id,
-            model_id: model.model_id,
+        Ok(Chosen {
+            catalogue,
+            model,
             variant,
-            agent,
-        };
-        Ok(Resolved {
-            selection,
             variant_reset,
         })
     }
@@ -412,57 +364,6 @@ fn usable(backend: &Backend) -> Result<&Catalogue, SelectError> {
     Err(SelectError::NotConnected {
         provider_id: backend.spec.id.clone(),
         reason,
-    })
-}
-
-impl Snapshot {
-    /// Whether an agent can be selected with what a backend offers.
-    pub(super) fn has_agent(&self, catalogue: &Catalogue, agent: &str) -> bool {
-        let is_mode = || catalogue.modes.iter().any(|m| m.id == agent);
-        matches!(agent, BUILD | PLAN) || self.backend(agent).is_some() || is_mode()
-    }
-}
-
-/// The agents that can be selected with a backend.
-pub(super) fn agents_of(catalogue: &Catalogue, provider: &str) -> Vec<String> {
-    let mut agents = vec![BUILD.to_owned()];
-    if catalogue.plan_mode.is_some() {
-        agents.push(PLAN.to_owned());
-    }
-    agents.push(provider.to_owned());
-    let modes = catalogue.modes.iter().map(|m| m.id.clone());
-    agents.extend(modes.filter(|m| m != BUILD && m != PLAN));
-    agents
-}
-
-fn agent_of(
-    catalogue: &Catalogue,
-    provider: &str,
-    kept: &str,
-    wish: &Wish,
-    names_backend: bool,
-) -> Result<String, SelectError> {
-    let agent = match wish.agent.as_deref() {
-        // The backend's own name selects no mode.
-        Some(_) if names_backend => kept,
-        Some(agent) => agent,
-        None => kept,
-    };
-    let offered = match agent {
-        BUILD => true,
-        PLAN => catalogue.plan_mode.is_some(),
-        mode => catalogue.modes.iter().any(|m| m.id == mode),
-    };
-    if offered {
-        return Ok(agent.to_owned());
-    }
-    // Falling back to `build` here would let a session that may only plan write files.
-    Err(SelectError::UnknownAgent {
-        agent: agent.to_owned(),
-        message: format!(
-            "Agent \"{agent}\" is not available with provider \"{provider}\". Name an agent with the model."
-        ),
-        available: agents_of(catalogue, provider),
     })
 }
 

@@ -43,7 +43,7 @@ pub enum Error {
         /// The revision that it has.
         revision: u64,
         /// The selection that it has.
-        selection: Option<Selection>,
+        selection: Option<Box<Selection>>,
     },
     /// A turn is in flight, and this cannot be done at the same time.
     #[error("The session is busy. Wait until it is idle, or abort it first.")]

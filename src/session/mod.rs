@@ -22,6 +22,7 @@ mod sizes;
 mod spending;
 mod work;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -31,7 +32,10 @@ use tokio::sync::Semaphore;
 use crate::agent::pool::Pool;
 use crate::command::Sources;
 use crate::event::Bus;
+use crate::files::{self, Work};
 use crate::mcp::McpServers;
+use crate::opencode::Selection;
+use crate::profile;
 use crate::project::Projects;
 use crate::registry::{Registry, VariantWish, Wish};
 use crate::shell::Shell;
@@ -83,6 +87,8 @@ pub struct Deps {
     pub shell: Shell,
     /// Where the templates of slash commands come from.
     pub commands: Sources,
+    /// Where agents with a model of their own come from.
+    pub profiles: profile::Sources,
     /// What directories belong to.
     pub projects: Arc<Projects>,
     /// What can be set.
@@ -103,6 +109,7 @@ pub struct Sessions {
     /// Held while a native session becomes a session.
     importing: tokio::sync::Mutex<()>,
     commands: Arc<Sources>,
+    profiles: Arc<profile::Sources>,
     projects: Arc<Projects>,
 }
 
@@ -124,6 +131,8 @@ impl Sessions {
         api::restart::interrupt_open_messages(deps.store.as_ref()).await?;
         let sizes = deps.settings.sizes;
         let count = deps.store.count_sessions().await?;
+        deps.registry
+            .configure_profiles(deps.profiles.configured.clone());
         let day = spending::today();
         let spent = deps.store.setting(&spending::key(&day)).await?;
         let spent = spent.and_then(|text| serde_json::from_str(&text).ok());
@@ -153,6 +162,7 @@ impl Sessions {
             count: AtomicUsize::new(usize::try_from(count).unwrap_or(usize::MAX)),
             importing: tokio::sync::Mutex::default(),
             commands: Arc::new(deps.commands),
+            profiles: Arc::new(deps.profiles),
             projects: deps.projects,
         }))
     }
@@ -164,15 +174,19 @@ impl Sessions {
 
     /// Makes sure, before anything is changed, that the registry knows enough to judge a wish in a directory.
     async fn prepare(&self, directory: &str, cell: Option<&Arc<Cell>>, wish: &Wish) {
-        self.prepare_model(directory, cell, wish).await;
         let committed = cell.map(|cell| cell.committed());
         let current = committed
             .as_ref()
             .and_then(|c| c.state().selection.as_ref());
+        if wish.agent.is_some() || current.is_none() {
+            self.learn_profiles(directory).await;
+        }
+        let wish = &self.prepare_profile(directory, current, wish).await;
+        self.prepare_model(directory, cell, wish).await;
         let names_effort = match &wish.variant {
             VariantWish::Set(_) => true,
             VariantWish::Keep => current.is_some_and(|c| c.variant.is_some()),
-            VariantWish::Default => false,
+            VariantWish::Default | VariantWish::Unsaid => false,
         };
         let registry = &self.office.registry;
         // A wish that is refused already needs no agent to judge it.
@@ -181,6 +195,45 @@ impl Sessions {
             let (provider, model) = (&selection.provider_id, &selection.model_id);
             registry.learn_efforts(directory, provider, model).await;
         }
+    }
+
+    /// Reads which profiles there are in a directory, off the runtime's threads.
+    pub async fn learn_profiles(&self, directory: &str) {
+        let (sources, place) = (Arc::clone(&self.profiles), directory.to_owned());
+        let read = files::block(directory, Work::One, move |_| {
+            sources.read(Path::new(&place))
+        });
+        match read.await {
+            Ok(profiles) => self.office.registry.note_profiles(directory, profiles),
+            Err(error) => tracing::warn!("the agents of a directory are not read: {error}"),
+        }
+    }
+
+    /// What a wish amounts to with the profile that it names, whose model may not be known yet.
+    async fn prepare_profile(
+        &self,
+        directory: &str,
+        current: Option<&Selection>,
+        wish: &Wish,
+    ) -> Wish {
+        let registry = &self.office.registry;
+        let meant = |wish| registry.at(directory).with_profile(current, wish);
+        if let Ok(wish) = meant(wish) {
+            return wish;
+        }
+        let snapshot = registry.settled(FIRST_PROBES).await.at(directory);
+        let profile = wish
+            .agent
+            .as_deref()
+            .and_then(|name| snapshot.profile(name));
+        let model = profile.and_then(|p| snapshot.model_named(p.model.as_deref()?));
+        if let Some(model) = model {
+            let (provider, model) = (&model.provider_id, &model.model_id);
+            registry
+                .prepare(Some(directory), provider, Some(model), None)
+                .await;
+        }
+        meant(wish).unwrap_or_else(|_| wish.clone())
     }
 
     async fn prepare_model(&self, directory: &str, cell: Option<&Arc<Cell>>, wish: &Wish) {

@@ -17,6 +17,7 @@ mod layers;
 mod many;
 mod mcp;
 mod pending;
+mod profiles;
 mod random;
 mod sizes;
 mod spending;

@@ -55,6 +55,7 @@ mod pin;
 mod places;
 mod places_of_agents;
 mod processes;
+mod profiles;
 mod prompts;
 mod quirks;
 mod readme;

@@ -55,7 +55,7 @@ impl From<session::Error> for Problem {
                 let data = RevisionConflictData {
                     message,
                     revision,
-                    selection,
+                    selection: selection.map(|selection| *selection),
                 };
                 let body = ErrorBody::RevisionConflictError(data);
                 Self::from(body).with_header(ETAG, etag(revision))
@@ -245,6 +245,13 @@ impl From<SelectError> for Problem {
                 variant,
                 suggestions,
             } => not_found(message, (provider_id, model_id, Some(variant)), suggestions),
+            SelectError::BadProfile { agent, .. } => {
+                ErrorBody::AgentNotFoundError(AgentNotFoundData {
+                    message,
+                    agent,
+                    available: Vec::new(),
+                })
+            }
             SelectError::NotConnected { provider_id, .. } => {
                 not_connected(message, Some(provider_id))
             }

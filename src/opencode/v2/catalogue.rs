@@ -4,22 +4,46 @@ use serde_json::Map;
 
 use super::info::{
     V2Agent, V2ApiType, V2Capabilities, V2Command, V2Cost, V2Limit, V2Model, V2ModelApi,
-    V2ModelTime, V2Provider, V2ProviderApi, V2Request, V2Variant,
+    V2ModelTime, V2PermissionRule, V2Provider, V2ProviderApi, V2Request, V2Variant,
 };
 use crate::opencode::command::CommandInfo;
-use crate::opencode::provider::{Agent, Model, Provider};
-use crate::opencode::session::ModelRef;
+use crate::opencode::provider::{Agent, AgentMode, Model, Provider};
+use crate::opencode::session::{ModelRef, PermissionAction, PermissionRule};
 
 impl From<Agent> for V2Agent {
     fn from(agent: Agent) -> Self {
+        let variant = agent.variant;
         Self {
             id: agent.name,
+            model: agent.model.map(|model| ModelRef {
+                id: model.model_id,
+                provider_id: model.provider_id,
+                variant,
+            }),
             request: V2Request::default(),
             description: agent.description,
-            mode: "primary".to_owned(),
+            mode: match agent.mode {
+                AgentMode::Primary => "primary",
+                AgentMode::Subagent => "subagent",
+                AgentMode::All => "all",
+            }
+            .to_owned(),
             hidden: agent.hidden == Some(true),
-            permissions: Vec::new(),
+            permissions: agent.permission.into_iter().map(rule).collect(),
         }
+    }
+}
+
+fn rule(rule: PermissionRule) -> V2PermissionRule {
+    V2PermissionRule {
+        action: rule.permission,
+        resource: rule.pattern,
+        effect: match rule.action {
+            PermissionAction::Allow => "allow",
+            PermissionAction::Ask => "ask",
+            PermissionAction::Deny => "deny",
+        }
+        .to_owned(),
     }
 }
 

@@ -269,15 +269,19 @@ pub struct V2PermissionRule {
 pub struct V2Agent {
     /// Its id.
     pub id: String,
+    /// The model that it selects; absent where it keeps the session's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub model: Option<ModelRef>,
     /// What is added to requests; nothing.
     pub request: V2Request,
     /// What it does.
     pub description: String,
-    /// `primary`.
+    /// How it is offered: `primary`, or `all`.
     pub mode: String,
     /// It is not offered in lists.
     pub hidden: bool,
-    /// Its rules; none, the agents have their own.
+    /// Its rules, besides those that the agents have themselves.
     pub permissions: Vec<V2PermissionRule>,
 }
 

@@ -14,6 +14,7 @@ fn selection(provider: &str, model: &str, variant: Option<&str>, agent: &str) ->
         model_id: model.into(),
         variant: variant.map(Into::into),
         agent: agent.into(),
+        mode: None,
     }
 }
 

@@ -354,32 +354,17 @@ fn find(
 
 /// A model as people write it. OpenCode's command files name models without the backend that has them.
 fn model_of(text: &str, registry: &Snapshot, field: &str) -> Result<ModelWish, Error> {
-    let (provider, model) = text.split_once('/').unwrap_or((text, ""));
-    let wish = |provider: &str, model: &str| ModelWish {
-        provider_id: provider.to_owned(),
-        model_id: model.to_owned(),
-    };
-    if !model.is_empty() && registry.backend(provider).is_some() {
-        return Ok(wish(provider, model));
-    }
-    let having = registry.backends.iter().find(|backend| {
-        let catalogue = backend.catalogue.as_ref();
-        catalogue.is_some_and(|c| c.model(text).is_some())
-    });
-    match having {
-        Some(backend) => Ok(wish(&backend.spec.id, text)),
-        None if model.is_empty() => Err(Error::Invalid {
-            field: field.to_owned(),
-            message: format!("Expected provider/model, got {text:?}"),
-        }),
-        None => Ok(wish(provider, model)),
-    }
+    let named = registry.model_named(text);
+    named.ok_or_else(|| Error::Invalid {
+        field: field.to_owned(),
+        message: format!("Expected provider/model, got {text:?}"),
+    })
 }
 
 /// A client that names a model and no variant means the model's default, as with a message.
 fn variant_of(call: &CommandCall, names_model: bool) -> VariantWish {
     match &call.variant {
-        VariantWish::Keep if names_model => VariantWish::Default,
+        VariantWish::Keep if names_model => VariantWish::Unsaid,
         said => said.clone(),
     }
 }

@@ -28,19 +28,7 @@ impl Sessions {
         bound_rules(&mut new.permission, &self.office.sizes)?;
         let place = self.projects.locate(&new.directory).await;
         self.projects.note(&place).await?;
-        let selection = match new.wish.is_empty() {
-            true => None,
-            false => {
-                let registry = self.office.registry.at(&new.directory);
-                let selection = registry.resolve(None, &new.wish)?.selection;
-                let fence = fence(&new.permission);
-                can_keep(&registry, &selection.provider_id, &fence).map_err(|message| {
-                    let field = "[\"permission\"]".to_owned();
-                    Error::Invalid { field, message }
-                })?;
-                Some(selection)
-            }
-        };
+        let registry = self.office.registry.at(&new.directory);
         let mut state = SessionState::new(Birth {
             project_id: place.project_id.clone(),
             path: place.path(),
@@ -50,8 +38,17 @@ impl Sessions {
             metadata: new.metadata,
             permission: new.permission,
         });
-        state.kept.selection_revision = u64::from(selection.is_some());
-        state.selection = selection;
+        if !new.wish.is_empty() {
+            state.take(registry.resolve(None, &new.wish)?);
+        }
+        if let Some(selection) = &state.selection {
+            let fence = fence(&state.rules());
+            can_keep(&registry, &selection.provider_id, &fence).map_err(|message| {
+                let field = "[\"permission\"]".to_owned();
+                Error::Invalid { field, message }
+            })?;
+            state.kept.selection_revision = 1;
+        }
         self.found(state, move |draft| {
             draft.put_first_switch(&caller);
             draft.want_applied();

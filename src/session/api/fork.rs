@@ -100,6 +100,7 @@ fn fresh(from: &SessionState) -> SessionState {
         // A fork must not be allowed what its origin is not.
         permission: from.permission.clone(),
     });
+    state.kept.agent_rules.clone_from(&from.kept.agent_rules);
     state.fallback.clone_from(&from.fallback);
     state.limit = from.limit;
     state.kept.told = from.selection.clone().map(Told::by_prompt);

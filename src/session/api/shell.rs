@@ -71,6 +71,7 @@ fn shown_beside(
                 model_id: model.model_id,
                 variant: None,
                 agent: wish.agent.clone().unwrap_or_default(),
+                mode: None,
             });
             named.or_else(|| current.cloned()).ok_or(error)
         }

@@ -9,7 +9,7 @@ mod subject;
 
 use std::sync::Arc;
 
-pub(super) use permission::{Always, Asking, WaitingPermission};
+pub(super) use permission::{Always, Asking, TurnRules, WaitingPermission};
 pub(super) use question::WaitingQuestion;
 pub(super) use rules::fence;
 

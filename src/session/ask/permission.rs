@@ -43,13 +43,29 @@ pub(crate) struct Asking<'a> {
     /// The selection of the turn.
     pub selection: &'a Selection,
     /// The rules that its turn began with; what these forbid is forbidden.
-    pub rules: Option<Arc<[PermissionRule]>>,
+    pub rules: Option<TurnRules>,
     /// The agent.
     pub connection: &'a Arc<Connection>,
     /// The id of its request.
     pub rpc_id: Value,
     /// Its place among what all agents ask, if there is one.
     pub waits_at: Option<OwnedSemaphorePermit>,
+}
+
+/// The rules that a prompt has come with.
+#[derive(Debug, Clone)]
+pub(crate) struct TurnRules {
+    /// Those of its agent, which stay while it is answered, whatever is selected meanwhile.
+    pub agent: Arc<[PermissionRule]>,
+    /// All of them. What they forbid stays forbidden, whatever is changed since.
+    pub all: Arc<[PermissionRule]>,
+}
+
+impl TurnRules {
+    /// Those that hold now, with what the session's are by now.
+    pub(crate) fn now(&self, session: &[PermissionRule]) -> Vec<PermissionRule> {
+        self.agent.iter().chain(session).cloned().collect()
+    }
 }
 
 /// A permission request that waits.
@@ -63,7 +79,7 @@ pub(crate) struct WaitingPermission {
     pub agent: String,
     subject: Subject,
     place: Place,
-    rules: Option<Arc<[PermissionRule]>>,
+    rules: Option<TurnRules>,
     options: Vec<(String, PermissionOptionKind)>,
     rpc_id: Value,
     connection: Arc<Connection>,
@@ -147,10 +163,11 @@ impl WaitingPermission {
         self.waits_at.is_some()
     }
 
-    /// What the rules of the session say to it, if anything.
+    /// What the rules say to it, if anything: those of its turn's agent, or else of the selected one, and of the session.
     pub(crate) fn decided(
         &self,
-        rules: &[PermissionRule],
+        selected: &[PermissionRule],
+        session: &[PermissionRule],
         always: &[Always],
     ) -> Option<PermissionReply> {
         let remembered = |pattern: &str| {
@@ -161,17 +178,19 @@ impl WaitingPermission {
                     && a.pattern == pattern
             })
         };
-        let say = |rules| {
+        let say = |rules: &[PermissionRule]| {
             self.subject.decided(&Law {
                 rules,
                 remembered: &remembered,
                 place: &self.place,
             })
         };
-        let at_first = self.rules.as_deref().map(say);
+        let at_first = self.rules.as_ref().map(|rules| say(&rules.all));
+        let agent = self.rules.as_ref().map_or(selected, |rules| &rules.agent);
+        let now: Vec<_> = agent.iter().chain(session).cloned().collect();
         match at_first
             .filter(|said| *said == Decision::Deny)
-            .unwrap_or_else(|| say(rules))
+            .unwrap_or_else(|| say(&now))
         {
             Decision::Allow => Some(PermissionReply::Once),
             Decision::Deny => Some(PermissionReply::Reject),

@@ -80,9 +80,12 @@ impl Draft {
         }
         let (mut wish, pinned_over) = self.hold_to_pinned(prompt)?;
         if self.state().selection.is_none() && wish.model.is_none() && wish.agent.is_none() {
-            wish.model = Some(self.registry.default_selection()?);
+            wish.agent = Some(self.registry.default_agent().to_owned());
         }
-        let names_model = wish.model.is_some();
+        let current = self.state().selection.as_ref();
+        // A profile names its own. In a pinned session no prompt does.
+        let wish = self.registry.with_profile(current, &wish)?;
+        let names_model = wish.model.is_some() && !self.state().pinned;
         let mut update = Update {
             wish,
             tools: prompt.tools.clone(),
@@ -120,7 +123,7 @@ impl Draft {
         }
         let (mut message, selection) = message.ok_or(SelectError::NothingToSelect)?;
         // The session may be older than what its backend is known to keep.
-        let fence = fence(&self.state().permission);
+        let fence = fence(&self.state().rules());
         can_keep(&self.registry, &selection.provider_id, &fence).map_err(|message| {
             let field = "[\"model\"]".to_owned();
             Error::Invalid { field, message }
@@ -277,7 +280,7 @@ impl Draft {
                 selection: admission.selection,
                 revision: self.state().kept.selection_revision,
             },
-            rules: self.state().permission.as_slice().into(),
+            rules: self.state().turn_rules(),
             abort: CancellationToken::new(),
             signs: Signs::default(),
             waiters: admission.waiters,

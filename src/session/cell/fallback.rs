@@ -88,12 +88,17 @@ impl Draft {
         self.then(move || tracing::warn!(%session, "a prompt goes on with another model: {why}"));
         self.toast(ToastVariant::Warning, &text);
         notice::remark_handed_on(self, &text);
+        let mut rules = queued.rules.clone();
+        if target.selection.agent != queued.target.selection.agent {
+            rules.agent = self.state().turn_rules().agent;
+        }
         let mut tried = queued.tried.clone();
         tried.push(queued.target.selection.clone());
         self.runtime.queue.push_front(Arc::new(Queued {
             overrides: None,
             pinned_over: None,
             target,
+            rules,
             tried,
             continues: continues || queued.continues,
             ..queued.anew()

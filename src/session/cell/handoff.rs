@@ -134,7 +134,7 @@ pub(crate) fn summariser(
         };
         Ok(registry.resolve(None, &wish)?.selection)
     };
-    match in_mode(current.map_or(BUILD, |c| c.agent.as_str())) {
+    match in_mode(current.map_or(BUILD, Selection::mode)) {
         Err(SelectError::UnknownAgent { .. }) => in_mode(PLAN).or_else(|_| in_mode(BUILD)),
         found => found,
     }

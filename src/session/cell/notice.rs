@@ -363,6 +363,7 @@ mod tests {
             model_id: model.into(),
             variant: variant.map(str::to_owned),
             agent: agent.into(),
+            mode: None,
         }
     }
 

@@ -24,18 +24,31 @@ impl Draft {
         };
         let variant = match std::mem::take(&mut wish.variant) {
             VariantWish::Set(variant) => Some(variant),
-            VariantWish::Keep | VariantWish::Default => None,
+            VariantWish::Keep | VariantWish::Unsaid | VariantWish::Default => None,
         };
         let backend = wish
             .agent
             .take_if(|agent| self.registry.backend(agent).is_some());
         let by_agent = backend.filter(|backend| *backend != pinned.provider_id);
         let named = wish.model.take().map(|m| (m.provider_id, m.model_id));
-        // An agent that is a backend means its default model.
+        // An agent that is a backend means its default model, and a profile its own.
         let named = named.or_else(|| {
             let catalogue = self.registry.catalogue(by_agent.as_ref()?)?;
             Some((by_agent.clone()?, catalogue.default_model.clone()))
         });
+        let profile = wish
+            .agent
+            .as_deref()
+            .and_then(|agent| self.registry.profile(agent));
+        let named = named.or_else(|| {
+            let profile = profile.filter(|profile| profile.follow)?;
+            let (model, _) = self.registry.model_of(profile).ok()??;
+            Some((model.provider_id, model.model_id))
+        });
+        if profile.is_some() {
+            let model = Wish::of(&pinned.message_model());
+            (wish.model, wish.variant) = (model.model, model.variant);
+        }
         if wish.agent.as_deref().is_some_and(|agent| agent != PLAN)
             && self.registry.resolve(Some(pinned), &wish).is_err()
         {

@@ -24,7 +24,11 @@ impl Draft {
     ) -> Result<Option<PermissionReply>, Error> {
         self.unless_deleted()?;
         let state = self.state();
-        if let Some(reply) = asked.decided(&state.permission, &state.kept.always) {
+        if let Some(reply) = asked.decided(
+            &state.kept.agent_rules,
+            &state.permission,
+            &state.kept.always,
+        ) {
             return Ok(Some(reply));
         }
         self.check_asks(asked.may_wait())?;
@@ -91,7 +95,11 @@ impl Draft {
         let others: Vec<_> = self.permissions().collect();
         for other in others {
             let state = self.state();
-            if let Some(reply) = other.decided(&state.permission, &state.kept.always) {
+            if let Some(reply) = other.decided(
+                &state.kept.agent_rules,
+                &state.permission,
+                &state.kept.always,
+            ) {
                 self.conclude_permission(&other, reply);
             }
         }

@@ -14,9 +14,10 @@ use super::state::Target;
 use crate::opencode::event::Transfer;
 use crate::opencode::history::Overrides;
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
-use crate::opencode::session::{MessageModel, PermissionRule, RuntimeTurn, Tokens};
+use crate::opencode::session::{MessageModel, RuntimeTurn, Tokens};
 use crate::opencode::{MessageId, Selection};
 use crate::session::ask::Ask;
+use crate::session::ask::TurnRules;
 use crate::session::conversation::answer::Answering;
 use crate::session::conversation::prompt::SummaryFor;
 
@@ -120,8 +121,8 @@ pub(crate) struct Queued {
     pub pinned_over: Option<MessageModel>,
     /// What it is answered by.
     pub target: Target,
-    /// The session's rules when it came. What they forbid stays forbidden in its turn, whatever is changed since.
-    pub rules: Arc<[PermissionRule]>,
+    /// The rules when it came.
+    pub rules: TurnRules,
     /// Stops it, also before its turn has come.
     pub abort: CancellationToken,
     /// When it began and was heard of last.
@@ -147,7 +148,7 @@ impl Queued {
             overrides: self.overrides.clone(),
             pinned_over: self.pinned_over.clone(),
             target: self.target.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: self.rules.clone(),
             abort: self.abort.clone(),
             signs: Signs::default(),
             waiters: Arc::clone(&self.waiters),

@@ -62,7 +62,7 @@ pub(crate) fn plan(
     {
         return Err(Error::RevisionConflict {
             revision: state.revision,
-            selection: state.selection.clone(),
+            selection: state.selection.clone().map(Box::new),
         });
     }
     let mut next = state.clone();
@@ -106,9 +106,9 @@ pub(crate) fn plan(
     if next == *state {
         return Ok(None);
     }
-    let is_other = switch.is_some() || next.permission != state.permission;
+    let is_other = switch.is_some() || next.rules() != state.rules();
     if let Some(selection) = next.selection.as_ref().filter(|_| is_other) {
-        let fence = fence(&next.permission);
+        let fence = fence(&next.rules());
         can_keep(registry, &selection.provider_id, &fence).map_err(|message| {
             let field = blamed(update).to_owned();
             Error::Invalid { field, message }
@@ -148,15 +148,14 @@ fn plan_selection(
     if update.wish.is_empty() {
         return Ok(None);
     }
-    let resolved = registry.resolve(next.selection.as_ref(), &update.wish)?;
-    if next.selection.as_ref() == Some(&resolved.selection) {
-        return Ok(None);
-    }
-    let previous = next.selection.replace(resolved.selection.clone());
-    Ok(Some(Switch {
+    let previous = next.selection.clone();
+    let resolved = registry.resolve(previous.as_ref(), &update.wish)?;
+    let (current, variant_reset) = (resolved.selection.clone(), resolved.variant_reset);
+    let is_other = next.take(resolved);
+    Ok(is_other.then_some(Switch {
         previous,
-        current: resolved.selection,
-        variant_reset: resolved.variant_reset,
+        current,
+        variant_reset,
     }))
 }
 
@@ -335,6 +334,7 @@ fn blamed(update: &Update) -> &'static str {
     match () {
         () if !update.tools.is_empty() => "[\"tools\"]",
         () if !update.permission.is_empty() => "[\"permission\"]",
+        () if update.wish.model.is_none() && update.wish.agent.is_some() => "[\"agent\"]",
         () => "[\"model\"]",
     }
 }

@@ -133,6 +133,7 @@ mod tests {
             model_id: model.into(),
             variant: None,
             agent: agent.into(),
+            mode: None,
         }
     }
 

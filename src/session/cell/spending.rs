@@ -103,6 +103,7 @@ impl Draft {
             model_id: model.model_id.clone(),
             variant: None,
             agent: String::new(),
+            mode: None,
         };
         self.spending.is_free(&selection)
     }

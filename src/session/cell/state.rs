@@ -18,7 +18,8 @@ use crate::opencode::session::{
 use crate::opencode::spending::SpendingLimit;
 use crate::opencode::{Metadata, Selection, SessionId, now_ms};
 use crate::project::Place;
-use crate::session::ask::Always;
+use crate::registry::Resolved;
+use crate::session::ask::{Always, TurnRules};
 use crate::session::conversation::cut::Past;
 use crate::session::request::Prompt;
 use crate::store::{Change, Keys, SessionKeys};
@@ -89,6 +90,9 @@ pub(crate) struct Kept {
     pub title_is_default: bool,
     /// The revision at which the selection was set.
     pub selection_revision: u64,
+    /// The permission rules of the selected agent, where it is a profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agent_rules: Vec<PermissionRule>,
     /// The last selection that an agent has confirmed: where a failed switch goes back to.
     pub last_applied: Option<Selection>,
     /// The selection before the chain was needed, while that is what the session goes on with.
@@ -205,6 +209,34 @@ impl SessionState {
             revision: 1,
             id,
         }
+    }
+
+    /// The permission rules that hold: those of the agent, and then those of the session, the last of which wins.
+    pub(crate) fn rules(&self) -> Vec<PermissionRule> {
+        let agent = self.kept.agent_rules.iter();
+        agent.chain(&self.permission).cloned().collect()
+    }
+
+    /// The rules that a prompt takes along.
+    pub(crate) fn turn_rules(&self) -> TurnRules {
+        TurnRules {
+            agent: self.kept.agent_rules.as_slice().into(),
+            all: self.rules().into(),
+        }
+    }
+
+    /// Takes over what was resolved; true when that is another selection.
+    pub(crate) fn take(&mut self, resolved: Resolved) -> bool {
+        let (before, now) = (self.selection.as_ref(), &resolved.selection);
+        let is_same_agent = before.is_some_and(|before| before.agent == now.agent);
+        match resolved.rules {
+            Some(rules) => self.kept.agent_rules = rules,
+            None if is_same_agent => {}
+            None => self.kept.agent_rules.clear(),
+        }
+        let is_other = before != Some(now);
+        self.selection = Some(resolved.selection);
+        is_other
     }
 
     /// What the reconciler works towards.

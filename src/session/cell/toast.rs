@@ -113,6 +113,7 @@ impl Draft {
             model_id: named.model_id.clone(),
             variant: None,
             agent: pinned.agent.clone(),
+            mode: None,
         });
         let message = format!(
             "This session is pinned to {}, which answers; the message names {named}. PATCH it with pin: false to let messages \

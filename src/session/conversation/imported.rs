@@ -193,6 +193,7 @@ impl Exchange {
             model_id: self.model().to_owned(),
             variant: None,
             agent: BUILD.to_owned(),
+            mode: None,
         }
     }
 

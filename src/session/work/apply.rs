@@ -186,7 +186,7 @@ impl Chooser<'_> {
         catalogue: &Catalogue,
     ) -> Result<(), SwitchError> {
         self.await_outstanding().await;
-        let mode = mode_id(catalogue, &selection.agent);
+        let mode = mode_id(catalogue, selection.mode());
         if let Some(mode) = &mode {
             self.choose(Kind::Mode, mode).await?;
         }

@@ -216,6 +216,7 @@ mod tests {
             model_id: "m".into(),
             variant: None,
             agent: "build".into(),
+            mode: None,
         };
         let (session, prompt) = (SessionId::new(), MessageId::new());
         let mut answer = Answering::new(&session, &prompt, 1, 2, &selection, "/project");

@@ -98,10 +98,10 @@ impl Worker {
 
     /// What the agent has to keep to in what it does next.
     pub(super) fn fence(&self) -> Fence {
-        let now = fence(&self.cell.committed().state().permission);
+        let committed = self.cell.committed();
         match &self.rules {
-            Some(rules) => now.and(&fence(rules)),
-            None => now,
+            Some(rules) => fence(&rules.now(&committed.state().permission)).and(&fence(&rules.all)),
+            None => fence(&committed.state().rules()),
         }
     }
 

@@ -264,6 +264,7 @@ mod tests {
             model_id: "x".into(),
             variant: None,
             agent: "build".into(),
+            mode: None,
         }
     }
 

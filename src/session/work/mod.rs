@@ -59,7 +59,8 @@ use super::settings::Settings;
 use crate::agent::pool::Pool;
 use crate::mcp::McpServers;
 use crate::opencode::message::{AssistantMessage, MessageError};
-use crate::opencode::session::{PermissionRule, Tokens};
+use crate::opencode::session::Tokens;
+use crate::session::ask::TurnRules;
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::StoreError;
@@ -136,7 +137,7 @@ struct Worker {
     cell: Arc<Cell>,
     lives: HashMap<String, Live>,
     /// The rules that the prompt of the turn in flight has come with.
-    rules: Option<Arc<[PermissionRule]>>,
+    rules: Option<TurnRules>,
     /// Backends whose agent has ended or hung while its native session was being reopened.
     not_reopened: HashSet<String>,
     /// How much of a conversation a model is given that has refused more, in bytes, by the model's label.
@@ -185,7 +186,7 @@ impl Worker {
             }
             match task {
                 Some(Task::Turn(queued)) => {
-                    self.rules = Some(Arc::clone(&queued.rules));
+                    self.rules = Some(queued.rules.clone());
                     let span = span.unwrap_or_else(Span::none);
                     Box::pin(self.turn(queued).instrument(span)).await;
                     self.rules = None;

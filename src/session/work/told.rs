@@ -204,7 +204,7 @@ pub(super) fn read_options(options: &mut Options, update: &Value) -> bool {
     }
 }
 
-/// The backend's mode for an agent; `None` for a backend without modes.
+/// The backend's mode for that of a selection; `None` for a backend without modes.
 pub(super) fn mode_id(catalogue: &Catalogue, agent: &str) -> Option<String> {
     match agent {
         "build" => catalogue.default_mode.clone(),
@@ -227,7 +227,7 @@ fn wish_of(applied: &Selection, catalogue: &Catalogue, options: &Options) -> Opt
         _ => VariantWish::Default,
     };
     let agent = match current(Kind::Mode) {
-        Some(mode) if mode_id(catalogue, &applied.agent).as_ref() != Some(&mode) => {
+        Some(mode) if mode_id(catalogue, applied.mode()).as_ref() != Some(&mode) => {
             catalogue.agent_of(mode)
         }
         _ => applied.agent.clone(),

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // A Baton with agents and a stub LLM behind them, for clients that are not written in JavaScript:
 //
-//   serve.mjs [--password WORD] [--git] [--think-ms N] [agent …]
+//   serve.mjs [--password WORD] [--git] [--think-ms N] [--mock2] [agent …]
 //
 // Agents are opencode, claude … (tests/agents/lib/agents.mjs). The mock is always there; with --think-ms it takes
-// some time to answer, as a model does, for clients that are not ready for an answer within a millisecond.
+// some time to answer, as a model does, for clients that are not ready for an answer within a millisecond. With --mock2
+// the second mock is there, too.
 //
 // Starts the run, waits until each agent can be used, and prints one line of JSON:
 //
@@ -33,6 +34,7 @@ const { values: options, positionals: names } = parseArgs({
     password: { type: "string" },
     git: { type: "boolean", default: false },
     "think-ms": { type: "string" },
+    mock2: { type: "boolean", default: false },
   },
 });
 
@@ -49,6 +51,7 @@ if (Number(options["think-ms"]) > 0) {
 const run = await startRun({
   agents,
   password: options.password,
+  mock2: options.mock2,
 });
 try {
   const home = path.join(run.folder, "client");

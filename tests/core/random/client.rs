@@ -49,7 +49,7 @@ impl Client {
 
     pub(super) async fn act(mut self) {
         // What hangs is aborted at last.
-        within(self.do_something()).await;
+        within(Box::pin(self.do_something())).await;
     }
 
     async fn do_something(&mut self) {

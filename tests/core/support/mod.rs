@@ -27,6 +27,7 @@ use baton::opencode::prompt::PartInput;
 use baton::opencode::session::PendingReason;
 use baton::opencode::{Session, SessionId};
 use baton::process::NoLedger;
+use baton::profile;
 use baton::project::Projects;
 use baton::registry::{
     Backend, Catalogue, Defaults, ModelInfo, ModelWish, Registry, Snapshot, Status, SwitchMethod,
@@ -65,6 +66,8 @@ pub(crate) struct Setup {
     /// The server's own chain of models.
     pub fallback: FallbackSettings,
     pub spending: SpendingSettings,
+    /// Agents with a model of their own.
+    pub profiles: profile::Sources,
     /// Where the agents of `one` keep their native sessions.
     pub state: Option<PathBuf>,
 }
@@ -80,6 +83,7 @@ impl Default for Setup {
             silent_end: None,
             fallback: FallbackSettings::default(),
             spending: SpendingSettings::default(),
+            profiles: profile::Sources::default(),
             state: None,
         }
     }
@@ -150,6 +154,7 @@ impl World {
                 ledger,
             ),
             commands: Sources::default(),
+            profiles: setup.profiles.clone(),
             projects: Projects::open(beside).await.expect("projects"),
             settings: Settings {
                 sizes: setup.sizes,
@@ -187,8 +192,15 @@ impl World {
 
     /// The next server on the same store, after this one was stopped in order.
     pub(crate) async fn stopped(self) -> Self {
+        let profiles = self.setup.profiles.clone();
+        self.stopped_with(profiles).await
+    }
+
+    /// The same with other agents with a model of their own.
+    pub(crate) async fn stopped_with(mut self, profiles: profile::Sources) -> Self {
         self.sessions.shut_down().await;
         self.pool.shut_down().await;
+        self.setup.profiles = profiles;
         Self::on(self.memory, self.setup).await
     }
 
@@ -469,6 +481,7 @@ fn backend(id: &str, models: &[&str], more: &[&str]) -> Arc<Backend> {
     let spec = AgentSpec {
         one_session_per_process: false,
         forgets_unfinished: id == FORGETFUL,
+        keeps: ScriptedAgents::spec(id, &[]).keeps,
         ..AgentSpec::from_config(id, flags)
     };
     Arc::new(Backend::new(spec, Status::Connected, Some(catalogue)))

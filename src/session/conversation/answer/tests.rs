@@ -10,6 +10,7 @@ fn answering() -> Answering {
         model_id: "m".into(),
         variant: None,
         agent: "build".into(),
+        mode: None,
     };
     Answering::new(
         &SessionId::new(),

@@ -19,8 +19,9 @@ ANSWER_TIMEOUT_S = 60
 class Baton:
     """Starts the server and waits until its agents can be used; see serve.mjs."""
 
-    def __init__(self, *agents, password=None, think_ms=0):
+    def __init__(self, *agents, password=None, think_ms=0, mock2=False):
         options = ["--git", f"--think-ms={think_ms}", *(["--password", password] if password else [])]
+        options += ["--mock2"] if mock2 else []
         self.password = password
         self._process = subprocess.Popen(
             ["node", str(SERVE), *options, *agents], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
