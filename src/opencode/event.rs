@@ -11,6 +11,7 @@ use super::message::{Message, MessageError, Part};
 use super::project::Project;
 use super::request::{PermissionReply, PermissionRequest, QuestionRequest};
 use super::session::{FileDiff, ModelRef, Session};
+use super::told::ToldSession;
 pub use own::{
     Effective, FallbackCause, FallbackReason, ModelApplied, ModelChanged, ModelFailed,
     ModelMismatch, SessionSilent, Source, Transfer, TransferKind,
@@ -161,7 +162,8 @@ pub struct SessionEvent {
     #[serde(rename = "sessionID")]
     pub session_id: SessionId,
     /// Its state.
-    pub info: Session,
+    #[schema(value_type = Session)]
+    pub info: ToldSession,
 }
 
 /// Busy or idle.

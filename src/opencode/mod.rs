@@ -21,6 +21,7 @@ pub mod provider;
 pub mod request;
 pub mod session;
 pub mod spending;
+mod told;
 pub mod v2;
 
 pub use event::EventPayload;
@@ -28,6 +29,7 @@ pub use id::{EventId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 pub use message::{AssistantMessage, Message, MessageWithParts, Part, UserMessage};
 pub use metadata::Metadata;
 pub use session::{Selection, Session};
+pub use told::ToldSession;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

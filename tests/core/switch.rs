@@ -232,7 +232,10 @@ async fn waiting_ends_when_the_selection_is_passed_over() {
         .await
         .expect("no panic")
         .expect("passed over");
-    assert_eq!(waited.runtime.applied.expect("applied").model_id, "y");
+    assert_eq!(
+        waited.runtime.applied.as_ref().expect("applied").model_id,
+        "y"
+    );
 }
 
 #[tokio::test(start_paused = true)]

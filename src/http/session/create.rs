@@ -104,7 +104,7 @@ pub async fn create(
     let caller = client.by(Source::Create);
     let front = front.as_ref().map(|front| &front.0);
     let session = front::create(&state, new, caller, front).await?;
-    Ok(with_etag(&session))
+    Ok(with_etag(session.revision, &session))
 }
 
 impl SessionCreateInput {

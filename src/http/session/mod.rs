@@ -17,10 +17,11 @@ use axum::Json;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 
+use serde::Serialize;
+
 use super::error::etag;
-use crate::opencode::Session;
 
 /// A session with its revision as `ETag`.
-fn with_etag(session: &Session) -> Response {
-    ([(ETAG, etag(session.revision))], Json(session)).into_response()
+fn with_etag(revision: u64, session: &impl Serialize) -> Response {
+    ([(ETAG, etag(revision))], Json(session)).into_response()
 }

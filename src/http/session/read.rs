@@ -28,7 +28,7 @@ use crate::opencode::{MessageId, Session};
 )]
 pub async fn get(State(state): State<Shared>, path: SessionPath) -> Result<Response, Problem> {
     let session = state.sessions.info(&path.session).await?;
-    Ok(with_etag(&session))
+    Ok(with_etag(session.revision, &session))
 }
 
 /// Get a session's children

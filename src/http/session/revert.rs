@@ -106,5 +106,5 @@ pub async fn fork(
     let before = fork.and_then(|fork| fork.message_id);
     let caller = client.by(Source::Fork);
     let session = state.sessions.fork(&path.session, before, caller).await?;
-    Ok(with_etag(&session))
+    Ok(with_etag(session.revision, &session))
 }

@@ -155,7 +155,7 @@ pub async fn update(
         let revision = session.revision;
         session = state.sessions.wait_applied(&path.session, revision).await?;
     }
-    Ok(with_etag(&session))
+    Ok(with_etag(session.revision, &session))
 }
 
 impl SessionUpdateInput {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::opencode::{Session as SessionInfo, SessionId};
+use crate::opencode::{SessionId, ToldSession};
 use crate::registry::Wish;
 use crate::session::{CHAIN_MOST, Caller, ChainWish, Error, Sessions, Update};
 
@@ -16,7 +16,7 @@ impl Sessions {
         id: &SessionId,
         mut update: Update,
         caller: Caller,
-    ) -> Result<SessionInfo, Error> {
+    ) -> Result<ToldSession, Error> {
         if !update.wish.is_empty() {
             let always = self.tools.settings.pin_patches;
             update.pin = update.pin.or(Some(always));
@@ -34,8 +34,8 @@ impl Sessions {
         }
         cell.change(move |draft| {
             draft.unless_deleted()?;
-            draft.select(&update, &caller, |_| {})?;
-            Ok(draft.info())
+            let selected = draft.select(&update, &caller, |_| {})?;
+            Ok(selected.told.unwrap_or_else(|| draft.told()))
         })
         .await
     }
@@ -49,7 +49,7 @@ impl Sessions {
         self: &Arc<Self>,
         id: &SessionId,
         revision: u64,
-    ) -> Result<SessionInfo, Error> {
+    ) -> Result<ToldSession, Error> {
         let cell = self.loaded.find(id).await?;
         // A selection from before a restart is applied when somebody waits for it.
         let wanted = cell.change(move |draft| {
@@ -68,7 +68,7 @@ impl Sessions {
         }
         match committed.runtime().outcome(wanted) {
             Some(Some(failure)) => Err(Error::NotApplied(failure.clone())),
-            _ => Ok(committed.info()),
+            _ => Ok(committed.info().into()),
         }
     }
 }

@@ -118,7 +118,7 @@ impl Draft {
                 message = Some((stored, selection));
             }
         })?;
-        if !selected.is_changed {
+        if selected.told.is_none() {
             self.event_of_session();
         }
         let (mut message, selection) = message.ok_or(SelectError::NothingToSelect)?;

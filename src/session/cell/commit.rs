@@ -166,9 +166,9 @@ impl Cell {
         };
         if starts {
             let this = Arc::clone(self);
-            self.office
-                .tasks
-                .spawn(async move { this.commit_waiting().await });
+            // In a box: a task is aligned, which costs an allocator more the larger it is.
+            let committing = Box::pin(async move { this.commit_waiting().await });
+            self.office.tasks.spawn(committing);
         }
         answer.await.unwrap_or(Err(Error::ShutDown))
     }

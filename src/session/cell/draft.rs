@@ -10,7 +10,7 @@ use super::{Cell, Committed, SessionState, info, notice};
 use crate::json;
 use crate::opencode::event::{EventPayload, SessionEvent};
 use crate::opencode::session::FileDiff;
-use crate::opencode::{Session as SessionInfo, SessionId, now_ms};
+use crate::opencode::{Session as SessionInfo, SessionId, ToldSession, now_ms};
 use crate::registry::Snapshot;
 use crate::session::fallback::Fallbacks;
 use crate::session::spending::Spending;
@@ -173,6 +173,11 @@ impl Draft {
         info(&self.state, &self.runtime)
     }
 
+    /// The same, written for events and answers.
+    pub(crate) fn told(&self) -> ToldSession {
+        self.info().into()
+    }
+
     /// Refuses to change a session that was deleted.
     ///
     /// # Errors
@@ -217,12 +222,13 @@ impl Draft {
     }
 
     /// Tells everybody what the session is like.
-    pub(crate) fn event_of_session(&mut self) {
-        let (session_id, info) = (self.id.clone(), self.info());
+    pub(crate) fn event_of_session(&mut self) -> ToldSession {
+        let info = self.told();
         self.event(EventPayload::SessionUpdated(SessionEvent {
-            session_id,
-            info,
+            session_id: self.id.clone(),
+            info: info.clone(),
         }));
+        info
     }
 
     /// Does something once it is committed.
@@ -239,7 +245,7 @@ impl Draft {
     /// Makes the session: its row is written with this draft.
     pub(crate) fn found(&mut self) {
         self.state_changed = true;
-        let (session_id, info) = (self.id.clone(), self.info());
+        let (session_id, info) = (self.id.clone(), self.told());
         self.event(EventPayload::SessionCreated(SessionEvent {
             session_id,
             info,
@@ -278,7 +284,7 @@ impl Draft {
         let aborts: Vec<_> = waiting.map(|queued| queued.abort.clone()).collect();
         self.runtime.queue.clear();
         self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
-        let (session_id, info) = (self.id.clone(), self.info());
+        let (session_id, info) = (self.id.clone(), self.told());
         self.cancel_all_asks();
         // The last event about it.
         self.event(EventPayload::SessionDeleted(SessionEvent {

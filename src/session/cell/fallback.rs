@@ -168,7 +168,7 @@ impl Draft {
             next.kept.first_choice = first_choice
         });
         match selected {
-            Ok(selected) if selected.is_changed => self.state().target(),
+            Ok(selected) if selected.told.is_some() => self.state().target(),
             Ok(_) => None,
             Err(error) => {
                 tracing::info!(session = %self.id, "a model of the chain cannot be had: {error}");

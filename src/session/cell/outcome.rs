@@ -329,7 +329,7 @@ impl Draft {
         };
         let selected = self.select(&update, &Caller::nobody(source), |_| {});
         match selected {
-            Ok(selected) => selected.is_changed,
+            Ok(selected) => selected.told.is_some(),
             Err(error) => {
                 tracing::warn!(session = %self.id, "the selection stays as it is: {error}");
                 false

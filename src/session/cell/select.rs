@@ -17,7 +17,7 @@ use crate::opencode::event::{
 use crate::opencode::handoff::HandoffWish;
 use crate::opencode::history::{GivenHandover, ModelSwitch, Overrides};
 use crate::opencode::session::PermissionRule;
-use crate::opencode::{MessageId, Selection, SessionId};
+use crate::opencode::{MessageId, Selection, SessionId, ToldSession};
 use crate::registry::Snapshot;
 use crate::session::ask::fence;
 use crate::session::request::{Caller, ChainWish, Update};
@@ -162,8 +162,8 @@ fn plan_selection(
 /// What came of an update.
 #[derive(Debug, Default)]
 pub(crate) struct Selected {
-    /// There is a new revision.
-    pub is_changed: bool,
+    /// The session at its new revision, if there is one, as the events tell it.
+    pub told: Option<ToldSession>,
     /// What a message has taken back of somebody else's.
     pub overrides: Option<Overrides>,
 }
@@ -217,17 +217,17 @@ impl Draft {
             self.then(metrics::switch_superseded);
         }
         self.set_state(next);
-        if let Some(switch) = switch {
+        let told = if let Some(switch) = switch {
             let handoff = update.handoff.as_ref().or(update.handoff_now.as_ref());
-            self.note_switch(&switch, caller, effective, overrides.clone(), handoff);
+            self.note_switch(&switch, caller, effective, overrides.clone(), handoff)
         } else {
             if pins {
                 self.put_pin(caller);
             }
-            self.event_of_session();
-        }
+            self.event_of_session()
+        };
         Ok(Selected {
-            is_changed: true,
+            told: Some(told),
             overrides,
         })
     }
@@ -260,7 +260,7 @@ impl Draft {
         effective: Effective,
         overrides: Option<Overrides>,
         handoff: Option<&HandoffWish>,
-    ) {
+    ) -> ToldSession {
         let revision = self.state().revision;
         let (previous, current) = (switch.previous.clone(), switch.current.clone());
         let mut entry = open_switch(
@@ -289,13 +289,14 @@ impl Draft {
             handoff: handoff.cloned(),
             time: self.now,
         }));
-        self.event_of_session();
+        let told = self.event_of_session();
         for event in opencode2_events(&self.id, switch, self.now) {
             self.event(event);
         }
         if caller.source == Source::Patch {
             self.toast_next_turn(switch.previous.as_ref(), &switch.current);
         }
+        told
     }
 
     /// Writes an entry of the audit trail.

@@ -262,7 +262,8 @@ impl World {
     }
 
     pub(crate) async fn update(&self, id: &SessionId, update: Update) -> Result<Session, Error> {
-        self.sessions.update(id, update, by(Source::Patch)).await
+        let told = self.sessions.update(id, update, by(Source::Patch)).await?;
+        Ok(Session::clone(&told))
     }
 
     pub(crate) async fn prompt(&self, id: &SessionId, text: &str) -> Result<Admitted, Error> {
@@ -314,7 +315,7 @@ impl World {
     /// Waits until the selection of a revision is applied.
     pub(crate) async fn applied(&self, id: &SessionId, revision: u64) -> Session {
         let applied = self.sessions.wait_applied(id, revision);
-        within(applied).await.expect("applied")
+        Session::clone(&within(applied).await.expect("applied"))
     }
 
     /// Everything that clients can see of all sessions.
