@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::mcp::{Remote, SERVERS_MAX, Server, Transport, check_name};
-
-/// Stands in a value for a variable of Baton's own environment, as in OpenCode's configuration: `{env:NAME}`.
-const VARIABLE: (&str, &str) = ("{env:", "}");
+use crate::mcp::{Remote, SERVERS_MAX, Server, Transport, check_name, fill, fill_all};
 
 /// How agents reach a server at an address.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -58,23 +55,16 @@ pub(super) fn servers(
 
 impl McpTable {
     fn read(&self, variable: &impl Fn(&str) -> Option<String>) -> Result<Server, String> {
-        let filled = |values: &BTreeMap<String, String>| -> Result<BTreeMap<_, _>, String> {
-            let fill = |(name, value): (&String, &String)| {
-                let value = fill(value, variable).map_err(|error| format!("{name}: {error}"))?;
-                Ok((name.clone(), value))
-            };
-            values.iter().map(fill).collect()
-        };
         let transport = match (&self.command, &self.url) {
-            (Some(command), None) if !command.is_empty() => Transport::Stdio {
-                command: command.clone(),
-                environment: filled(&self.env)?,
-            },
-            (Some(_), None) => return Err("command: expected a program, got none".to_owned()),
+            (Some(command), None) => {
+                let environment = fill_all(&self.env, variable)?;
+                let transport = Transport::local(command.clone(), environment);
+                transport.map_err(|error| format!("command: {error}"))?
+            }
             (None, Some(url)) => {
                 let remote = Remote {
                     url: fill(url, variable)?,
-                    headers: filled(&self.headers)?,
+                    headers: fill_all(&self.headers, variable)?,
                 };
                 match self.transport.unwrap_or_default() {
                     By::Http => Transport::Http(remote),
@@ -92,23 +82,6 @@ impl McpTable {
             enabled: self.enabled.unwrap_or(true),
         })
     }
-}
-
-/// A value with the variables that it names.
-fn fill(value: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut filled = String::new();
-    let mut rest = value;
-    while let Some((before, named)) = rest.split_once(VARIABLE.0) {
-        let (name, behind) = named
-            .split_once(VARIABLE.1)
-            .ok_or_else(|| format!("\"{{env:\" without a \"}}\" in {value:?}"))?;
-        let value = variable(name).ok_or_else(|| format!("the variable {name} is not set"))?;
-        filled.push_str(before);
-        filled.push_str(&value);
-        rest = behind;
-    }
-    filled.push_str(rest);
-    Ok(filled)
 }
 
 #[cfg(test)]

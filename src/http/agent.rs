@@ -30,7 +30,7 @@ use crate::registry::{BUILD, PLAN, Snapshot};
     )
 )]
 pub async fn list(State(state): State<Shared>, asked: Asked) -> Json<Vec<Agent>> {
-    state.sessions.learn_profiles(&asked.directory).await;
+    state.sessions.read_place(&asked.directory).await;
     let here = settled_at(&state, &asked).await;
     let mut listed = agents(&here);
     let own = of_project(&here, &state.registry.snapshot());
@@ -152,7 +152,7 @@ fn agent(name: &str, description: String, hidden: Option<bool>) -> Agent {
     )
 )]
 pub async fn list_at(State(state): State<Shared>, Location(location): Location) -> Json<V2Agents> {
-    state.sessions.learn_profiles(&location.directory).await;
+    state.sessions.read_place(&location.directory).await;
     let agents = agents(&settled(&state).await.at(&location.directory));
     let data = agents.into_iter().map(V2Agent::from).collect();
     Json(V2Agents { location, data })

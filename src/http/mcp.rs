@@ -7,7 +7,7 @@ use serde::Deserializer;
 
 use crate::http::handler::*;
 use crate::http::read::refusal;
-use crate::mcp::{Remote, Server, State as Known, Transport, check_name};
+use crate::mcp::{Server, State as Known, Transport, check_name};
 
 /// What is known of an MCP server. Agents connect to it themselves; how that went, ACP does not tell.
 #[derive(Debug, Serialize, ToSchema)]
@@ -114,31 +114,15 @@ impl fmt::Debug for McpRemoteInput {
 impl McpConfigInput {
     fn into_server(self) -> Result<Server, Problem> {
         let (transport, enabled) = match self {
-            Self::Local(local) if local.command.is_empty() => {
-                let message = "Expected a program and its arguments, got none";
-                return Err(refusal(&["config", "command"], message));
-            }
             Self::Local(local) => {
                 let environment = local.environment.unwrap_or_default();
-                let command = local.command;
-                let transport = Transport::Stdio {
-                    command,
-                    environment,
-                };
+                let transport = Transport::local(local.command, environment)
+                    .map_err(|message| refusal(&["config", "command"], message))?;
                 (transport, local.enabled)
             }
             Self::Remote(it) => {
-                let is_sse = it.url.trim_end_matches('/').ends_with("/sse");
                 let headers = it.headers.unwrap_or_default();
-                let remote = Remote {
-                    url: it.url,
-                    headers,
-                };
-                let transport = match is_sse {
-                    true => Transport::Sse(remote),
-                    false => Transport::Http(remote),
-                };
-                (transport, it.enabled)
+                (Transport::remote(it.url, headers), it.enabled)
             }
         };
         let enabled = enabled.unwrap_or(true);
@@ -146,8 +130,14 @@ impl McpConfigInput {
     }
 }
 
-async fn enable(state: &Shared, name: &str, enabled: bool) -> Result<Json<bool>, Problem> {
-    match state.sessions.mcp().enable(name, enabled).await {
+async fn enable(
+    state: &Shared,
+    directory: &str,
+    name: &str,
+    enabled: bool,
+) -> Result<Json<bool>, Problem> {
+    state.sessions.read_place(directory).await;
+    match state.sessions.mcp().enable(directory, name, enabled).await {
         true => Ok(Json(true)),
         false => Err(Problem::not_found(format!(
             "There is no MCP server \"{name}\". GET /mcp lists what there is."
@@ -155,17 +145,20 @@ async fn enable(state: &Shared, name: &str, enabled: bool) -> Result<Json<bool>,
     }
 }
 
-async fn all(state: &Shared) -> Json<BTreeMap<String, McpStatus>> {
-    let states = state.sessions.mcp().states().await.into_iter();
+async fn all(state: &Shared, directory: &str) -> Json<BTreeMap<String, McpStatus>> {
+    state.sessions.read_place(directory).await;
+    let states = state.sessions.mcp().states(directory).await.into_iter();
     let told = states.map(|(name, state)| (name, McpStatus::from(state)));
     Json(told.collect())
 }
 
 /// List MCP servers
 ///
-/// The servers of the config file (`[mcp.NAME]`), and those that were added since. The agents of all backends are given them,
-/// before and after a switch. Those that an agent has in its own configuration are not here: ACP does not tell them. The
-/// first request after a change looks whether they answer, which takes up to ten seconds.
+/// The servers of the config file (`[mcp.NAME]`), those that were added since, and the `mcp` entries of OpenCode's own
+/// configuration: of its user's folder, and of the directory and its worktree. The agents of all backends are given them,
+/// before and after a switch; what a project brings along is `disabled` until it is connected. Those that an agent has in
+/// a configuration of its own are not here: ACP does not tell them. The first request after a change looks whether they
+/// answer, which takes up to ten seconds.
 #[utoipa::path(
     get,
     path = "/mcp",
@@ -176,9 +169,9 @@ async fn all(state: &Shared) -> Json<BTreeMap<String, McpStatus>> {
 )]
 pub async fn status(
     State(state): State<Shared>,
-    _: Directory,
+    asked: Directory,
 ) -> Json<BTreeMap<String, McpStatus>> {
-    all(&state).await
+    all(&state, &asked.0).await
 }
 
 /// Add an MCP server
@@ -196,14 +189,14 @@ pub async fn status(
 )]
 pub async fn add(
     State(state): State<Shared>,
-    _: Directory,
+    asked: Directory,
     Body(input): Body<McpAddInput>,
 ) -> Result<Json<BTreeMap<String, McpStatus>>, Problem> {
     check_name(&input.name).map_err(|message| refusal(&["name"], message))?;
     let server = input.config.into_server()?;
     let added = state.sessions.mcp().add(&input.name, server);
     added.map_err(|message| refusal(&["name"], message))?;
-    Ok(all(&state).await)
+    Ok(all(&state, &asked.0).await)
 }
 
 /// Give an MCP server to agents
@@ -220,9 +213,9 @@ pub async fn add(
 pub async fn connect(
     State(state): State<Shared>,
     PathName(name): PathName,
-    _: Directory,
+    asked: Directory,
 ) -> Result<Json<bool>, Problem> {
-    enable(&state, &name, true).await
+    enable(&state, &asked.0, &name, true).await
 }
 
 /// Take an MCP server away from agents
@@ -239,7 +232,7 @@ pub async fn connect(
 pub async fn disconnect(
     State(state): State<Shared>,
     PathName(name): PathName,
-    _: Directory,
+    asked: Directory,
 ) -> Result<Json<bool>, Problem> {
-    enable(&state, &name, false).await
+    enable(&state, &asked.0, &name, false).await
 }

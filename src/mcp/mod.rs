@@ -4,9 +4,11 @@
 //! `session/new`, `load` and `resume`), and the agent connects. So a server is there before and after a switch. What Baton
 //! tells of one is what it has found itself ([`check`]), not what an agent has made of it.
 
+mod brought;
 mod check;
+mod entry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -14,13 +16,19 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 
+use self::brought::Brought;
 use crate::process::Ledger;
 use crate::secret;
+
+pub use brought::{Entries, Entry};
+pub use entry::{fill, fill_all};
 
 /// The longest name of a server, in bytes: agents put it in front of the names of its tools.
 pub const NAME_MAX_BYTES: usize = 64;
 /// Servers that there may be.
 pub const SERVERS_MAX: usize = 100;
+/// Answers of servers that are remembered. Beyond that they are asked anew.
+const FOUND_MAX: usize = 1_000;
 
 /// How agents reach a server.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -54,6 +62,35 @@ impl fmt::Debug for Transport {
             Self::Stdio { command, .. } => f.debug_tuple("Stdio").field(command).finish(),
             Self::Http(remote) => f.debug_tuple("Http").field(&remote.url).finish(),
             Self::Sse(remote) => f.debug_tuple("Sse").field(&remote.url).finish(),
+        }
+    }
+}
+
+impl Transport {
+    /// A program.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn local(
+        command: Vec<String>,
+        environment: BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        match command.is_empty() {
+            true => Err("expected a program and its arguments, got none".to_owned()),
+            false => Ok(Self::Stdio {
+                command,
+                environment,
+            }),
+        }
+    }
+
+    /// One at an address: one that ends with `/sse` is spoken to with server-sent events.
+    pub fn remote(url: String, headers: BTreeMap<String, String>) -> Self {
+        let is_sse = url.trim_end_matches('/').ends_with("/sse");
+        let remote = Remote { url, headers };
+        match is_sse {
+            true => Self::Sse(remote),
+            false => Self::Http(remote),
         }
     }
 }
@@ -121,8 +158,10 @@ pub struct Takes {
 /// All servers.
 pub struct McpServers {
     servers: RwLock<BTreeMap<String, Server>>,
+    /// What OpenCode's own configuration adds.
+    brought: RwLock<Brought>,
     /// What was found, until something is changed.
-    found: tokio::sync::Mutex<BTreeMap<String, (Transport, State)>>,
+    found: tokio::sync::Mutex<HashMap<(String, Transport), State>>,
     ledger: Arc<dyn Ledger>,
 }
 
@@ -138,6 +177,7 @@ impl McpServers {
         servers.values().for_each(learn);
         Arc::new(Self {
             servers: RwLock::new(servers),
+            brought: RwLock::default(),
             found: tokio::sync::Mutex::default(),
             ledger,
         })
@@ -158,51 +198,75 @@ impl McpServers {
         Ok(())
     }
 
-    /// Gives a server to agents from now on, or to none; false when there is no such server.
-    pub async fn enable(&self, name: &str, enabled: bool) -> bool {
-        let is_there = match self.servers.write().get_mut(name) {
-            Some(server) => {
-                server.enabled = enabled;
-                true
-            }
-            None => false,
-        };
-        // Somebody who connects it again wants to know again.
-        self.found.lock().await.remove(name);
-        is_there
+    /// Notes what OpenCode's own configuration adds in a directory.
+    pub fn note(&self, directory: &str, entries: Entries) {
+        entries.values().for_each(|entry| learn(&entry.server));
+        self.brought.write().note(directory, entries);
     }
 
-    /// What there is, and what is known of it. Those that nobody has looked at are looked at first.
-    pub async fn states(&self) -> BTreeMap<String, State> {
-        let servers = self.servers.read().clone();
-        let mut found = self.found.lock().await;
-        found.retain(|name, (transport, _)| {
-            servers.get(name).is_some_and(|s| s.transport == *transport)
+    /// Whether it was noted what is added in a directory.
+    pub fn knows(&self, directory: &str) -> bool {
+        self.brought.read().knows(directory)
+    }
+
+    /// Those of a directory. What is configured here wins over what OpenCode's own configuration adds.
+    fn at(&self, directory: &str) -> BTreeMap<String, Server> {
+        let mut servers = self.brought.read().at(directory);
+        let own = self.servers.read();
+        servers.extend(
+            own.iter()
+                .map(|(name, server)| (name.clone(), server.clone())),
+        );
+        servers
+    }
+
+    /// Gives a server to agents from now on, or to none; false when there is no such server.
+    pub async fn enable(&self, directory: &str, name: &str, enabled: bool) -> bool {
+        let own = self.servers.write().get_mut(name).map(|server| {
+            server.enabled = enabled;
+            server.transport.clone()
         });
+        let brought = || self.brought.write().enable(directory, name, enabled);
+        let Some(transport) = own.or_else(brought) else {
+            return false;
+        };
+        // Somebody who connects it again wants to know again.
+        self.found
+            .lock()
+            .await
+            .remove(&(name.to_owned(), transport));
+        true
+    }
+
+    /// What there is in a directory, and what is known of it. Those that nobody has looked at are looked at first.
+    pub async fn states(&self, directory: &str) -> BTreeMap<String, State> {
+        let servers = self.at(directory);
+        let key = |name: &String, server: &Server| (name.clone(), server.transport.clone());
+        let mut found = self.found.lock().await;
+        if found.len() >= FOUND_MAX {
+            found.clear();
+        }
         let mut new: Vec<_> = servers.iter().collect();
-        new.retain(|(name, server)| server.enabled && !found.contains_key(*name));
+        new.retain(|(name, server)| server.enabled && !found.contains_key(&key(name, server)));
         let looks = new.into_iter().map(|(name, server)| async move {
             let state = match check::answers(name, &server.transport, &self.ledger).await {
                 Ok(()) => State::Works,
                 Err(why) => State::Fails(secret::mask(&why).into_owned()),
             };
-            (name.clone(), (server.transport.clone(), state))
+            (key(name, server), state)
         });
         let looked_at: Vec<_> = futures_util::future::join_all(looks).await;
         found.extend(looked_at);
         let state = |(name, server): (&String, &Server)| {
-            let state = match found.get(name).filter(|_| server.enabled) {
-                Some((_, state)) => state.clone(),
-                None => State::Disabled,
-            };
-            (name.clone(), state)
+            let state = found.get(&key(name, server)).filter(|_| server.enabled);
+            (name.clone(), state.cloned().unwrap_or(State::Disabled))
         };
         servers.iter().map(state).collect()
     }
 
-    /// A number that tells one set of servers from another; 0 where agents are given none.
-    pub fn fingerprint(&self) -> u64 {
-        let servers = self.servers.read();
+    /// A number that tells the set of servers of one directory from another; 0 where agents are given none.
+    pub fn fingerprint(&self, directory: &str) -> u64 {
+        let servers = self.at(directory);
         let mut enabled = servers.iter().filter(|(_, s)| s.enabled).peekable();
         if enabled.peek().is_none() {
             return 0;
@@ -214,10 +278,10 @@ impl McpServers {
         hasher.finish()
     }
 
-    /// What an agent is given that can take these.
-    pub fn given(&self, can: Takes) -> Given {
+    /// What an agent that can take these is given in a directory.
+    pub fn given(&self, directory: &str, can: Takes) -> Given {
         let mut given = Given::default();
-        for (name, server) in &*self.servers.read() {
+        for (name, server) in &self.at(directory) {
             if !server.enabled {
                 continue;
             }
@@ -312,7 +376,7 @@ mod tests {
     #[test]
     fn an_agent_is_given_what_it_can_take() {
         let servers = all();
-        let given = servers.given(Takes::default());
+        let given = servers.given("/p", Takes::default());
         let names = |given: &Given| -> Vec<_> {
             let names = given.servers.iter().filter_map(|s| s["name"].as_str());
             names.map(str::to_owned).collect()
@@ -337,10 +401,13 @@ mod tests {
         );
         assert!(!format!("{given:?} {servers:?}").contains("hush"));
 
-        let given = servers.given(Takes {
-            http: true,
-            sse: false,
-        });
+        let given = servers.given(
+            "/p",
+            Takes {
+                http: true,
+                sse: false,
+            },
+        );
         assert_eq!(names(&given), ["files", "http"]);
         assert_eq!(given.servers[1]["type"], "http");
     }
@@ -351,7 +418,7 @@ mod tests {
         servers
             .add("answers", local(&["sh", "-c", ANSWERS]))
             .expect("added");
-        let states = servers.states().await;
+        let states = servers.states("/p").await;
         assert_eq!(states["answers"], State::Works);
         // It ends without a word, it is not there, and nobody listens.
         for name in ["files", "gone", "http"] {
@@ -360,10 +427,10 @@ mod tests {
                 "{name}: {states:?}"
             );
         }
-        assert!(servers.enable("answers", false).await);
-        assert_eq!(servers.states().await["answers"], State::Disabled);
-        assert_eq!(servers.given(Takes::default()).servers.len(), 1);
-        assert!(!servers.enable("nobody", true).await);
+        assert!(servers.enable("/p", "answers", false).await);
+        assert_eq!(servers.states("/p").await["answers"], State::Disabled);
+        assert_eq!(servers.given("/p", Takes::default()).servers.len(), 1);
+        assert!(!servers.enable("/p", "nobody", true).await);
     }
 
     /// A program that answers the handshake once.

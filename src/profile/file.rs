@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::entry::Entry;
 use super::{Profiles, jsonc};
 use crate::command::{file, frontmatter};
+use crate::mcp::{self, Server};
 use crate::regular::{self, Links};
 
 /// The largest configuration file that is read, in bytes.
@@ -22,7 +23,10 @@ const FOLDERS: [&str; 2] = ["agent", "agents"];
 const NAMES: [&str; 3] = ["config.json", "opencode.json", "opencode.jsonc"];
 
 /// Those for a directory, the nearest last: it wins.
-pub(super) fn read_all(opencode_config: Option<&Path>, directory: &Path) -> Profiles {
+pub(super) fn read_all(
+    opencode_config: Option<&Path>,
+    directory: &Path,
+) -> (Profiles, mcp::Entries) {
     let mut read = Read::default();
     if let Some(base) = opencode_config {
         // The user's own folder: its links lead where they want them to.
@@ -43,13 +47,14 @@ pub(super) fn read_all(opencode_config: Option<&Path>, directory: &Path) -> Prof
     }
     let entries = read.entries.into_iter();
     let profiles = entries.filter_map(|(name, entry)| Some((name.clone(), entry?.profile(&name)?)));
-    profiles.collect()
+    (profiles.collect(), read.servers)
 }
 
 #[derive(Default)]
 struct Read {
     /// By name; `None` for one whose rules cannot be read: without them it could do what its user has forbidden.
     entries: BTreeMap<String, Option<Entry>>,
+    servers: mcp::Entries,
 }
 
 impl Read {
@@ -67,14 +72,14 @@ impl Read {
             let bytes = match regular::read(&real, Links::Refuse, FILE_MAX_BYTES) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    tracing::warn!("{} is not read for its agents: {error}", path.display());
+                    tracing::warn!("{} is not read: {error}", path.display());
                     continue;
                 }
             };
             let whole = match jsonc::read(&String::from_utf8_lossy(&bytes)) {
                 Ok(whole) => whole,
                 Err(error) => {
-                    tracing::warn!("{} is not read for its agents: {error}", path.display());
+                    tracing::warn!("{} is not read: {error}", path.display());
                     continue;
                 }
             };
@@ -82,6 +87,38 @@ impl Read {
             for (name, said) in agents.into_iter().flatten() {
                 self.add(name, said, &path, is_own);
             }
+            let servers = whole.get("mcp").and_then(Value::as_object);
+            for (name, said) in servers.into_iter().flatten() {
+                self.add_server(name, said, &path, is_own);
+            }
+        }
+    }
+
+    /// A project may switch off what its user has, and brings along what is given to no agent before its user says so.
+    fn add_server(&mut self, name: &str, said: &Value, path: &Path, is_own: bool) {
+        let known = self.servers.get_mut(name);
+        let switch = said.get("enabled").and_then(Value::as_bool);
+        if let Some(known) =
+            known.filter(|known| known.is_own && !is_own || said.get("type").is_none())
+        {
+            known.server.enabled =
+                switch.unwrap_or(known.server.enabled) && (is_own || known.is_own);
+            return;
+        }
+        let server = mcp::check_name(name)
+            .and_then(|()| Server::of_opencode(said, |name| std::env::var(name).ok()));
+        match server {
+            Ok(mut server) => {
+                server.enabled &= is_own;
+                let entry = mcp::Entry { server, is_own };
+                if self.servers.len() < mcp::SERVERS_MAX {
+                    self.servers.insert(name.to_owned(), entry);
+                }
+            }
+            Err(error) => tracing::warn!(
+                "MCP server \"{name}\" in {} is left out: {error}",
+                path.display()
+            ),
         }
     }
 
@@ -130,13 +167,15 @@ mod tests {
         write(
             root,
             "config/opencode.jsonc",
-            r#"{"agent": {"plan": {"model": "a/far", "variant": "high"}, "off": {"disable": true}},} // mine"#,
+            r#"{"agent": {"plan": {"model": "a/far", "variant": "high"}, "off": {"disable": true}},
+                "mcp": {"mine": {"type": "local", "command": ["mine"]}, "silent": {"type": "remote", "url": "https://x"}},} // mine"#,
         );
         write(root, "repo/.git/HEAD", "");
         write(
             root,
             "repo/opencode.json",
-            r#"{"agent": {"plan": {"model": "a/root"}}}"#,
+            r#"{"agent": {"plan": {"model": "a/root"}}, "mcp": {"mine": {"type": "local", "command": ["theirs"]},
+                "silent": {"enabled": false}, "brought": {"type": "local", "command": ["x"]}, "bad name": {"type": "local", "command": ["x"]}}}"#,
         );
         write(
             root,
@@ -158,7 +197,7 @@ mod tests {
             "repo/.opencode/agents/wrong.md",
             "---\npermission:\n  edit: never\n---\n",
         );
-        let found = read_all(Some(&root.join("config")), &root.join("repo/src"));
+        let (found, servers) = read_all(Some(&root.join("config")), &root.join("repo/src"));
         assert_eq!(found.keys().collect::<Vec<_>>(), ["plan", "review"]);
         let (plan, review) = (&found["plan"], &found["review"]);
         assert_eq!(plan.model.as_deref(), Some("a/near"));
@@ -169,8 +208,18 @@ mod tests {
         let (ask, deny) = (PermissionAction::Ask, PermissionAction::Deny);
         assert_eq!(actions, [deny, deny, ask]);
         assert_eq!(review.permission[2].pattern, "git log *");
+        // What a project brings along is off, and what is its user's own it can only switch off.
+        let known: Vec<_> = servers
+            .iter()
+            .map(|(name, e)| (&**name, e.server.enabled))
+            .collect();
+        assert_eq!(
+            known,
+            [("brought", false), ("mine", true), ("silent", false)]
+        );
+        assert!(format!("{:?}", servers["mine"]).contains("[\"mine\"]"));
         // Outside of a worktree only the directory itself counts.
-        assert!(read_all(None, &root.join("config")).contains_key("plan"));
-        assert!(read_all(None, root).contains_key("above"));
+        assert!(read_all(None, &root.join("config")).0.contains_key("plan"));
+        assert!(read_all(None, root).0.contains_key("above"));
     }
 }

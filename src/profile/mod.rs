@@ -8,6 +8,7 @@ mod jsonc;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::mcp;
 use crate::opencode::provider::AgentMode;
 use crate::opencode::session::PermissionRule;
 
@@ -53,9 +54,10 @@ pub struct Sources {
 
 impl Sources {
     /// Reads what there is for a directory. This reads files: not for the async runtime's threads.
-    pub fn read(&self, directory: &Path) -> Profiles {
-        let mut profiles = file::read_all(self.opencode_config.as_deref(), directory);
+    /// With them come OpenCode's own MCP servers: they stand in the same files.
+    pub fn read(&self, directory: &Path) -> (Profiles, mcp::Entries) {
+        let (mut profiles, servers) = file::read_all(self.opencode_config.as_deref(), directory);
         profiles.extend(self.configured.clone());
-        profiles
+        (profiles, servers)
     }
 }

@@ -22,7 +22,6 @@ mod sizes;
 mod spending;
 mod work;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -32,7 +31,6 @@ use tokio::sync::Semaphore;
 use crate::agent::pool::Pool;
 use crate::command::Sources;
 use crate::event::Bus;
-use crate::files::{self, Work};
 use crate::mcp::McpServers;
 use crate::opencode::Selection;
 use crate::profile;
@@ -109,7 +107,6 @@ pub struct Sessions {
     /// Held while a native session becomes a session.
     importing: tokio::sync::Mutex<()>,
     commands: Arc<Sources>,
-    profiles: Arc<profile::Sources>,
     projects: Arc<Projects>,
 }
 
@@ -150,6 +147,7 @@ impl Sessions {
             told: Told::default(),
             removals: Semaphore::new(1),
             mcp: deps.mcp,
+            profiles: Arc::new(deps.profiles),
             asks: Arc::new(Semaphore::new(sizes.asks.min(Semaphore::MAX_PERMITS))),
             settings: deps.settings,
         });
@@ -162,7 +160,6 @@ impl Sessions {
             count: AtomicUsize::new(usize::try_from(count).unwrap_or(usize::MAX)),
             importing: tokio::sync::Mutex::default(),
             commands: Arc::new(deps.commands),
-            profiles: Arc::new(deps.profiles),
             projects: deps.projects,
         }))
     }
@@ -179,7 +176,7 @@ impl Sessions {
             .as_ref()
             .and_then(|c| c.state().selection.as_ref());
         if wish.agent.is_some() || current.is_none() {
-            self.learn_profiles(directory).await;
+            self.read_place(directory).await;
         }
         let wish = &self.prepare_profile(directory, current, wish).await;
         self.prepare_model(directory, cell, wish).await;
@@ -197,16 +194,9 @@ impl Sessions {
         }
     }
 
-    /// Reads which profiles there are in a directory, off the runtime's threads.
-    pub async fn learn_profiles(&self, directory: &str) {
-        let (sources, place) = (Arc::clone(&self.profiles), directory.to_owned());
-        let read = files::block(directory, Work::One, move |_| {
-            sources.read(Path::new(&place))
-        });
-        match read.await {
-            Ok(profiles) => self.office.registry.note_profiles(directory, profiles),
-            Err(error) => tracing::warn!("the agents of a directory are not read: {error}"),
-        }
+    /// Reads what OpenCode's own configuration adds in a directory: agents with a model of their own, and MCP servers.
+    pub async fn read_place(&self, directory: &str) {
+        self.tools.read_place(directory).await;
     }
 
     /// What a wish amounts to with the profile that it names, whose model may not be known yet.

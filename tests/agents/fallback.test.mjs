@@ -14,7 +14,7 @@ import { Talk, selection } from "./lib/talk.mjs";
 
 const START_TIMEOUT_MS = 120_000;
 const CHECK = { timeout: 120_000 };
-const LONG = { timeout: 1_500_000 };
+const LONG = { timeout: 3_000_000 };
 /** Agents at once. */
 const CONCURRENCY = 2;
 /** How long a model may say nothing. Those that try again for minutes by themselves are told by it. */

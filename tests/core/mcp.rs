@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use baton::agent::scripted::Asked;
-use baton::mcp::{Remote, Server, Transport};
+use baton::mcp::{Entry, Remote, Server, Transport};
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{DIRECTORY, World};
 
 fn local(program: &str) -> Server {
     Server {
@@ -74,10 +74,35 @@ async fn a_server_that_is_added_or_taken_away_is_so_in_another_process() {
         (2, "echo third")
     );
 
-    assert!(world.sessions.mcp().enable("files", false).await);
+    assert!(world.sessions.mcp().enable(DIRECTORY, "files", false).await);
     world.ask(&id, "echo fourth").await;
     assert!(names(&opened()[2]).is_empty());
     assert!(one.prompts()[3].contains("echo third"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_project_brings_along_is_given_in_its_directory_once_it_is_connected() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    let one = world.agent("one");
+    let brought = Server {
+        enabled: false,
+        ..local("sh")
+    };
+    let entry = Entry {
+        server: brought,
+        is_own: false,
+    };
+    let mcp = world.sessions.mcp();
+    mcp.note(DIRECTORY, BTreeMap::from([("brought".to_owned(), entry)]));
+    world.ask(&id, "echo first").await;
+    assert!(mcp.enable(DIRECTORY, "brought", true).await);
+    world.ask(&id, "echo second").await;
+    assert!(names(&one.asked_of("session/new")[0]).is_empty());
+    let again = one.asked_of("session/load").into_iter();
+    let again: Vec<_> = again.chain(one.asked_of("session/resume")).collect();
+    assert_eq!(names(&again[0]), ["brought"]);
+    assert!(!mcp.enable("/elsewhere", "brought", true).await);
 }
 
 #[tokio::test(start_paused = true)]

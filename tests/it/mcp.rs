@@ -89,3 +89,30 @@ async fn what_is_wrong_with_a_server_is_named() {
     assert_eq!(status, StatusCode::NOT_FOUND, "{refused}");
     assert_eq!(states(&server).await, json!({}));
 }
+
+/// A clone does not decide which programs are run: what a project's own `opencode.json` names waits for its user.
+#[tokio::test]
+async fn what_a_project_brings_along_is_given_once_its_user_says_so() {
+    let server = Server::start().await;
+    let project = server.work().join("project");
+    std::fs::create_dir_all(project.join(".git")).unwrap();
+    std::fs::write(project.join(".git/HEAD"), "").unwrap();
+    let entry = |command: &str| json!({ "mcp": { "brought": { "type": "local", "command": ["sh", "-c", command] } } });
+    let write = |command: &str| {
+        std::fs::write(project.join("opencode.json"), entry(command).to_string()).unwrap();
+    };
+    write(ANSWERS);
+    let here = format!("directory={}", project.display());
+    let listed = async || server.get(&format!("/opencode/mcp?{here}")).await["brought"].clone();
+    assert_eq!(listed().await, json!({ "status": "disabled" }));
+    assert_eq!(states(&server).await, json!({}));
+    let connect = format!("/opencode/mcp/brought/connect?{here}");
+    assert_eq!(server.ok(Method::POST, &connect, None).await, json!(true));
+    assert_eq!(listed().await, json!({ "status": "connected" }));
+    // What stands behind the name has changed since.
+    write("exit 0");
+    assert_eq!(listed().await, json!({ "status": "disabled" }));
+    let elsewhere = "/opencode/mcp/brought/connect";
+    let (status, _) = server.send(Method::POST, elsewhere, None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}

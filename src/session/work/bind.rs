@@ -72,7 +72,10 @@ impl Tools {
             );
             NotStarted::Failed(refused(reason))
         })?;
-        launch.mcp = self.mcp.fingerprint();
+        if !self.mcp.knows(&cell.directory) {
+            self.read_place(&cell.directory).await;
+        }
+        launch.mcp = self.mcp.fingerprint(&cell.directory);
         let started = self.pool.get(&launch).await;
         started.map_err(|error| not_started(&selection.provider_id, &error))
     }
@@ -113,7 +116,10 @@ impl Worker {
         let (http, sse) = (can.mcp_http, can.mcp_sse);
         Opening {
             meta: backend.and_then(|backend| backend.spec.keeps.session_meta(&self.fence())),
-            mcp: self.tools.mcp.given(Takes { http, sse }),
+            mcp: self
+                .tools
+                .mcp
+                .given(&self.cell.directory, Takes { http, sse }),
         }
     }
 

@@ -42,6 +42,7 @@ mod turn;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,9 +58,11 @@ use super::conversation::answer::Answering;
 use super::error::Error;
 use super::settings::Settings;
 use crate::agent::pool::Pool;
+use crate::files::{self, Work};
 use crate::mcp::McpServers;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::Tokens;
+use crate::profile;
 use crate::session::ask::TurnRules;
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
@@ -100,8 +103,29 @@ pub(super) struct Tools {
     pub asks: Arc<Semaphore>,
     /// The MCP servers that agents are given.
     pub mcp: Arc<McpServers>,
+    /// Where agents with a model of their own come from.
+    pub profiles: Arc<profile::Sources>,
     /// What can be set.
     pub settings: Settings,
+}
+
+impl Tools {
+    /// Reads what OpenCode's own configuration adds in a directory, off the runtime's threads.
+    pub(super) async fn read_place(&self, directory: &str) {
+        let (sources, place) = (Arc::clone(&self.profiles), directory.to_owned());
+        let read = files::block(directory, Work::One, move |_| {
+            sources.read(Path::new(&place))
+        });
+        match read.await {
+            Ok((profiles, servers)) => {
+                self.office.registry.note_profiles(directory, profiles);
+                self.mcp.note(directory, servers);
+            }
+            Err(error) => {
+                tracing::warn!("OpenCode's configuration of a directory is not read: {error}")
+            }
+        }
+    }
 }
 
 /// Starts a worker for a session, and watches over it.
