@@ -5,6 +5,7 @@
 use parking_lot::Mutex;
 
 use crate::opencode::Selection;
+use crate::opencode::event::{FallbackCause, FallbackReason};
 use crate::opencode::history::ModelUsage;
 use crate::opencode::spending::{SpendingLimit, SpendingScope, Spent};
 
@@ -87,7 +88,7 @@ pub struct LimitReached {
 
 impl LimitReached {
     /// What was spent of what.
-    pub(crate) fn in_words(&self) -> String {
+    fn in_words(&self) -> String {
         let (whose, setting) = match self.scope {
             SpendingScope::Session => ("This session has", "limit"),
             SpendingScope::Day => ("All sessions together have today", "[spending] day"),
@@ -141,6 +142,17 @@ impl LimitReached {
             SpendingScope::Day => {
                 "Raise it in the config file, wait for tomorrow, or select a model that costs nothing ([spending] free)."
             }
+        }
+    }
+}
+
+impl LimitReached {
+    /// Why another model goes on.
+    pub(crate) fn reason(&self) -> FallbackReason {
+        FallbackReason {
+            cause: FallbackCause::SpendingLimit,
+            message: self.in_words(),
+            until: None,
         }
     }
 }

@@ -357,6 +357,20 @@ async fn auto_summarises_only_what_does_not_fit() {
     }
 }
 
+/// What somebody has chosen not to tell a model is not told it by the way of a fork.
+#[tokio::test(start_paused = true)]
+async fn a_fork_withholds_what_its_origin_does() {
+    let world = World::new().await;
+    let id = told(&world).await;
+    hand(&world, &id, "two/a", of(HandoffMode::None)).await;
+    world.ask(&id, "echo since").await;
+    let fork = world.fork(&id).await.expect("forked").id;
+    world.ask(&fork, "echo next").await;
+    let two = world.agent("two").prompts();
+    let last = two.last().expect("asked");
+    assert!(last.contains("echo since") && !last.contains(SECRET), "{last}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_previewed_is_what_is_given() {
     let world = World::new().await;

@@ -189,6 +189,54 @@ async fn a_chain_goes_on_with_a_model_that_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_prompt_that_waited_goes_on_with_a_model_that_costs_nothing() {
+    let settings = SpendingSettings {
+        free: vec!["two/b".into()],
+        ..SpendingSettings::default()
+    };
+    let world = World::with(Setup {
+        spending: settings,
+        ..Setup::default()
+    })
+    .await;
+    let id = world.ready("one/x").await;
+    let model = |model_id: &str| MessageModel {
+        provider_id: "two".into(),
+        model_id: model_id.into(),
+        variant: None,
+    };
+    let update = Update {
+        fallback: ChainWish::Set(vec![model("a"), model("b")]),
+        limit: Some(Some(cost(1.0))),
+        ..Update::default()
+    };
+    world.update(&id, update).await.expect("limited");
+    world.agent("one").answer_next([
+        Step::Sleep(Duration::from_secs(1)),
+        Step::Say("done".into()),
+        costs(1.0),
+        Step::Stop("end_turn".into()),
+    ]);
+    let mut waiting = Vec::new();
+    for text in ["echo first", "echo second", "echo third"] {
+        let admitted = world.prompt(&id, text).await.expect("admitted");
+        waiting.push(admitted.answer.expect("wanted"));
+    }
+    let mut by = Vec::new();
+    for waits in waiting {
+        let answered = answer(waits).await.message;
+        by.push((answered.model_id, answered.error));
+    }
+    let of = |model: &str| (model.to_owned(), None);
+    assert_eq!(by, [of("x"), of("b"), of("b")]);
+    assert_eq!(world.agent("one").prompts(), ["echo first"]);
+    let switches = world.switches(&id).await;
+    let reasons = switches.iter().filter_map(|s| s.reason.as_ref());
+    let causes: Vec<_> = reasons.map(|r| r.cause).collect();
+    assert_eq!(causes[0], FallbackCause::SpendingLimit);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_day_is_of_all_sessions_and_outlives_a_restart() {
     let settings = SpendingSettings {
         day: cost(1.5),

@@ -2,7 +2,7 @@
 //!
 //! Its first turn hands the copied conversation to its agent, as any other switch does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::opencode::message::{Message, MessageError, MessageWithParts, Part};
@@ -35,8 +35,9 @@ impl Sessions {
         let source = self.loaded.find(id).await?;
         let (from, messages) = self.to_copy(&source, before).await?;
         let mut state = fresh(&from);
-        let copies = copies(&state.id, messages);
+        let (copies, turns) = copies(&state.id, messages);
         state.kept.past = past(&copies);
+        state.kept.withheld = withheld(&from.kept.withheld, &turns);
         let update = Update {
             wish: wish(&from),
             ..Update::default()
@@ -128,8 +129,11 @@ fn forked_title(title: &str) -> String {
     format!("{name} (fork #{number})")
 }
 
-/// The messages under new ids. An answer that is still being written ends here.
-fn copies(session: &SessionId, mut messages: Vec<Stored>) -> Vec<Placed> {
+/// The messages under new ids, and which of their turns is which. An answer that is still being written ends here.
+fn copies(
+    session: &SessionId,
+    mut messages: Vec<Stored>,
+) -> (Vec<Placed>, HashMap<u64, u64>) {
     messages.sort_by_key(|m| m.seq);
     let mut ids: HashMap<MessageId, MessageId> = HashMap::new();
     let mut turns: HashMap<u64, u64> = HashMap::new();
@@ -167,7 +171,17 @@ fn copies(session: &SessionId, mut messages: Vec<Stored>) -> Vec<Placed> {
         let message = MessageWithParts { info, parts };
         copies.push(Placed { key, message });
     }
-    copies
+    (copies, turns)
+}
+
+/// What backends are not told, in the turns of the fork.
+fn withheld(from: &BTreeMap<String, u64>, turns: &HashMap<u64, u64>) -> BTreeMap<String, u64> {
+    let copied = |(backend, last): (&String, &u64)| {
+        let turns = turns.iter().filter(|(before, _)| *before <= last);
+        let last = turns.map(|(_, copy)| *copy).max()?;
+        Some((backend.clone(), last))
+    };
+    from.iter().filter_map(copied).collect()
 }
 
 /// What the copied messages say of the working directory.

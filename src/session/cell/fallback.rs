@@ -140,13 +140,19 @@ impl Draft {
         let chosen = self.state().target()?;
         let is_newer = chosen.revision != queued.target.revision;
         let model = chosen.selection.message_model();
-        let may_try = !candidates(&[model], queued, &self.fallbacks).is_empty();
+        // At a spending limit only what costs nothing goes on.
+        let can_pay = |model: &MessageModel| {
+            reason.cause != FallbackCause::SpendingLimit || self.is_free(model)
+        };
+        let may_try = can_pay(&model) && !candidates(&[model], queued, &self.fallbacks).is_empty();
         if is_newer && may_try && !self.chain().is_empty() {
             return Some(chosen);
         }
         let first = self.state().kept.first_choice.clone();
         let first = first.unwrap_or(chosen.selection);
-        candidates(self.chain(), queued, &self.fallbacks)
+        let candidates = candidates(self.chain(), queued, &self.fallbacks);
+        let candidates: Vec<_> = candidates.into_iter().filter(can_pay).collect();
+        candidates
             .iter()
             .find_map(|model| self.select_by_itself(model, reason, Some(&first)))
     }

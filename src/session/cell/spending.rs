@@ -2,7 +2,7 @@
 
 use super::{Draft, SessionState};
 use crate::opencode::Selection;
-use crate::opencode::event::{FallbackCause, FallbackReason, ToastVariant};
+use crate::opencode::event::ToastVariant;
 use crate::opencode::session::MessageModel;
 use crate::opencode::spending::{SpendingScope, Spent};
 use crate::registry::Wish;
@@ -65,11 +65,7 @@ impl Draft {
         if self.spending.is_free(&selection) {
             return Ok(false);
         }
-        let reason = FallbackReason {
-            cause: FallbackCause::SpendingLimit,
-            message: reached.in_words(),
-            until: None,
-        };
+        let reason = reached.reason();
         let free: Vec<MessageModel> = self
             .chain()
             .iter()
@@ -97,7 +93,7 @@ impl Draft {
         Err(Error::SpendingLimit(Box::new(reached)))
     }
 
-    fn is_free(&self, model: &MessageModel) -> bool {
+    pub(super) fn is_free(&self, model: &MessageModel) -> bool {
         let selection = Selection {
             provider_id: model.provider_id.clone(),
             model_id: model.model_id.clone(),

@@ -47,7 +47,7 @@ impl Worker {
             return;
         }
         let prepared = match self.spent_meanwhile(queued) {
-            Some(error) => Err(error),
+            Some(reached) => Err(unknown(reached.to_string())),
             None => self.prepare_summary_unless_stopped(queued).await,
         };
         let Some(answer) = self.begin(queued, None).await else {

@@ -12,6 +12,7 @@ use crate::opencode::event::{FallbackCause, FallbackReason};
 use crate::opencode::message::MessageError;
 use crate::session::cell::{LiveAnswer, Queued};
 use crate::session::fallback::Fallbacks;
+use crate::session::spending::LimitReached;
 
 /// What a model is told that goes on where another one has broken off.
 pub(super) const GO_ON: &str = "\
@@ -238,6 +239,16 @@ impl Worker {
                 }
                 None => draft.pass_on(&reason),
             })
+        });
+        passed.await.unwrap_or(false)
+    }
+
+    /// Hands a prompt that may spend no more on to a model of the chain that costs nothing; false when there is none.
+    pub(super) async fn goes_on_for_nothing(&self, reached: &LimitReached) -> bool {
+        let reason = reached.reason();
+        let passed = self.persist(move |draft| {
+            draft.unless_deleted()?;
+            Ok(draft.pass_on(&reason))
         });
         passed.await.unwrap_or(false)
     }

@@ -22,6 +22,7 @@ use crate::session::cell::spending::limit_reached;
 use crate::session::cell::{Binding, LiveAnswer, Queued, Target, Work};
 use crate::session::conversation::structured::Form;
 use crate::session::conversation::{handoff, transcript};
+use crate::session::spending::LimitReached;
 
 /// What an agent is told after what it has missed, where one of its own commands comes next.
 const TAKE_NOTE: &str = "\
@@ -85,8 +86,16 @@ impl Worker {
         }
         let started = Instant::now();
         let snapshot = self.take_snapshot();
-        let failed = self.failed_already(queued);
-        let (prepared, is_news) = match failed.or_else(|| self.spent_meanwhile(queued)) {
+        let mut failed = self.failed_already(queued);
+        if failed.is_none()
+            && let Some(reached) = self.spent_meanwhile(queued)
+        {
+            if self.goes_on_for_nothing(&reached).await {
+                return;
+            }
+            failed = Some(unknown(reached.to_string()));
+        }
+        let (prepared, is_news) = match failed {
             Some(error) => (Err(error), false),
             None => (self.prepare_unless_stopped(queued).await, true),
         };
@@ -127,13 +136,12 @@ impl Worker {
     }
 
     /// A prompt that waited while others have spent what may be spent is not asked.
-    pub(super) fn spent_meanwhile(&self, queued: &Queued) -> Option<MessageError> {
+    pub(super) fn spent_meanwhile(&self, queued: &Queued) -> Option<LimitReached> {
         let spending = &self.tools.office.spending;
         if spending.is_free(&queued.target.selection) {
             return None;
         }
-        let reached = limit_reached(self.cell.committed().state(), spending, Spent::default())?;
-        Some(unknown(reached.to_string()))
+        limit_reached(self.cell.committed().state(), spending, Spent::default())
     }
 
     async fn prepare_unless_stopped(
