@@ -24,7 +24,7 @@ use crate::opencode::handoff::HandoffMode;
 use crate::opencode::session::{DEFAULT_VARIANT, MessageModel};
 use crate::opencode::spending::SpendingLimit;
 use crate::session::{
-    AtAbort, CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns, SpendingSettings,
+    AtAbort, CHAIN_MOST, DEFAULT_PAUSE, DEFAULT_SILENT, FallbackSettings, Returns, SpendingSettings,
 };
 use crate::store::Durability;
 
@@ -150,6 +150,8 @@ pub(super) struct FallbackTable {
     r#return: Option<Returns>,
     /// How long a model may say nothing before the next one is asked, in seconds.
     silent_s: Option<u64>,
+    /// How long a model is left out first that names no time, in seconds.
+    pause_s: Option<u64>,
 }
 
 /// A model of the chain, in the words of PATCH.
@@ -183,9 +185,11 @@ impl FallbackTable {
                 meant(&entry.provider_id, known)
             )));
         }
-        if self.silent_s == Some(0) {
-            let message = "[fallback] silent_s: expected at least 1, got 0";
-            return Err(ConfigError(message.to_owned()));
+        for (name, seconds) in [("silent_s", self.silent_s), ("pause_s", self.pause_s)] {
+            if seconds == Some(0) {
+                let message = format!("[fallback] {name}: expected at least 1, got 0");
+                return Err(ConfigError(message));
+            }
         }
         let model = |entry: &ChainEntry| MessageModel {
             provider_id: entry.provider_id.clone(),
@@ -196,6 +200,7 @@ impl FallbackTable {
             chain: self.chain.iter().map(model).collect(),
             returns: self.r#return.unwrap_or_default(),
             silent: self.silent_s.map_or(DEFAULT_SILENT, Duration::from_secs),
+            pause: self.pause_s.map_or(DEFAULT_PAUSE, Duration::from_secs),
         })
     }
 }

@@ -301,7 +301,7 @@ fn a_password_is_not_in_debug_output() {
 fn a_chain_is_read_and_checked() {
     let read = loaded(
         "[fallback]\nchain = [{ providerID = \"mock\", modelID = \"m\", variant = \"high\" }, { providerID = \"codex\", \
-         modelID = \"n\", variant = \"default\" }]\nreturn = \"next_turn\"\nsilent_s = 7",
+         modelID = \"n\", variant = \"default\" }]\nreturn = \"next_turn\"\nsilent_s = 7\npause_s = 8",
     );
     let settings = read.expect("fine").backends;
     let fallback = &settings.fallback;
@@ -313,6 +313,7 @@ fn a_chain_is_read_and_checked() {
     assert_eq!(chain, [("mock", "m", Some("high")), ("codex", "n", None)]);
     assert_eq!(fallback.returns, Returns::NextTurn);
     assert_eq!(fallback.silent, Duration::from_secs(7));
+    assert_eq!(fallback.pause, Duration::from_secs(8));
     // Who leaves it to Baton to try again does not do it for minutes itself.
     let claude = settings.agents.iter().find(|a| a.id == "claude");
     let claude = &claude.expect("built in").environment.set;
@@ -333,6 +334,7 @@ fn a_chain_is_read_and_checked() {
         ("chain = [\"mock/m\"]", "chain"),
         ("return = \"sometimes\"", "`when_reset`"),
         ("silent_s = 0", "silent_s"),
+        ("pause_s = 0", "pause_s"),
     ] {
         let refused = loaded(&format!("[fallback]\n{file}")).expect_err("refused");
         assert!(refused.contains(expected), "{file}: {refused}");

@@ -132,8 +132,9 @@ impl Entry {
         };
         let kind = match text("mode").as_deref() {
             Some("subagent") => return None,
-            Some("all") => AgentMode::All,
-            _ => AgentMode::Primary,
+            Some("primary") => AgentMode::Primary,
+            // As OpenCode has it where nothing is said.
+            _ => AgentMode::All,
         };
         if is("disable") {
             return None;

@@ -16,9 +16,7 @@ use crate::opencode::session::MessageModel;
 
 /// Models of a chain, at most. It bounds how often one prompt goes on to another model.
 pub const CHAIN_MOST: usize = 16;
-/// Who has named no time is left out for so long after the first failure, and twice as long after each further one in a row.
-const PAUSE_FIRST: Duration = Duration::from_secs(30);
-/// … but no longer than this.
+/// No pause is longer than this, unless the model has named it.
 const PAUSE_MOST: Duration = Duration::from_secs(30 * 60);
 /// Failures are no longer "in a row" when the model was left alone for so long after its pause.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -46,10 +44,15 @@ pub struct FallbackSettings {
     /// A model that has not said a word for so long after it was given a prompt is left for the next of the chain: some
     /// agents try again for minutes by themselves, and tell nobody.
     pub silent: Duration,
+    /// Who has named no time is left out for so long after the first failure, and twice as long after each further one in a
+    /// row, up to half an hour.
+    pub pause: Duration,
 }
 
 /// How long a model may say nothing before the next of the chain is asked, unless configured.
 pub const DEFAULT_SILENT: Duration = Duration::from_secs(90);
+/// How long a model is left out first that has named no time, unless configured.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
 
 impl Default for FallbackSettings {
     fn default() -> Self {
@@ -57,6 +60,7 @@ impl Default for FallbackSettings {
             chain: Vec::new(),
             returns: Returns::default(),
             silent: DEFAULT_SILENT,
+            pause: DEFAULT_PAUSE,
         }
     }
 }
@@ -100,7 +104,7 @@ impl Fallbacks {
         all.retain(|_, left_out| left_out.until + FORGIVEN_AFTER > now);
         let scope = scope(trouble.cause, provider_id, model_id);
         let failures = all.get(&scope).map_or(0, |before| before.failures) + 1;
-        let doubled = PAUSE_FIRST.saturating_mul(1 << (failures - 1).min(16));
+        let doubled = (self.settings.pause).saturating_mul(1 << (failures - 1).min(16));
         let pause = trouble.pause.unwrap_or(doubled.min(PAUSE_MOST));
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let reason = FallbackReason {

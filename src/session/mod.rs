@@ -56,7 +56,7 @@ pub use api::shell::ShellLine;
 pub use cell::Answer;
 pub use conversation::handoff;
 pub use error::Error;
-pub use fallback::{CHAIN_MOST, DEFAULT_SILENT, FallbackSettings, Returns};
+pub use fallback::{CHAIN_MOST, DEFAULT_PAUSE, DEFAULT_SILENT, FallbackSettings, Returns};
 pub use request::{Caller, ChainWish, ImportWish, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};

@@ -19,6 +19,8 @@ const LONG = { timeout: 3_000_000 };
 const CONCURRENCY = 2;
 /** How long a model may say nothing. Those that try again for minutes by themselves are told by it. */
 const SILENT_S = 4;
+/** How long a model is left out that names no time. */
+const PAUSE_S = 2;
 
 const MOCK = { providerID: "mock", modelID: "mock" };
 /** The refusals of a run that does not try everything. */
@@ -91,7 +93,7 @@ describe("a long run", { skip: LONG_AGENTS.some((id) => !AGENTS[id]) }, () => {
   before(
     async () => {
       const chain = LONG_AGENTS.map((id) => `{ providerID = "${id}", modelID = "${AGENTS[id].models[0].id}" }`);
-      const config = `[fallback]\nchain = [${chain.join(", ")}, { providerID = "mock", modelID = "mock" }]\nreturn = "never"\nsilent_s = ${SILENT_S}\n`;
+      const config = `[fallback]\nchain = [${chain.join(", ")}, { providerID = "mock", modelID = "mock" }]\nreturn = "never"\nsilent_s = ${SILENT_S}\npause_s = ${PAUSE_S}\n`;
       const agents = Object.fromEntries(LONG_AGENTS.map((id) => [id, AGENTS[id].entry]));
       run = await startRun({ agents, config });
       for (const id of LONG_AGENTS) await run.client.connected(id);

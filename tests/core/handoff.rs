@@ -368,7 +368,10 @@ async fn a_fork_withholds_what_its_origin_does() {
     world.ask(&fork, "echo next").await;
     let two = world.agent("two").prompts();
     let last = two.last().expect("asked");
-    assert!(last.contains("echo since") && !last.contains(SECRET), "{last}");
+    assert!(
+        last.contains("echo since") && !last.contains(SECRET),
+        "{last}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

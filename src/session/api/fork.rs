@@ -130,10 +130,7 @@ fn forked_title(title: &str) -> String {
 }
 
 /// The messages under new ids, and which of their turns is which. An answer that is still being written ends here.
-fn copies(
-    session: &SessionId,
-    mut messages: Vec<Stored>,
-) -> (Vec<Placed>, HashMap<u64, u64>) {
+fn copies(session: &SessionId, mut messages: Vec<Stored>) -> (Vec<Placed>, HashMap<u64, u64>) {
     messages.sort_by_key(|m| m.seq);
     let mut ids: HashMap<MessageId, MessageId> = HashMap::new();
     let mut turns: HashMap<u64, u64> = HashMap::new();

@@ -68,6 +68,7 @@ fn chain(rng: &mut Rng) -> FallbackSettings {
             .to_vec(),
         returns: *rng.pick(&[Returns::Never, Returns::NextTurn, Returns::WhenReset]),
         silent: Duration::from_secs(2),
+        ..FallbackSettings::default()
     }
 }
 
