@@ -33,6 +33,7 @@ use baton::http::openapi::{Form, Version};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
+use baton::store::postgres::without_password;
 use baton::supervise;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -159,6 +160,7 @@ fn main() -> ExitCode {
     };
     secret::learn_environment();
     secret::learn(given.flag.iter().chain(&given.environment).cloned());
+    secret::learn(given.urls.iter().filter_map(|url| without_password(url).1));
     supervise::enable();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
@@ -177,6 +179,7 @@ fn end(runtime: Runtime, work: impl FnOnce(&Runtime) -> ExitCode) -> ExitCode {
 async fn run(given: Given) -> ExitCode {
     match Cli::parse().command {
         Command::Serve(mut args) => {
+            args.store = args.store.map(|url| given.whole_url(url));
             args.password = given.flag.or(args.password);
             args.environment_password = given.environment;
             serve(&args).await
