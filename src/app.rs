@@ -64,6 +64,11 @@ pub enum StartError {
     /// The database cannot be used: which one, without its password, and why.
     #[error("the store {0} cannot be used: {1}")]
     Store(String, StoreError),
+    /// The store is the target of a copy that was interrupted: of what.
+    #[error(
+        "the store is an unfinished copy of {0}: run `baton copy` again, it goes on where it was"
+    )]
+    Unfinished(String),
     /// The port cannot be listened on.
     #[error("{0} cannot be listened on: {1}")]
     Bind(String, io::Error),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use crate::config::Settings;
+use crate::store::copy::is_unfinished;
 use crate::store::data_dir::{DataDir, DataDirError};
 use crate::store::postgres::Opening;
 use crate::store::{PostgresStore, Store, StoreError};
@@ -43,7 +44,14 @@ pub(super) async fn open(settings: &Settings) -> Result<(DataDir, Arc<dyn Store>
         }
         (Err(_), None) => return Err(failed(settings, StoreError::Closed)),
     };
-    Ok((data, store))
+    match is_unfinished(store.as_ref()).await {
+        Ok(None) => Ok((data, store)),
+        Ok(Some(of)) => {
+            store.close().await;
+            Err(StartError::Unfinished(of))
+        }
+        Err(error) => Err(failed(settings, error)),
+    }
 }
 
 /// Why a server does not start whose store has failed.

@@ -6,6 +6,7 @@
 //!
 //! Every implementation passes the conformance suite in `tests/store`.
 
+pub mod copy;
 pub mod data_dir;
 pub mod flaky;
 pub mod memory;

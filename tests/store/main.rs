@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
 mod conversations;
+mod copy;
 #[path = "../database/mod.rs"]
 mod database;
 mod flaky;

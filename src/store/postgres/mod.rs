@@ -15,6 +15,7 @@ mod session;
 mod text;
 mod tls;
 mod url;
+pub(super) mod whole;
 mod writer;
 
 use std::fmt;

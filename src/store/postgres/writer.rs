@@ -216,13 +216,22 @@ fn bytes_of(batch: &[Change]) -> usize {
 }
 
 /// What keeps statements from being written.
-enum Refused {
+pub(super) enum Refused {
     /// The server, or the way to it.
     Server(tokio_postgres::Error),
     /// Another writer was faster.
     Conflict(StoreError),
     /// There was no answer.
     Silence(StoreError),
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Server(error) => error.into(),
+            Refused::Conflict(error) | Refused::Silence(error) => error,
+        }
+    }
 }
 
 impl From<tokio_postgres::Error> for Refused {
@@ -295,7 +304,7 @@ async fn name(client: &ClientWrapper) -> Result<String, Refused> {
 type Sent<'a> = BoxFuture<'a, Result<u64, tokio_postgres::Error>>;
 
 /// Sends all statements, and then waits for their answers.
-async fn execute(
+pub(super) async fn execute(
     client: &ClientWrapper,
     first: &str,
     all: &[Statement<'_>],

@@ -14,6 +14,7 @@ mod reads;
 mod reserve;
 mod search;
 pub mod upkeep;
+pub(super) mod whole;
 mod writer;
 
 use std::path::Path;
