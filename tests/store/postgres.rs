@@ -448,6 +448,8 @@ struct Way {
     port: u16,
     cuts: Arc<AtomicBool>,
     open: Arc<AtomicBool>,
+    /// What is on its way then never arrives, and nobody is told.
+    stalls: Arc<AtomicBool>,
 }
 
 impl Way {
@@ -457,15 +459,17 @@ impl Way {
             port: listener.local_addr().expect("an address").port(),
             cuts: Arc::default(),
             open: Arc::new(AtomicBool::new(true)),
+            stalls: Arc::default(),
         };
         let (cuts, open) = (Arc::clone(&way.cuts), Arc::clone(&way.open));
+        let stalls = Arc::clone(&way.stalls);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if open.load(Ordering::SeqCst) {
                     let server = TcpStream::connect(("127.0.0.1", port))
                         .await
                         .expect("PostgreSQL");
-                    tokio::spawn(pass(client, server, Arc::clone(&cuts)));
+                    tokio::spawn(pass(client, server, Arc::clone(&cuts), Arc::clone(&stalls)));
                 }
             }
         });
@@ -479,13 +483,21 @@ impl Way {
     }
 }
 
-async fn pass(mut client: TcpStream, mut server: TcpStream, cuts: Arc<AtomicBool>) {
+async fn pass(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    cuts: Arc<AtomicBool>,
+    stalls: Arc<AtomicBool>,
+) {
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(bytes @ 1..) = read else { return };
                 let asked = &asked[..bytes];
+                if stalls.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
                 server.write_all(asked).await.expect("passed on");
                 let commits = asked.windows(6).any(|word| word == b"COMMIT");
                 if commits && cuts.swap(false, Ordering::SeqCst) {
@@ -520,6 +532,35 @@ async fn a_commit_whose_answer_was_lost_is_found_out() {
         assert!(!way.cuts.load(Ordering::SeqCst), "it was cut");
         assert_eq!(revision(&store, &id).await, Some(expected + 1));
     }
+}
+
+#[tokio::test]
+async fn a_way_that_is_silent_is_given_up_and_what_was_on_it_is_not_done_later() {
+    let Some(url) = database::url().await else {
+        return;
+    };
+    let way = Way::to(database::shared().await.expect("there").port).await;
+    let alone = Opening {
+        alone: true,
+        ..opening(&way.url(&url))
+    };
+    let store = PostgresStore::open(alone).await.expect("opens");
+    let id = SessionId::new();
+    commit(&store, vec![new_session(&id, titled("a"))]).await;
+    // Several connections that read.
+    let reads = (0..4).map(|_| store.session(&id));
+    futures_util::future::join_all(reads).await;
+    way.stalls.store(true, Ordering::SeqCst);
+    let next = || vec![put_session(&id, Some(1), 2, titled("a"))];
+    let (written, read) = tokio::join!(store.commit(next()), store.session(&id));
+    let (written, read) = (written.expect_err("silence"), read.expect_err("silence"));
+    assert!(matches!(written, StoreError::Unavailable(_)), "{written:?}");
+    assert!(matches!(read, StoreError::Unavailable(_)), "{read:?}");
+    way.stalls.store(false, Ordering::SeqCst);
+    // The server has not heard of the end of the old connection, which holds the lock of the only one.
+    commit(&store, next()).await;
+    assert_eq!(revision(&store, &id).await, Some(2));
+    store.close().await;
 }
 
 #[tokio::test]

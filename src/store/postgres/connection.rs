@@ -19,6 +19,8 @@ use crate::store::StoreError;
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVES: u32 = 3;
+/// What was sent and is not received within this time is not going to be: the connection is gone.
+const UNSENT: Duration = Duration::from_secs(25);
 /// A statement is waited for this much longer than the server lets it run: its own answer says more.
 const BEYOND_STATEMENT: Duration = Duration::from_secs(2);
 
@@ -35,7 +37,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            statement: Duration::from_secs(30),
+            statement: Duration::from_secs(10),
         }
     }
 }
@@ -66,7 +68,7 @@ impl Link {
         let mut config = url.config.clone();
         config
             .connect_timeout(times.connect)
-            .tcp_user_timeout(times.patience())
+            .tcp_user_timeout(UNSENT)
             .keepalives_idle(KEEPALIVE)
             .keepalives_interval(KEEPALIVE_INTERVAL)
             .keepalives_retries(KEEPALIVES);
@@ -134,7 +136,7 @@ impl Link {
         format!(
             "SET statement_timeout = {statement}; SET lock_timeout = {statement};
              SET idle_in_transaction_session_timeout = {statement}; SET search_path = pg_catalog;
-             SET plan_cache_mode = force_custom_plan; SET jit = off; SET bytea_output = hex;
+             SET plan_cache_mode = force_custom_plan; SET jit = off;
              SET tcp_keepalives_idle = {idle}; SET tcp_keepalives_interval = {interval};
              SET tcp_keepalives_count = {KEEPALIVES}"
         )

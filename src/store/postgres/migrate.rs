@@ -44,6 +44,10 @@ pub(super) async fn migrate(client: &mut ClientWrapper, shown: &str) -> Result<(
         return Ok(());
     }
     let transaction = client.transaction().await?;
+    // Another server may be at it, and a migration may write every row anew.
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await?;
     let lock = "SELECT pg_advisory_xact_lock($1)";
     transaction.execute(lock, &[&MIGRATION_LOCK]).await?;
     let present = transaction

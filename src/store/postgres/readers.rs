@@ -42,8 +42,9 @@ impl Readers {
         for attempt in 1.. {
             let mut connection = self.pool.get().await?;
             let Ok(answer) = timeout(self.patience, query(&mut connection)).await else {
-                // It still has an answer to come.
+                // It still has an answer to come. Where the way to the database has gone, the others are no better.
                 drop(Object::take(connection));
+                self.pool.retain(|_, _| false);
                 break;
             };
             if answer.is_ok() {

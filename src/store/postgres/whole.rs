@@ -1,5 +1,7 @@
 //! What a copy of a whole database needs of this one: its rows as they are, read and written in great numbers.
 
+use std::time::Duration;
+
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -12,6 +14,9 @@ use super::text::{body, escaped, unescaped};
 use super::url::StoreUrl;
 use super::writer::{Refused, execute};
 use crate::store::StoreError;
+
+/// How long a statement may take: nobody waits for it but who has asked for the copy.
+const STATEMENT: Duration = Duration::from_secs(3_600);
 
 const SESSION: &str = "WITH made AS (
     INSERT INTO baton.session (n, id, project, directory, path, parent, title, created, updated, archived, restoring)
@@ -78,7 +83,11 @@ impl Whole {
     /// # Errors
     /// When the database cannot be used, or a server uses it.
     pub(crate) async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        let link = Link::new(url, Times::default())?;
+        let times = Times {
+            statement: STATEMENT,
+            ..Times::default()
+        };
+        let link = Link::new(url, times)?;
         Session::open(link, true).await.map(Self)
     }
 
