@@ -148,6 +148,34 @@ async fn a_second_server_and_a_wrong_password_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_server_of_another_data_directory_takes_the_place_of_one_that_is_gone() {
+    let Some(url) = database::url().await else {
+        return;
+    };
+    let mut first = Server::start_with(options(&["--store", &url], String::new())).await;
+    let session = first.create().await;
+    first
+        .prompt(&session, "echo before", model("mock", "mock-fast"))
+        .await;
+    let mut events = first.events().await;
+    first.prompt_async(&session, "slow 60", json!({})).await;
+    let ticks = |p: &Value| {
+        p["delta"]
+            .as_str()
+            .is_some_and(|text| text.contains("tick 5"))
+    };
+    events.until("message.part.delta", ticks).await;
+    first.kill().await;
+    let second = Server::start_with(options(&["--store", &url], String::new())).await;
+    let messages = second.messages(&session).await;
+    assert_eq!(messages.len(), 4);
+    assert_eq!(messages[3]["info"]["error"]["name"], "MessageAbortedError");
+    let answer = second.prompt(&session, "history", json!({})).await;
+    assert!(text_of(&answer).contains("echo before"), "{answer}");
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_is_lost_while_the_database_is_away() {
     let Some(database) = database::Server::start(&[]).await else {
         return;

@@ -86,8 +86,9 @@ impl Link {
     /// When there is none to be had; the text names the database.
     pub(super) async fn open(&self) -> Result<ClientWrapper, StoreError> {
         // The name of the host is looked up without a limit of its own, and so are the answers to the greeting.
-        let Ok(connected) = timeout(self.times.connect, self.connect(&self.config)).await else {
-            let seconds = self.times.connect.as_secs();
+        let within = self.connected_within();
+        let Ok(connected) = timeout(within, self.connect(&self.config)).await else {
+            let seconds = within.as_secs();
             return Err(StoreError::Unavailable(format!(
                 "{} did not answer within {seconds} s",
                 self.shown
@@ -95,6 +96,12 @@ impl Link {
         };
         let (client, task) = connected.map_err(|error| self.refused(error))?;
         Ok(ClientWrapper::new(client, task))
+    }
+
+    /// Each host of the URL is tried for its time.
+    fn connected_within(&self) -> Duration {
+        let hosts = self.config.get_hosts().len().max(1);
+        self.times.connect * u32::try_from(hosts).unwrap_or(u32::MAX)
     }
 
     /// What an error says, with the name of the database in front.
@@ -120,7 +127,7 @@ impl Link {
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
                 wait: Some(self.times.patience()),
-                create: Some(self.times.connect),
+                create: Some(self.connected_within()),
                 recycle: Some(self.times.connect),
             })
             .build()
