@@ -363,7 +363,7 @@ impl Parts {
         let (store, unclean) = (Arc::clone(&self.store), self.data.was_left_unclean());
         let damage = tokio::spawn(async move {
             if unclean {
-                look_for_damage(store.as_ref()).await;
+                open::look_for_damage(store.as_ref()).await;
             }
         });
         let news = tokio::spawn(news::tell_changes(Arc::clone(&self.registry), bus));
@@ -388,21 +388,6 @@ fn url_host(host: &str, port: u16) -> String {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
-    }
-}
-
-/// After a server that did not end in order. In the background: it reads the whole file.
-async fn look_for_damage(store: &dyn Store) {
-    let found = match store.damage().await {
-        Ok(found) => found,
-        Err(StoreError::Closed) => return,
-        Err(error) => vec![error.to_string()],
-    };
-    if !found.is_empty() {
-        tracing::error!(
-            "the database is damaged: {}. Stop Baton, then `baton check --repair` sets aside what cannot be read",
-            found.join("; ")
-        );
     }
 }
 

@@ -61,3 +61,18 @@ pub(super) fn failed(settings: &Settings, error: StoreError) -> StartError {
         None => DataDirError::Store(settings.data_dir.display().to_string(), error).into(),
     }
 }
+
+/// After a server that did not end in order. In the background: it reads the whole file.
+pub(super) async fn look_for_damage(store: &dyn Store) {
+    let found = match store.damage().await {
+        Ok(found) => found,
+        Err(StoreError::Closed) => return,
+        Err(error) => vec![error.to_string()],
+    };
+    if !found.is_empty() {
+        tracing::error!(
+            "the database is damaged: {}. Stop Baton, then `baton check --repair` sets aside what cannot be read",
+            found.join("; ")
+        );
+    }
+}
