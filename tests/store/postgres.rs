@@ -3,7 +3,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use baton::opencode::{PartId, SessionId};
@@ -441,6 +441,84 @@ async fn what_keeps_a_statement_from_being_written_is_told_apart() {
     assert!(matches!(locked, StoreError::Unavailable(_)), "{locked:?}");
     client.batch_execute("COMMIT").await.expect("given back");
     commit(&store, setting("b")).await;
+}
+
+/// Writes a session over and over, each time over the revision that was acknowledged last. Answers how often.
+async fn write_on(
+    store: Arc<PostgresStore>,
+    id: SessionId,
+    ends: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicU64>,
+) -> u64 {
+    let mut last = 1;
+    while !ends.load(Ordering::SeqCst) {
+        let next = vec![put_session(&id, Some(last), last + 1, titled("a"))];
+        match store.commit(next).await {
+            Ok(()) => {
+                last += 1;
+                acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+            // As whoever has to keep something does.
+            Err(error) if error.may_pass() => tokio::time::sleep(Duration::from_millis(2)).await,
+            Err(error) => panic!("{last}: {error}"),
+        }
+    }
+    last
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_cut_off_and_crashes_all_the_time_never_disagrees_with_who_writes() {
+    const WRITERS: usize = 8;
+    const CUTS: usize = 24;
+    const CUTS_PER_CRASH: usize = 8;
+    let Some(server) = Server::start(&[]).await else {
+        return;
+    };
+    let url = server.database().await;
+    let alone = Opening {
+        alone: true,
+        ..opening(&url)
+    };
+    let store = Arc::new(PostgresStore::open(alone).await.expect("opens"));
+    let (ends, acknowledged) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+    let mut writers = Vec::new();
+    for _ in 0..WRITERS {
+        let id = SessionId::new();
+        commit(store.as_ref(), vec![new_session(&id, titled("a"))]).await;
+        let writing = write_on(
+            Arc::clone(&store),
+            id.clone(),
+            Arc::clone(&ends),
+            Arc::clone(&acknowledged),
+        );
+        writers.push((id, tokio::spawn(writing)));
+    }
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+        name_of(&url)
+    );
+    for cut in 1..=CUTS {
+        let before = acknowledged.load(Ordering::SeqCst);
+        while acknowledged.load(Ordering::SeqCst) < before + 20 {
+            assert!(
+                writers.iter().all(|(_, writer)| !writer.is_finished()),
+                "all of them go on"
+            );
+            tokio::time::sleep(Duration::from_micros(100 * cut as u64)).await;
+        }
+        if cut % CUTS_PER_CRASH == 0 {
+            server.crash();
+            server.go_on().await;
+        } else {
+            server.admin("postgres", &end).await;
+        }
+    }
+    ends.store(true, Ordering::SeqCst);
+    for (id, writer) in writers {
+        let last = writer.await.expect("it has not panicked");
+        assert_eq!(revision(store.as_ref(), &id).await, Some(last));
+    }
+    store.close().await;
 }
 
 /// A way to the database that can be cut after a commit was sent, before its answer comes.
