@@ -135,7 +135,8 @@ impl Link {
     }
 
     /// What holds for a connection. Names are written out in every statement, so that nobody's `search_path` matters. Plans are
-    /// made for the values at hand: a general one would walk the wrong index where a list ends soon. A server that no longer
+    /// made for the values at hand, and sort nothing that an index has in order: without statistics, or with a general plan, a
+    /// list would read all of a project to answer with the first fifty. A server that no longer
     /// hears of its client ends what it does for it.
     fn session(&self) -> String {
         let statement = self.times.statement.as_millis();
@@ -143,7 +144,7 @@ impl Link {
         format!(
             "SET statement_timeout = {statement}; SET lock_timeout = {statement};
              SET idle_in_transaction_session_timeout = {statement}; SET search_path = pg_catalog;
-             SET plan_cache_mode = force_custom_plan; SET jit = off;
+             SET plan_cache_mode = force_custom_plan; SET enable_sort = off; SET jit = off;
              SET tcp_keepalives_idle = {idle}; SET tcp_keepalives_interval = {interval};
              SET tcp_keepalives_count = {KEEPALIVES}"
         )

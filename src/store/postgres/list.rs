@@ -59,7 +59,7 @@ pub(super) async fn sessions(
         return search::search(db, query, cursor, needle).await.map(Some);
     }
     let columns = "(SELECT body FROM baton.session_body b WHERE b.n = s.n)";
-    let select = select(columns, query, cursor, None, query.limit);
+    let select = select(columns, query, cursor, query.limit);
     let statement = db.prepare_cached(&select.sql).await?;
     let rows = db.query(&statement, &select.values()).await?;
     let bodies = rows.iter().map(|row| body(row.try_get(0)?));
@@ -89,6 +89,37 @@ impl Select {
         self.values.len()
     }
 
+    /// The conditions of a query behind a session.
+    fn behind(&mut self, query: &SessionQuery, cursor: Option<Cursor>) {
+        let (cursor, used_before) = narrower(query, cursor);
+        if let Some(cursor) = cursor {
+            let behind = match query.order {
+                SessionOrder::Used | SessionOrder::Newest => "<",
+                SessionOrder::Oldest => ">",
+            };
+            let at = match query.order {
+                SessionOrder::Used => cursor.updated,
+                SessionOrder::Newest | SessionOrder::Oldest => cursor.created,
+            };
+            let (at, n) = (self.value(at), self.value(cursor.n));
+            let time = time(query);
+            self.terms
+                .push(format!("(s.{time}, s.n) {behind} (${at}, ${n})"));
+        }
+        if let Some(before) = used_before {
+            let at = self.value(before);
+            self.terms.push(format!("s.updated < ${at}"));
+        }
+        self.filter(query);
+    }
+
+    fn terms(&self) -> String {
+        match self.terms.is_empty() {
+            true => "true".to_owned(),
+            false => self.terms.join(" AND "),
+        }
+    }
+
     fn filter(&mut self, query: &SessionQuery) {
         // The first condition of each is the one of an index.
         for (column, text) in [("directory", &query.directory), ("project", &query.project)] {
@@ -111,56 +142,75 @@ impl Select {
             let at = self.value(integer(since));
             self.terms.push(format!("s.updated >= ${at}"));
         }
-        if let Some(before) = query.used_before {
-            let at = self.value(integer(before));
-            self.terms.push(format!("s.updated < ${at}"));
-        }
         if query.without_archived {
             self.terms.push("s.archived IS NULL".to_owned());
         }
     }
 }
 
-/// The statement that reads the sessions of a query in order; of those `among` only, if that is given.
+/// The one upper bound of the time of use that implies the other: a walk begins at one of two only, and would go from there to
+/// the other.
+fn narrower(query: &SessionQuery, cursor: Option<Cursor>) -> (Option<Cursor>, Option<i64>) {
+    let before = query.used_before.map(integer);
+    match (query.order, cursor, before) {
+        (SessionOrder::Used, Some(cursor), Some(before)) if before <= cursor.updated => {
+            (None, Some(before))
+        }
+        (SessionOrder::Used, Some(cursor), Some(_)) => (Some(cursor), None),
+        (_, cursor, before) => (cursor, before),
+    }
+}
+
+/// The statement that reads the sessions of a query in order.
 pub(super) fn select(
     columns: &str,
     query: &SessionQuery,
     cursor: Option<Cursor>,
-    among: Option<Vec<i64>>,
     limit: Option<u64>,
 ) -> Select {
-    let time = match query.order {
-        SessionOrder::Used => "updated",
-        SessionOrder::Newest | SessionOrder::Oldest => "created",
-    };
-    let (direction, behind) = match query.order {
-        SessionOrder::Used | SessionOrder::Newest => ("DESC", "<"),
-        SessionOrder::Oldest => ("ASC", ">"),
-    };
     let mut select = Select::default();
-    if let Some(cursor) = cursor {
-        let at = match query.order {
-            SessionOrder::Used => cursor.updated,
-            SessionOrder::Newest | SessionOrder::Oldest => cursor.created,
-        };
-        let (at, n) = (select.value(at), select.value(cursor.n));
-        let term = format!("(s.{time}, s.n) {behind} (${at}, ${n})");
-        select.terms.push(term);
-    }
-    if let Some(among) = among {
-        let at = select.value(among);
-        select.terms.push(format!("s.n = ANY (${at})"));
-    }
-    select.filter(query);
+    select.behind(query, cursor);
     let limit = select.value(limit.map_or(i64::MAX, integer));
-    let terms = match select.terms.is_empty() {
-        true => "true".to_owned(),
-        false => select.terms.join(" AND "),
-    };
+    let terms = select.terms();
+    let (time, direction) = (time(query), direction(query));
     select.sql = format!(
         "SELECT {columns} FROM baton.session s WHERE {terms} ORDER BY s.{time} {direction}, s.n {direction} LIMIT ${limit}"
     );
     select
+}
+
+/// The statement that reads those of a query that are among some, in no order.
+pub(super) fn select_among(
+    columns: &str,
+    query: &SessionQuery,
+    cursor: Option<Cursor>,
+    among: Vec<i64>,
+) -> Select {
+    let mut select = Select::default();
+    let at = select.value(among);
+    select.terms.push(format!("s.n = ANY (${at})"));
+    select.behind(query, cursor);
+    select.sql = format!(
+        "SELECT {columns} FROM baton.session s WHERE {}",
+        select.terms()
+    );
+    select
+}
+
+/// By which time a query orders.
+fn time(query: &SessionQuery) -> &'static str {
+    match query.order {
+        SessionOrder::Used => "updated",
+        SessionOrder::Newest | SessionOrder::Oldest => "created",
+    }
+}
+
+/// And which way.
+fn direction(query: &SessionQuery) -> &'static str {
+    match query.order {
+        SessionOrder::Used | SessionOrder::Newest => "DESC",
+        SessionOrder::Oldest => "ASC",
+    }
 }
 
 /// A session and all below it, those furthest below first.

@@ -4,12 +4,12 @@
 //! order of the list, which ends soon when many match. When few do, the index of grams says which ones can.
 
 use deadpool_postgres::{ClientWrapper, Transaction};
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::{IsolationLevel, Row};
 
 use super::grams;
-use super::list::{Cursor, select};
+use super::list::{Cursor, Select, select, select_among};
 use super::text::{body, unescaped};
-use crate::store::{SessionQuery, StoreError};
+use crate::store::{SessionOrder, SessionQuery, StoreError};
 
 /// Titles that are read in the order of the list before the index is asked.
 const WALK_ROWS: u64 = 100;
@@ -39,15 +39,13 @@ pub(super) async fn search(
         limit: limit.unwrap_or(usize::MAX),
         found: Vec::new(),
     };
-    if let Some(last) = search.walk(cursor, None, WALK_ROWS).await? {
+    if let Some(last) = search.walk(cursor, WALK_ROWS).await? {
         match search.candidates().await? {
-            Some(candidates) => {
-                search.walk(Some(last), Some(candidates), u64::MAX).await?;
-            }
+            Some(candidates) => search.take_among(last, candidates).await?,
             None => {
                 let mut last = Some(last);
                 while last.is_some() {
-                    last = search.walk(last, None, PAGE_ROWS).await?;
+                    last = search.walk(last, PAGE_ROWS).await?;
                 }
             }
         }
@@ -60,6 +58,11 @@ pub(super) async fn search(
     let bodies = rows.iter().map(|row| body(row.try_get(0)?)).collect();
     transaction.commit().await?;
     bodies
+}
+
+/// The place of a session, and its title.
+fn columns() -> String {
+    format!("{}, s.title", Cursor::COLUMNS)
 }
 
 /// What is looked for, and what was found.
@@ -76,26 +79,45 @@ impl Search<'_> {
     async fn walk(
         &mut self,
         cursor: Option<Cursor>,
-        among: Option<Vec<i64>>,
         rows_at_most: u64,
     ) -> Result<Option<Cursor>, StoreError> {
-        let columns = format!("{}, s.title", Cursor::COLUMNS);
-        let select = select(&columns, self.query, cursor, among, Some(rows_at_most));
-        let statement = self.db.prepare_cached(&select.sql).await?;
-        let rows = self.db.query(&statement, &select.values()).await?;
-        for row in &rows {
-            if self.found.len() >= self.limit {
-                return Ok(None);
-            }
-            let title = unescaped(row.try_get(3)?);
-            if title.to_lowercase().contains(&self.needle) {
-                self.found.push(row.try_get(0)?);
-            }
-        }
+        let select = select(&columns(), self.query, cursor, Some(rows_at_most));
+        let rows = self.rows(&select).await?;
+        self.take(&rows);
         let all_read = (rows.len() as u64) < rows_at_most;
         match rows.last() {
-            Some(last) if !all_read && self.found.len() < self.limit => Cursor::of(last).map(Some),
+            Some((last, _)) if !all_read && self.found.len() < self.limit => Ok(Some(*last)),
             _ => Ok(None),
+        }
+    }
+
+    /// Takes the sessions whose titles match, of some that come after a place in the order.
+    async fn take_among(&mut self, cursor: Cursor, among: Vec<i64>) -> Result<(), StoreError> {
+        let select = select_among(&columns(), self.query, Some(cursor), among);
+        let mut rows = self.rows(&select).await?;
+        rows.sort_unstable_by_key(|(place, _)| match self.query.order {
+            SessionOrder::Used => (place.updated, place.n),
+            SessionOrder::Newest | SessionOrder::Oldest => (place.created, place.n),
+        });
+        if self.query.order != SessionOrder::Oldest {
+            rows.reverse();
+        }
+        self.take(&rows);
+        Ok(())
+    }
+
+    async fn rows(&self, select: &Select) -> Result<Vec<(Cursor, String)>, StoreError> {
+        let statement = self.db.prepare_cached(&select.sql).await?;
+        let rows = self.db.query(&statement, &select.values()).await?;
+        let read = |row: &Row| Ok((Cursor::of(row)?, unescaped(row.try_get(3)?)));
+        rows.iter().map(read).collect()
+    }
+
+    fn take(&mut self, rows: &[(Cursor, String)]) {
+        for (place, title) in rows {
+            if self.found.len() < self.limit && title.to_lowercase().contains(&self.needle) {
+                self.found.push(place.n);
+            }
         }
     }
 
