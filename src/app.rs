@@ -1,9 +1,11 @@
 //! Builds the parts of a server, binds, runs, and stops in order.
 
 mod news;
+mod open;
 mod record;
 mod start;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -38,14 +40,14 @@ use crate::session::{self, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::data_dir::{DataDir, DataDirError};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::vcs;
 
 use record::{StoreLedger, end_recorded, until_gone};
 use start::{About, reachable, survive_file_limits};
 
 /// How the names of Baton's own files in the data directory begin.
-const OWN_PREFIXES: [&str; 2] = ["baton.", "baton-data"];
+const OWN_PREFIXES: [&str; 2] = ["baton.", "baton-"];
 /// Baton's own folders there.
 const OWN_FOLDERS: [&str; 3] = ["snapshot", "view", SCRATCH_DIR];
 /// Where backends are probed, in the data directory.
@@ -59,6 +61,14 @@ pub enum StartError {
     /// The data directory cannot be used, or not as it is.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The database cannot be used: which one, without its password, and why.
+    #[error("the store {0} cannot be used: {1}")]
+    Store(String, StoreError),
+    /// The store is the target of a copy that was interrupted: of what.
+    #[error(
+        "the store is an unfinished copy of {0}: run `baton copy` again, it goes on where it was"
+    )]
+    Unfinished(String),
     /// The port cannot be listened on.
     #[error("{0} cannot be listened on: {1}")]
     Bind(String, io::Error),
@@ -84,9 +94,8 @@ pub struct App {
 }
 
 /// What has to be brought to an end in order.
-#[derive(Debug)]
 struct Parts {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     pool: Arc<Pool>,
     registry: Arc<Registry>,
     projects: Arc<Projects>,
@@ -116,18 +125,8 @@ impl App {
         let data_dir = settings.data_dir.display().to_string();
         survive_file_limits();
         serve::raise_file_limit();
-        let failed = |error| DataDirError::Store(data_dir.clone(), error);
-        let (path, durability) = (settings.data_dir.clone(), settings.durability);
-        let opened = tokio::task::spawn_blocking(move || {
-            let data = DataDir::claim(&path)?;
-            let store = data.open_store(durability)?;
-            Ok::<_, DataDirError>((data, store))
-        });
-        let opened = opened
-            .await
-            .map_err(|panic| failed(StoreError::Database(panic.to_string())))?;
-        let (data, store) = opened?;
-        let store = Arc::new(store);
+        let (data, store) = open::open(&settings).await?;
+        let failed = |error| open::failed(&settings, error);
         vcs::clear(&settings.data_dir);
         end_recorded(store.as_ref()).await.map_err(failed)?;
 
@@ -272,15 +271,23 @@ fn http_settings(settings: &Settings, front_token: &str) -> HttpSettings {
     }
 }
 
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Parts {
     async fn open(
         settings: &Settings,
-        store: Arc<SqliteStore>,
+        store: Arc<dyn Store>,
         bus: Arc<Bus>,
         data: DataDir,
     ) -> Result<Self, StoreError> {
         let backends = &settings.backends;
-        let shared_store: Arc<dyn Store> = store.clone();
+        let shared_store = Arc::clone(&store);
         let ledger = Arc::new(StoreLedger::new(Arc::clone(&shared_store)));
         let pool = Pool::new(
             settings.limits.pool,
@@ -356,7 +363,7 @@ impl Parts {
         let (store, unclean) = (Arc::clone(&self.store), self.data.was_left_unclean());
         let damage = tokio::spawn(async move {
             if unclean {
-                look_for_damage(&store).await;
+                open::look_for_damage(store.as_ref()).await;
             }
         });
         let news = tokio::spawn(news::tell_changes(Arc::clone(&self.registry), bus));
@@ -371,10 +378,7 @@ impl Parts {
                 tracing::warn!("agents that are being probed may be left behind: {error}");
             }
         }
-        let closed = tokio::task::spawn_blocking(move || self.store.close()).await;
-        if let Err(panic) = closed {
-            tracing::error!("the store could not be closed: {panic}");
-        }
+        self.store.close().await;
     }
 }
 
@@ -384,21 +388,6 @@ fn url_host(host: &str, port: u16) -> String {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
-    }
-}
-
-/// After a server that did not end in order. In the background: it reads the whole file.
-async fn look_for_damage(store: &SqliteStore) {
-    let found = match store.quick_check().await {
-        Ok(found) => found,
-        Err(StoreError::Closed) => return,
-        Err(error) => vec![error.to_string()],
-    };
-    if !found.is_empty() {
-        tracing::error!(
-            "the database is damaged: {}. Stop Baton, then `baton check --repair` sets aside what cannot be read",
-            found.join("; ")
-        );
     }
 }
 

@@ -15,6 +15,7 @@ mod models;
 mod password;
 mod places;
 mod profiles;
+mod store;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,8 +46,10 @@ use crate::store::Durability;
 
 use file::{ConfigFile, ConfiguredAgent};
 pub use log::{LogFormat, LogLevel};
+use models::parse_default_model;
 pub use password::read_password_file;
 pub use places::Places;
+pub use store::StoreSettings;
 
 /// The host that is listened on unless another is given.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -94,6 +97,16 @@ pub struct ServeArgs {
     /// Keep everything in this directory [default: ~/.local/share/baton]
     #[arg(long, env = "BATON_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+
+    /// Keep sessions in this PostgreSQL instead of the data directory: postgres://USER:PASSWORD@HOST/DATABASE. As with a
+    /// password, the config file or the variable are better places for one
+    #[arg(
+        long,
+        env = "BATON_STORE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub store: Option<String>,
 
     /// Ask clients for this password (HTTP Basic with any user name, or Bearer). It ends up in the shell's history
     /// and, while Baton starts, in `ps`: better use --password-file, or the variable BATON_PASSWORD
@@ -251,6 +264,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The user's home directory.
     pub home: PathBuf,
+    /// The database that sessions are kept in; the one of the data directory if there is none.
+    pub store: Option<StoreSettings>,
     /// What a commit of the store outlives.
     pub durability: Durability,
     /// Whether snapshots of working directories are taken.
@@ -298,7 +313,16 @@ impl Settings {
         }
         let mock_state = data_dir.join("mock");
         let backends = BackendSettings::of(&args.backends, &file, places, &data_dir, &mock_state)?;
+        let given = args.store.as_deref();
+        let store = store::of(
+            given,
+            &file.store,
+            config_file.as_deref(),
+            places,
+            &mut warnings,
+        )?;
         Ok(Self {
+            store,
             host,
             port: args.port.or(file.server.port).unwrap_or(DEFAULT_PORT),
             data_dir,
@@ -340,6 +364,9 @@ impl Settings {
     pub fn learn_secrets(&self) {
         if let Some(password) = &self.password {
             password.learn();
+        }
+        if let Some(store) = &self.store {
+            store.url.learn_secrets();
         }
         self.backends.learn_secrets();
         learn_set(&self.shell_environment);
@@ -417,29 +444,6 @@ fn chosen(args: &BackendArgs, all: Vec<ConfiguredAgent>) -> Result<Vec<AgentSpec
         }
     }
     Ok(named)
-}
-
-fn parse_default_model(text: &str, agents: &[AgentSpec]) -> Result<ModelWish, ConfigError> {
-    let parts = text
-        .split_once('/')
-        .filter(|(p, m)| !p.is_empty() && !m.is_empty());
-    let Some((provider, model)) = parts else {
-        return Err(ConfigError(format!(
-            "the default model \"{text}\" is not of the form provider/model"
-        )));
-    };
-    if agents.iter().all(|a| a.id != provider) {
-        let ids: Vec<_> = agents.iter().map(|a| a.id.as_str()).collect();
-        return Err(ConfigError(format!(
-            "the default model \"{text}\" names the provider \"{provider}\", which is not known.{} Known: {}",
-            meant(provider, &ids),
-            ids.join(", ")
-        )));
-    }
-    Ok(ModelWish {
-        provider_id: provider.to_owned(),
-        model_id: model.to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use baton::cli::DataDirArgs;
 use baton::cli::answer::{self, AnswerArgs};
 use baton::cli::backup::{self, BackupArgs};
 use baton::cli::check::{self, CheckArgs};
+use baton::cli::copy::{self, CopyArgs};
 use baton::cli::doctor::{self, DoctorArgs};
 use baton::cli::events::{self, EventsArgs};
 use baton::cli::failure::Failure;
@@ -33,6 +34,7 @@ use baton::http::openapi::{Form, Version};
 use baton::listing::{self, ScratchFolder};
 use baton::private::{self, Given};
 use baton::secret;
+use baton::store::postgres::without_password;
 use baton::supervise;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -92,6 +94,8 @@ enum Command {
     Backup(BackupArgs),
     /// Look whether the database is whole; status 1 if it is not.
     Check(CheckArgs),
+    /// Copy everything from a data directory into PostgreSQL, or back. No server may be running on either.
+    Copy(CopyArgs),
     /// Print the OpenAPI document of the server.
     Openapi(OpenapiArgs),
     /// Serve the Agent Client Protocol on stdin and stdout, with no model behind it.
@@ -159,6 +163,7 @@ fn main() -> ExitCode {
     };
     secret::learn_environment();
     secret::learn(given.flag.iter().chain(&given.environment).cloned());
+    secret::learn(given.urls.iter().filter_map(|url| without_password(url).1));
     supervise::enable();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
@@ -177,6 +182,7 @@ fn end(runtime: Runtime, work: impl FnOnce(&Runtime) -> ExitCode) -> ExitCode {
 async fn run(given: Given) -> ExitCode {
     match Cli::parse().command {
         Command::Serve(mut args) => {
+            args.store = args.store.map(|url| given.whole_url(url));
             args.password = given.flag.or(args.password);
             args.environment_password = given.environment;
             serve(&args).await
@@ -187,6 +193,7 @@ async fn run(given: Given) -> ExitCode {
         Command::Install(args) => install(&args).await,
         Command::Backup(args) => backup(&args),
         Command::Check(args) => check(&args),
+        Command::Copy(args) => copy(&given, args).await,
         Command::Openapi(args) => {
             let form = Form {
                 version: args.version,
@@ -344,6 +351,24 @@ fn check(args: &CheckArgs) -> ExitCode {
             ExitCode::from(1)
         }
         Err(error) => fail(1, &error),
+    }
+}
+
+async fn copy(given: &Given, args: CopyArgs) -> ExitCode {
+    let places = match Places::of_this_process() {
+        Ok(places) => places,
+        Err(error) => return fail(USAGE_STATUS, &error),
+    };
+    if let Err(error) = log_to_stderr(LogFormat::Text, "baton=warn") {
+        return fail(USAGE_STATUS, &error);
+    }
+    let place = |text| copy::place(&given.whole_url(text), &places.directory);
+    match (place(args.from), place(args.to)) {
+        (Ok(from), Ok(to)) => match copy::run(&from, &to).await {
+            Ok(text) => print(&text),
+            Err(error) => fail(1, &error),
+        },
+        (Err(error), _) | (_, Err(error)) => fail(USAGE_STATUS, &error),
     }
 }
 

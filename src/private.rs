@@ -1,4 +1,4 @@
-//! Keeps the password of a starting server to itself.
+//! Keeps the password of a starting server to itself, and that of the database in the URL of its store.
 //!
 //! What stood in the environment or in the arguments when a program was started stays in `/proc/PID/environ` and
 //! `/proc/PID/cmdline` for as long as it runs, whatever it does later, and every program that an agent starts as the
@@ -16,12 +16,23 @@ use std::process::Command;
 
 use crate::environment::PASSWORD_VARIABLE;
 use crate::http::auth::PASSWORD_MAX_BYTES;
+use crate::store::postgres::{is_postgres, without_password};
 
 /// Tells the new program in which pipe the password is: `PID:FD`. The pid tells a pipe of our own from what was
 /// inherited from another Baton.
 const PIPE_VARIABLE: &str = "BATON_PASSWORD_PIPE";
 /// The flag with the password.
 const PASSWORD_FLAG: &str = "--password";
+/// The variable with the URL of the store.
+const STORE_VARIABLE: &str = "BATON_STORE_URL";
+/// The flag with it.
+const STORE_FLAG: &str = "--store=";
+/// The commands that take one. Others may start these, and pass the variable on.
+const STORE_COMMANDS: [&str; 2] = ["serve", "copy"];
+/// A longer URL is refused, in bytes.
+const URL_MAX_BYTES: usize = 4_096;
+/// URLs at most: two that are copied between, and the variable.
+const URLS_MAX: usize = 3;
 /// Behind this argument there are no flags.
 const END_OF_FLAGS: &str = "--";
 
@@ -32,6 +43,19 @@ pub struct Given {
     pub flag: Option<String>,
     /// The variable [`PASSWORD_VARIABLE`].
     pub environment: Option<String>,
+    /// URLs of stores with their passwords. What is left of them elsewhere has none.
+    pub urls: Vec<String>,
+}
+
+impl Given {
+    /// The URL that was given, of what is left of it.
+    pub fn whole_url(&self, shown: String) -> String {
+        let whole = self
+            .urls
+            .iter()
+            .find(|url| without_password(url).0 == shown);
+        whole.cloned().unwrap_or(shown)
+    }
 }
 
 /// Why a password could not be taken away, as a sentence for the user.
@@ -43,6 +67,11 @@ pub enum PrivateError {
     /// It cannot be a password.
     #[error("the password is longer than {PASSWORD_MAX_BYTES} bytes. Set a shorter one")]
     TooLong,
+    /// They are no URLs of stores.
+    #[error(
+        "a URL of a store is longer than {URL_MAX_BYTES} bytes, or there are more than {URLS_MAX}"
+    )]
+    Urls,
     /// Which one is meant is not clear.
     #[error("{PASSWORD_FLAG} is given more than once. Give it once")]
     Several,
@@ -60,14 +89,19 @@ pub fn take_passwords() -> Result<Given, PrivateError> {
     if let Some(pipe) = own_pipe() {
         return Ok(read(pipe)?);
     }
-    let (arguments, flags) = without_passwords(std::env::args_os().skip(1).collect());
+    let (mut arguments, flags) = without_passwords(std::env::args_os().skip(1).collect());
+    let mut store = std::env::var_os(STORE_VARIABLE);
+    let urls = take_urls(&mut arguments, &mut store);
+    if urls.len() > URLS_MAX || urls.iter().any(|url| url.len() > URL_MAX_BYTES) {
+        return Err(PrivateError::Urls);
+    }
     let flag = match <[OsString; 1]>::try_from(flags) {
         Ok([flag]) => Some(flag),
         Err(none) if none.is_empty() => None,
         Err(_several) => return Err(PrivateError::Several),
     };
     let environment = std::env::var_os(PASSWORD_VARIABLE);
-    if flag.is_none() && environment.is_none() {
+    if flag.is_none() && environment.is_none() && urls.is_empty() {
         return Ok(Given::default());
     }
     let given = Given {
@@ -75,8 +109,31 @@ pub fn take_passwords() -> Result<Given, PrivateError> {
         environment: environment
             .map(|value| text(value, PASSWORD_VARIABLE))
             .transpose()?,
+        urls,
     };
-    Err(start_anew(&given, &arguments)?.into())
+    Err(start_anew(&given, &arguments, store)?.into())
+}
+
+/// Takes the passwords out of the URLs in the arguments and in the variable. Answers the URLs that had one.
+fn take_urls(arguments: &mut [OsString], variable: &mut Option<OsString>) -> Vec<String> {
+    let is_for_store = |first: &OsString| STORE_COMMANDS.iter().any(|command| first == command);
+    if !arguments.first().is_some_and(is_for_store) {
+        return Vec::new();
+    }
+    let mut urls = Vec::new();
+    for place in arguments.iter_mut().chain(variable) {
+        let Some(text) = place.to_str() else { continue };
+        let (flag, url) = match text.strip_prefix(STORE_FLAG) {
+            Some(url) => (STORE_FLAG, url),
+            None => ("", text),
+        };
+        let (shown, password) = without_password(url);
+        if is_postgres(url) && password.is_some() {
+            urls.push(url.to_owned());
+            *place = format!("{flag}{shown}").into();
+        }
+    }
+    urls
 }
 
 /// Keeps others of the same user from reading this process's memory, and the memory out of core files.
@@ -130,7 +187,11 @@ fn value_of(argument: &OsStr) -> Option<&OsStr> {
 }
 
 /// Starts the program again in this process. It returns only when that fails, with the reason.
-fn start_anew(given: &Given, arguments: &[OsString]) -> io::Result<io::Error> {
+fn start_anew(
+    given: &Given,
+    arguments: &[OsString],
+    store: Option<OsString>,
+) -> io::Result<io::Error> {
     let program = own_program()?;
     let (reader, writer) = nix::unistd::pipe().map_err(io::Error::from)?;
     let pipe = format!("{}:{}", std::process::id(), reader.as_raw_fd());
@@ -144,6 +205,9 @@ fn start_anew(given: &Given, arguments: &[OsString]) -> io::Result<io::Error> {
         .args(arguments)
         .env_remove(PASSWORD_VARIABLE)
         .env(PIPE_VARIABLE, pipe);
+    if let Some(store) = store {
+        command.env(STORE_VARIABLE, store);
+    }
     Ok(command.exec())
 }
 
@@ -168,7 +232,8 @@ fn own_pipe() -> Option<RawFd> {
 fn read(pipe: RawFd) -> io::Result<Given> {
     let mut bytes = Vec::new();
     // Opening it anew needs no unsafe code, and works as the writing end is closed and what was written is there.
-    let limit = u64::try_from(2 * (PASSWORD_MAX_BYTES + 1)).unwrap_or(u64::MAX);
+    let most = 2 * (PASSWORD_MAX_BYTES + 2) + URLS_MAX * (URL_MAX_BYTES + 2);
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
     File::open(format!("/dev/fd/{pipe}"))?
         .take(limit)
         .read_to_end(&mut bytes)?;
@@ -186,6 +251,11 @@ fn pack(given: &Given) -> Vec<u8> {
             bytes.push(0);
         }
     }
+    for url in &given.urls {
+        bytes.push(b'u');
+        bytes.extend(url.as_bytes());
+        bytes.push(0);
+    }
     bytes
 }
 
@@ -198,6 +268,7 @@ fn unpack(bytes: &[u8]) -> io::Result<Given> {
         let password = String::from_utf8(password.to_vec()).map_err(io::Error::other)?;
         match mark {
             b'f' => given.flag = Some(password),
+            b'u' => given.urls.push(password),
             _ => given.environment = Some(password),
         }
     }
@@ -248,9 +319,43 @@ mod tests {
             let given = Given {
                 flag: flag.map(str::to_owned),
                 environment: environment.map(str::to_owned),
+                urls: vec!["postgres://a:b@c".to_owned(), "postgres://d:e@f".to_owned()],
             };
             assert_eq!(unpack(&pack(&given)).expect("packed by us"), given);
         }
+    }
+
+    #[test]
+    fn passwords_are_taken_out_of_the_urls_of_stores() {
+        let mut given = arguments(&[
+            "serve",
+            "--store",
+            "postgres://a:b@c/d",
+            "--store=postgres://e:f@g/h",
+        ]);
+        let mut variable = Some("postgres://i@j/k?password=l&sslmode=require".into());
+        let urls = take_urls(&mut given, &mut variable);
+        let shown = [
+            "serve",
+            "--store",
+            "postgres://a@c/d",
+            "--store=postgres://e@g/h",
+        ];
+        assert_eq!(given, arguments(&shown));
+        assert_eq!(variable, Some("postgres://i@j/k?sslmode=require".into()));
+        let given = Given {
+            urls,
+            ..Given::default()
+        };
+        assert_eq!(
+            given.whole_url("postgres://e@g/h".to_owned()),
+            "postgres://e:f@g/h"
+        );
+        let other = "postgres://x@y/z".to_owned();
+        assert_eq!(given.whole_url(other.clone()), other);
+        // A front passes it on to the server that it starts.
+        let mut front = arguments(&["opencode", "postgres://a:b@c/d"]);
+        assert!(take_urls(&mut front, &mut None).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::process::{Ledger, boot_id, end_orphan, is_there};
-use crate::store::{Change, ProcessRow, SqliteStore, Store, StoreError};
+use crate::store::{Change, ProcessRow, Store, StoreError};
 
 /// What was killed at the end has this long to be gone.
 const GONE_WITHIN: Duration = Duration::from_millis(300);
@@ -13,7 +13,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Ends every agent in the record of running ones: at the start those that a killed server
 /// left behind, at the end those that nobody else has ended.
-pub(super) async fn end_recorded(store: &SqliteStore) -> Result<Vec<u32>, StoreError> {
+pub(super) async fn end_recorded(store: &dyn Store) -> Result<Vec<u32>, StoreError> {
     let mut all_ended = Vec::new();
     // Batches are committed in order: what was recorded before is there to be read after this one.
     store.commit(Vec::new()).await?;

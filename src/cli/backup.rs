@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::DataDirArgs;
 use crate::store::StoreError;
-use crate::store::data_dir::DATABASE_FILE;
+use crate::store::data_dir::{DATABASE_FILE, store_elsewhere};
 use crate::store::upkeep;
 
 /// What `baton backup` takes.
@@ -26,6 +26,9 @@ pub struct BackupArgs {
 /// # Errors
 /// When it cannot be read, or the copy cannot be written or is damaged; then there is no copy.
 pub fn run(data_dir: &Path, file: &Path) -> Result<String, StoreError> {
+    if let Some(store) = store_elsewhere(data_dir) {
+        return Err(StoreError::Elsewhere(store));
+    }
     let copied = upkeep::copy(&data_dir.join(DATABASE_FILE), file)?;
     Ok(format!(
         "{} sessions with {} messages are in {} ({} bytes), which was opened and is whole",

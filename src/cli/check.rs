@@ -8,7 +8,7 @@ use clap::Args;
 use super::DataDirArgs;
 use crate::session;
 use crate::store::StoreError;
-use crate::store::data_dir::{self, DATABASE_FILE, DataDirError, Repair};
+use crate::store::data_dir::{self, DATABASE_FILE, DataDirError, Repair, store_elsewhere};
 use crate::store::upkeep::{self, Finding};
 
 /// Findings that are listed one by one.
@@ -44,6 +44,17 @@ pub enum CheckError {
     /// The database cannot be read at all.
     #[error("{0}. `baton check --repair` reads what can be read into a new one.")]
     Store(StoreError),
+    /// There is none in the data directory.
+    #[error(transparent)]
+    Elsewhere(StoreError),
+}
+
+/// A database elsewhere looks after itself.
+fn is_here(data_dir: &Path) -> Result<(), CheckError> {
+    match store_elsewhere(data_dir) {
+        Some(store) => Err(CheckError::Elsewhere(StoreError::Elsewhere(store))),
+        None => Ok(()),
+    }
 }
 
 /// Looks at a data directory, which a server may be using. Changes nothing. Blocks.
@@ -51,6 +62,7 @@ pub enum CheckError {
 /// # Errors
 /// When there is no database, or it cannot be read at all.
 pub fn check(data_dir: &Path) -> Result<Report, CheckError> {
+    is_here(data_dir)?;
     let doubt = data_dir::doubt(data_dir);
     let database = data_dir.join(DATABASE_FILE);
     let findings = match database.metadata().is_ok_and(|file| file.len() > 0) {
@@ -79,6 +91,7 @@ pub fn check(data_dir: &Path) -> Result<Report, CheckError> {
 /// # Errors
 /// When a server uses the directory, or it cannot be read or written.
 pub fn repair(data_dir: &Path) -> Result<Report, CheckError> {
+    is_here(data_dir)?;
     let Repair {
         doubt,
         findings,

@@ -11,6 +11,7 @@ use super::table::{NOTHING, paragraph, table};
 use super::terminal::{Terminal, one_line};
 use super::words;
 use crate::config::{BackendArgs, BackendSettings, Places};
+use crate::store::data_dir::store_elsewhere;
 
 /// The indent of what goes on in a further line.
 const INDENT: usize = 2;
@@ -81,6 +82,9 @@ pub async fn run(
     )?;
     if let Some(Home { data_dir, running }) = &server.home {
         fact("data", &data_dir.display().to_string())?;
+        if let Some(store) = store_elsewhere(data_dir) {
+            fact("store", &one_line(&store))?;
+        }
         fact("config", &config_of(running.config_file.as_deref()))?;
         if let Some(started) = running.started {
             fact("started", &words::clock(started))?;
@@ -172,6 +176,9 @@ fn without_server(args: &DoctorArgs, terminal: Terminal) -> Result<(), Failure> 
     };
     fact("server", "none")?;
     fact("data", &format!("{}{there}", data_dir.display()))?;
+    if let Some(store) = store_elsewhere(&data_dir) {
+        fact("store", &one_line(&store))?;
+    }
     let of_environment = std::env::var_os("BATON_CONFIG").filter(|file| !file.is_empty());
     let backends = BackendArgs {
         config: of_environment.map(Into::into),

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod backup;
 pub mod check;
+pub mod copy;
 pub mod doctor;
 pub mod events;
 pub mod failure;

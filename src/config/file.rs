@@ -13,6 +13,7 @@ use super::limits::{LimitsTable, TimeoutsTable};
 use super::mcp::McpTable;
 use super::models::ModelsTable;
 use super::profiles::ProfileTable;
+use super::store::StoreTable;
 use super::{ConfigError, LogFormat, LogLevel, meant};
 use crate::agent::fence::{ANY_OTHER, COMMON};
 use crate::agent::quirks::is_mock;
@@ -41,6 +42,8 @@ pub(super) struct ConfigFile {
     pub snapshot: Option<bool>,
     /// What a commit of the store outlives; the death of the process if left out.
     pub durability: Option<Durability>,
+    /// Where sessions are kept.
+    pub store: StoreTable,
     /// How to listen.
     pub server: ServerTable,
     /// How sessions behave.

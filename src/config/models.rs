@@ -7,7 +7,9 @@ use std::num::NonZeroU64;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::{ConfigError, meant};
 use crate::agent::spec::AgentSpec;
+use crate::registry::ModelWish;
 
 /// The models of a backend, in the order of the file's list, or of their ids.
 #[derive(Debug, Default)]
@@ -62,6 +64,36 @@ impl<'de> Visitor<'de> for Either {
         }
         Ok(ModelsTable(models.into_iter().collect()))
     }
+}
+
+/// The model `provider/model`, if there is such a provider.
+///
+/// # Errors
+/// When there is none, or it is of another form.
+pub(super) fn parse_default_model(
+    text: &str,
+    agents: &[AgentSpec],
+) -> Result<ModelWish, ConfigError> {
+    let parts = text
+        .split_once('/')
+        .filter(|(p, m)| !p.is_empty() && !m.is_empty());
+    let Some((provider, model)) = parts else {
+        return Err(ConfigError(format!(
+            "the default model \"{text}\" is not of the form provider/model"
+        )));
+    };
+    if agents.iter().all(|a| a.id != provider) {
+        let ids: Vec<_> = agents.iter().map(|a| a.id.as_str()).collect();
+        return Err(ConfigError(format!(
+            "the default model \"{text}\" names the provider \"{provider}\", which is not known.{} Known: {}",
+            meant(provider, &ids),
+            ids.join(", ")
+        )));
+    }
+    Ok(ModelWish {
+        provider_id: provider.to_owned(),
+        model_id: model.to_owned(),
+    })
 }
 
 #[cfg(test)]

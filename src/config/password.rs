@@ -159,13 +159,13 @@ fn read(path: &Path, warnings: &mut Vec<String>) -> Result<String, ConfigError> 
 }
 
 /// Warns of a file with a password that others can read.
-fn others_can_read(what: &str, path: &Path) -> String {
+pub(super) fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();
     format!("{what} {path} can be read by other users of this machine: chmod 600 {path}")
 }
 
 /// Whether others can read a file.
-fn is_readable_by_others(path: &Path) -> bool {
+pub(super) fn is_readable_by_others(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|m| m.is_file() && m.permissions().mode() & READABLE_BY_OTHERS != 0)
 }

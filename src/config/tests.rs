@@ -340,3 +340,50 @@ fn a_chain_is_read_and_checked() {
         assert!(refused.contains(expected), "{file}: {refused}");
     }
 }
+
+#[test]
+fn a_store_elsewhere_is_named_by_the_flag_or_the_file_and_never_shown_whole() {
+    let file = "[store]\nurl = \"postgres://me:hunter2secret@db/baton\"\nconnections = 3\nconnect_timeout_s = 2\n";
+    let (setup, mut args) = Setup::with_file(file);
+    let store = setup.load(&args).expect("fine").store.expect("named");
+    assert_eq!(store.url.to_string(), "postgres://me@db/baton");
+    assert_eq!(
+        (store.connections, store.times.connect),
+        (3, Duration::from_secs(2))
+    );
+    assert!(!format!("{store:?}").contains("hunter2"));
+    args.store = Some("postgres://other/baton".to_owned());
+    let store = setup.load(&args).expect("fine").store.expect("named");
+    assert_eq!(
+        (store.url.to_string().as_str(), store.connections),
+        ("postgres://other/baton", 3)
+    );
+    args.store = Some("sqlite".to_owned());
+    assert!(setup.load(&args).expect("fine").store.is_none());
+    assert!(loaded("").expect("fine").store.is_none());
+    for (file, why) in [
+        (
+            "url = \"mysql://me:hunter2@db/baton\"",
+            "begins with postgres://",
+        ),
+        (
+            "url = \"postgres://me:hunter2@db/baton?sslmode=never\"",
+            "sslmode is",
+        ),
+        ("url = \"postgres:///baton\"", "no host"),
+        (
+            "connections = 0",
+            "[store] connections: expected 1 to 100, got 0",
+        ),
+        (
+            "statement_timeout_s = 4000",
+            "statement_timeout_s: expected 1 to 3600",
+        ),
+    ] {
+        let refused = loaded(&format!("[store]\n{file}\n")).expect_err("refused");
+        assert!(
+            refused.contains(why) && !refused.contains("hunter2"),
+            "{refused}"
+        );
+    }
+}

@@ -6,15 +6,18 @@
 //!
 //! Every implementation passes the conformance suite in `tests/store`.
 
+pub mod copy;
 pub mod data_dir;
 pub mod flaky;
 pub mod memory;
+pub mod postgres;
 mod sqlite;
 
 use futures_util::future::BoxFuture;
 
 use crate::opencode::{MessageId, PartId, SessionId};
 
+pub use postgres::PostgresStore;
 pub use sqlite::{Durability, SqliteStore, upkeep};
 
 /// So many handovers of a session are kept: each may be as large as a conversation.
@@ -32,12 +35,21 @@ pub enum StoreError {
          works"
     )]
     Full(String),
+    /// The disk of the database's server is full. The same batch succeeds once there is room.
+    #[error("the disk of the database server is full: make room on it")]
+    ServerFull,
     /// The database is locked or cannot be written for now. The same batch may succeed later.
     #[error("the store cannot be written at the moment: {0}")]
     Unavailable(String),
     /// The database failed in a way that waiting does not mend: a damaged file, a broken rule.
     #[error("the store failed: {0}")]
     Database(String),
+    /// What was asked for belongs to a database in the data directory, and the store is this one.
+    #[error(
+        "the store of this data directory is {0}: PostgreSQL's own tools look after it (pg_dump makes a copy, pg_amcheck \
+         looks for damage)"
+    )]
+    Elsewhere(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -46,7 +58,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same batch may succeed later, without anybody mending the database.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Unavailable(_))
+        matches!(
+            self,
+            Self::Full(_) | Self::ServerFull | Self::Unavailable(_)
+        )
     }
 }
 
@@ -410,4 +425,14 @@ pub trait Store: Send + Sync + 'static {
     fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>>;
     /// Processes that were running when the last server ended.
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>>;
+    /// Looks for damage of the database as a whole. Answers what it finds, at most a few lines. Nothing where the database
+    /// looks after itself.
+    fn damage(&self) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+    /// Commits what is queued, and lets go of everything. Whatever is asked for after that is answered with
+    /// [`StoreError::Closed`].
+    fn close(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }

@@ -13,6 +13,8 @@ mod compact;
 mod concurrency;
 mod connections;
 mod data_dir;
+#[path = "../database/mod.rs"]
+mod database;
 mod denied;
 mod documented;
 mod durability;
@@ -54,6 +56,7 @@ mod people;
 mod pin;
 mod places;
 mod places_of_agents;
+mod postgres;
 mod processes;
 mod profiles;
 mod prompts;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::support::{
-    Folder, body, commit, list, memory, new_session, on_each_store, put_session, titled,
+    Folder, body, commit, list, memory, new_session, on_each_store, postgres, put_session, titled,
     use_session,
 };
 
@@ -203,11 +203,11 @@ proptest! {
         changed in vec((any::<prop::sample::Index>(), any::<bool>(), keys()), 0..8),
         queries in vec(query(), 1..24),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let folder = Folder::new();
             let stores: [Arc<dyn Store>; 2] = [folder.open(), memory()];
-            for store in stores {
+            for store in stores.into_iter().chain(postgres().await) {
                 let known = fill(store.as_ref(), &made, &changed).await;
                 for (query, after) in &queries {
                     let after = after.map(|at| at.get(&known).0.clone());

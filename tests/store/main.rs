@@ -3,11 +3,15 @@
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
 mod conversations;
+mod copy;
+#[path = "../database/mod.rs"]
+mod database;
 mod flaky;
 mod full;
 mod lists;
 mod measure;
 mod old;
+mod postgres;
 mod support;
 mod upkeep;
 mod writes;

@@ -1,15 +1,18 @@
 //! How long lists, searches and commits take with few and with many sessions. Run it by hand:
 //! `cargo test --release --test store measure -- --ignored --nocapture`
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use baton::opencode::SessionId;
-use baton::store::{Change, Keys, SessionKeys, SessionOrder, SessionQuery, SqliteStore, Store};
+use baton::store::{Change, Keys, SessionKeys, SessionOrder, SessionQuery, Store};
 
-use crate::support::{Folder, commit, list};
+use crate::support::{Folder, commit, list, postgres};
 
 /// Sessions that are written in one batch.
 const BATCH: u64 = 1_000;
+/// Sessions that there are.
+const SIZES: [u64; 2] = [20, 100_000];
 /// How often each query is run.
 const RUNS: u32 = 20;
 /// Size of a session's body, in bytes.
@@ -40,7 +43,7 @@ fn put(number: u64, expected: Option<u64>, updated: u64) -> Change {
     }
 }
 
-async fn time(what: &str, store: &SqliteStore, query: SessionQuery) {
+async fn time(what: &str, store: &dyn Store, query: SessionQuery) {
     let found = list(store, query.clone()).await.len();
     let begun = Instant::now();
     for _ in 0..RUNS {
@@ -49,7 +52,7 @@ async fn time(what: &str, store: &SqliteStore, query: SessionQuery) {
     println!("  {what}: {found} found, {:?}", begun.elapsed() / RUNS);
 }
 
-async fn queries(store: &SqliteStore, sessions: u64) {
+async fn queries(store: &dyn Store, sessions: u64) {
     let limited = || SessionQuery {
         limit: Some(50),
         ..SessionQuery::default()
@@ -100,7 +103,7 @@ async fn queries(store: &SqliteStore, sessions: u64) {
     time("one matches in a project", store, within).await;
 }
 
-async fn commits(store: &SqliteStore, sessions: u64) {
+async fn commits(store: &dyn Store, sessions: u64) {
     let mut times = Vec::new();
     for turn in 0..2_000 {
         let number = turn * 37 % sessions;
@@ -122,8 +125,7 @@ async fn commits(store: &SqliteStore, sessions: u64) {
 }
 
 /// Writes without a pause for a while and says how large the log has become, and how long the slowest took.
-async fn load(folder: &Folder, store: &SqliteStore) {
-    let log = folder.file().with_extension("sqlite-wal");
+async fn load(log: &Path, store: &dyn Store) {
     let begun = Instant::now();
     let (mut count, mut largest, mut slowest) = (0_u64, 0, Duration::ZERO);
     while begun.elapsed() < Duration::from_secs(20) {
@@ -140,7 +142,7 @@ async fn load(folder: &Folder, store: &SqliteStore) {
         }
         count += 64;
         slowest = slowest.max(group.elapsed());
-        largest = largest.max(std::fs::metadata(&log).map_or(0, |log| log.len()));
+        largest = largest.max(std::fs::metadata(log).map_or(0, |log| log.len()));
     }
     println!(
         "  64 at once without a pause: {} a second, slowest group {slowest:?}, log {} MiB at most",
@@ -156,28 +158,46 @@ fn resident_mib() -> u64 {
     kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) >> 10
 }
 
+/// Fills a store and measures.
+async fn fill_and_measure(sessions: u64, log: &Path, store: &dyn Store) {
+    let begun = Instant::now();
+    for first in (0..sessions).step_by(BATCH as usize) {
+        let batch = first..(first + BATCH).min(sessions);
+        commit(store, batch.map(|n| put(n, None, n)).collect()).await;
+    }
+    println!("{sessions} sessions, written in {:?}", begun.elapsed());
+    queries(store, sessions).await;
+    commits(store, sessions).await;
+    load(log, store).await;
+    println!("  resident {} MiB", resident_mib());
+}
+
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn measure() {
-    for sessions in [20, 100_000] {
+    for sessions in SIZES {
         let folder = Folder::new();
         let store = folder.open();
-        let begun = Instant::now();
-        for first in (0..sessions).step_by(BATCH as usize) {
-            let batch = first..(first + BATCH).min(sessions);
-            commit(&*store, batch.map(|n| put(n, None, n)).collect()).await;
-        }
-        println!("{sessions} sessions, written in {:?}", begun.elapsed());
+        let log = folder.file().with_extension("sqlite-wal");
+        fill_and_measure(sessions, &log, store.as_ref()).await;
         let size = std::fs::metadata(folder.file()).map_or(0, |file| file.len());
-        println!("  file {} MiB, resident {} MiB", size >> 20, resident_mib());
-        queries(&store, sessions).await;
-        commits(&store, sessions).await;
-        load(&folder, &store).await;
-        println!("  resident {} MiB", resident_mib());
+        println!("  file {} MiB", size >> 20);
         store.close();
         let begun = Instant::now();
         let store = folder.open();
         println!("  opened again in {:?}", begun.elapsed());
         store.close();
+    }
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn measure_postgres() {
+    for sessions in SIZES {
+        let Some(store) = postgres().await else {
+            return;
+        };
+        fill_and_measure(sessions, Path::new("none"), store.as_ref()).await;
+        store.close().await;
     }
 }

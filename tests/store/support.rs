@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use baton::opencode::{MessageId, PartId, SessionId};
 use baton::store::memory::MemoryStore;
+use baton::store::postgres::{Opening, PostgresStore, StoreUrl};
 use baton::store::{Change, Keys, MessageKey, SessionKeys, SessionQuery, SqliteStore, Store};
 use tempfile::TempDir;
 
@@ -16,6 +17,15 @@ macro_rules! on_each_store {
             async fn $test() {
                 let folder = crate::support::Folder::new();
                 super::$test(folder.open().as_ref()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(store) = crate::support::postgres().await {
+                    super::$test(store.as_ref()).await;
+                    store.close().await;
+                }
             })+
         }
         mod memory {
@@ -43,6 +53,17 @@ impl Folder {
     pub(crate) fn open(&self) -> Arc<SqliteStore> {
         Arc::new(SqliteStore::open(&self.file()).expect("opens"))
     }
+}
+
+/// A store in a new PostgreSQL database; none where PostgreSQL is not installed.
+pub(crate) async fn postgres() -> Option<Arc<dyn Store>> {
+    Some(Arc::new(open_url(&crate::database::url().await?).await))
+}
+
+/// The store of a URL.
+pub(crate) async fn open_url(url: &str) -> PostgresStore {
+    let opening = Opening::new(StoreUrl::parse(url).expect("a URL"), "node");
+    PostgresStore::open(opening).await.expect("opens")
 }
 
 pub(crate) fn memory() -> Arc<dyn Store> {

@@ -133,10 +133,12 @@ impl From<DefaultsError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Full(_) => Self::disk_full(&error),
+            StoreError::Full(_) | StoreError::ServerFull => Self::disk_full(&error),
             StoreError::Unavailable(_) => Self::store_unavailable(&error),
             StoreError::Closed => Self::shutting_down(),
-            StoreError::Conflict(_) | StoreError::Database(_) => Self::unforeseen(&error),
+            StoreError::Conflict(_) | StoreError::Database(_) | StoreError::Elsewhere(_) => {
+                Self::unforeseen(&error)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! a word.
 
 pub mod marker;
+mod node;
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -19,6 +20,7 @@ use super::sqlite::{self, Durability, Opening, SqliteStore};
 use crate::folder;
 use crate::opencode::now_ms;
 use marker::{Doubt, Found, Identity, Marker};
+pub use node::store_elsewhere;
 
 /// The store's file.
 pub const DATABASE_FILE: &str = "baton.sqlite";
@@ -82,8 +84,8 @@ pub struct DataDir {
     /// Held for the lock, which the system gives back when this process ends in whatever way.
     _lock: File,
     /// Held for its lock, in case that somebody has removed the other one. Closed last: closing any handle of the
-    /// file takes SQLite's own locks of this process away.
-    _database: File,
+    /// file takes SQLite's own locks of this process away. None where the store is elsewhere.
+    _database: Option<File>,
     unclean: bool,
 }
 
@@ -95,10 +97,7 @@ impl DataDir {
     pub fn claim(path: &Path) -> Result<Self, DataDirError> {
         let shown = path.display().to_string();
         let unusable = |error| DataDirError::Unusable(shown.clone(), error);
-        folder::make(path).map_err(unusable)?;
-        narrow_directory(path)?;
-        let lock = open(&path.join(LOCK_FILE)).map_err(unusable)?;
-        take(&lock, &shown)?;
+        let lock = claim_directory(path)?;
         let marker = read_marker(path);
         let doubtful = |doubt| DataDirError::Doubtful(shown.clone(), doubt);
         marker::judge_files(marker.as_ref(), found(path)).map_err(doubtful)?;
@@ -107,12 +106,39 @@ impl DataDir {
         for name in STORE_FILES {
             narrow_file(&path.join(name)).map_err(unusable)?;
         }
+        if node::is_noted(path) {
+            node::note(path, None).map_err(unusable)?;
+        }
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,
-            _database: database,
+            _database: Some(database),
             unclean: marker.is_some_and(|marker| !marker.clean),
         })
+    }
+
+    /// Makes the directory if there is none, and takes it for a process whose store is elsewhere: in `store`, as it may be
+    /// shown. What lies in it of a database is left alone. Answers the name of the directory among others, too. Blocks.
+    ///
+    /// # Errors
+    /// When it is in use, or cannot be used.
+    pub fn claim_beside(path: &Path, store: &str) -> Result<(Self, String), DataDirError> {
+        let lock = claim_directory(path)?;
+        let unusable = |error| DataDirError::Unusable(path.display().to_string(), error);
+        let node = node::note(path, Some(store)).map_err(unusable)?;
+        if found(path).database.is_some_and(|bytes| bytes > 0) {
+            tracing::info!(
+                "the sessions of {DATABASE_FILE} in the data directory are not shown: the store is {store}. `baton copy` \
+                 moves them there"
+            );
+        }
+        let data = Self {
+            path: path.to_owned(),
+            _lock: lock,
+            _database: None,
+            unclean: false,
+        };
+        Ok((data, node))
     }
 
     /// Whether a server uses this directory now.
@@ -176,6 +202,17 @@ impl DataDir {
     pub fn was_left_unclean(&self) -> bool {
         self.unclean
     }
+}
+
+/// Makes a directory if there is none, and takes its lock.
+fn claim_directory(path: &Path) -> Result<File, DataDirError> {
+    let shown = path.display().to_string();
+    let unusable = |error| DataDirError::Unusable(shown.clone(), error);
+    folder::make(path).map_err(unusable)?;
+    narrow_directory(path)?;
+    let lock = open(&path.join(LOCK_FILE)).map_err(unusable)?;
+    take(&lock, &shown)?;
+    Ok(lock)
 }
 
 /// What is doubtful about the directory's files.
@@ -274,19 +311,23 @@ fn read_marker(path: &Path) -> Option<Marker> {
         .ok()
 }
 
-/// Writes the marker so that there is always a whole one, also after a power failure.
 fn write_marker(path: &Path, marker: &Marker) -> io::Result<()> {
-    let new = path.join(format!("{MARKER_FILE}.new"));
+    write_whole(path, MARKER_FILE, marker)
+}
+
+/// Writes a file so that there is always a whole one, also after a power failure.
+fn write_whole(path: &Path, name: &str, content: &impl serde::Serialize) -> io::Result<()> {
+    let new = path.join(format!("{name}.new"));
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(true)
         .write(true)
         .mode(OWNER_ONLY_FILE)
         .open(&new)?;
-    serde_json::to_writer(&mut file, marker)?;
+    serde_json::to_writer(&mut file, content)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    fs::rename(&new, path.join(MARKER_FILE))?;
+    fs::rename(&new, path.join(name))?;
     File::open(path)?.sync_all()
 }
 

@@ -14,6 +14,7 @@ mod reads;
 mod reserve;
 mod search;
 pub mod upkeep;
+pub(super) mod whole;
 mod writer;
 
 use std::path::Path;
@@ -113,26 +114,14 @@ impl SqliteStore {
 
     /// Commits what is queued and closes the file. Blocks.
     pub fn close(&self) {
-        self.readers.close();
-        drop(self.queue.lock().take());
-        let writer = self.writer.lock().take();
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!("the store's writer thread has panicked");
-        }
+        self.let_go().close();
     }
 
-    /// Looks for damage of the file as a whole. Answers what it finds, at most a few lines.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|db| {
-            let lines = reads::texts(db, "PRAGMA quick_check(8)", &[])?;
-            Ok(lines.into_iter().filter(|line| line != "ok").collect())
-        })
-        .await
+    /// Takes no more work; what is left to do is done by whoever closes it.
+    fn let_go(&self) -> Leaving {
+        self.readers.close();
+        drop(self.queue.lock().take());
+        Leaving(self.writer.lock().take())
     }
 
     fn read<T, F>(&self, query: F) -> BoxFuture<'static, Result<T, StoreError>>
@@ -167,6 +156,20 @@ impl SqliteStore {
             }
             readers.read(move |db| query(db)).await
         })
+    }
+}
+
+/// A store that takes no more work.
+struct Leaving(Option<thread::JoinHandle<()>>);
+
+impl Leaving {
+    /// Waits until what was queued is written. Blocks.
+    fn close(self) {
+        if let Some(writer) = self.0
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer thread has panicked");
+        }
     }
 }
 
@@ -300,6 +303,22 @@ impl Store for SqliteStore {
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {
         self.read(reads::processes)
+    }
+
+    fn damage(&self) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        self.read(|db| {
+            let lines = reads::texts(db, "PRAGMA quick_check(8)", &[])?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let leaving = self.let_go();
+        Box::pin(async move {
+            if let Err(panic) = tokio::task::spawn_blocking(move || leaving.close()).await {
+                tracing::error!("the store could not be closed: {panic}");
+            }
+        })
     }
 }
 
