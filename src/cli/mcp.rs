@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use axum::http::Method;
 use clap::{Args, Subcommand};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::import::{directory, encoded};
 use super::server::{Server, ServerArgs};
 use super::table::{NOTHING, table};
 use super::terminal::{Terminal, one_line};
@@ -22,6 +22,10 @@ pub struct McpArgs {
     /// What is done; they are listed when it is left out
     #[command(subcommand)]
     pub action: Option<McpAction>,
+
+    /// The directory whose project may bring some along [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<String>,
 
     /// Print JSON
     #[arg(long)]
@@ -74,16 +78,24 @@ pub struct McpAddArgs {
 /// # Errors
 /// When there is no server, or it refuses.
 pub async fn run(args: &McpArgs, server: &Server, terminal: Terminal) -> Result<(), Failure> {
+    let place = format!(
+        "?directory={}",
+        encoded(&directory(args.directory.as_deref())?)
+    );
     let Some(action) = &args.action else {
-        let servers: Servers = server.get("/mcp").await?;
+        let servers: Servers = server.get(&format!("/mcp{place}")).await?;
         return list(&servers, args.json, terminal);
     };
     let (name, servers) = match action {
-        McpAction::Connect(args) => (&args.name, turned(&args.name, "connect", server).await?),
-        McpAction::Disconnect(args) => {
-            (&args.name, turned(&args.name, "disconnect", server).await?)
-        }
-        McpAction::Add(args) => (&args.name, added(args, server).await?),
+        McpAction::Connect(args) => (
+            &args.name,
+            turned(&args.name, "connect", &place, server).await?,
+        ),
+        McpAction::Disconnect(args) => (
+            &args.name,
+            turned(&args.name, "disconnect", &place, server).await?,
+        ),
+        McpAction::Add(args) => (&args.name, added(args, &place, server).await?),
     };
     let own: Servers = servers.into_iter().filter(|(it, _)| it == name).collect();
     list(&own, args.json, terminal)
@@ -92,20 +104,21 @@ pub async fn run(args: &McpArgs, server: &Server, terminal: Terminal) -> Result<
 /// What is known of each, by name.
 type Servers = BTreeMap<String, Value>;
 
-async fn turned(name: &str, verb: &str, server: &Server) -> Result<Servers, Failure> {
-    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
-    let path = format!("/mcp/{name}/{verb}");
+async fn turned(name: &str, verb: &str, place: &str, server: &Server) -> Result<Servers, Failure> {
+    let path = format!("/mcp/{}/{verb}{place}", encoded(name));
     let _done: Value = server.ask(Method::POST, &path, None).await?;
-    Ok(server.get("/mcp").await?)
+    Ok(server.get(&format!("/mcp{place}")).await?)
 }
 
-async fn added(args: &McpAddArgs, server: &Server) -> Result<Servers, Failure> {
+async fn added(args: &McpAddArgs, place: &str, server: &Server) -> Result<Servers, Failure> {
     let config = match &args.address {
         Some(url) => json!({ "type": "remote", "url": url }),
         None => json!({ "type": "local", "command": args.command }),
     };
     let body = json!({ "name": args.name, "config": config });
-    Ok(server.ask(Method::POST, "/mcp", Some(body)).await?)
+    Ok(server
+        .ask(Method::POST, &format!("/mcp{place}"), Some(body))
+        .await?)
 }
 
 fn list(servers: &Servers, as_json: bool, terminal: Terminal) -> Result<(), Failure> {

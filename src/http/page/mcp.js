@@ -3,6 +3,7 @@
 import { change, get, Refusal } from "./api.js";
 import { announce, byId, h, icon } from "./dom.js";
 import { failure, sheet, sheetForm } from "./sheet.js";
+import { ofDirectory } from "./state.js";
 
 /** @import {McpStatus} from "./types.js" */
 
@@ -16,7 +17,7 @@ export function startMcp() {
 
 async function openMcp() {
   const list = h("div", { "aria-live": "polite" }, h("p.hint", null, "Looking whether they answer …"));
-  const hint = "Agents of all backends are given these, before and after a switch. Those that an agent has in its own configuration are not listed.";
+  const hint = "Agents of all backends are given these, before and after a switch. What a project brings along is off until you connect it; what an agent has in its own configuration is not listed.";
   sheet("MCP servers", h("section", null, h("p.hint", null, hint), list), h("section", null, h("h3", null, "Add a server"), form(list)));
   await read(list);
 }
@@ -24,7 +25,7 @@ async function openMcp() {
 /** @param {HTMLElement} list */
 async function read(list) {
   try {
-    show(list, await get("/mcp"));
+    show(list, await get(`/mcp${ofDirectory()}`));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     list.replaceChildren(failure(error.message));
@@ -46,7 +47,7 @@ function row(list, name, status) {
   const verb = isOff ? "connect" : "disconnect";
   const turn = async () => {
     try {
-      await change("POST", `/mcp/${name}/${verb}`);
+      await change("POST", `/mcp/${name}/${verb}${ofDirectory()}`);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       announce(error.message);
@@ -78,7 +79,7 @@ function form(list) {
   const hint = h("p.hint", null, "It is forgotten when the server ends. One that is kept, or needs keys, belongs into the config file: [mcp.NAME].");
   return sheetForm([fields, hint], "Add", async () => {
     const config = kind.value === "local" ? { type: "local", command: words(command.value) } : { type: "remote", url: url.value.trim() };
-    show(list, await change("POST", "/mcp", { name: name.value.trim(), config }));
+    show(list, await change("POST", `/mcp${ofDirectory()}`, { name: name.value.trim(), config }));
     announce(`${name.value.trim()} is added.`);
     for (const field of [name, command, url]) field.value = "";
   });

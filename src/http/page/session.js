@@ -3,7 +3,7 @@
 import { change, get, getWithHeaders, Refusal } from "./api.js";
 import { announce } from "./dom.js";
 import { fullName } from "./format.js";
-import { state, touch, viewOf } from "./state.js";
+import { ofDirectory, state, touch, viewOf } from "./state.js";
 
 /** @import {Ask, Event, Message, Part, Session, Shown, View} from "./types.js" */
 
@@ -103,7 +103,7 @@ async function readAsks(view) {
 /** Reads what can be selected as an agent, which depends on the session's directory: profiles of its project. */
 export async function readAgents() {
   const view = state.view;
-  const agents = await get(`/agent${view ? `?directory=${encodeURIComponent(view.info.directory)}` : ""}`);
+  const agents = await get(`/agent${ofDirectory()}`);
   if (view !== state.view) return;
   state.agents = agents;
   touch("backends");

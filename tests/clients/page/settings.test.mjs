@@ -2,6 +2,8 @@
 // agents with a model of their own, and MCP servers.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { stepsOf } from "../web/lib/report.mjs";
 import { begin, end, mock } from "./lib/stage.mjs";
@@ -195,12 +197,19 @@ describe("the settings on the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
     await sheet.getByLabel("Name").fill("ends");
     await sheet.getByRole("button", { name: "Add" }).click();
     await row("ends").getByText("does not answer").waitFor();
-    assert.equal(await page.locator("#curl-line").textContent(), `curl ${run.client.base}/mcp --json '{"name":"ends","config":{"type":"local","command":["sh","-c","exit 3"]}}'`);
+    assert.equal(await page.locator("#curl-line").textContent(), `curl '${run.client.base}/mcp?directory=${encodeURIComponent(run.work)}' --json '{"name":"ends","config":{"type":"local","command":["sh","-c","exit 3"]}}'`);
     await sheet.getByLabel("It is").selectOption("an address");
     await sheet.getByLabel("Name").fill("far");
     await sheet.getByRole("textbox", { name: "Address" }).fill(`${new URL(run.client.base).origin}/mcp`);
     await sheet.getByRole("button", { name: "Add" }).click();
     await row("far").getByText("connected", { exact: true }).waitFor();
+    await ui.closesTo(sheet, open);
+
+    writeFileSync(path.join(run.work, "opencode.json"), JSON.stringify({ mcp: { own: { type: "local", command: ["no-such-program"] } } }));
+    await open.click();
+    await row("own").getByText("off", { exact: true }).waitFor();
+    await sheet.getByRole("button", { name: "Connect own" }).click();
+    await row("own").getByText("does not answer").waitFor();
     await ui.closesTo(sheet, open);
   });
 

@@ -115,6 +115,19 @@ async fn mcp_servers_are_listed_and_changed() {
         .failed();
     assert!(told.contains("Expected a name"), "{told}");
 
+    // What a project brings along is off until it is connected.
+    let own = json!({ "mcp": { "own": { "type": "local", "command": ["no-such-program"] } } });
+    std::fs::write(server.work().join("opencode.json"), own.to_string()).expect("written");
+    let listed = baton(&server, &["mcp"]).await.well();
+    assert!(listed.contains("own   disabled"), "{listed}");
+    let elsewhere = server.folder.path().display().to_string();
+    let listed = baton(&server, &["mcp", "--directory", &elsewhere])
+        .await
+        .well();
+    assert!(!listed.contains("own "), "{listed}");
+    let on = baton(&server, &["mcp", "connect", "own"]).await.well();
+    assert!(on.contains("own   failed"), "{on}");
+
     // The server may be named in front of the action and behind it.
     for arguments in [
         ["mcp", "--url", &server.url, "connect", "far"],
