@@ -19,7 +19,9 @@ use baton::cli::events::{self, EventsArgs};
 use baton::cli::failure::Failure;
 use baton::cli::import::{self, ImportArgs};
 use baton::cli::install::{self, InstallArgs};
+use baton::cli::limit::{self, LimitArgs};
 use baton::cli::manual::{self, CompletionsArgs, ManArgs};
+use baton::cli::mcp::{self, McpArgs};
 use baton::cli::send::{self, SendArgs};
 use baton::cli::server::{Server, ServerArgs};
 use baton::cli::sessions::{self, SessionsArgs};
@@ -80,10 +82,14 @@ enum Command {
     Show(ShowArgs),
     /// Hand a session to another model.
     Switch(SwitchArgs),
+    /// Show what a session has spent, or limit what it may spend.
+    Limit(LimitArgs),
     /// Send a prompt to a session, and write the answer as it comes.
     Send(SendArgs),
     /// Answer what an agent waits for: a permission or a question.
     Answer(AnswerArgs),
+    /// List the MCP servers that agents are given, or change them.
+    Mcp(McpArgs),
     /// Write what happens in the running server.
     Events(EventsArgs),
     /// Say where everything is, and which backends can be used.
@@ -217,6 +223,8 @@ async fn talk(command: Command, password: Option<&str>) -> Result<(), Failure> {
         Command::Import(args) => import::run(&args, &find(&args.server)?, terminal).await,
         Command::Show(args) => show::run(&args, &find(&args.server)?, terminal).await,
         Command::Switch(args) => switch::run(&args, &find(&args.server)?, terminal).await,
+        Command::Limit(args) => limit::run(&args, &find(&args.server)?, terminal).await,
+        Command::Mcp(args) => mcp::run(&args, &find(&args.server)?, terminal).await,
         Command::Send(args) => send::run(&args, &find(&args.server)?, terminal).await,
         Command::Answer(args) => answer::run(&args, &find(&args.server)?, terminal).await,
         Command::Events(args) => events::run(&args, &find(&args.server)?, terminal).await,

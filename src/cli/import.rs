@@ -61,7 +61,10 @@ struct Listed {
 pub async fn run(args: &ImportArgs, server: &Server, terminal: Terminal) -> Result<(), Failure> {
     let query = match args.everywhere {
         true => String::new(),
-        false => format!("?directory={}", encoded(&directory(args)?)),
+        false => format!(
+            "?directory={}",
+            encoded(&directory(args.directory.as_deref())?)
+        ),
     };
     match (&args.provider, &args.native_id) {
         (Some(provider), Some(native)) => {
@@ -83,8 +86,9 @@ pub async fn run(args: &ImportArgs, server: &Server, terminal: Terminal) -> Resu
     }
 }
 
-fn directory(args: &ImportArgs) -> Result<String, Failure> {
-    let directory = match &args.directory {
+/// The directory that was named, or the working directory, as the server knows it.
+pub(super) fn directory(named: Option<&str>) -> Result<String, Failure> {
+    let directory = match named {
         Some(directory) => std::path::PathBuf::from(directory),
         None => std::env::current_dir()
             .map_err(|e| Failure::of(format!("the working directory is not known: {e}")))?,
@@ -96,7 +100,8 @@ fn directory(args: &ImportArgs) -> Result<String, Failure> {
     Ok(directory.to_string_lossy().into_owned())
 }
 
-fn encoded(text: &str) -> String {
+/// A text as a piece of a path or a query.
+pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 

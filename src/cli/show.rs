@@ -107,6 +107,13 @@ fn head(session: &Session, history: &ModelHistory, terminal: Terminal) -> Result
         words::cost(session.cost),
         session.revision
     ))?;
+    // What is the server's own is the same for all.
+    if session.fallback.is_some() {
+        terminal.line(&one_line(&words::chain(session)))?;
+    }
+    if session.limit.is_some() {
+        terminal.line(&words::spent(session))?;
+    }
     Ok(())
 }
 
@@ -209,7 +216,8 @@ fn switch_line(switch: &ModelSwitch, terminal: Terminal) -> Result<(), Failure> 
     Ok(())
 }
 
-fn usage(usage: &[ModelUsage], terminal: Terminal) -> Result<(), Failure> {
+/// What each model has used.
+pub(super) fn usage(usage: &[ModelUsage], terminal: Terminal) -> Result<(), Failure> {
     if usage.is_empty() {
         return Ok(());
     }

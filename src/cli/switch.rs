@@ -31,8 +31,8 @@ pub struct SwitchArgs {
     #[arg(long)]
     pub agent: Option<String>,
 
-    /// A model that goes on when the selected one cannot answer for now; several in the order in which they are tried, and
-    /// `none` for none
+    /// A model that goes on when the selected one cannot answer for now; several in the order in which they are tried,
+    /// `none` for none, and `default` for the server's own chain
     #[arg(long, value_name = "PROVIDER/MODEL[:VARIANT]")]
     pub fallback: Vec<String>,
 
@@ -80,7 +80,9 @@ pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Resu
             body.insert(name.to_owned(), Value::from(value.as_str()));
         }
     }
-    if !args.fallback.is_empty() {
+    if args.fallback == ["default"] {
+        body.insert("fallback".to_owned(), Value::Null);
+    } else if !args.fallback.is_empty() {
         let mut chain = Vec::new();
         for model in args.fallback.iter().filter(|model| *model != "none") {
             chain.push(Value::from(wish(model, &session, server).await?));
@@ -108,7 +110,7 @@ pub async fn run(args: &SwitchArgs, server: &Server, terminal: Terminal) -> Resu
     };
     let Some(entry) = history.switches.iter().rfind(made) else {
         if switched.fallback != session.fallback {
-            return Ok(terminal.line(&chained(&switched))?);
+            return Ok(terminal.line(&one_line(&words::chain(&switched)))?);
         }
         return unchanged(&switched, args, terminal);
     };
@@ -179,18 +181,6 @@ async fn preview(
     ))?;
     terminal.line(preview["text"].as_str().unwrap_or_default().trim_end())?;
     Ok(())
-}
-
-/// Who goes on when the selected model cannot answer.
-fn chained(session: &Session) -> String {
-    let chain = session.fallback.iter().flatten();
-    let chain: Vec<_> = chain
-        .map(|m| format!("{}/{}", m.provider_id, m.model_id))
-        .collect();
-    match chain.is_empty() {
-        true => "nobody goes on for a model that cannot answer".to_owned(),
-        false => one_line(&format!("falls back to {}", chain.join(", "))),
-    }
 }
 
 fn unchanged(session: &Session, args: &SwitchArgs, terminal: Terminal) -> Result<(), Failure> {

@@ -43,6 +43,39 @@ pub(super) fn model(provider: &str, id: &str, variant: Option<&str>) -> String {
     }
 }
 
+/// Who goes on when the selected model cannot answer.
+pub(super) fn chain(session: &Session) -> String {
+    let Some(chain) = &session.fallback else {
+        return "falls back as the server's own chain says".to_owned();
+    };
+    let chain = chain.iter();
+    let chain = chain.map(|m| model(&m.provider_id, &m.model_id, m.variant.as_deref()));
+    let chain: Vec<_> = chain.collect();
+    match chain.is_empty() {
+        true => "nobody goes on for a model that cannot answer".to_owned(),
+        false => format!("falls back to {}", chain.join(", ")),
+    }
+}
+
+/// What a session has spent, of what it may spend.
+pub(super) fn spent(session: &Session) -> String {
+    let of = |spent: String, most: Option<String>| match most {
+        Some(most) => format!("{spent} of {most}"),
+        None => spent,
+    };
+    let limit = session.limit.unwrap_or_default();
+    let cost = of(cost(session.cost), limit.cost.map(cost));
+    let tokens = of(tokens(&session.tokens), limit.tokens.map(grouped));
+    let is_limited = limit.cost.is_some() || limit.tokens.is_some();
+    let how = match session.limit {
+        None => ", the server's own limit",
+        Some(_) if !is_limited => ", no limit",
+        Some(_) if limit.hard => ", an answer is stopped there",
+        Some(_) => "",
+    };
+    format!("spent {cost}, {tokens}{how}")
+}
+
 /// What a session is doing.
 pub(super) fn state(session: &Session) -> String {
     use crate::opencode::session::{PendingReason, RuntimeStatus};

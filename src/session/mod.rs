@@ -60,6 +60,7 @@ pub use fallback::{CHAIN_MOST, DEFAULT_PAUSE, DEFAULT_SILENT, FallbackSettings, 
 pub use request::{Caller, ChainWish, ImportWish, ListFilter, NewSession, Page, Prompt, Update};
 pub use settings::{AtAbort, Settings};
 pub use sizes::{Sizes, fits};
+pub(crate) use spending::uncounted;
 pub use spending::{LimitReached, SpendingSettings};
 
 /// How long a request that names no model waits for the first probes to end.

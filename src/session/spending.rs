@@ -137,7 +137,7 @@ impl LimitReached {
     fn remedy(&self) -> &'static str {
         match self.scope {
             SpendingScope::Session => {
-                "Raise it with PATCH {\"limit\": {\"cost\": …}}, or select a model that costs nothing ([spending] free)."
+                "Raise it with PATCH {\"limit\": {\"cost\": …}} or `baton limit`, or select a model that costs nothing ([spending] free)."
             }
             SpendingScope::Day => {
                 "Raise it in the config file, wait for tomorrow, or select a model that costs nothing ([spending] free)."

@@ -140,6 +140,7 @@ const CAUSES = {
   quota: "the other's usage limit was reached",
   overloaded: "the other's provider was overloaded",
   outage: "the other could not be reached",
+  spending_limit: "the other may spend no more",
   signed_out: "the other was not signed in",
   silent: "the other said nothing",
   recovered: "the first choice may answer again",

@@ -1,10 +1,11 @@
 // What an agent has already, without Baton: a sheet with its sessions, each of which can go on here.
 
 import { get, Refusal } from "./api.js";
-import { h, icon } from "./dom.js";
+import { h } from "./dom.js";
 import { ago } from "./format.js";
 import { openSession } from "./session.js";
 import { newSession } from "./sessions.js";
+import { failure, sheet } from "./sheet.js";
 
 /** @import {BackendInfo, NativeSession} from "./types.js" */
 
@@ -17,22 +18,7 @@ export function importButton(backend) {
 /** @param {BackendInfo} backend */
 async function showNative(backend) {
   const content = h("section", { "aria-live": "polite" }, h("p.hint", null, `Asking ${backend.name} …`));
-  const dialog = h(
-    "dialog.sheet",
-    { "aria-labelledby": "import-title", onclose: () => dialog.remove() },
-    h(
-      "header",
-      null,
-      h("h2", { id: "import-title" }, `What ${backend.name} has already`),
-      h("form", { method: "dialog" }, h("button.quiet", { "aria-label": "Close", autofocus: true }, icon("close"))),
-    ),
-    content,
-  );
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
+  const dialog = sheet(`What ${backend.name} has already`, content);
   content.replaceChildren(await listOf(backend, dialog));
 }
 
@@ -44,7 +30,7 @@ async function listOf(backend, dialog) {
     return h("ul.native", null, ...natives.map((native) => row(backend, native, dialog)));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return h("p.failure", null, icon("alert"), error.message);
+    return failure(error.message);
   }
 }
 

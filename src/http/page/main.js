@@ -2,14 +2,17 @@
 
 import { get } from "./api.js";
 import { startAside } from "./aside.js";
+import { startChain } from "./chain.js";
 import { startConversation } from "./conversation.js";
 import { startCurl } from "./curl.js";
 import { byId } from "./dom.js";
 import { follow } from "./events.js";
+import { startLimit } from "./limit.js";
+import { startMcp } from "./mcp.js";
 import { startPanels } from "./panels.js";
 import { startPicker } from "./picker.js";
 import { startPrompt } from "./prompt.js";
-import { closeSession, openSession, reopen, takeEvent, takeInfo } from "./session.js";
+import { closeSession, openSession, readAgents, reopen, takeEvent, takeInfo } from "./session.js";
 import { readSessions, startSessions, takeSessionEvent } from "./sessions.js";
 import { on, state, touch } from "./state.js";
 import { startStatus } from "./status.js";
@@ -21,8 +24,8 @@ import { startTour } from "./tour.js";
 const STARTING_AGAIN_MS = 1_000;
 
 async function readBackends() {
-  const [backends, agents] = await Promise.all([get("/backend"), get("/agent")]);
-  Object.assign(state, { backends, agents });
+  const [backends] = await Promise.all([get("/backend"), readAgents()]);
+  state.backends = backends;
   touch("backends");
   // It waits while backends are probed for the first time.
   const { all, connected, default: defaults } = await get("/provider");
@@ -57,6 +60,9 @@ function start() {
   startConversation();
   startStatus();
   startAside();
+  startChain();
+  startLimit();
+  startMcp();
   startPrompt();
   startTour();
   startCurl();

@@ -13,7 +13,8 @@ export function startPanels() {
   }
   byId("curtain", HTMLElement).addEventListener("click", closePanels);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") closePanels();
+    // It closes a dialog first, whose button is in the panel.
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) closePanels();
   });
 }
 

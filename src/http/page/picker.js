@@ -1,22 +1,27 @@
 // What answers next: a model of any backend, its effort, and the agent.
 
 import { byId, h, icon, renew } from "./dom.js";
-import { backendName, compact, hueOf, selectedIn, shortName } from "./format.js";
+import { backendName, compact, fullName, hueOf, selectedIn, shortName } from "./format.js";
 import { WindowedList } from "./list.js";
 import { select } from "./session.js";
 import { on, state } from "./state.js";
 
-/** @import {BackendInfo, Model} from "./types.js" */
+/** @import {Agent, BackendInfo, Model} from "./types.js" */
 
+/** @typedef {(named: {providerID: string, modelID: string}) => void} Take */
 /** @typedef {{key: string, backend: BackendInfo, model: Model | null, can: boolean}} Choice a heading where there is no model */
 
 const HEADING_PX = 44;
 const MODEL_PX = 40;
+/** So much of what an agent is for is in the list of agents. */
+const ABOUT_CHARS = 60;
 
 /** @type {WindowedList<Choice>} */
 let list;
 /** The choice that Enter takes. @type {string | null} */
 let active = null;
+/** What is done with what is chosen; the session goes on with it where nothing else was said. @type {Take | null} */
+let taker = null;
 
 export function startPicker() {
   const dialog = byId("picker", HTMLDialogElement);
@@ -27,7 +32,7 @@ export function startPicker() {
     guess: (choice) => (choice.model ? MODEL_PX : HEADING_PX),
     version: (choice) => `${choice.key === active} ${choice.can} ${choice.backend.reason} ${isSelected(choice)}`,
   }, { role: "listbox", label: "Models", id: "picker-options" });
-  byId("open-picker", HTMLButtonElement).addEventListener("click", openPicker);
+  byId("open-picker", HTMLButtonElement).addEventListener("click", () => openPicker());
   search.addEventListener("input", () => filter(search.value));
   search.addEventListener("keydown", onKey);
   dialog.addEventListener("click", (event) => {
@@ -45,12 +50,17 @@ export function startPicker() {
   });
 }
 
-export function openPicker() {
+/** Opens the list, for the session's model or for whoever takes one. @param {string} [title] @param {Take | null} [take] */
+export function openPicker(title = "Choose a model", take = null) {
+  taker = take;
   const search = byId("picker-search", HTMLInputElement);
   search.value = "";
   byId("handoff", HTMLSelectElement).value = "";
   byId("handoff-note", HTMLInputElement).value = "";
-  byId("picker", HTMLDialogElement).showModal();
+  const dialog = byId("picker", HTMLDialogElement);
+  dialog.setAttribute("aria-label", title);
+  byId("picker-handoff", HTMLElement).hidden = take !== null;
+  dialog.showModal();
   filter("");
   const now = list.rows.find(isSelected);
   if (now) activate(now.key);
@@ -65,7 +75,7 @@ function selected() {
 
 /** @param {Choice} choice */
 function isSelected({ backend, model }) {
-  const now = selected();
+  const now = taker ? null : selected();
   return model !== null && now?.providerID === backend.id && now.modelID === model.id;
 }
 
@@ -129,7 +139,9 @@ function onKey(event) {
 function choose({ backend, model, can }) {
   if (!can || !model) return;
   byId("picker", HTMLDialogElement).close();
-  void select({ providerID: backend.id, modelID: model.id, ...handoff() });
+  const named = { providerID: backend.id, modelID: model.id };
+  if (taker) taker(named);
+  else void select({ ...named, ...handoff() });
 }
 
 /** How the conversation gets there, as a PATCH says it. */
@@ -237,8 +249,24 @@ function showEfforts() {
 function showAgents() {
   const agent = byId("agent", HTMLSelectElement);
   const now = state.view?.info.agent ?? "build";
-  const names = state.agents.filter((agent) => !agent.hidden).map((agent) => agent.name);
-  if (!names.includes(now)) names.push(now);
-  renew(agent, names.map((name) => new Option(name, name)));
+  const shown = state.agents.filter(({ name, hidden }) => !hidden || name === now);
+  const options = shown.map((agent) => new Option(agentText(agent), agent.name));
+  if (!shown.some(({ name }) => name === now)) options.push(new Option(now, now));
+  renew(agent, options);
   agent.value = now;
+  agent.title = shown.find(({ name }) => name === now)?.description ?? "";
+}
+
+/** An agent; of one that selects a model, which, and what it is for. @param {Agent} agent */
+function agentText({ name, description, model, variant }) {
+  if (!model) return name;
+  const named = fullName({ ...model, variant });
+  // Where nobody has described it, the server names the model.
+  const about = description === `With ${model.providerID}/${model.modelID}.` ? null : beginning(description);
+  return [name, named, about].filter(Boolean).join(" · ");
+}
+
+/** @param {string} text */
+function beginning(text) {
+  return text.length > ABOUT_CHARS ? `${text.slice(0, ABOUT_CHARS).trimEnd()}…` : text;
 }

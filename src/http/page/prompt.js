@@ -134,7 +134,7 @@ export async function sendParts(parts) {
     return true;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    refuse(view, error.message);
+    refuse(view, error);
     return false;
   }
 }
@@ -146,6 +146,6 @@ async function stop() {
     await change("POST", `/session/${view.info.id}/abort`);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    refuse(view, error.message);
+    refuse(view, error);
   }
 }

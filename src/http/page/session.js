@@ -3,7 +3,7 @@
 import { change, get, getWithHeaders, Refusal } from "./api.js";
 import { announce } from "./dom.js";
 import { fullName } from "./format.js";
-import { state, touch, viewOf } from "./state.js";
+import { ofDirectory, state, touch, viewOf } from "./state.js";
 
 /** @import {Ask, Event, Message, Part, Session, Shown, View} from "./types.js" */
 
@@ -31,7 +31,7 @@ export async function openSession(id) {
     for (const event of events) if (event.type !== "message.part.delta") apply(event);
     history.replaceState(null, "", `#${id}`);
     touch("view", "rows", "runtime", "history", "asks");
-    await Promise.all([readHistory(id), readAsks(state.view)]);
+    await Promise.all([readHistory(id), readAsks(state.view), readAgents()]);
   } catch (error) {
     if (mine !== opened) return;
     closeSession();
@@ -98,6 +98,15 @@ async function readAsks(view) {
     ...questions.filter(isOwn).map((/** @type {any} */ request) => ({ kind: "question", request })),
   ];
   touch("asks", "rows");
+}
+
+/** Reads what can be selected as an agent, which depends on the session's directory: profiles of its project. */
+export async function readAgents() {
+  const view = state.view;
+  const agents = await get(`/agent${ofDirectory()}`);
+  if (view !== state.view) return;
+  state.agents = agents;
+  touch("backends");
 }
 
 /** @type {Map<string, number>} */
@@ -267,14 +276,17 @@ export async function select(wish) {
     takeInfo(await change("PATCH", `/session/${view.info.id}`, wish));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    refuse(view, error.message);
+    refuse(view, error);
   }
 }
 
-/** Shows that the server has refused something. @param {View} view @param {string} text */
-export function refuse(view, text) {
+const PAYMENT_REQUIRED = 402;
+
+/** Shows that the server has refused something. @param {View} view @param {Refusal} refusal */
+export function refuse(view, { status, message, data }) {
   const time = Date.now();
-  view.refused.push({ key: `refused-${time}-${view.refused.length}`, text, time });
-  announce(text);
+  const spending = status === PAYMENT_REQUIRED ? /** @type {import("./types.js").SpendingRefusal} */ (/** @type {unknown} */ (data)) : undefined;
+  view.refused.push({ key: `refused-${time}-${view.refused.length}`, text: message, time, spending });
+  announce(message);
   touch("rows");
 }

@@ -60,6 +60,11 @@ function flush() {
   for (const listener of called) listener();
 }
 
+/** The directory of the session that is shown, as a query: what its project brings along is there only. */
+export function ofDirectory() {
+  return state.view ? `?directory=${encodeURIComponent(state.view.info.directory)}` : "";
+}
+
 /** The session that is shown, if it is this one. @param {string | undefined} id */
 export function viewOf(id) {
   return state.view?.info.id === id ? state.view : null;

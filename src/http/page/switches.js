@@ -3,6 +3,8 @@
 import { get } from "./api.js";
 import { h, icon } from "./dom.js";
 import { author, bytes, clock, count, duration, fullName, hueOf, isSame, sentence, shortName } from "./format.js";
+import { openLimit } from "./limit.js";
+import { sheet } from "./sheet.js";
 import { state } from "./state.js";
 
 /** @import {ModelHandover, ModelSwitch, Refused, Selection, Transfer} from "./types.js" */
@@ -89,7 +91,9 @@ function told(entry, next, how) {
 
 /** @param {Refused} refused */
 export function refusedRow(refused) {
-  return h("div.switch.failed", null, h("p.how", null, h("span.failure", null, icon("alert"), `Refused: ${refused.text}`)));
+  const { spending } = refused;
+  const open = spending && h("button.link", { type: "button", "aria-haspopup": "dialog", onclick: () => openLimit(spending) }, "Spending limit");
+  return h("div.switch.failed", null, h("p.how", null, h("span.failure", null, icon("alert"), `Refused: ${refused.text}`, open)));
 }
 
 /** Shows the text that a model was given. @param {ModelSwitch} entry */
@@ -97,22 +101,8 @@ export async function showHandover(entry) {
   const view = state.view;
   if (!view) return;
   const handover = /** @type {ModelHandover} */ (await get(`/session/${view.info.id}/model/${entry.revision}`));
-  const dialog = h(
-    "dialog.sheet",
-    { "aria-labelledby": "handover-title", onclose: () => dialog.remove() },
-    h(
-      "header",
-      null,
-      h("h2", { id: "handover-title" }, `What ${shortName(entry.current)} was given`),
-      h("form", { method: "dialog" }, h("button.quiet", { "aria-label": "Close", autofocus: true }, icon("close"))),
-    ),
-    ...(handover.given.length > 0 ? handover.given.map(given) : [h("p.empty", null, notYet(entry))]),
-  );
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
+  const texts = handover.given.length > 0 ? handover.given.map(given) : [h("p.empty", null, notYet(entry))];
+  sheet(`What ${shortName(entry.current)} was given`, ...texts);
 }
 
 /** @param {ModelSwitch} entry */

@@ -20,6 +20,9 @@ export type ModelUsage = Schemas["ModelUsage"];
 export type ModelHandover = Schemas["ModelHandover"];
 export type Transfer = Schemas["Transfer"];
 export type BackendInfo = Schemas["BackendInfo"];
+export type McpStatus = Schemas["McpServerStatus"];
+export type SpendingLimit = Schemas["SpendingLimit"];
+export type SpendingRefusal = Schemas["SpendingLimitData"];
 export type NativeSession = Schemas["NativeSessionInfo"];
 export type Provider = Schemas["Provider"];
 export type ProviderList = Schemas["ProviderCatalog"];
@@ -47,6 +50,8 @@ export interface Refused {
   key: string;
   text: string;
   time: number;
+  /** Where a limit was reached: which, and what was spent. */
+  spending?: SpendingRefusal | undefined;
 }
 
 /** The session that is shown. */

@@ -24,12 +24,22 @@ const SECTION = "## A generated client";
 /** What each program of docs/clients.md prints. */
 const [TRANSCRIPT] = blocksOf(SECTION).filter(({ language }) => language === "");
 
+/** Agents with a model of their own. */
+const PROFILES = `
+[profiles.of-mock]
+model = "mock/mock-fast"
+
+[profiles.of-opencode]
+model = "opencode/stub/alpha"
+`;
+
 /** The scenario with each backend: what it is told, and what it prints, in whatever language. */
 const SCENARIOS = [
   {
     script: {
       ...{ providerID: "mock", first: "mock", second: "mock-strong", misspelt: "mock-stong" },
       ...{ say: "echo one", recall: "history", known: "assistant [mock]: one" },
+      ...{ agent: "of-mock", other: "opencode", otherModel: "stub/alpha" },
     },
     transcript: `\
 first answer by mock: one
@@ -39,6 +49,10 @@ second answer by mock-strong, which knows the first
 falls back to mock
 refused: ProviderModelNotFoundError, instead of mock-stong: mock-strong, mock, mock-fast
 its agent lists it, and it cannot be imported: SessionExistsError
+agent of-mock selects mock-fast
+opencode would be given 4 messages, and is to be given: summary
+MCP server: disabled, connected, disabled
+refused: SpendingLimitError, of the session, which may use 1 token
 `,
   },
   {
@@ -46,6 +60,7 @@ its agent lists it, and it cannot be imported: SessionExistsError
     script: {
       ...{ providerID: "opencode", first: "stub/alpha", second: "stub/beta", misspelt: "stub/bta" },
       ...{ say: "SAY one", recall: "HISTORY", known: "[beta] history: 3 messages" },
+      ...{ agent: "of-opencode", other: "mock", otherModel: "mock" },
     },
     transcript: `\
 first answer by stub/alpha: [alpha] one
@@ -55,6 +70,10 @@ second answer by stub/beta, which knows the first
 falls back to stub/alpha
 refused: ProviderModelNotFoundError, instead of stub/bta: stub/beta, stub/alpha, stub2/gamma
 its agent lists it, and it cannot be imported: SessionExistsError
+agent of-opencode selects stub/alpha
+mock would be given 4 messages, and is to be given: summary
+MCP server: disabled, connected, disabled
+refused: SpendingLimitError, of the session, which may use 1 token
 `,
   },
 ];
@@ -70,7 +89,7 @@ async function play(language, ...program) {
 let run, url;
 before(
   async () => {
-    run = await startRun();
+    run = await startRun({ config: PROFILES });
     await run.client.connected("mock");
     await run.client.connected("opencode");
     url = new URL(run.client.base).origin;

@@ -1,6 +1,7 @@
 //! The commands for people, against a running server, and without one.
 
 mod sessions;
+mod settings;
 mod whole;
 
 use std::process::{Output, Stdio};

@@ -20,6 +20,9 @@ async fn without_a_server_every_command_says_so() {
         &["sessions"],
         &["show", "last"],
         &["switch", "last", "mock/mock"],
+        &["limit", "last"],
+        &["mcp"],
+        &["mcp", "connect", "x"],
         &["send", "last", "hello"],
         &["answer", "per_1", "once"],
         &["events"],
@@ -184,6 +187,7 @@ async fn what_is_not_available_is_reported_with_status_1() {
         ),
         (&["switch", "last", "mock/mock", "--agent", "paln"], "paln"),
         (&["answer", "per_1", "once"], "not found"),
+        (&["mcp", "connect", "none"], "no MCP server \"none\""),
     ] {
         let said = baton(&server, arguments).await.failed();
         assert!(
@@ -198,6 +202,17 @@ async fn what_is_not_available_is_reported_with_status_1() {
         (&["answer", "x", "once"], "names nothing that waits"),
         (&["send", "last", " "], "nothing to send"),
         (&["sessions", "--url", "https://x"], "only http://"),
+        (&["limit", "last", "--cost=-1"], "as in 2.50"),
+        (&["limit", "last", "--hard"], "--cost, --tokens or both"),
+        (
+            &["limit", "last", "--none", "--tokens", "5"],
+            "cannot be used with",
+        ),
+        (&["mcp", "add", "x"], "required"),
+        (
+            &["mcp", "add", "x", "http://a", "--", "sh"],
+            "cannot be used with",
+        ),
     ] {
         let said = baton(&server, arguments).await;
         assert_eq!(said.status, 2, "{arguments:?}: {}", said.err);
@@ -251,13 +266,23 @@ async fn a_handover_is_chosen_and_seen_before() {
         "mock/mock-strong:high",
     ];
     let said = baton(&server, &chain).await.well();
-    assert_eq!(said.trim(), "falls back to mock/mock, mock/mock-strong");
+    assert_eq!(
+        said.trim(),
+        "falls back to mock/mock, mock/mock-strong (high)"
+    );
     let path = format!("/opencode/session/{session}");
     assert_eq!(server.get(&path).await["fallback"][1]["variant"], "high");
     let said = baton(&server, &["switch", "last", "--fallback", "none"])
         .await
         .well();
     assert_eq!(said.trim(), "nobody goes on for a model that cannot answer");
+    let shown = baton(&server, &["show", "last"]).await.well();
+    assert!(shown.contains(said.trim()), "{shown}");
+    let said = baton(&server, &["switch", "last", "--fallback", "default"])
+        .await
+        .well();
+    assert_eq!(said.trim(), "falls back as the server's own chain says");
+    assert_eq!(server.get(&path).await["fallback"], Value::Null);
     let said = baton(&server, &["switch", "last", "second/y", "--handoff", "all"]).await;
     assert!(said.err.contains("possible values"), "{}", said.err);
 }

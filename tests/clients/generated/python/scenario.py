@@ -8,13 +8,21 @@ import sys
 from collections.abc import Iterator
 
 from baton_client import Client
+from baton_client.api.agent import app_agents
+from baton_client.api.config import mcp_add, mcp_connect, mcp_disconnect, mcp_status
 from baton_client.api.message import session_prompt
 from baton_client.api.provider import backend_session_list
-from baton_client.api.session import session_create, session_update
+from baton_client.api.session import session_create, session_handoff, session_update
 from baton_client.models import (
     AssistantMessage,
     EventSessionModelApplied,
     FallbackModelInput,
+    HandoffMode,
+    HandoffPreview,
+    McpAddInput,
+    McpAddMap,
+    McpRemoteInput,
+    McpStatusMap,
     MessageWithParts,
     PromptInput,
     PromptModel,
@@ -24,6 +32,8 @@ from baton_client.models import (
     SessionExistsError,
     SessionImportInput,
     SessionUpdateInput,
+    SpendingLimit,
+    SpendingLimitError,
     TextPart,
     TextPartInput,
 )
@@ -70,6 +80,43 @@ def main(url: str, script: dict[str, str]) -> None:
     taken = session_create.sync(client=client, body=SessionCreateInput(import_=again))
     assert isinstance(taken, SessionExistsError) and taken.data.session_id == session.id
     print(f"its agent lists it, and it cannot be imported: {taken.name}")
+
+    agents = app_agents.sync(client=client)
+    assert isinstance(agents, list)
+    [profile] = [agent for agent in agents if agent.name == script["agent"]]
+    profiled = session_update.sync(session.id, client=client, body=SessionUpdateInput(agent=profile.name))
+    assert isinstance(profiled, Session) and profiled.model and profile.model
+    assert profiled.model.id == profile.model.model_id
+    print(f"agent {profiled.agent} selects {profiled.model.id}")
+
+    other, model_id = script["other"], script["otherModel"]
+    whole = HandoffMode.HANDOFF_MODE_TRANSCRIPT
+    preview = session_handoff.sync(session.id, client=client, provider_id=other, model_id=model_id, handoff=whole)
+    assert isinstance(preview, HandoffPreview) and preview.text and "one" in preview.text
+    summary = HandoffMode.HANDOFF_MODE_SUMMARY
+    hand = SessionUpdateInput(provider_id=other, model_id=model_id, handoff=summary, note="Be short.")
+    handed = session_update.sync(session.id, client=client, body=hand)
+    assert isinstance(handed, Session) and handed.handoff
+    print(f"{other} would be given {preview.messages} messages, and is to be given: {handed.handoff.mode}")
+
+    name = "generated"
+    remote = McpRemoteInput(type_="remote", url=url, enabled=False)
+    added = mcp_add.sync(client=client, body=McpAddInput(name=name, config=remote))
+    assert isinstance(added, McpAddMap)
+    states: list[str] = [added[name].status]
+    for turn in (mcp_connect.sync, mcp_disconnect.sync):
+        assert turn(name, client=client) is True
+        servers = mcp_status.sync(client=client)
+        assert isinstance(servers, McpStatusMap)
+        states.append(servers[name].status)
+    print(f"MCP server: {', '.join(states)}")
+
+    session_update.sync(session.id, client=client, body=SessionUpdateInput(limit=SpendingLimit(tokens=1)))
+    more = PromptInput(parts=[TextPartInput(type_="text", text=script["say"])])
+    spent = session_prompt.sync(session.id, client=client, body=more)
+    assert isinstance(spent, SpendingLimitError)
+    allowed = spent.data.allowed.tokens
+    print(f"refused: {spent.name}, of the {spent.data.scope}, which may use {allowed} token")
 
 
 def prompt(client: Client, session_id: str, text: str, model: PromptModel | None = None) -> str:

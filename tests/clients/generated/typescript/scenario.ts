@@ -2,12 +2,15 @@
 // The script is JSON: the backend, its models, and what is said to them.
 
 import assert from "node:assert/strict";
-import { type MessagePart, type ServerEvent, backendSessionList, eventSubscribe, sessionCreate, sessionPrompt, sessionUpdate } from "./client/index.ts";
+import { type MessagePart, type ServerEvent, appAgents, backendSessionList, eventSubscribe } from "./client/index.ts";
+import { mcpAdd, mcpConnect, mcpDisconnect, mcpStatus, sessionCreate, sessionHandoff, sessionPrompt, sessionUpdate } from "./client/index.ts";
 import { client } from "./client/client.gen.ts";
 
-client.setConfig({ baseUrl: process.argv[2] ?? assert.fail("the server's URL is missing") });
+const url = process.argv[2] ?? assert.fail("the server's URL is missing");
+client.setConfig({ baseUrl: url });
 
-type Script = Record<"providerID" | "first" | "second" | "say" | "recall" | "known" | "misspelt", string>;
+type Word = "providerID" | "first" | "second" | "say" | "recall" | "known" | "misspelt" | "agent" | "other" | "otherModel";
+type Script = Record<Word, string>;
 const script: Script = JSON.parse(process.argv[3] ?? assert.fail("the script is missing"));
 const { providerID } = script;
 
@@ -54,6 +57,32 @@ const { error: taken } = await sessionCreate({ body: { import: { providerID, nat
 if (taken?.name !== "SessionExistsError") assert.fail(`not the error that was expected: ${taken?.name}`);
 assert.equal(taken.data.sessionID, session.id);
 console.log(`its agent lists it, and it cannot be imported: ${taken.name}`);
+
+const { data: agents } = await appAgents({ throwOnError: true });
+const profile = agents.find(({ name }) => name === script.agent) ?? assert.fail("the agent is not listed");
+const profiled = await sessionUpdate({ path, body: { agent: profile.name }, throwOnError: true });
+assert.equal(profiled.data.model?.id, profile.model?.modelID);
+console.log(`agent ${profiled.data.agent} selects ${profiled.data.model?.id}`);
+
+const other = { providerID: script.other, modelID: script.otherModel };
+const preview = await sessionHandoff({ path, query: { ...other, handoff: "transcript" }, throwOnError: true });
+assert.ok(preview.data.text?.includes("one"));
+const handed = await sessionUpdate({ path, body: { ...other, handoff: "summary", note: "Be short." }, throwOnError: true });
+console.log(`${script.other} would be given ${preview.data.messages} messages, and is to be given: ${handed.data.handoff?.mode}`);
+
+const name = "generated";
+const { data: added } = await mcpAdd({ body: { name, config: { type: "remote", url, enabled: false } }, throwOnError: true });
+const states = [added[name]?.status];
+for (const turn of [mcpConnect, mcpDisconnect]) {
+  await turn({ path: { name }, throwOnError: true });
+  states.push((await mcpStatus({ throwOnError: true })).data[name]?.status);
+}
+console.log(`MCP server: ${states.join(", ")}`);
+
+await sessionUpdate({ path, body: { limit: { tokens: 1 } }, throwOnError: true });
+const { error: spent } = await sessionPrompt({ path, body: { parts: [{ type: "text", text: script.say }] } });
+if (spent?.name !== "SpendingLimitError") assert.fail(`not the error that was expected: ${spent?.name}`);
+console.log(`refused: ${spent.name}, of the ${spent.data.scope}, which may use ${spent.data.allowed.tokens} token`);
 
 function modelOf(message: (typeof first.data)["info"]): string {
   return message.role === "assistant" ? message.modelID : message.model.modelID;

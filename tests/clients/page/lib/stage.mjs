@@ -9,9 +9,9 @@ export function mock(name, args, more = {}) {
   return () => ({ command: [batonProgram(), "mock-agent", ...args], name, shared_process: true, env: {}, ...more });
 }
 
-/** Fills in what the steps of a scenario share: `{run, browser, page, context, record, ui}`. */
-export async function begin(at, agents) {
-  at.run = await startRun({ agents, mock2: true });
+/** Fills in what the steps of a scenario share: `{run, browser, page, context, record, ui}`. `config` stands in the config file, too. */
+export async function begin(at, agents, config = "") {
+  at.run = await startRun({ agents, mock2: true, config });
   at.browser = await startBrowser();
   Object.assign(at, await openPage(at.browser));
   at.url = at.run.client.base.replace(/\/opencode$/, "");

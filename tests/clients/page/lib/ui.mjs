@@ -84,6 +84,22 @@ export class BatonPage {
     await this.page.locator("#picker").waitFor({ state: "hidden" });
   }
 
+  /** The sheet with this title. */
+  sheet(name) {
+    return this.page.getByRole("dialog", { name });
+  }
+
+  /** Closes a sheet with the keyboard; the focus has to go back to the button that opened it. */
+  async closesTo(sheet, button) {
+    await this.page.keyboard.press("Escape");
+    await sheet.waitFor({ state: "detached" });
+    await this.hasFocus(button);
+  }
+
+  async hasFocus(element) {
+    assert.equal(await element.evaluate((it) => it === document.activeElement), true, `the focus is not on ${element}`);
+  }
+
   /** Fails if axe finds something serious in what is shown now. */
   async isForEverybody(what) {
     await this.page.evaluate(AXE);

@@ -6,8 +6,11 @@ use std::error::Error;
 
 use baton_client::sse::{SseEvent, StreamingError};
 use baton_client::{
-    ApiOpError, FallbackModelInput, HttpClient, Message, MessagePart, MessageWithParts, PartInput, PromptModel,
-    ServerEvent, SessionCreateApiError, SessionImportInput, SessionUpdateApiError, TextPartInput, TextPartInputType, UnselectableError,
+    ApiOpError, FallbackModelInput, HandoffMode, HttpClient, McpAddInput, McpConfigInput,
+    McpRemoteInput, McpRemoteInputType, McpServerStatus, Message, MessagePart, MessageWithParts,
+    PartInput, PromptModel, ServerEvent, SessionCreateApiError, SessionImportInput,
+    SessionPromptApiError, SessionUpdateApiError, SpendingLimit, TextPartInput, TextPartInputType,
+    UnselectableError,
 };
 use futures_util::{Stream, StreamExt};
 
@@ -26,7 +29,7 @@ async fn main() -> Result<()> {
             .cloned()
             .ok_or_else(|| format!("the script has no {key}"))
     };
-    let client = HttpClient::new().with_base_url(url);
+    let client = HttpClient::new().with_base_url(url.clone());
     let mut events = client.event_subscribe_sse_builder().send().await?;
     let connected = events.next().await.ok_or("the event stream has ended")??;
     assert!(matches!(
@@ -118,7 +121,10 @@ async fn main() -> Result<()> {
     );
 
     let provider = said("providerID")?;
-    let natives = client.backend_session_list_builder(&provider).send().await?;
+    let natives = client
+        .backend_session_list_builder(&provider)
+        .send()
+        .await?;
     let own = natives
         .into_iter()
         .find(|native| native.session_id.as_deref() == Some(&session.id))
@@ -135,7 +141,98 @@ async fn main() -> Result<()> {
         return Err(format!("not the error that was expected: {error}").into());
     };
     assert_eq!(taken.data.session_id, session.id);
-    println!("its agent lists it, and it cannot be imported: {}", taken.name);
+    println!(
+        "its agent lists it, and it cannot be imported: {}",
+        taken.name
+    );
+
+    let wanted = said("agent")?;
+    let agents = client.app_agents_builder().send().await?;
+    let profile = agents.into_iter().find(|agent| agent.name == wanted);
+    let profile = profile.ok_or("the agent is not listed")?;
+    let profiled = client
+        .session_update_builder(&session.id)
+        .agent(profile.name)
+        .send()
+        .await?;
+    let selected = profiled.model.map(|model| model.id).unwrap_or_default();
+    let own = profile.model.map(|model| model.model_id);
+    assert_eq!(own.as_ref(), Some(&selected));
+    println!(
+        "agent {} selects {selected}",
+        profiled.agent.unwrap_or_default()
+    );
+
+    let (other, model) = (said("other")?, said("otherModel")?);
+    let preview = client
+        .session_handoff_builder(&session.id)
+        .provider_id(&other)
+        .model_id(&model)
+        .handoff(HandoffMode::HandoffModeTranscript)
+        .send()
+        .await?;
+    assert!(preview.text.is_some_and(|text| text.contains("one")));
+    let handed = client
+        .session_update_builder(&session.id)
+        .provider_id(other.clone())
+        .model_id(model)
+        .handoff(HandoffMode::HandoffModeSummary)
+        .note("Be short.".to_owned())
+        .send()
+        .await?;
+    let wish = handed.handoff.and_then(|wish| wish.mode);
+    println!(
+        "{other} would be given {} messages, and is to be given: {}",
+        preview.messages,
+        wish.ok_or("no handover is chosen")?
+    );
+
+    let name = "generated";
+    let remote = McpRemoteInput {
+        url,
+        enabled: Some(Some(false)),
+        headers: None,
+        r#type: McpRemoteInputType::Remote,
+    };
+    let add = McpAddInput {
+        name: name.to_owned(),
+        config: McpConfigInput::McpRemoteInput(remote),
+    };
+    let servers = client.mcp_add_builder(add).send().await?;
+    let mut states = vec![status(servers.additional_properties.get(name))];
+    client.mcp_connect_builder(name).send().await?;
+    let servers = client.mcp_status_builder().send().await?;
+    states.push(status(servers.additional_properties.get(name)));
+    client.mcp_disconnect_builder(name).send().await?;
+    let servers = client.mcp_status_builder().send().await?;
+    states.push(status(servers.additional_properties.get(name)));
+    println!("MCP server: {}", states.join(", "));
+
+    let limit = SpendingLimit {
+        tokens: Some(1),
+        ..SpendingLimit::default()
+    };
+    client
+        .session_update_builder(&session.id)
+        .limit(limit)
+        .send()
+        .await?;
+    let refused = client
+        .session_prompt_builder(&session.id, text(&said("say")?))
+        .send()
+        .await;
+    let Err(ApiOpError::Api(error)) = refused else {
+        return Err("more was spent than is allowed".into());
+    };
+    let Some(SessionPromptApiError::Status402(spent)) = error.typed else {
+        return Err(format!("not the error that was expected: {error}").into());
+    };
+    println!(
+        "refused: {}, of the {}, which may use {} token",
+        spent.name,
+        spent.data.scope,
+        spent.data.allowed.tokens.unwrap_or_default()
+    );
     Ok(())
 }
 
@@ -148,6 +245,15 @@ fn text(text: &str) -> Vec<PartInput> {
         metadata: None,
         synthetic: None,
     })]
+}
+
+fn status(server: Option<&McpServerStatus>) -> &'static str {
+    match server {
+        Some(McpServerStatus::McpServerStatusConnected(_)) => "connected",
+        Some(McpServerStatus::McpServerStatusDisabled(_)) => "disabled",
+        Some(McpServerStatus::McpServerStatusFailed(_)) => "failed",
+        None => "not there",
+    }
 }
 
 fn model_of(message: &MessageWithParts) -> &str {
