@@ -117,6 +117,7 @@ async fn a_silent_turn_is_reported_and_ended_where_that_is_set() {
     };
     let world = World::with(ends).await;
     world.agent("one").answer_next([Step::Hang]);
+    let began = Instant::now();
     let (id, receiver) = silent(&world, "hang").await;
     let told = world.told(&id, "session.silent");
     let told = &told[0]["properties"];
