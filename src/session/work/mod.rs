@@ -37,35 +37,25 @@ mod shell;
 pub(super) mod structured;
 mod switch;
 mod told;
+mod tools;
 mod traces;
 mod turn;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 
-use super::cell::commit::Office;
-use super::cell::loaded::Loaded;
 use super::cell::{Answer, Cell, Draft, Phase, Queued, Task};
 use super::conversation::answer::Answering;
 use super::error::Error;
-use super::settings::Settings;
-use crate::agent::pool::Pool;
-use crate::files::{self, Work};
-use crate::mcp::McpServers;
 use crate::opencode::message::{AssistantMessage, MessageError};
 use crate::opencode::session::Tokens;
-use crate::profile;
 use crate::session::ask::TurnRules;
-use crate::shell::Shell;
-use crate::snapshot::Snapshots;
 use crate::store::StoreError;
 
 use aside::Aside;
@@ -73,6 +63,7 @@ use live::Live;
 use told::next_said;
 
 pub(super) use told::Told;
+pub(super) use tools::Tools;
 
 /// What the store has not taken is written again after this time, and then after twice as long each time.
 const WRITE_AGAIN_FIRST: Duration = Duration::from_millis(20);
@@ -82,51 +73,6 @@ const WRITE_AGAIN_AT_LEAST: Duration = Duration::from_millis(500);
 const WRITE_AGAIN_TIMES: u32 = 60;
 /// A server that stops tries no longer than this.
 const STOP_TRYING: Duration = Duration::from_secs(2);
-
-/// What workers work with.
-pub(super) struct Tools {
-    /// What all sessions share.
-    pub office: Arc<Office>,
-    /// The sessions that are in memory.
-    pub loaded: Arc<Loaded>,
-    /// The agents.
-    pub pool: Arc<Pool>,
-    /// What working directories were like.
-    pub snapshots: Arc<Snapshots>,
-    /// Runs the user's own commands.
-    pub shell: Shell,
-    /// The slash commands that native sessions have advertised.
-    pub told: Told,
-    /// Native sessions of deleted sessions are removed one after the other.
-    pub removals: Semaphore,
-    /// What agents may ask at once.
-    pub asks: Arc<Semaphore>,
-    /// The MCP servers that agents are given.
-    pub mcp: Arc<McpServers>,
-    /// Where agents with a model of their own come from.
-    pub profiles: Arc<profile::Sources>,
-    /// What can be set.
-    pub settings: Settings,
-}
-
-impl Tools {
-    /// Reads what OpenCode's own configuration adds in a directory, off the runtime's threads.
-    pub(super) async fn read_place(&self, directory: &str) {
-        let (sources, place) = (Arc::clone(&self.profiles), directory.to_owned());
-        let read = files::block(directory, Work::One, move |_| {
-            sources.read(Path::new(&place))
-        });
-        match read.await {
-            Ok((profiles, servers)) => {
-                self.office.registry.note_profiles(directory, profiles);
-                self.mcp.note(directory, servers);
-            }
-            Err(error) => {
-                tracing::warn!("OpenCode's configuration of a directory is not read: {error}")
-            }
-        }
-    }
-}
 
 /// Starts a worker for a session, and watches over it.
 pub(super) fn hire(tools: &Arc<Tools>, cell: Arc<Cell>) {
