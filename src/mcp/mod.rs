@@ -174,7 +174,7 @@ impl fmt::Debug for McpServers {
 impl McpServers {
     /// These servers. Processes that look after one are on record in the ledger.
     pub fn new(servers: BTreeMap<String, Server>, ledger: Arc<dyn Ledger>) -> Arc<Self> {
-        servers.values().for_each(learn);
+        servers.values().for_each(|server| learn(&server.transport));
         Arc::new(Self {
             servers: RwLock::new(servers),
             brought: RwLock::default(),
@@ -189,7 +189,7 @@ impl McpServers {
     /// # Errors
     /// A sentence: there are too many.
     pub fn add(&self, name: &str, server: Server) -> Result<(), String> {
-        learn(&server);
+        learn(&server.transport);
         let mut servers = self.servers.write();
         if servers.len() >= SERVERS_MAX && !servers.contains_key(name) {
             return Err(format!("There are {SERVERS_MAX} MCP servers already"));
@@ -200,7 +200,9 @@ impl McpServers {
 
     /// Notes what OpenCode's own configuration adds in a directory.
     pub fn note(&self, directory: &str, entries: Entries) {
-        entries.values().for_each(|entry| learn(&entry.server));
+        // What a project brings along decides what is masked only once it is connected.
+        let own = entries.values().filter(|entry| entry.is_own);
+        own.for_each(|entry| learn(&entry.server.transport));
         self.brought.write().note(directory, entries);
     }
 
@@ -230,6 +232,7 @@ impl McpServers {
         let Some(transport) = own.or_else(brought) else {
             return false;
         };
+        learn(&transport);
         // Somebody who connects it again wants to know again.
         self.found
             .lock()
@@ -295,8 +298,8 @@ impl McpServers {
 }
 
 /// Has the values that go with a server masked in logs and errors.
-fn learn(server: &Server) {
-    match &server.transport {
+fn learn(transport: &Transport) {
+    match transport {
         Transport::Stdio { environment, .. } => {
             let set = environment.iter();
             let telling = set.filter(|(name, _)| secret::is_secret_name(name.as_ref()));

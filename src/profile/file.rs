@@ -101,8 +101,11 @@ impl Read {
         if let Some(known) =
             known.filter(|known| known.is_own && !is_own || said.get("type").is_none())
         {
-            known.server.enabled =
-                switch.unwrap_or(known.server.enabled) && (is_own || known.is_own);
+            let enabled = known.server.enabled;
+            known.server.enabled = match is_own {
+                true => switch.unwrap_or(enabled),
+                false => enabled && switch.unwrap_or(true),
+            };
             return;
         }
         let server = mcp::check_name(name)
@@ -168,14 +171,15 @@ mod tests {
             root,
             "config/opencode.jsonc",
             r#"{"agent": {"plan": {"model": "a/far", "variant": "high"}, "off": {"disable": true}},
-                "mcp": {"mine": {"type": "local", "command": ["mine"]}, "silent": {"type": "remote", "url": "https://x"}},} // mine"#,
+                "mcp": {"mine": {"type": "local", "command": ["mine"]}, "silent": {"type": "remote", "url": "https://x"},
+                "off": {"type": "remote", "url": "https://y", "enabled": false}},} // mine"#,
         );
         write(root, "repo/.git/HEAD", "");
         write(
             root,
             "repo/opencode.json",
             r#"{"agent": {"plan": {"model": "a/root"}}, "mcp": {"mine": {"type": "local", "command": ["theirs"]},
-                "silent": {"enabled": false}, "brought": {"type": "local", "command": ["x"]}, "bad name": {"type": "local", "command": ["x"]}}}"#,
+                "silent": {"enabled": false}, "off": {"enabled": true}, "brought": {"type": "local", "command": ["x"]}, "bad name": {"type": "local", "command": ["x"]}}}"#,
         );
         write(
             root,
@@ -215,7 +219,12 @@ mod tests {
             .collect();
         assert_eq!(
             known,
-            [("brought", false), ("mine", true), ("silent", false)]
+            [
+                ("brought", false),
+                ("mine", true),
+                ("off", false),
+                ("silent", false)
+            ]
         );
         assert!(format!("{:?}", servers["mine"]).contains("[\"mine\"]"));
         // Outside of a worktree only the directory itself counts.
