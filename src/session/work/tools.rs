@@ -17,7 +17,7 @@ use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 
 /// What workers work with.
-pub(in crate::session) struct Tools {
+pub(crate) struct Tools {
     /// What all sessions share.
     pub office: Arc<Office>,
     /// The sessions that are in memory.
@@ -44,7 +44,7 @@ pub(in crate::session) struct Tools {
 
 impl Tools {
     /// Reads what OpenCode's own configuration adds in a directory, off the runtime's threads.
-    pub(in crate::session) async fn read_place(&self, directory: &str) {
+    pub(crate) async fn read_place(&self, directory: &str) {
         let (sources, place) = (Arc::clone(&self.profiles), directory.to_owned());
         let read = files::block(directory, Work::One, move |_| {
             sources.read(Path::new(&place))
