@@ -29,6 +29,7 @@ struct Plan {
     /// What happens to all others.
     all: Option<StoreError>,
     delay: Duration,
+    answer_delay: Duration,
     /// Ends when the commit before has been passed on. `None` when none was delayed.
     previous: Option<oneshot::Receiver<()>>,
     /// What happens to reads, by the name of the method.
@@ -78,6 +79,12 @@ impl FlakyStore {
         self.plan().delay = delay;
     }
 
+    /// Delays the answer of each commit that is called from now on by this much of tokio's time. What it has written is
+    /// read meanwhile.
+    pub fn delay_answers(&self, delay: Duration) {
+        self.plan().answer_delay = delay;
+    }
+
     /// Lets all reads of one kind fail, until [`Self::heal`]. A kind is named as the method of [`Store`].
     pub fn fail_reads(&self, kind: &'static str, error: StoreError) {
         self.plan().reads.insert(kind, Fault::Fail(error));
@@ -105,6 +112,7 @@ impl FlakyStore {
         plan.single.clear();
         plan.all = None;
         plan.delay = Duration::ZERO;
+        plan.answer_delay = Duration::ZERO;
         plan.reads.clear();
         plan.read_delay = Duration::ZERO;
     }
@@ -156,6 +164,12 @@ fn carry_out(
     }
 }
 
+async fn answered_later<T>(commit: impl Future<Output = T>, delay: Duration) -> T {
+    let answer = commit.await;
+    tokio::time::sleep(delay).await;
+    answer
+}
+
 impl Store for FlakyStore {
     fn commit(&self, batch: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
         let mut plan = self.plan();
@@ -170,8 +184,13 @@ impl Store for FlakyStore {
         {
             previous = None;
         }
+        let answer_delay = plan.answer_delay;
         if previous.is_none() && plan.delay.is_zero() {
-            return carry_out(&*self.inner, fault, batch);
+            let commit = carry_out(&*self.inner, fault, batch);
+            return match answer_delay.is_zero() {
+                true => commit,
+                false => Box::pin(answered_later(commit, answer_delay)),
+            };
         }
         let due = Instant::now() + plan.delay;
         let (passed_on, next) = oneshot::channel();
@@ -188,7 +207,7 @@ impl Store for FlakyStore {
             }
             let commit = carry_out(&*inner, fault, batch);
             let _nobody_waits = passed_on.send(());
-            commit.await
+            answered_later(commit, answer_delay).await
         });
         Box::pin(async move {
             match task.await {

@@ -1,5 +1,8 @@
 //! A handover that its user chooses: the transcript, a summary by the model that knows the conversation, or nothing.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use baton::agent::scripted::{Reaction, Step};
 use baton::opencode::SessionId;
 use baton::opencode::event::{FallbackCause, Source, TransferKind};
@@ -8,7 +11,9 @@ use baton::opencode::message::Message;
 use baton::opencode::session::Session;
 use baton::session::{ChainWish, Prompt, Update};
 
-use crate::support::{World, answer, by, text, text_prompt, wish};
+use tokio::sync::Notify;
+
+use crate::support::{World, answer, by, text, text_prompt, until, wish};
 
 const SECRET: &str = "the secret is AMBER";
 const SUMMARY: &str = "## What the user wants\nThe colour is known.";
@@ -45,6 +50,29 @@ async fn transfer(world: &World, id: &SessionId) -> (TransferKind, u64) {
 fn summarises(world: &World) {
     let say = [Step::Say(SUMMARY.into()), Step::Stop("end_turn".into())];
     world.agent("one").answer_next(say);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_comes_during_a_switch_is_no_part_of_what_is_handed_over() {
+    let world = Arc::new(World::new().await);
+    let id = told(&world).await;
+    let (two, late) = (world.agent("two"), Arc::new(Notify::new()));
+    let method = "session/set_config_option";
+    two.react_next(method, Reaction::Wait(Arc::clone(&late)));
+    world.select(&id, "two/b").await.expect("stored");
+    two.until_asked(method, 1).await;
+    // The prompt is stored, which nobody has heard yet, when what it goes with is put together.
+    world.store.delay_answers(Duration::from_secs(1));
+    let asked = tokio::spawn({
+        let (world, id) = (Arc::clone(&world), id.clone());
+        async move { world.ask(&id, "echo next").await }
+    });
+    until(async || world.messages(&id).await.len() == 3).await;
+    late.notify_one();
+    asked.await.expect("answered");
+    assert_eq!(transfer(&world, &id).await, (TransferKind::Transcript, 2));
+    let given = two.prompts();
+    assert_eq!(given[0].matches("echo next").count(), 1, "{}", given[0]);
 }
 
 async fn preview(world: &World, id: &SessionId, model: &str, how: HandoffWish) -> HandoffPreview {

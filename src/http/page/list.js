@@ -7,6 +7,8 @@ const OVERSCAN_PX = 600;
 const AT_END_PX = 48;
 /** A scroll within this time after a wheel, a finger or a key was the user's. */
 const TOUCHED_MS = 800;
+/** A wheel upwards has scrolled within this time; until then nothing goes to the end. */
+const HELD_MS = 100;
 
 /**
  * @template T
@@ -37,6 +39,8 @@ export class WindowedList {
   /** When the user has last done what may scroll. */
   #touched = -TOUCHED_MS;
   #planned = false;
+  /** Runs after a wheel upwards. @type {ReturnType<typeof setTimeout> | undefined} */
+  #held;
   #width = 0;
   /** @type {HTMLElement} */
   #space;
@@ -59,6 +63,8 @@ export class WindowedList {
     for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
       scroller.addEventListener(kind, () => (this.#touched = performance.now()), { passive: true });
     }
+    // The wheel scrolls before it is told that it has: what is drawn in between must not go back to the end.
+    scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.#holdsStill(), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
@@ -79,7 +85,7 @@ export class WindowedList {
     this.#place();
     if (toEnd) this.#atEnd = true;
     if (toTop) this.scroller.scrollTop = 0;
-    else if (this.#staysAtEnd && this.#atEnd) this.toEnd();
+    else if (toEnd || this.#staysNow) this.toEnd();
     else this.#return(anchor);
     this.#draw();
   }
@@ -150,6 +156,20 @@ export class WindowedList {
     return Math.max(low, 0);
   }
 
+  /** Holds still for a moment. A wheel over something that scrolls by itself leads nowhere else. */
+  #holdsStill() {
+    clearTimeout(this.#held);
+    this.#held = setTimeout(() => {
+      this.#held = undefined;
+      this.#resized();
+    }, HELD_MS);
+  }
+
+  /** Whether it stays at its end as it grows. */
+  get #staysNow() {
+    return this.#staysAtEnd && this.#atEnd && this.#held === undefined;
+  }
+
   #scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
     const before = this.#seen;
@@ -174,7 +194,7 @@ export class WindowedList {
       for (const key of this.#heights.keys()) if (!this.#drawn.has(key)) this.#heights.delete(key);
       this.#place();
     }
-    if (this.#staysAtEnd && this.#atEnd) this.toEnd();
+    if (this.#staysNow) this.toEnd();
     this.#draw();
   }
 
@@ -252,7 +272,7 @@ export class WindowedList {
     }
     if (!differs) return;
     this.#place();
-    if (this.#staysAtEnd && this.#atEnd) this.toEnd();
+    if (this.#staysNow) this.toEnd();
     else this.#return(anchor);
     this.#draw();
   }

@@ -99,7 +99,7 @@ impl Foreseen<'_> {
         let reader = Reader {
             provider,
             seen_turn,
-            before_turn: None,
+            before_turn: self.committed.runtime().next_turn(),
         };
         let store = &self.sessions.office.store;
         let missed = missed::missed(store.as_ref(), &self.committed, reader, mode).await?;

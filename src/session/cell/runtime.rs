@@ -309,6 +309,12 @@ impl Runtime {
         }
     }
 
+    /// The turn of the prompt that is answered next: of the first that waits, or of one that has not come yet.
+    pub(crate) fn next_turn(&self) -> u64 {
+        let waiting = self.queue.front().map(|queued| queued.turn);
+        waiting.unwrap_or(self.last_seq + 1)
+    }
+
     /// The answer that is being written.
     pub(crate) fn answer(&self) -> Option<&LiveAnswer> {
         self.turn()?.answer.as_ref()

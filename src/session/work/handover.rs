@@ -68,7 +68,10 @@ impl Worker {
             // It is not written yet.
             return Ok(Handover::default().transfer(TransferKind::Summary));
         }
-        let (handover, transfer) = self.render_handover(live, selection, None, mode).await?;
+        // A prompt that has come meanwhile is no part of it.
+        let before_turn = committed.runtime().next_turn();
+        let rendered = self.render_handover(live, selection, before_turn, mode);
+        let (handover, transfer) = rendered.await?;
         let rendered = Rendered {
             handover,
             transfer,
@@ -111,7 +114,7 @@ impl Worker {
                 Ok((kept.handover, kept.transfer))
             }
             _ => {
-                self.render_handover(live, selection, Some(before_turn), mode)
+                self.render_handover(live, selection, before_turn, mode)
                     .await
             }
         }
@@ -121,7 +124,7 @@ impl Worker {
         &self,
         live: &Live,
         selection: &Selection,
-        before_turn: Option<u64>,
+        before_turn: u64,
         mode: HandoffMode,
     ) -> Result<(Handover, Transfer), MessageError> {
         let reader = Reader {
@@ -181,7 +184,7 @@ impl Worker {
         before_turn: u64,
     ) -> Result<Handover, MessageError> {
         let mode = HandoffMode::Transcript;
-        let rendered = self.render_handover(live, selection, Some(before_turn), mode);
+        let rendered = self.render_handover(live, selection, before_turn, mode);
         Ok(rendered.await?.0)
     }
 }

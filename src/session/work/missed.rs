@@ -19,8 +19,8 @@ pub(crate) struct Reader<'a> {
     pub provider: &'a str,
     /// The last turn that its native session has seen; 0 for none.
     pub seen_turn: u64,
-    /// The turn that it is prompted in, where it is known.
-    pub before_turn: Option<u64>,
+    /// The turn that it is prompted in.
+    pub before_turn: u64,
 }
 
 /// The messages after what a backend has seen, and before its next turn, that its model is to know. Where a summary is
@@ -41,9 +41,7 @@ pub(crate) async fn missed(
         ..MessageRange::default()
     };
     let mut missed = transcript::read(store.messages(&state.id, range).await?)?;
-    missed.retain(|m| {
-        reader.before_turn.is_none_or(|turn| m.turn < turn) && transcript::is_for_models(&m.message)
-    });
+    missed.retain(|m| m.turn < reader.before_turn && transcript::is_for_models(&m.message));
     missed.extend(missed_late(store, committed, reader.provider, seen_turn).await?);
     let (cut, revert) = (state.kept.past.cut.as_ref(), state.revert.as_ref());
     let missed = cut::remaining(missed, cut, revert);

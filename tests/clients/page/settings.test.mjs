@@ -42,7 +42,8 @@ describe("the settings on the page", { timeout: SCENARIO_TIMEOUT_MS }, () => {
 
   step("an agent says which model it selects, and what it is for", async ({ ui, page, run, session }) => {
     const agent = page.locator("#agent");
-    await agent.locator("option", { hasText: "quick" }).waitFor({ state: "attached" });
+    // A model has its id until its backend has told its name.
+    await agent.locator("option", { hasText: "quick · Mock2" }).waitFor({ state: "attached" });
     assert.deepEqual(await agent.locator("option").allInnerTexts(), ["build", "plan · Mock Strong, high (Mock) · Thinks hard", "quick · Mock2 (Mock 2)"]);
     await agent.selectOption("plan");
     await ui.switched("Mock Strong, high");
