@@ -19,6 +19,7 @@ use baton::command::Sources;
 use baton::environment::Environment;
 use baton::event::{Bus, RingLimits};
 use baton::mcp::McpServers;
+use baton::nodes::Nodes;
 use baton::opencode::event::Source;
 use baton::opencode::handoff::HandoffMode;
 use baton::opencode::history::ModelSwitch;
@@ -141,6 +142,7 @@ impl World {
         );
         let sessions = Sessions::open(Deps {
             store: store.clone(),
+            nodes: Nodes::alone(),
             bus: Arc::clone(&bus),
             registry,
             pool: Arc::clone(&pool),

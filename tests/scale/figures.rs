@@ -1,0 +1,1 @@
+//! How fast several nodes are, and what that they are several costs.
