@@ -158,8 +158,19 @@ async fn whoever_follows_a_node_sees_what_happens_at_all_of_them() {
             )
             .await;
     }
+    let said = cluster.prompt(0, &session, "slow 1").await;
     for follower in followers {
+        let seen = Arc::clone(&follower.seen);
         follower.has_seen_all(&cluster).await;
+        // What grows is told by the way, piece by piece, and never after what has all of it.
+        let seen = seen.lock().await;
+        let growth = seen.iter().map(|(_, event)| &event["payload"]);
+        let growth = growth.filter(|event| event["type"] == "message.part.delta");
+        let pieces: Vec<_> = growth
+            .filter_map(|it| it["properties"]["delta"].as_str())
+            .collect();
+        assert!(pieces.len() >= 10, "{pieces:?}");
+        assert!(pieces.concat().ends_with(&said), "{pieces:?}");
     }
     cluster.stop().await;
 }
