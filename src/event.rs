@@ -25,6 +25,9 @@ const SEQUENCES_PER_MS: u64 = 1000;
 /// not stored. At a thousand stored events a second the numbers stay exact in JavaScript for four years.
 const SEQUENCES_PER_STORED: u64 = 1 << 16;
 
+/// Stored events by which a server may be behind another one at most. Who is further ahead has read another store.
+const AHEAD_MOST: u64 = 100_000;
+
 /// How much the ring keeps for subscribers that come back.
 #[derive(Debug, Clone, Copy)]
 pub struct RingLimits {
@@ -128,6 +131,14 @@ impl Ring {
     fn place_behind(&self, number: u64) -> usize {
         self.events
             .partition_point(|event| event.sequence <= number)
+    }
+
+    /// How far a reader may be ahead: one that comes from another server may have read what this one has not heard of yet.
+    fn ahead(&self) -> u64 {
+        match self.stored {
+            0 => 0,
+            _ => AHEAD_MOST * SEQUENCES_PER_STORED,
+        }
     }
 
     fn push(&mut self, event: Published, limits: RingLimits) {
@@ -358,9 +369,11 @@ impl Bus {
     /// Starts reading: after the given number, or from now on.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription<'_> {
         let head = self.head.subscribe();
-        let last = self.ring().last;
+        let ring = self.ring();
+        let (last, ahead) = (ring.last, ring.ahead());
+        drop(ring);
         // A number that was never given out is from the future of another server: start from now.
-        let cursor = after.map_or(last, |n| n.min(last));
+        let cursor = after.map_or(last, |n| if n <= last + ahead { n } else { last });
         Subscription {
             bus: self,
             head,
@@ -461,7 +474,8 @@ impl Subscription<'_> {
     pub fn pass_over(&mut self) -> u64 {
         let ring = self.bus.ring();
         if !self.has_lost(&ring) {
-            self.cursor = self.upcoming(&ring).map_or(ring.last, |e| e.sequence - 1);
+            let came_by = self.upcoming(&ring).map_or(ring.last, |e| e.sequence - 1);
+            self.cursor = self.cursor.max(came_by);
         }
         self.cursor
     }
@@ -477,7 +491,8 @@ impl Subscription<'_> {
             return Some(Next::Gap(resync));
         }
         let next = self.upcoming(&ring).map(Arc::clone);
-        self.cursor = next.as_ref().map_or(ring.last, |event| event.sequence);
+        let came_by = next.as_ref().map_or(ring.last, |event| event.sequence);
+        self.cursor = self.cursor.max(came_by);
         next.map(Next::Event)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{Nodes, Shared};
@@ -23,6 +24,8 @@ const PRUNE_EVERY: u32 = 16;
 pub trait Pulse: Send + Sync {
     /// How much is going on, as JSON.
     fn load(&self) -> String;
+    /// Looks at what the others have done that concerns all.
+    fn look(&self) -> BoxFuture<'_, ()>;
     /// The database could not be told for as long as a lease lasts: others may have begun with what is at work here.
     fn stop_working(&self);
     /// Others have taken these sessions.
@@ -104,6 +107,7 @@ impl Heart<'_> {
             if !orphans.is_empty() && !shared.drains.is_cancelled() {
                 self.pulse.take_over(orphans);
             }
+            self.pulse.look().await;
             Ok::<_, StoreError>(())
         };
         // The way to the database may be silent for longer than a lease.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics;
 use crate::opencode::SessionId;
 use crate::store::StoreError;
 use crate::store::shared::{Claim, Node, Owner, SeenNode, SharedStore};
@@ -127,6 +128,7 @@ impl Nodes {
         }
         Ok(match shared.store.claim(session, by_force).await? {
             Claim::Held { epoch, taken_over } => {
+                metrics::lease_taken(taken_over);
                 let unclean = taken_over;
                 let lease = Lease { epoch, unclean };
                 // Two that have asked at the same time have got two epochs, of which the later one holds.

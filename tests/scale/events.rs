@@ -1,14 +1,14 @@
 //! Clients that follow events, at whatever node.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use rand::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::cluster::Cluster;
@@ -20,9 +20,16 @@ const STORED: u64 = 1 << 16;
 const SILENT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// What was seen, with its number.
+type Seen = Mutex<Vec<(u64, Value)>>;
+
+fn locked(seen: &Seen) -> MutexGuard<'_, Vec<(u64, Value)>> {
+    seen.lock().expect("not poisoned")
+}
+
 /// A client that follows all events, and comes back to another node when its own does not answer.
 pub(crate) struct Follower {
-    seen: Arc<Mutex<Vec<(u64, Value)>>>,
+    seen: Arc<Seen>,
     over: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
@@ -58,10 +65,7 @@ impl Follower {
             .get(0);
         let head = u64::try_from(head).expect("a number");
         let caught_up = async {
-            while self
-                .seen
-                .lock()
-                .await
+            while locked(&self.seen)
                 .last()
                 .is_none_or(|(last, _)| last / STORED < head)
             {
@@ -71,7 +75,7 @@ impl Follower {
         let caught_up = tokio::time::timeout(Duration::from_secs(20), caught_up).await;
         self.over.store(true, Ordering::Relaxed);
         self.task.abort();
-        let seen = self.seen.lock().await;
+        let seen = locked(&self.seen);
         let stored: Vec<u64> = seen
             .iter()
             .map(|(id, _)| id)
@@ -109,14 +113,28 @@ async fn any_node(url: &str) -> Option<String> {
 }
 
 /// Reads a node's events from where the last stream has ended, until this one ends.
-async fn read(
+async fn read(client: &reqwest::Client, node: &str, seen: &Seen) -> Result<(), Failure> {
+    let last = locked(seen).last().map(|(last, _)| *last);
+    let take = |id: Option<u64>, event: Value| {
+        let is_heartbeat = event["payload"]["type"] == "server.heartbeat";
+        if let Some(id) = id.filter(|_| !is_heartbeat) {
+            locked(seen).push((id, event));
+        }
+    };
+    follow(client, node, last, take).await
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn follow(
     client: &reqwest::Client,
     node: &str,
-    seen: &Mutex<Vec<(u64, Value)>>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    last: Option<u64>,
+    mut take: impl FnMut(Option<u64>, Value) + Send,
+) -> Result<(), Failure> {
     let mut request = client.get(format!("{node}/global/event"));
-    if let Some((last, _)) = seen.lock().await.last() {
-        request = request.header("last-event-id", *last);
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
     }
     let mut stream = request.send().await?.bytes_stream();
     let (mut rest, mut id) = (String::new(), None);
@@ -126,16 +144,23 @@ async fn read(
             if let Some(number) = line.strip_prefix("id: ") {
                 id = Some(number.parse()?);
             } else if let Some(data) = line.strip_prefix("data: ") {
-                let event: Value = serde_json::from_str(data)?;
-                let is_heartbeat = event["payload"]["type"] == "server.heartbeat";
-                if let Some(id) = id.take().filter(|_| !is_heartbeat) {
-                    seen.lock().await.push((id, event));
-                }
+                take(id.take(), serde_json::from_str(data)?);
             }
             rest = left.to_owned();
         }
     }
     Ok(())
+}
+
+/// What happens, as it is told by a node.
+pub(crate) async fn stream(cluster: &Cluster, node: usize) -> mpsc::UnboundedReceiver<Value> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let (client, url) = (reqwest::Client::new(), cluster.nodes[node].url());
+    tokio::spawn(async move {
+        let _ended = follow(&client, &url, None, |_, event| drop(sender.send(event))).await;
+    });
+    receiver.recv().await.expect("the greeting");
+    receiver
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,7 +188,7 @@ async fn whoever_follows_a_node_sees_what_happens_at_all_of_them() {
         let seen = Arc::clone(&follower.seen);
         follower.has_seen_all(&cluster).await;
         // What grows is told by the way, piece by piece, and never after what has all of it.
-        let seen = seen.lock().await;
+        let seen = locked(&seen);
         let growth = seen.iter().map(|(_, event)| &event["payload"]);
         let growth = growth.filter(|event| event["type"] == "message.part.delta");
         let pieces: Vec<_> = growth

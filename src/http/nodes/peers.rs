@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::http::auth::Password;
 use crate::http::error::Problem;
 use crate::http::hops::drop_hop_by_hop;
+use crate::metrics;
 use crate::nodes::NodeSettings;
 
 /// Carries the secret.
@@ -84,6 +85,7 @@ impl Peers {
         }
         headers.insert(NODE, self.header.clone());
         let answer = self.client.request(request).await;
+        metrics::sent_on(answer.is_ok());
         let mut answer = answer.map_err(|error| gone(url, &error))?.map(Body::new);
         drop_hop_by_hop(answer.headers_mut());
         Ok(answer)

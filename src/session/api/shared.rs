@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::nodes::beat::Pulse;
 use crate::nodes::{Hold, Nodes};
 use crate::opencode::SessionId;
-use crate::session::{Error, Sessions};
+use crate::opencode::event::EventPayload;
+use crate::session::{Error, Sessions, spending};
 use crate::store::shared::Owner;
 
 /// How often it is looked whether a session that is not at work is free.
@@ -84,6 +87,11 @@ impl Sessions {
         }
     }
 
+    /// Tells everybody, at whatever server, of something that concerns no session.
+    pub fn tell(&self, directory: String, event: EventPayload) {
+        self.office.tell(directory, &[event]);
+    }
+
     /// The ids of what agents ask now.
     pub fn asks_now(&self) -> Vec<String> {
         let permissions = self.permissions(None).into_iter();
@@ -136,6 +144,19 @@ impl Pulse for Beating {
             "prompts": load.prompts,
             "agents": load.live_agents,
         }))
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        let office = &self.0.office;
+        Box::pin(async move {
+            // The others spend, too.
+            let day = spending::today();
+            if let Ok(Some(spent)) = office.store.setting(&spending::key(&day)).await
+                && let Ok(spent) = serde_json::from_str(&spent)
+            {
+                office.spending.has_spent(&day, spent);
+            }
+        })
     }
 
     fn stop_working(&self) {

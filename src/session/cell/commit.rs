@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::draft::Drafted;
 use super::{Cell, Committed, Draft};
 use crate::event::{Bus, render};
+use crate::metrics;
 use crate::nodes::Nodes;
 use crate::nodes::growth::id_of;
 use crate::opencode::SessionId;
@@ -87,6 +88,23 @@ impl Office {
     /// Says how workers are started. Later calls change nothing.
     pub(crate) fn hire_with(&self, hire: impl Fn(Arc<Cell>) + Send + Sync + 'static) {
         let _set_once = self.hire.set(Box::new(hire));
+    }
+
+    /// Tells everybody of something that concerns no session, or one of another server.
+    pub(crate) fn tell(&self, directory: String, events: &[EventPayload]) {
+        if !self.nodes.is_shared() {
+            return self.bus.publish(&directory.into(), events);
+        }
+        let told = self.store.commit(vec![Change::Tell {
+            session: None,
+            directory,
+            events: events.iter().map(render).collect(),
+        }]);
+        self.tasks.spawn(async move {
+            if let Err(error) = told.await {
+                tracing::warn!("an event was told to nobody: {error}");
+            }
+        });
     }
 
     /// Sessions that are busy, or whose agents ask the user something.
@@ -243,12 +261,15 @@ impl Cell {
             .iter_mut()
             .map(|job| draft.attempt(|draft| job.apply(draft)))
             .collect();
+        let is_lost = draft.is_lost();
         if self.commit(draft).await.is_err() {
             return Err(jobs);
         }
+        let lost = || Error::Store(StoreError::TakenOver(self.id.clone()));
         // Refusals are also answered only now: what they were judged by had to be committed first.
         for (job, result) in jobs.into_iter().zip(results) {
-            job.conclude(result);
+            // Of what was applied together with the loss of the session nothing was stored.
+            job.conclude(if is_lost { Err(lost()) } else { result });
         }
         Ok(())
     }
@@ -329,6 +350,7 @@ impl Cell {
     /// Another server has taken the session: whatever goes on here is stopped, and nothing of it is stored.
     pub(crate) fn is_taken(self: &Arc<Self>) {
         self.office.nodes.has_lost(&self.id);
+        metrics::lease_lost();
         let this = Arc::clone(self);
         self.office.tasks.spawn(async move {
             let lost = this.change(|draft| {

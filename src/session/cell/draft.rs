@@ -312,6 +312,11 @@ impl Draft {
         self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
     }
 
+    /// Whether nothing of this draft is stored, since another server has taken the session.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     /// Another server has taken the session: nothing is written, told or begun here any more.
     pub(super) fn lose(&mut self) {
         if !self.runtime.is_deleted() {

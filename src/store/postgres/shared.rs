@@ -41,7 +41,8 @@ const NODES: &str = "SELECT n.id, n.url, n.version, n.drains, n.load,
 const CLAIM: &str = "WITH before AS (SELECT true AS had FROM baton.lease WHERE session = $1),
 claimed AS (
     INSERT INTO baton.lease AS l (session, node, epoch) VALUES ($1, $2, nextval('baton.epoch'))
-    ON CONFLICT (session) DO UPDATE SET node = excluded.node, epoch = excluded.epoch
+    -- A number that was drawn before the row was locked may be older than the one that it has.
+    ON CONFLICT (session) DO UPDATE SET node = excluded.node, epoch = nextval('baton.epoch')
     WHERE $4 OR l.node = $2
         OR NOT EXISTS (SELECT FROM baton.node n WHERE n.id = l.node AND n.until > clock_timestamp())
     RETURNING epoch
