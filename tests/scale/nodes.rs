@@ -221,3 +221,40 @@ async fn a_node_that_drains_ends_its_turns_and_sends_the_rest_on() {
     assert_eq!(cluster.prompt(1, &busy, "echo on").await, "on");
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_session_goes_where_there_is_least_to_do_and_its_directory() {
+    let Some(server) = database::shared().await else {
+        return;
+    };
+    let cluster = Cluster::start_with(server, 2, "placement = \"spread\"").await;
+    let busy = cluster.create(0).await;
+    let running = cluster.prompt(0, &busy, "slow 3");
+    let making = async {
+        // A node says with its heartbeat how much it does.
+        let says_so = async || {
+            let nodes = cluster.ok(1, Method::GET, "/node", None).await;
+            let all = nodes["nodes"].as_array().expect("nodes").clone();
+            all.iter().any(|node| node["load"]["turns"] == 1)
+        };
+        while !says_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let made = cluster.create(0).await;
+        assert_eq!(
+            cluster.owner(&made).await.expect("held").name,
+            cluster.nodes[1].name
+        );
+    };
+    tokio::join!(running, making);
+    let nowhere = "/session?directory=%2Fno%2Fsuch%2Fdirectory";
+    let refused = cluster.ask(&cluster.nodes[0], Method::POST, nowhere, Some(json!({})));
+    let (status, refused) = refused.await.expect("an answer");
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = refused["data"]["message"].as_str().expect("a message");
+    assert!(
+        message.contains("/no/such/directory") && message.contains("no other node"),
+        "{message}"
+    );
+    cluster.stop().await;
+}
