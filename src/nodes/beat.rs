@@ -9,14 +9,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::{Nodes, Shared};
 use crate::opencode::SessionId;
 use crate::store::StoreError;
+use crate::store::shared::EventsKept;
 
 /// Beats in the time of a lease.
 const BEATS_PER_LEASE: u32 = 4;
 /// Sessions that are taken from servers that are gone at once.
 const ORPHANS_AT_ONCE: usize = 64;
-/// Events that are kept for those who come back: of this time, and so many.
-const EVENTS_KEPT: Duration = Duration::from_secs(3_600);
-const EVENTS_MOST: u64 = 100_000;
+/// Events that are kept for those who come back.
+const EVENTS_KEPT: EventsKept = EventsKept {
+    time: Duration::from_secs(3_600),
+    events: 100_000,
+    bytes: 256 * 1024 * 1024,
+};
 /// Beats between two looks at events that are too old.
 const PRUNE_EVERY: u32 = 16;
 
@@ -69,7 +73,7 @@ impl Nodes {
             }
             heart.beat().await;
             if beat % PRUNE_EVERY == 0
-                && let Err(error) = shared.store.prune_events(EVENTS_KEPT, EVENTS_MOST).await
+                && let Err(error) = shared.store.prune_events(EVENTS_KEPT).await
             {
                 tracing::debug!("old events stay: {error}");
             }

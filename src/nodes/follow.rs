@@ -10,8 +10,8 @@ use crate::store::shared::StoredEvent;
 
 /// Whoever was not told of news looks all the same.
 const LOOK: Duration = Duration::from_millis(500);
-/// Events that are read at once.
-const AT_ONCE: usize = 1_000;
+/// Events that are read at once: each may be as large as a part of an answer.
+const AT_ONCE: usize = 128;
 
 impl Nodes {
     /// Brings the bus to where the events are, with as many of the last ones as it keeps for those who come back.

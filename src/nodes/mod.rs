@@ -14,6 +14,7 @@ mod settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,11 @@ use crate::store::shared::{Claim, Node, Owner, SeenNode, SharedStore};
 
 use growth::Growth;
 pub use settings::{DEFAULT_DRAIN, DEFAULT_LEASE, NodeSettings, Placement};
+
+/// The others are read again after this time.
+const OTHERS_FOR: Duration = Duration::from_millis(250);
+/// How often whoever waits for another server looks whether it is alive.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 
 /// The lease of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +61,8 @@ struct Shared {
     held: Mutex<HashMap<SessionId, Lease>>,
     drains: CancellationToken,
     growth: Growth,
+    /// The others that were alive, and when that was read.
+    others: tokio::sync::Mutex<Option<(Instant, Vec<SeenNode>)>>,
 }
 
 impl std::fmt::Debug for Nodes {
@@ -86,6 +94,7 @@ impl Nodes {
             held: Mutex::default(),
             drains: CancellationToken::new(),
             growth: Growth::default(),
+            others: tokio::sync::Mutex::default(),
         })))
     }
 
@@ -220,16 +229,37 @@ impl Nodes {
         }
     }
 
-    /// The others that are alive.
+    /// The others that are alive, as they were a moment ago: many requests ask for them.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn others(&self) -> Result<Vec<SeenNode>, StoreError> {
-        let all = self.all().await?.into_iter();
-        let own = self.id().unwrap_or_default();
-        Ok(all
-            .filter(|seen| seen.alive.is_some() && seen.node.id != own)
-            .collect())
+        let Some(shared) = &self.0 else {
+            return Ok(Vec::new());
+        };
+        let mut others = shared.others.lock().await;
+        if let Some((read, others)) = &*others
+            && read.elapsed() < OTHERS_FOR
+        {
+            return Ok(others.clone());
+        }
+        let mut alive = shared.store.nodes().await?;
+        alive.retain(|seen| seen.alive.is_some() && seen.node.id != shared.id);
+        *others = Some((Instant::now(), alive.clone()));
+        Ok(alive)
+    }
+
+    /// Resolves when another server is not alive any more.
+    pub async fn is_gone(&self, id: &str) {
+        loop {
+            tokio::time::sleep(LOOK_FOR_OTHERS).await;
+            // Where the database does not answer, nobody knows.
+            if let Ok(others) = self.others().await
+                && !others.iter().any(|other| other.node.id == id)
+            {
+                return;
+            }
+        }
     }
 
     /// From now on this server takes no new work.

@@ -92,6 +92,17 @@ pub struct EventHead {
     pub pruned: u64,
 }
 
+/// Events that are kept for those who come back, whichever is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventsKept {
+    /// Those of so long.
+    pub time: Duration,
+    /// So many.
+    pub events: u64,
+    /// So many bytes of their JSON.
+    pub bytes: u64,
+}
+
 /// What several servers share besides the sessions themselves. Errors are those of the database.
 pub trait SharedStore: Send + Sync + 'static {
     /// Notes that this server is alive for so long from now on. The first time it takes over what an earlier start of it was
@@ -131,12 +142,8 @@ pub trait SharedStore: Send + Sync + 'static {
         after: u64,
         most: usize,
     ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>>;
-    /// Forgets events that are older than this, and the oldest beyond so many.
-    fn prune_events(
-        &self,
-        older: Duration,
-        beyond: u64,
-    ) -> BoxFuture<'static, Result<(), StoreError>>;
+    /// Forgets the oldest events beyond what is kept.
+    fn prune_events(&self, kept: EventsKept) -> BoxFuture<'static, Result<(), StoreError>>;
     /// Changes whenever there may be new events. It may change too often, and where the way to the database was lost, too
     /// late: who follows looks now and then, too.
     fn news(&self) -> watch::Receiver<u64>;

@@ -4,6 +4,8 @@
 //! `BATON_FAULTS=100 cargo test --test scale` lets so many things go wrong; a few without it. Where PostgreSQL is not
 //! installed, that is said and the tests are skipped.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
 #[path = "../database/mod.rs"]
 mod database;
 

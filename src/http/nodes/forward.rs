@@ -22,7 +22,7 @@ use crate::http::state::Shared;
 use crate::nodes::Placement;
 use crate::opencode::SessionId;
 use crate::session::{Place, is_directory};
-use crate::store::shared::SeenNode;
+use crate::store::shared::{Owner, SeenNode};
 
 /// Lists of what goes on, of which each server has a part.
 const OF_ALL: [&str; 6] = [
@@ -130,7 +130,7 @@ impl Way<'_> {
             _ if self.is_sent_on => Err(Problem::not_now(&format_args!(
                 "session {id} has just gone to another node: send the request again"
             ))),
-            Place::Elsewhere(owner) => self.peers.send_on(&owner.url, request).await,
+            Place::Elsewhere(owner) => self.to_owner(&owner, request).await,
             Place::Anywhere(directory) => {
                 let able = self.able(&directory).await?;
                 let Some(other) = able.first() else {
@@ -138,6 +138,19 @@ impl Way<'_> {
                 };
                 self.peers.send_on(&other.node.url, request).await
             }
+        }
+    }
+
+    /// A prompt may take as long as it likes, but not longer than its node lives: one that is suspended takes requests, and
+    /// answers none.
+    async fn to_owner(&self, owner: &Owner, request: Request) -> Result<Response, Problem> {
+        tokio::select! {
+            answer = self.peers.send_on(&owner.url, request) => answer,
+            () = self.state.sessions.nodes().is_gone(&owner.id) => Err(Problem::not_now(&format_args!(
+                "the node {}, which had the session, is gone; another one goes on with it. Whether the request was carried out \
+                 is not known",
+                owner.url
+            ))),
         }
     }
 
@@ -253,7 +266,7 @@ impl Way<'_> {
 /// How many turns a server is at, by what it says.
 fn turns(node: &SeenNode) -> u64 {
     let load: Value = serde_json::from_str(&node.node.load).unwrap_or_default();
-    load["turns"].as_u64().unwrap_or(0)
+    load.get("turns").and_then(Value::as_u64).unwrap_or(0)
 }
 
 fn merge(all: &mut Value, more: Value) {

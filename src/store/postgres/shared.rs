@@ -17,7 +17,9 @@ use super::reads::{rows, session_id};
 use super::text::{body, escaped, integer, natural, unescaped};
 use crate::opencode::SessionId;
 use crate::store::StoreError;
-use crate::store::shared::{Claim, EventHead, Node, Owner, SeenNode, SharedStore, StoredEvent};
+use crate::store::shared::{
+    Claim, EventHead, EventsKept, Node, Owner, SeenNode, SharedStore, StoredEvent,
+};
 
 /// A connection that hears of events is made again after this time.
 const LISTEN_AGAIN: Duration = Duration::from_millis(250);
@@ -71,13 +73,15 @@ const ORPHANS: &str = "WITH unfinished AS (
         WHERE l.session = u.session AND n.until > clock_timestamp())
     LIMIT $1";
 
-const PRUNE: &str = "WITH head AS (SELECT seq FROM baton.event_head),
-    last AS (
-        SELECT greatest(
-            (SELECT max(e.seq) FROM baton.event e WHERE e.at < clock_timestamp() - $1 * interval '1 millisecond'),
-            (SELECT seq - $2 FROM head)) AS seq
-    ), gone AS (DELETE FROM baton.event e USING last WHERE e.seq <= last.seq)
-    UPDATE baton.event_head SET pruned = last.seq FROM last WHERE last.seq > pruned";
+/// Nobody who writes an event is held up.
+const PRUNE: &str = "DELETE FROM baton.event WHERE seq <= (SELECT greatest(
+    (SELECT max(e.seq) FROM baton.event e WHERE e.at < clock_timestamp() - $1 * interval '1 millisecond'),
+    (SELECT seq - $2 FROM baton.event_head),
+    (SELECT max(e.seq) FROM (
+        SELECT seq, sum(octet_length(body)) OVER (ORDER BY seq DESC) AS bytes FROM baton.event) e
+        WHERE e.bytes > $3)))";
+
+const HEAD: &str = "SELECT h.seq, coalesce((SELECT min(e.seq) - 1 FROM baton.event e), h.seq) FROM baton.event_head h";
 
 impl PostgresStore {
     /// Runs a statement whose answer is the number of rows.
@@ -224,7 +228,7 @@ impl SharedStore for PostgresStore {
     fn event_head(&self) -> BoxFuture<'static, Result<EventHead, StoreError>> {
         self.read(|db| {
             async move {
-                let rows = rows(db, "SELECT seq, pruned FROM baton.event_head", &[]).await?;
+                let rows = rows(db, HEAD, &[]).await?;
                 let row = rows.first().ok_or_else(|| {
                     StoreError::Database("the head of the events is missing".to_owned())
                 })?;
@@ -246,13 +250,13 @@ impl SharedStore for PostgresStore {
         self.read(move |db| async move { events(db, after, most).await }.boxed())
     }
 
-    fn prune_events(
-        &self,
-        older: Duration,
-        beyond: u64,
-    ) -> BoxFuture<'static, Result<(), StoreError>> {
-        let older_ms = older.as_secs_f64() * 1_000.0;
-        let pruned = self.run(PRUNE, [Box::new(older_ms), Box::new(integer(beyond))]);
+    fn prune_events(&self, kept: EventsKept) -> BoxFuture<'static, Result<(), StoreError>> {
+        let older_ms = kept.time.as_secs_f64() * 1_000.0;
+        let (events, bytes) = (integer(kept.events), integer(kept.bytes));
+        let pruned = self.run(
+            PRUNE,
+            [Box::new(older_ms), Box::new(events), Box::new(bytes)],
+        );
         Box::pin(async move { pruned.await.map(drop) })
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use baton::opencode::SessionId;
 use baton::store::StoreError;
-use baton::store::shared::{Claim, EventHead, Node, Owner, SeenNode, SharedStore, StoredEvent};
+use baton::store::shared::{
+    Claim, EventHead, EventsKept, Node, Owner, SeenNode, SharedStore, StoredEvent,
+};
 use futures_util::future::{BoxFuture, ready};
 use tokio::sync::watch;
 
@@ -66,7 +68,7 @@ impl SharedStore for Unshared {
         answer(Vec::new())
     }
 
-    fn prune_events(&self, _: Duration, _: u64) -> Answer<()> {
+    fn prune_events(&self, _: EventsKept) -> Answer<()> {
         answer(())
     }
 

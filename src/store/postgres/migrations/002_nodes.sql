@@ -41,10 +41,9 @@ CREATE TABLE baton.committed (
 
 -- What has happened, in the order of the commits, without a gap: whoever writes an event holds the head until its commit.
 CREATE TABLE baton.event_head (
-    seq    bigint NOT NULL,
-    pruned bigint NOT NULL -- the last one that is gone
+    seq bigint NOT NULL
 );
-INSERT INTO baton.event_head (seq, pruned) VALUES (0, 0);
+INSERT INTO baton.event_head (seq) VALUES (0);
 CREATE TABLE baton.event (
     seq       bigint PRIMARY KEY,
     at        timestamptz NOT NULL DEFAULT clock_timestamp(),
