@@ -15,6 +15,7 @@ use baton::agent::{quirks, spec};
 use baton::command::Sources;
 use baton::event::{Bus, RingLimits};
 use baton::mcp::McpServers;
+use baton::nodes::Nodes;
 use baton::opencode::SessionId;
 use baton::opencode::event::Source;
 use baton::opencode::handoff::HandoffMode;
@@ -84,6 +85,7 @@ async fn sessions(folder: &Path) -> (Arc<Sessions>, Arc<Pool>) {
     let bus = Arc::new(Bus::new(RingLimits::default()));
     let projects = Projects::open(Arc::clone(&store)).await.expect("projects");
     let deps = Deps {
+        nodes: Nodes::alone(),
         store,
         bus,
         registry,

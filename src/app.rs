@@ -22,21 +22,24 @@ use crate::config::Settings;
 use crate::event::Bus;
 use crate::files;
 use crate::front::running::{self, RunFile, Running};
+use crate::http;
 use crate::http::auth::Password;
 use crate::http::auth::guesses::Guesses;
 use crate::http::body::Bodies;
+use crate::http::nodes::peers::Peers;
 use crate::http::provider::Rendered;
 use crate::http::router::router;
 use crate::http::serve::{self, ConnectionLimits};
 use crate::http::state::{AppState, HttpSettings};
 use crate::http::tui::queue::TuiQueue;
 use crate::mcp::McpServers;
+use crate::nodes::Nodes;
 use crate::opencode::now_ms;
 use crate::project::Projects;
 use crate::registry::Registry;
 use crate::regular;
 use crate::secret;
-use crate::session::{self, Sessions};
+use crate::session::{self, Beating, Sessions};
 use crate::shell::Shell;
 use crate::snapshot::Snapshots;
 use crate::store::data_dir::{DataDir, DataDirError};
@@ -52,6 +55,8 @@ const OWN_PREFIXES: [&str; 2] = ["baton.", "baton-"];
 const OWN_FOLDERS: [&str; 3] = ["snapshot", "view", SCRATCH_DIR];
 /// Where backends are probed, in the data directory.
 const SCRATCH_DIR: &str = "scratch";
+/// How often a server that drains looks whether something is still at work.
+const LOOK_FOR_WORK: Duration = Duration::from_millis(100);
 /// Time that open requests get to end when the server stops.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(1);
 
@@ -96,6 +101,7 @@ pub struct App {
 /// What has to be brought to an end in order.
 struct Parts {
     store: Arc<dyn Store>,
+    nodes: Arc<Nodes>,
     pool: Arc<Pool>,
     registry: Arc<Registry>,
     projects: Arc<Projects>,
@@ -125,25 +131,42 @@ impl App {
         let data_dir = settings.data_dir.display().to_string();
         survive_file_limits();
         serve::raise_file_limit();
-        let (data, store) = open::open(&settings).await?;
+        let open::Opened {
+            data,
+            store,
+            shared,
+        } = open::open(&settings).await?;
         let failed = |error| open::failed(&settings, error);
         vcs::clear(&settings.data_dir);
         end_recorded(store.as_ref()).await.map_err(failed)?;
 
-        files::limit(settings.limits.files);
-        let bus = Arc::new(Bus::new(settings.limits.ring));
-        let parts = Parts::open(&settings, store, Arc::clone(&bus), data)
-            .await
-            .map_err(failed)?;
-        withhold(&settings);
         let place = url_host(&settings.host, settings.port);
         let refused = |error| StartError::Bind(place.clone(), error);
-        // Whoever reads that it listens may stop it at once: in order, too.
-        let signals = Signals::new().map_err(StartError::Signals)?;
         let listener = TcpListener::bind((settings.host.as_str(), settings.port))
             .await
             .map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let own_url = format!("http://{}", reachable(address));
+        let nodes = match (shared, &settings.nodes) {
+            (Some((store, id)), Some(nodes)) => {
+                let url = nodes.url.clone().unwrap_or(own_url);
+                Nodes::shared(store, id, url, nodes.clone())
+            }
+            _ => Nodes::alone(),
+        };
+        let peers = settings.nodes.as_ref().map(Peers::new).transpose();
+        let peers = peers.map_err(|error| failed(StoreError::Database(error)))?;
+
+        files::limit(settings.limits.files);
+        let bus = Arc::new(Bus::new(settings.limits.ring));
+        let kept = settings.limits.ring.events;
+        nodes.catch_up(&bus, kept).await.map_err(failed)?;
+        let parts = Parts::open(&settings, (store, nodes), Arc::clone(&bus), data)
+            .await
+            .map_err(failed)?;
+        withhold(&settings);
+        // Whoever reads that it listens may stop it at once: in order, too.
+        let signals = Signals::new().map_err(StartError::Signals)?;
         let stop = watch::Sender::new(false);
         let token = running::new_token();
         secret::learn([token.clone()]);
@@ -163,6 +186,7 @@ impl App {
             providers: Rendered::default(),
             tui: TuiQueue::default(),
             sessions: Arc::clone(&parts.sessions),
+            peers,
             registry: Arc::clone(&parts.registry),
             projects: Arc::clone(&parts.projects),
             bus,
@@ -210,7 +234,9 @@ impl App {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         self.about.tell(&self.url());
         let mut signals = self.signals;
-        let background = self.parts.background(Arc::clone(&self.state.bus));
+        let mut background = self.parts.background(Arc::clone(&self.state.bus));
+        let growth = http::nodes::growth::follow(Arc::clone(&self.state));
+        background.push(tokio::spawn(growth));
         let serving = serve::serve(
             self.listener,
             router(self.state),
@@ -223,6 +249,8 @@ impl App {
             () = signals.next() => {}
             _ = stopped.wait_for(|stop| *stop) => {}
         }
+        // Where others go on with the sessions, it still answers and sends on meanwhile.
+        self.parts.drain(&mut signals).await;
         tracing::info!("stopping");
         drop(self.run_file);
         self.stop.send_replace(true);
@@ -282,7 +310,7 @@ impl fmt::Debug for Parts {
 impl Parts {
     async fn open(
         settings: &Settings,
-        store: Arc<dyn Store>,
+        (store, nodes): (Arc<dyn Store>, Arc<Nodes>),
         bus: Arc<Bus>,
         data: DataDir,
     ) -> Result<Self, StoreError> {
@@ -315,6 +343,7 @@ impl Parts {
         let projects = Projects::open(Arc::clone(&shared_store)).await?;
         let sessions = Sessions::open(session::Deps {
             store: shared_store,
+            nodes: Arc::clone(&nodes),
             bus,
             registry: Arc::clone(&registry),
             pool: Arc::clone(&pool),
@@ -339,8 +368,11 @@ impl Parts {
             spending: backends.spending.clone(),
         })
         .await?;
+        // Now it can take sessions.
+        nodes.join().await?;
         Ok(Self {
             store,
+            nodes,
             pool,
             registry,
             projects,
@@ -350,7 +382,7 @@ impl Parts {
         })
     }
 
-    fn background(&self, bus: Arc<Bus>) -> [JoinHandle<()>; 6] {
+    fn background(&self, bus: Arc<Bus>) -> Vec<JoinHandle<()>> {
         let registry = Arc::clone(&self.registry);
         let probes = tokio::spawn(async move {
             registry.probe_all().await;
@@ -366,11 +398,48 @@ impl Parts {
                 open::look_for_damage(store.as_ref()).await;
             }
         });
+        let (nodes, pulse) = (Arc::clone(&self.nodes), Beating(Arc::clone(&self.sessions)));
+        let beats = tokio::spawn(async move { nodes.beat(Arc::new(pulse)).await });
+        let (nodes, followed) = (Arc::clone(&self.nodes), Arc::clone(&bus));
+        let events = tokio::spawn(async move { nodes.follow(followed).await });
+        let (nodes, told) = (Arc::clone(&self.nodes), Arc::clone(&bus));
+        let growth = tokio::spawn(async move { nodes.tell_growth(told).await });
         let news = tokio::spawn(news::tell_changes(Arc::clone(&self.registry), bus));
-        [probes, evictions, restoring, old_snapshots, damage, news]
+        vec![
+            probes,
+            evictions,
+            restoring,
+            old_snapshots,
+            damage,
+            beats,
+            events,
+            growth,
+            news,
+        ]
+    }
+
+    /// Lets turns end, and gives all sessions back, where others go on with them.
+    async fn drain(&self, signals: &mut Signals) {
+        let Some(settings) = self.nodes.settings() else {
+            return;
+        };
+        let drained = async {
+            while self.sessions.drain().await > 0 {
+                tokio::time::sleep(LOOK_FOR_WORK).await;
+            }
+        };
+        tracing::info!("draining for at most {:?}", settings.drain);
+        tokio::select! {
+            () = drained => {}
+            () = tokio::time::sleep(settings.drain) => {
+                tracing::warn!("some turns did not end in time (nodes.drain_s)");
+            }
+            () = signals.next() => {}
+        }
     }
 
     async fn close(self) {
+        self.nodes.leave().await;
         // Backends that are being probed right now are in no pool.
         match end_recorded(self.store.as_ref()).await {
             Ok(ended) => until_gone(&ended).await,

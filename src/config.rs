@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod mcp;
 mod models;
+mod nodes;
 mod password;
 mod places;
 mod profiles;
@@ -35,6 +36,7 @@ use crate::http::body::BodyLimits;
 use crate::http::guard::is_loopback;
 use crate::http::serve::ConnectionLimits;
 use crate::mcp::Server;
+use crate::nodes::NodeSettings;
 use crate::opencode::handoff::HandoffMode;
 use crate::profile;
 use crate::registry::{ModelWish, alike, did_you_mean};
@@ -107,6 +109,10 @@ pub struct ServeArgs {
         value_name = "URL"
     )]
     pub store: Option<String>,
+
+    /// Where other nodes that share the store reach this one, as http://HOST:PORT [default: the address that is listened on]
+    #[arg(long, env = "BATON_NODE_URL", value_name = "URL")]
+    pub node_url: Option<String>,
 
     /// Ask clients for this password (HTTP Basic with any user name, or Bearer). It ends up in the shell's history
     /// and, while Baton starts, in `ps`: better use --password-file, or the variable BATON_PASSWORD
@@ -266,6 +272,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// The database that sessions are kept in; the one of the data directory if there is none.
     pub store: Option<StoreSettings>,
+    /// Other servers on that database, where it is shared.
+    pub nodes: Option<NodeSettings>,
     /// What a commit of the store outlives.
     pub durability: Durability,
     /// Whether snapshots of working directories are taken.
@@ -321,8 +329,10 @@ impl Settings {
             places,
             &mut warnings,
         )?;
+        let nodes = nodes::of(args.node_url.clone(), &file.nodes, store.is_some())?;
         Ok(Self {
             store,
+            nodes,
             host,
             port: args.port.or(file.server.port).unwrap_or(DEFAULT_PORT),
             data_dir,
@@ -368,6 +378,7 @@ impl Settings {
         if let Some(store) = &self.store {
             store.url.learn_secrets();
         }
+        secret::learn(self.nodes.iter().map(|nodes| nodes.secret.clone()));
         self.backends.learn_secrets();
         learn_set(&self.shell_environment);
     }

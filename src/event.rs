@@ -21,6 +21,13 @@ use crate::opencode::{EventId, now_ms};
 /// a restart is older than every event of this run, and still is an exact JavaScript number.
 const SEQUENCES_PER_MS: u64 = 1000;
 
+/// Where several servers share a store, an event that is stored has its number there times this. In between are those that are
+/// not stored. At a thousand stored events a second the numbers stay exact in JavaScript for four years.
+const SEQUENCES_PER_STORED: u64 = 1 << 16;
+
+/// Stored events by which a server may be behind another one at most. Who is further ahead has read another store.
+const AHEAD_MOST: u64 = 100_000;
+
 /// How much the ring keeps for subscribers that come back.
 #[derive(Debug, Clone, Copy)]
 pub struct RingLimits {
@@ -95,6 +102,10 @@ struct Ring {
     events: VecDeque<Arc<Published>>,
     bytes: usize,
     last: u64,
+    /// The number of the last one that it has no more, or never had.
+    lost: u64,
+    /// The last one that came from a store, by its number there.
+    stored: u64,
     /// The directories that somebody reads alone.
     places: HashMap<Arc<str>, Place>,
 }
@@ -114,6 +125,34 @@ impl Ring {
         self.events
             .front()
             .map_or(self.last + 1, |event| event.sequence)
+    }
+
+    /// The place of the first event behind a number. Numbers ascend, with gaps where they are those of a store.
+    fn place_behind(&self, number: u64) -> usize {
+        self.events
+            .partition_point(|event| event.sequence <= number)
+    }
+
+    /// How far a reader may be ahead: one that comes from another server may have read what this one has not heard of yet.
+    fn ahead(&self) -> u64 {
+        match self.stored {
+            0 => 0,
+            _ => AHEAD_MOST * SEQUENCES_PER_STORED,
+        }
+    }
+
+    fn push(&mut self, event: Published, limits: RingLimits) {
+        self.last = event.sequence;
+        self.bytes += event.json.len();
+        self.events.push_back(Arc::new(event));
+        while self.events.len() > limits.events || self.bytes > limits.bytes {
+            let Some(old) = self.events.pop_front() else {
+                break;
+            };
+            self.bytes -= old.json.len();
+            self.lost = old.sequence;
+            self.concerned(&old.directory, |place| place.lost = old.sequence);
+        }
     }
 
     /// Notes something of the places that an event of a directory concerns: what belongs to none concerns all.
@@ -156,6 +195,8 @@ impl Bus {
             events: VecDeque::new(),
             bytes: 0,
             last,
+            lost: last,
+            stored: 0,
             places: HashMap::new(),
         };
         Self {
@@ -173,29 +214,67 @@ impl Bus {
 
     /// Publishes events that belong together: they get consecutive numbers.
     pub fn publish(&self, directory: &Arc<str>, payloads: &[EventPayload]) {
-        let rendered: Vec<String> = payloads.iter().map(render).collect();
+        self.publish_rendered(directory, payloads.iter().map(render).collect());
+    }
+
+    /// The same for events that were rendered already.
+    pub fn publish_rendered(&self, directory: &Arc<str>, rendered: Vec<String>) {
         let mut ring = self.ring();
         let count = rendered.len();
         for (index, json) in rendered.into_iter().enumerate() {
-            ring.last += 1;
-            ring.bytes += json.len();
-            let sequence = ring.last;
+            let sequence = ring.last + 1;
             let event = Published {
                 sequence,
                 directory: Arc::clone(directory),
                 json,
                 last: index + 1 == count,
             };
-            ring.events.push_back(Arc::new(event));
+            ring.push(event, self.limits);
         }
-        while ring.events.len() > self.limits.events || ring.bytes > self.limits.bytes {
-            let Some(old) = ring.events.pop_front() else {
-                break;
-            };
-            ring.bytes -= old.json.len();
-            ring.concerned(&old.directory, |place| place.lost = old.sequence);
+        self.wake(&mut ring, directory);
+    }
+
+    /// Publishes an event under the number that a store has given it. One that was published already is left out.
+    pub fn publish_stored(&self, stored: u64, directory: &str, json: String, last: bool) {
+        let mut ring = self.ring();
+        if stored <= ring.stored {
+            return;
         }
-        // Under the lock, so that the heads never run backwards.
+        ring.stored = stored;
+        let known = ring.places.get_key_value(directory);
+        let directory = known.map_or_else(|| directory.into(), |(known, _)| Arc::clone(known));
+        let event = Published {
+            // More than there is room for were told in between: they push the next ones back.
+            sequence: (stored * SEQUENCES_PER_STORED).max(ring.last + 1),
+            directory: Arc::clone(&directory),
+            json,
+            last,
+        };
+        ring.push(event, self.limits);
+        self.wake(&mut ring, &directory);
+    }
+
+    /// The number in the store of the last event that was published from there.
+    pub fn stored(&self) -> u64 {
+        self.ring().stored
+    }
+
+    /// What a store has up to a number is not published: whoever has not read that far is told so.
+    pub fn starts_behind(&self, stored: u64) {
+        let mut ring = self.ring();
+        let number = stored * SEQUENCES_PER_STORED;
+        ring.stored = stored;
+        (ring.last, ring.lost) = (number, number);
+        ring.events.clear();
+        ring.bytes = 0;
+        ring.places
+            .values_mut()
+            .for_each(|place| place.lost = number);
+        self.head.send_replace(number);
+    }
+
+    /// Under the lock, so that the heads never run backwards.
+    fn wake(&self, ring: &mut Ring, directory: &str) {
         let last = ring.last;
         self.head.send_replace(last);
         ring.concerned(directory, |place| {
@@ -241,7 +320,7 @@ impl Bus {
     fn enter(&self, directory: &str) -> Arc<str> {
         let mut ring = self.ring();
         // What the ring had before is not known by directory.
-        let (lost, last) = (ring.oldest() - 1, ring.last);
+        let (lost, last) = (ring.lost, ring.last);
         let known = ring.places.get_key_value(directory);
         let directory = known.map_or_else(|| directory.into(), |(known, _)| Arc::clone(known));
         let place = ring.places.entry(Arc::clone(&directory));
@@ -274,7 +353,9 @@ impl Bus {
             // Who has read all that concerns it is not behind.
             match place.is_some_and(|place| *place.head.borrow() <= at) {
                 true => 0,
-                false => ring.last.saturating_sub(at),
+                false if ring.stored == 0 => ring.last.saturating_sub(at),
+                // The numbers of a store have gaps.
+                false => (ring.events.len() - ring.place_behind(at)) as u64,
             }
         };
         BusLoad {
@@ -288,9 +369,11 @@ impl Bus {
     /// Starts reading: after the given number, or from now on.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription<'_> {
         let head = self.head.subscribe();
-        let last = self.ring().last;
+        let ring = self.ring();
+        let (last, ahead) = (ring.last, ring.ahead());
+        drop(ring);
         // A number that was never given out is from the future of another server: start from now.
-        let cursor = after.map_or(last, |n| n.min(last));
+        let cursor = after.map_or(last, |n| if n <= last + ahead { n } else { last });
         Subscription {
             bus: self,
             head,
@@ -391,7 +474,8 @@ impl Subscription<'_> {
     pub fn pass_over(&mut self) -> u64 {
         let ring = self.bus.ring();
         if !self.has_lost(&ring) {
-            self.cursor = self.upcoming(&ring).map_or(ring.last, |e| e.sequence - 1);
+            let came_by = self.upcoming(&ring).map_or(ring.last, |e| e.sequence - 1);
+            self.cursor = self.cursor.max(came_by);
         }
         self.cursor
     }
@@ -399,33 +483,28 @@ impl Subscription<'_> {
     fn try_next(&mut self) -> Option<Next> {
         let ring = self.bus.ring();
         if self.has_lost(&ring) {
-            let oldest_event_id = ring.oldest();
             let resync = Resync {
                 last_event_id: self.cursor,
-                oldest_event_id,
+                oldest_event_id: ring.oldest(),
             };
-            self.cursor = oldest_event_id - 1;
+            self.cursor = ring.lost;
             return Some(Next::Gap(resync));
         }
         let next = self.upcoming(&ring).map(Arc::clone);
-        self.cursor = next.as_ref().map_or(ring.last, |event| event.sequence);
+        let came_by = next.as_ref().map_or(ring.last, |event| event.sequence);
+        self.cursor = self.cursor.max(came_by);
         next.map(Next::Event)
     }
 
     /// Whether the ring has no more what was to be read next.
     fn has_lost(&self, ring: &Ring) -> bool {
         let place = self.directory.and_then(|d| ring.places.get(d));
-        self.cursor + 1 < ring.oldest() && place.is_none_or(|place| place.lost > self.cursor)
+        self.cursor < ring.lost && place.is_none_or(|place| place.lost > self.cursor)
     }
 
     /// The first event that it has not read and that concerns it.
     fn upcoming<'r>(&self, ring: &'r Ring) -> Option<&'r Arc<Published>> {
-        let read = (self.cursor + 1).saturating_sub(ring.oldest());
-        let rest = ring.events.range(
-            usize::try_from(read)
-                .unwrap_or(usize::MAX)
-                .min(ring.events.len())..,
-        );
+        let rest = ring.events.range(ring.place_behind(self.cursor)..);
         let concerns = |event: &Published| {
             let of = &*event.directory;
             self.directory.is_none_or(|d| of.is_empty() || of == d)

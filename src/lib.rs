@@ -31,6 +31,7 @@ pub mod listing;
 pub mod looks;
 pub mod mcp;
 pub mod metrics;
+pub mod nodes;
 pub mod opencode;
 pub mod private;
 pub mod process;

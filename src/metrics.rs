@@ -152,6 +152,8 @@ struct Figures {
     commit_batches: Histogram,
     store_failures: IntCounter,
     dropped_lines: IntCounter,
+    leases: IntCounterVec,
+    sent_on: IntCounterVec,
 }
 
 impl Figures {
@@ -238,6 +240,16 @@ impl Figures {
             dropped_lines: counter(
                 "baton_agent_lines_dropped_total",
                 "Lines of agents that were no message.",
+            ),
+            leases: counters(
+                "baton_leases_total",
+                "Sessions that this node has taken up (taken), taken over from another one (taken_over), and lost to one (lost).",
+                &["how"],
+            ),
+            sent_on: counters(
+                "baton_requests_sent_on_total",
+                "Requests that were sent on to the node that holds what they are about, and whether it has answered.",
+                &["outcome"],
             ),
             registry,
         }
@@ -340,6 +352,23 @@ pub fn committed(batches: usize, failed: usize, took: Duration) {
 /// An agent has written a line that is not a message.
 pub fn line_dropped() {
     FIGURES.dropped_lines.inc();
+}
+
+/// A session was taken up; whoever had it before had not given it back.
+pub fn lease_taken(over: bool) {
+    let how = if over { "taken_over" } else { "taken" };
+    FIGURES.leases.with_label_values(&[how]).inc();
+}
+
+/// Another node has taken a session.
+pub fn lease_lost() {
+    FIGURES.leases.with_label_values(&["lost"]).inc();
+}
+
+/// A request was sent on to another node.
+pub fn sent_on(answered: bool) {
+    let outcome = if answered { "answered" } else { "failed" };
+    FIGURES.sent_on.with_label_values(&[outcome]).inc();
 }
 
 /// Everything in Prometheus' text format.

@@ -7,13 +7,24 @@ use crate::config::Settings;
 use crate::store::copy::is_unfinished;
 use crate::store::data_dir::{DataDir, DataDirError};
 use crate::store::postgres::Opening;
+use crate::store::shared::SharedStore;
 use crate::store::{PostgresStore, Store, StoreError};
+
+/// What was opened.
+pub(super) struct Opened {
+    /// The data directory.
+    pub data: DataDir,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The same as several servers share it, with the name of this one; none where it is the only one.
+    pub shared: Option<(Arc<dyn SharedStore>, String)>,
+}
 
 /// Takes the data directory for this process, and opens the store.
 ///
 /// # Errors
 /// When one of them cannot be used.
-pub(super) async fn open(settings: &Settings) -> Result<(DataDir, Arc<dyn Store>), StartError> {
+pub(super) async fn open(settings: &Settings) -> Result<Opened, StartError> {
     let (path, durability) = (settings.data_dir.clone(), settings.durability);
     let shown = settings.store.as_ref().map(|store| store.url.to_string());
     let claimed = tokio::task::spawn_blocking(move || {
@@ -29,23 +40,30 @@ pub(super) async fn open(settings: &Settings) -> Result<(DataDir, Arc<dyn Store>
         .await
         .map_err(|panic| failed(settings, StoreError::Database(panic.to_string())))?;
     let (data, store) = claimed?;
-    let store = match (store, &settings.store) {
-        (Ok(store), _) => store,
+    let (store, shared): (Arc<dyn Store>, _) = match (store, &settings.store) {
+        (Ok(store), _) => (store, None),
         (Err(node), Some(database)) => {
+            let nodes = settings.nodes.as_ref();
             let opening = Opening {
                 readers: database.connections,
                 times: database.times,
-                // Several on one database need leases, which are not there yet.
-                alone: true,
+                alone: nodes.is_none(),
+                home: nodes.map(|nodes| nodes.home.clone().unwrap_or_else(|| node.clone())),
                 ..Opening::new(database.url.clone(), &node)
             };
             let opened = PostgresStore::open(opening).await;
-            Arc::new(opened.map_err(|error| failed(settings, error))?)
+            let store = Arc::new(opened.map_err(|error| failed(settings, error))?);
+            let shared: Arc<dyn SharedStore> = store.clone();
+            (store, nodes.map(|_| (shared, node)))
         }
         (Err(_), None) => return Err(failed(settings, StoreError::Closed)),
     };
     match is_unfinished(store.as_ref()).await {
-        Ok(None) => Ok((data, store)),
+        Ok(None) => Ok(Opened {
+            data,
+            store,
+            shared,
+        }),
         Ok(Some(of)) => {
             store.close().await;
             Err(StartError::Unfinished(of))

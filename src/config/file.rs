@@ -12,6 +12,7 @@ use super::explain::explain;
 use super::limits::{LimitsTable, TimeoutsTable};
 use super::mcp::McpTable;
 use super::models::ModelsTable;
+use super::nodes::NodesTable;
 use super::profiles::ProfileTable;
 use super::store::StoreTable;
 use super::{ConfigError, LogFormat, LogLevel, meant};
@@ -44,6 +45,8 @@ pub(super) struct ConfigFile {
     pub durability: Option<Durability>,
     /// Where sessions are kept.
     pub store: StoreTable,
+    /// Other servers on the same store.
+    pub nodes: NodesTable,
     /// How to listen.
     pub server: ServerTable,
     /// How sessions behave.

@@ -142,3 +142,40 @@ async fn a_reader_of_a_directory_is_woken_for_that_alone_and_loses_nothing_else(
     drop(reader);
     assert!(bus.ring().places.is_empty());
 }
+
+#[tokio::test]
+async fn what_is_stored_keeps_its_number_and_a_reader_may_be_ahead() {
+    let bus = Arc::new(Bus::new(limits(3)));
+    bus.starts_behind(7);
+    let stored = |seq: u64| bus.publish_stored(seq, "/a", format!("{{\"n\":{seq}}}"), true);
+    (8..=9).for_each(stored);
+    // Told twice, and in between what is not stored.
+    stored(9);
+    bus.publish(&"/a".into(), &[heartbeat()]);
+    stored(10);
+    let number = |seq: u64| seq * SEQUENCES_PER_STORED;
+    let read = |after: u64, reads: usize| {
+        let mut subscription = bus.subscribe(Some(after));
+        let next = move || subscription.try_next();
+        let read: Vec<_> = std::iter::from_fn(next).take(reads).collect();
+        read.iter()
+            .map(|next| match next {
+                Next::Event(event) => event.sequence,
+                Next::Gap(_) => 0,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read(number(8), 9), [number(9), number(9) + 1, number(10)]);
+    assert_eq!(
+        read(number(7), 9),
+        [0, number(9), number(9) + 1, number(10)]
+    );
+    // It comes from a server that has told more already.
+    let mut ahead = bus.subscribe(Some(number(12)));
+    assert!(ahead.try_next().is_none());
+    (11..=13).for_each(stored);
+    match ahead.try_next() {
+        Some(Next::Event(event)) => assert_eq!(event.sequence, number(13)),
+        other => panic!("{other:?}"),
+    }
+}

@@ -6,11 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{
-    AUTHORIZATION, CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
@@ -25,18 +22,7 @@ use crate::http::directory::DIRECTORY_HEADER;
 use crate::http::error::Problem;
 use crate::http::front::{MODEL, ORIGINS, TOKEN};
 use crate::http::guard;
-
-/// What is about one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use crate::http::hops::drop_hop_by_hop;
 
 /// The proxy between clients and the server.
 #[derive(Debug)]
@@ -117,7 +103,7 @@ impl Proxy {
         let has_directory = request.headers().contains_key(DIRECTORY_HEADER)
             || request.uri().query().is_some_and(names_directory);
         let headers = request.headers_mut();
-        clear(headers);
+        drop_hop_by_hop(headers);
         for own in [AUTHORIZATION, MODEL, ORIGINS] {
             headers.remove(own);
         }
@@ -132,7 +118,7 @@ impl Proxy {
         tokio::spawn(connection);
         let response = sender.send_request(request).await;
         let mut response = response.map_err(|error| gone(&error))?.map(Body::new);
-        clear(response.headers_mut());
+        drop_hop_by_hop(response.headers_mut());
         Ok(response)
     }
 
@@ -170,36 +156,9 @@ fn names_directory(query: &str) -> bool {
     names.any(|name| name == "directory" || name == "location[directory]")
 }
 
-fn clear(headers: &mut HeaderMap) {
-    // What a connection's own header names is about that connection, too.
-    let lists = headers.get_all(CONNECTION).iter();
-    let lists = lists.filter_map(|list| list.to_str().ok());
-    let named = lists.flat_map(|list| list.split(','));
-    let named: Vec<HeaderName> = named.filter_map(|name| name.trim().parse().ok()).collect();
-    for name in named.into_iter().chain(HOP_BY_HOP) {
-        headers.remove(name);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_about_one_connection_stays_there() {
-        let header = |name: &'static str, value| {
-            let name = HeaderName::from_static(name);
-            (name, HeaderValue::from_static(value))
-        };
-        let mut headers = HeaderMap::from_iter([
-            header("connection", "close, X-Hop"),
-            header("x-hop", "1"),
-            header("transfer-encoding", "chunked"),
-            header("etag", "\"1\""),
-        ]);
-        clear(&mut headers);
-        assert_eq!(headers, HeaderMap::from_iter([header("etag", "\"1\"")]));
-    }
 
     #[test]
     fn a_directory_is_named_by_its_parameter_only() {

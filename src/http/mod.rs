@@ -27,12 +27,14 @@ pub mod global;
 pub mod guard;
 mod handler;
 pub mod headers;
+pub mod hops;
 pub mod known;
 pub mod log;
 pub mod mcp;
 pub mod message;
 pub mod metrics;
 pub mod native;
+pub mod nodes;
 mod opaque;
 #[allow(
     clippy::indexing_slicing,

@@ -203,7 +203,7 @@ pub async fn update(
     if before.as_ref() != Some(&project) {
         // Of no directory: a project may have several.
         let event = EventPayload::ProjectUpdated(project.clone());
-        state.bus.publish(&"".into(), &[event]);
+        state.sessions.tell(String::new(), event);
     }
     Ok(Json(project))
 }

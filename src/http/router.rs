@@ -21,8 +21,8 @@ use super::route::{self, Routes, describe, routes};
 use super::state::Shared;
 use super::{
     agent, auth, backend, command, config, cors, docs, event, file, find, front, global, guard,
-    headers, log, mcp, message, metrics, native, page, permission, project, provider, question,
-    request_id, serve, session, stub, tui, v2, vcs,
+    headers, log, mcp, message, metrics, native, nodes, page, permission, project, provider,
+    question, request_id, serve, session, stub, tui, v2, vcs,
 };
 
 /// Where OpenCode's API is, besides the root. The document describes it only here.
@@ -66,6 +66,9 @@ const ROOT_HEALTH: &[(Dialect, &[Routes])] = &[
 /// The server itself: its health and its events.
 const SERVER: &[Routes] = &[
     routes!(global::health),
+    routes!(nodes::list),
+    routes!(nodes::ready),
+    routes!(nodes::drain),
     routes!(event::event),
     routes!(event::subscribe),
 ];
@@ -270,6 +273,7 @@ pub fn router(state: Shared) -> Router {
     let named = route::serve(at_both_places(named), ROOT)
         .merge(docs::ui())
         .merge(page::routes())
+        .merge(nodes::between())
         .fallback(no_route);
     let elsewhere = ELSEWHERE.map(|path| (path, any(no_route)));
     let elsewhere = elsewhere
@@ -298,6 +302,7 @@ fn wrapped(router: Router<Shared>, state: &Shared) -> Router<Shared> {
     router
         .method_not_allowed_fallback(wrong_method)
         // From the inside out: the last one sees a request first.
+        .layer(from_fn_with_state(state.clone(), nodes::forward::route))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn_with_state(state.clone(), auth::require_password))
@@ -309,6 +314,7 @@ fn wrapped(router: Router<Shared>, state: &Shared) -> Router<Shared> {
         .layer(from_fn(request_id::follow))
         // Before anything can log the address.
         .layer(from_fn(auth::query::take_token))
+        .layer(from_fn_with_state(state.clone(), nodes::forward::recognise))
         .layer(from_fn_with_state(state.clone(), front::recognise))
 }
 

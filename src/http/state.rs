@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::auth::Password;
 use super::auth::guesses::Guesses;
 use super::body::Bodies;
+use super::nodes::peers::Peers;
 use super::provider::Rendered;
 use super::tui::queue::TuiQueue;
 use crate::event::Bus;
@@ -23,6 +24,8 @@ pub type Shared = Arc<AppState>;
 pub struct AppState {
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// The other servers, where several share a store.
+    pub peers: Option<Peers>,
     /// The backends.
     pub registry: Arc<Registry>,
     /// What directories belong to.

@@ -32,6 +32,7 @@ use crate::agent::pool::Pool;
 use crate::command::Sources;
 use crate::event::Bus;
 use crate::mcp::McpServers;
+use crate::nodes::Nodes;
 use crate::opencode::Selection;
 use crate::profile;
 use crate::project::Projects;
@@ -42,6 +43,7 @@ use crate::store::{Store, StoreError};
 
 use cell::Cell;
 use cell::commit::Office;
+use cell::interrupted::interrupt_open_messages;
 use cell::loaded::Loaded;
 use work::{Told, Tools};
 
@@ -52,6 +54,7 @@ pub use api::import::Importable;
 pub use api::load::Load;
 pub use api::prompt::Admitted;
 pub use api::read::StoredMessage;
+pub use api::shared::{Beating, Place, is_directory};
 pub use api::shell::ShellLine;
 pub use cell::Answer;
 pub use conversation::handoff;
@@ -72,6 +75,8 @@ const WORKERS_END: Duration = Duration::from_secs(15);
 pub struct Deps {
     /// Where they are kept.
     pub store: Arc<dyn Store>,
+    /// The servers that use it.
+    pub nodes: Arc<Nodes>,
     /// Where their events go.
     pub bus: Arc<Bus>,
     /// What can be selected.
@@ -126,7 +131,10 @@ impl Sessions {
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(deps: Deps) -> Result<Arc<Self>, StoreError> {
-        api::restart::interrupt_open_messages(deps.store.as_ref()).await?;
+        // Where there are others, what is open is theirs; what nobody has is taken over one by one.
+        if !deps.nodes.is_shared() {
+            interrupt_open_messages(deps.store.as_ref()).await?;
+        }
         let sizes = deps.settings.sizes;
         let count = deps.store.count_sessions().await?;
         deps.registry
@@ -136,7 +144,8 @@ impl Sessions {
         let spent = spent.and_then(|text| serde_json::from_str(&text).ok());
         let spending = spending::Spending::new(deps.spending, day, spent.unwrap_or_default());
         let limits = (deps.fallback, spending);
-        let office = Office::new(deps.store, deps.bus, deps.registry, sizes, limits);
+        let stored = (deps.store, deps.nodes);
+        let office = Office::new(stored, deps.bus, deps.registry, sizes, limits);
         let keeps = deps.settings.loaded_sessions;
         let loaded = Arc::new(Loaded::new(Arc::clone(&office), keeps));
         let tools = Arc::new(Tools {

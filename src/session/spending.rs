@@ -63,6 +63,17 @@ impl Spending {
         today.1 = today.1.and(spent);
     }
 
+    /// All have spent at least this on a day, as the store has it.
+    pub(crate) fn has_spent(&self, day: &str, spent: Spent) {
+        let mut today = self.today.lock();
+        if today.0 != day {
+            *today = (day.to_owned(), Spent::default());
+        }
+        // What was spent here just now may not be stored yet.
+        today.1.cost = today.1.cost.max(spent.cost);
+        today.1.tokens = today.1.tokens.max(spent.tokens);
+    }
+
     /// Whether a model is said to cost nothing.
     pub(crate) fn is_free(&self, selection: &Selection) -> bool {
         let model = format!("{}/{}", selection.provider_id, selection.model_id);

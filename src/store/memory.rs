@@ -96,6 +96,8 @@ impl Tables {
             Change::PutProject { id, body } => {
                 self.projects.insert(id, body);
             }
+            // It has one server, which holds and tells all.
+            Change::Held { .. } | Change::Tell { .. } => {}
             Change::PutProcess(row) => {
                 self.processes.insert(row.pid, row);
             }

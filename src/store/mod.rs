@@ -11,6 +11,7 @@ pub mod data_dir;
 pub mod flaky;
 pub mod memory;
 pub mod postgres;
+pub mod shared;
 mod sqlite;
 
 use futures_util::future::BoxFuture;
@@ -38,6 +39,9 @@ pub enum StoreError {
     /// The disk of the database's server is full. The same batch succeeds once there is room.
     #[error("the disk of the database server is full: make room on it")]
     ServerFull,
+    /// Another server has taken the session over since this one read it.
+    #[error("another node has taken session {0} over; ask again")]
+    TakenOver(SessionId),
     /// The database is locked or cannot be written for now. The same batch may succeed later.
     #[error("the store cannot be written at the moment: {0}")]
     Unavailable(String),
@@ -221,6 +225,23 @@ pub enum Change {
     DeleteProcess {
         /// Which.
         pid: u32,
+    },
+    /// The rest of the batch is written only if this server holds the session under this epoch. Where a store has one server,
+    /// it always does.
+    Held {
+        /// Which session.
+        session: SessionId,
+        /// The epoch of its lease.
+        epoch: u64,
+    },
+    /// What has happened, for those who follow events on other servers. Where a store has one server, it is told by that.
+    Tell {
+        /// The session that it is about, if it is about one.
+        session: Option<SessionId>,
+        /// The directory; empty for what concerns all.
+        directory: String,
+        /// Each as `{"id", "type", "properties"}`.
+        events: Vec<String>,
     },
 }
 

@@ -11,8 +11,8 @@ const CRATE: [&[&str]; 6] = [
     &["http"],
     &["session"],
     &[
-        "agent", "mcp", "registry", "command", "profile", "shell", "snapshot", "project", "files",
-        "vcs", "store", "event",
+        "agent", "mcp", "nodes", "registry", "command", "profile", "shell", "snapshot", "project",
+        "files", "vcs", "store", "event",
     ],
     &["git", "process", "supervise", "opencode", "looks"],
     &[

@@ -25,4 +25,5 @@ mod store_fails;
 mod supply;
 mod support;
 mod switch;
+mod taken;
 mod worker;

@@ -363,7 +363,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
         "{error}"
     );
     client
-        .batch_execute("UPDATE baton.version SET version = 1")
+        .batch_execute("UPDATE baton.version SET version = 2")
         .await
         .expect("written");
     open(&url).await;

@@ -86,6 +86,10 @@ pub struct MockArgs {
     #[arg(long, value_name = "FILE")]
     pub delay_while: Option<PathBuf>,
 
+    /// Append a line of JSON to this file when a turn begins and when it ends: when that was, and the prompt.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+
     /// Exit with status 70 on receiving the N-th request, without answering it.
     #[arg(long, value_name = "N")]
     pub die_on_request: Option<u64>,

@@ -1,5 +1,7 @@
 //! `session/prompt`: takes a prompt in, carries its command out, closes the turn.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,8 +157,36 @@ fn blocks(agent: &Agent, params: &Value) -> Result<Vec<(bool, String)>, RpcError
 }
 
 impl Turn {
+    /// The text of the command.
+    fn prompt(&self) -> String {
+        let sessions = self.agent.sessions();
+        let session = sessions.get(&self.session_id);
+        let entry = session.and_then(|session| session.history.get(self.command_at));
+        entry.map(|entry| entry.text.clone()).unwrap_or_default()
+    }
+
+    /// Notes in the journal that something has happened to a prompt.
+    fn note(&self, what: &str, prompt: &str) {
+        let Some(journal) = &self.agent.args.journal else {
+            return;
+        };
+        let line =
+            json!({"at": now_ms(), "what": what, "pid": std::process::id(), "prompt": prompt});
+        let file = OpenOptions::new().append(true).create(true).open(journal);
+        // In one piece: several processes may write.
+        let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        if let Err(error) = written {
+            eprintln!(
+                "mock agent: {} cannot be written: {error}",
+                journal.display()
+            );
+        }
+    }
+
     /// Carries the command out and answers the prompt.
     async fn serve(mut self, id: Value, command: Command, mut cancelled: watch::Receiver<bool>) {
+        let prompt = self.prompt();
+        self.note("begin", &prompt);
         let silent = self.agent.has(Fault::SilentEndTurn);
         let thought = Duration::from_millis(self.agent.args.think_ms);
         if self.agent.has(Fault::Greets) && self.command_at == 0 {
@@ -182,6 +212,7 @@ impl Turn {
             } => Some(end),
         };
         let announcement = self.close();
+        self.note("end", &prompt);
         let result = match end {
             Some(End::Error(error)) => Err(error),
             Some(End::Silent) => Ok(json!({"stopReason": "end_turn"})),

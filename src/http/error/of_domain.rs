@@ -135,6 +135,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Full(_) | StoreError::ServerFull => Self::disk_full(&error),
             StoreError::Unavailable(_) => Self::store_unavailable(&error),
+            StoreError::TakenOver(_) => Self::not_now(&error),
             StoreError::Closed => Self::shutting_down(),
             StoreError::Conflict(_) | StoreError::Database(_) | StoreError::Elsewhere(_) => {
                 Self::unforeseen(&error)

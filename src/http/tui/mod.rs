@@ -25,6 +25,6 @@ fn tell(
     event: EventPayload,
 ) -> Json<bool> {
     state.tui.push(path, body);
-    state.bus.publish(&directory.into(), &[event]);
+    state.sessions.tell(directory, event);
     Json(true)
 }

@@ -73,7 +73,13 @@ impl Sessions {
         let founding = self.office.tasks.spawn(async move {
             let office = Arc::clone(&this.office);
             let cell = this.loaded.enter(&id, || async move {
-                let cell = Cell::new(office, state, Stored::default());
+                office.nodes.hold(&state.id, false).await?;
+                let epoch = office.nodes.lease(&state.id).map(|lease| lease.epoch);
+                let stored = Stored {
+                    epoch,
+                    ..Stored::default()
+                };
+                let cell = Cell::new(office, state, stored);
                 let founded = cell.change(move |draft| {
                     draft.unless_ending()?;
                     beside(draft);
@@ -85,6 +91,7 @@ impl Sessions {
             match cell.await {
                 Ok(cell) => Ok(cell.committed().info()),
                 Err(error) => {
+                    this.office.nodes.give_back([id]);
                     this.count.fetch_sub(1, Ordering::Relaxed);
                     Err(error)
                 }

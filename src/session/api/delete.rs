@@ -29,6 +29,8 @@ impl Sessions {
         // A task of its own: a caller that hangs up must not leave half of a family.
         let deleting = self.office.tasks.spawn(async move {
             for id in this.office.store.family(&id).await? {
+                // Those below it may be at work elsewhere; they go with it all the same.
+                this.office.nodes.hold(&id, true).await?;
                 match this.loaded.find(&id).await {
                     Ok(cell) => {
                         cell.change(|draft| draft.delete()).await?;

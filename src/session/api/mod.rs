@@ -19,5 +19,6 @@ mod recorded;
 mod reply;
 pub(super) mod restart;
 mod revert;
+pub(super) mod shared;
 pub(super) mod shell;
 mod update;

@@ -2,46 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::opencode::message::{Message, MessageError};
-use crate::opencode::now_ms;
-use crate::session::conversation::answer::interrupt;
-use crate::session::conversation::{put_message, put_part, transcript};
 use crate::session::{ListFilter, Sessions};
-use crate::store::{Store, StoreError};
 
-/// Why an answer of an earlier server is not whole.
-const RESTARTED: &str = "Baton was restarted while this answer was being written.";
 /// Sessions from before there were projects that are brought in order at once.
 const UNPLACED_AT_ONCE: usize = 100;
-
-/// Marks answers that were being written when the last server ended.
-pub(crate) async fn interrupt_open_messages(store: &dyn Store) -> Result<(), StoreError> {
-    let mut batch = Vec::new();
-    for row in store.open_messages().await? {
-        let (session, key) = (row.session.clone(), row.key.clone());
-        let mut stored = transcript::read_one(row)?;
-        // One that had ended has a tool call that went on after it.
-        if let Message::Assistant(message) = &mut stored.message.info
-            && message.time.completed.is_none()
-        {
-            message.time.completed = Some(now_ms());
-            message.error = Some(MessageError::MessageAbortedError {
-                message: RESTARTED.to_owned(),
-            });
-        }
-        batch.push(put_message(&stored.message.info, &session, &key));
-        for (place, part) in stored.message.parts.iter_mut().enumerate() {
-            if interrupt(part, now_ms()) {
-                batch.push(put_part(part, &session, place));
-            }
-        }
-    }
-    if batch.is_empty() {
-        Ok(())
-    } else {
-        store.commit(batch).await
-    }
-}
 
 impl Sessions {
     /// Finishes what the last server has left: reverts whose files were being moved, and sessions from
@@ -66,7 +30,7 @@ impl Sessions {
             }
             for session in unplaced {
                 let place = self.projects.locate(&session.directory).await;
-                let cell = self.loaded.find(&session.id).await?;
+                let cell = self.loaded.find_to_change(&session.id).await?;
                 cell.change(move |draft| {
                     draft.belongs_to(&place);
                     Ok(())

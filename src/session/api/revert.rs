@@ -17,6 +17,7 @@ use crate::session::conversation::transcript;
 use crate::session::{Error, Sessions};
 use crate::snapshot::{Repository, SnapshotError, Step};
 use crate::store::MessageRange;
+use crate::store::StoreError;
 
 /// What is done to the files of a session.
 struct Files {
@@ -212,8 +213,12 @@ impl Sessions {
         }
     }
 
-    async fn restore_again(&self, id: &SessionId) -> Result<(), Error> {
-        let cell = self.loaded.find(id).await?;
+    pub(super) async fn restore_again(&self, id: &SessionId) -> Result<(), Error> {
+        let cell = match self.loaded.find_to_change(id).await {
+            // Another server has it, and goes on with that.
+            Err(Error::Store(StoreError::TakenOver(_))) => return Ok(()),
+            found => found?,
+        };
         let mut next = cell.committed().state().clone();
         let Some(step) = next.kept.past.restoring.take() else {
             return Ok(());

@@ -17,8 +17,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::draft::Drafted;
 use super::{Cell, Committed, Draft};
-use crate::event::Bus;
+use crate::event::{Bus, render};
+use crate::metrics;
+use crate::nodes::Nodes;
+use crate::nodes::growth::id_of;
 use crate::opencode::SessionId;
 use crate::opencode::event::EventPayload;
 use crate::registry::Registry;
@@ -40,6 +44,8 @@ pub(crate) struct Office {
     pub store: Arc<dyn Store>,
     /// What can be selected.
     pub registry: Arc<Registry>,
+    /// The servers that use the store.
+    pub nodes: Arc<Nodes>,
     /// Everything that runs for sessions; awaited when the server stops.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
@@ -58,7 +64,7 @@ pub(crate) struct Office {
 impl Office {
     /// An office without workers.
     pub(crate) fn new(
-        store: Arc<dyn Store>,
+        (store, nodes): (Arc<dyn Store>, Arc<Nodes>),
         bus: Arc<Bus>,
         registry: Arc<Registry>,
         sizes: Sizes,
@@ -66,6 +72,7 @@ impl Office {
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
+            nodes,
             registry,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -81,6 +88,23 @@ impl Office {
     /// Says how workers are started. Later calls change nothing.
     pub(crate) fn hire_with(&self, hire: impl Fn(Arc<Cell>) + Send + Sync + 'static) {
         let _set_once = self.hire.set(Box::new(hire));
+    }
+
+    /// Tells everybody of something that concerns no session, or one of another server.
+    pub(crate) fn tell(&self, directory: String, events: &[EventPayload]) {
+        if !self.nodes.is_shared() {
+            return self.bus.publish(&directory.into(), events);
+        }
+        let told = self.store.commit(vec![Change::Tell {
+            session: None,
+            directory,
+            events: events.iter().map(render).collect(),
+        }]);
+        self.tasks.spawn(async move {
+            if let Err(error) = told.await {
+                tracing::warn!("an event was told to nobody: {error}");
+            }
+        });
     }
 
     /// Sessions that are busy, or whose agents ask the user something.
@@ -237,12 +261,15 @@ impl Cell {
             .iter_mut()
             .map(|job| draft.attempt(|draft| job.apply(draft)))
             .collect();
+        let is_lost = draft.is_lost();
         if self.commit(draft).await.is_err() {
             return Err(jobs);
         }
+        let lost = || Error::Store(StoreError::TakenOver(self.id.clone()));
         // Refusals are also answered only now: what they were judged by had to be committed first.
         for (job, result) in jobs.into_iter().zip(results) {
-            job.conclude(result);
+            // Of what was applied together with the loss of the session nothing was stored.
+            job.conclude(if is_lost { Err(lost()) } else { result });
         }
         Ok(())
     }
@@ -267,13 +294,27 @@ impl Cell {
 
     /// Writes the draft's batch, and only then replaces what is committed and publishes the events.
     async fn commit(self: &Arc<Self>, draft: Draft) -> Result<(), StoreError> {
-        let drafted = draft.finish();
+        let mut drafted = draft.finish();
+        let is_shared = self.office.nodes.is_shared();
+        let last_told = match is_shared {
+            true => self.share(&mut drafted),
+            false => None,
+        };
         if !drafted.batch.is_empty() {
-            write(self.office.store.as_ref(), drafted.batch).await?;
+            let written = write(self.office.store.as_ref(), drafted.batch).await;
+            if matches!(written, Err(StoreError::TakenOver(_))) {
+                self.is_taken();
+            }
+            written?;
+        }
+        if let Some(last) = last_told {
+            *self.last_told.lock() = Some(last);
         }
         let committed = Arc::new(drafted.next);
         self.committed.send_replace(Arc::clone(&committed));
-        self.publish(&drafted.events);
+        if !is_shared {
+            self.publish(&drafted.events);
+        }
         self.office.note_work(self, &committed);
         if committed.is_urgent() {
             self.urgent.notify_waiters();
@@ -285,14 +326,56 @@ impl Cell {
         Ok(())
     }
 
+    /// Where other servers use the store, a batch names the lease, and brings the events for those who follow them there: this
+    /// server is told of them in their order, as the others are. Answers the id of the last event.
+    fn share(&self, drafted: &mut Drafted) -> Option<String> {
+        if drafted.batch.is_empty() && drafted.events.is_empty() {
+            return None;
+        }
+        let held = Change::Held {
+            session: self.id.clone(),
+            epoch: self.epoch.unwrap_or(0),
+        };
+        drafted.batch.insert(0, held);
+        let events: Vec<_> = drafted.events.iter().map(render).collect();
+        let last = id_of(events.last()?).to_owned();
+        drafted.batch.push(Change::Tell {
+            session: Some(self.id.clone()),
+            directory: self.directory.to_string(),
+            events,
+        });
+        Some(last)
+    }
+
+    /// Another server has taken the session: whatever goes on here is stopped, and nothing of it is stored.
+    pub(crate) fn is_taken(self: &Arc<Self>) {
+        self.office.nodes.has_lost(&self.id);
+        metrics::lease_lost();
+        let this = Arc::clone(self);
+        self.office.tasks.spawn(async move {
+            let lost = this.change(|draft| {
+                draft.lose();
+                Ok(())
+            });
+            let _nothing_to_store = lost.await;
+        });
+    }
+
     /// Publishes the growth of an answer as it happens. Only the text of an answer that is still
     /// being written may be visible before it is stored; its end is published by a commit.
     pub(crate) fn tell_growth(&self, events: &[EventPayload]) {
         // While this is borrowed nothing else is committed, so that nothing follows a session's deletion.
         let committed = self.committed.borrow();
-        if !committed.runtime.is_deleted() {
-            self.publish(events);
+        if committed.runtime.is_deleted() || events.is_empty() {
+            return;
         }
+        let nodes = &self.office.nodes;
+        if !nodes.is_shared() {
+            return self.publish(events);
+        }
+        let behind = self.last_told.lock().clone();
+        let events = events.iter().map(render).collect();
+        nodes.grow(&self.id, behind, &self.directory, events);
     }
 
     fn publish(&self, events: &[EventPayload]) {

@@ -15,7 +15,7 @@ use crate::registry::Snapshot;
 use crate::session::fallback::Fallbacks;
 use crate::session::spending::Spending;
 use crate::session::{Error, Sizes};
-use crate::store::Change;
+use crate::store::{Change, StoreError};
 
 /// What is done once a draft is committed. It must not block.
 pub(super) type Effect = Box<dyn FnOnce() + Send>;
@@ -40,6 +40,7 @@ pub(crate) struct Draft {
     tasks: TaskTracker,
     state_changed: bool,
     is_deleted: bool,
+    is_lost: bool,
     pub(super) diff: Option<Vec<FileDiff>>,
     changes: Vec<Change>,
     events: Vec<EventPayload>,
@@ -75,6 +76,7 @@ impl Draft {
             tasks: cell.office.tasks.clone(),
             state_changed: false,
             is_deleted: false,
+            is_lost: false,
             diff: None,
             changes: Vec::new(),
             events: Vec::new(),
@@ -115,6 +117,13 @@ impl Draft {
 
     /// What to commit.
     pub(super) fn finish(mut self) -> Drafted {
+        if self.is_lost {
+            // What others do with it is theirs to write and to tell.
+            self.changes.clear();
+            self.events.clear();
+            self.state = Arc::clone(&self.base.state);
+            (self.state_changed, self.is_deleted) = (false, false);
+        }
         let mut batch = Vec::with_capacity(self.changes.len() + 1);
         let mut row = self.base.row;
         if self.is_deleted {
@@ -181,8 +190,11 @@ impl Draft {
     /// Refuses to change a session that was deleted.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], or [`StoreError::TakenOver`].
     pub(crate) fn unless_deleted(&self) -> Result<(), Error> {
+        if self.runtime.is_lost() {
+            return Err(StoreError::TakenOver(self.id.clone()).into());
+        }
         match self.runtime.is_deleted() {
             true => Err(Error::NotFound(self.id.clone())),
             false => Ok(()),
@@ -278,12 +290,7 @@ impl Draft {
     /// When that was done already.
     pub(crate) fn delete(&mut self) -> Result<(), Error> {
         self.unless_deleted()?;
-        // A turn in flight is stopped; its caller is told that the session is gone.
-        let turn = self.runtime.turn().map(|turn| &turn.queued);
-        let waiting = turn.into_iter().chain(&self.runtime.queue);
-        let aborts: Vec<_> = waiting.map(|queued| queued.abort.clone()).collect();
-        self.runtime.queue.clear();
-        self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
+        self.stop_all();
         let (session_id, info) = (self.id.clone(), self.told());
         self.cancel_all_asks();
         // The last event about it.
@@ -294,6 +301,30 @@ impl Draft {
         self.runtime.phase = super::Phase::Deleted;
         self.is_deleted = true;
         Ok(())
+    }
+
+    /// Stops the turn in flight and all that wait; their callers are told that the session is gone.
+    fn stop_all(&mut self) {
+        let turn = self.runtime.turn().map(|turn| &turn.queued);
+        let waiting = turn.into_iter().chain(&self.runtime.queue);
+        let aborts: Vec<_> = waiting.map(|queued| queued.abort.clone()).collect();
+        self.runtime.queue.clear();
+        self.then(move || aborts.iter().for_each(|abort| abort.cancel()));
+    }
+
+    /// Whether nothing of this draft is stored, since another server has taken the session.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Another server has taken the session: nothing is written, told or begun here any more.
+    pub(super) fn lose(&mut self) {
+        if !self.runtime.is_deleted() {
+            self.stop_all();
+            self.cancel_all_asks();
+            self.runtime.phase = super::Phase::Lost;
+            self.is_lost = true;
+        }
     }
 
     /// Notes a native session.

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::commit::Office;
 use super::{Binding, Cell, SessionState, Stored};
+use crate::nodes::Hold;
 use crate::opencode::SessionId;
 use crate::session::Error;
 use crate::store::{SessionRow, StoreError};
@@ -49,18 +50,56 @@ impl Loaded {
         self.slots.lock()
     }
 
-    /// A session, from memory or from the store.
+    /// A session, from memory or from the store. One that this server does not hold is only looked at: nothing of it can
+    /// be changed, and it is not kept.
     ///
     /// # Errors
     /// No such session, or a failing store.
     pub(crate) async fn find(&self, id: &SessionId) -> Result<Arc<Cell>, Error> {
-        self.enter(id, || async {
-            let row = self.office.store.session(id).await?;
-            let row = row.ok_or_else(|| Error::NotFound(id.clone()))?;
-            let (state, stored) = read(row)?;
-            Ok(Cell::new(Arc::clone(&self.office), state, stored))
-        })
-        .await
+        if !self.office.nodes.holds(id) {
+            return self.load(id, None).await;
+        }
+        loop {
+            match self.enter(id, || self.take_up(id)).await {
+                // It was lost once, and is held again.
+                Err(Error::Store(StoreError::TakenOver(_))) if self.office.nodes.holds(id) => {}
+                found => return found,
+            }
+        }
+    }
+
+    /// The same for one that is going to be changed, and that nobody has asked this server for.
+    ///
+    /// # Errors
+    /// The same, and [`StoreError::TakenOver`] when another server has it.
+    pub(crate) async fn find_to_change(&self, id: &SessionId) -> Result<Arc<Cell>, Error> {
+        let nodes = &self.office.nodes;
+        if nodes.drains() && !nodes.holds(id) {
+            return Err(StoreError::TakenOver(id.clone()).into());
+        }
+        match nodes.hold(id, false).await? {
+            Hold::Here => self.find(id).await,
+            Hold::Elsewhere(_) => Err(StoreError::TakenOver(id.clone()).into()),
+        }
+    }
+
+    /// Reads a session that this server holds now.
+    async fn take_up(&self, id: &SessionId) -> Result<Arc<Cell>, Error> {
+        let lease = self.office.nodes.lease(id);
+        let cell = self.load(id, lease.map(|lease| lease.epoch)).await?;
+        if lease.is_some_and(|lease| lease.unclean) {
+            cell.interrupt_open().await?;
+            self.office.nodes.is_clean(id);
+        }
+        Ok(cell)
+    }
+
+    async fn load(&self, id: &SessionId, epoch: Option<u64>) -> Result<Arc<Cell>, Error> {
+        let row = self.office.store.session(id).await?;
+        let row = row.ok_or_else(|| Error::NotFound(id.clone()))?;
+        let (state, stored) = read(row)?;
+        let stored = Stored { epoch, ..stored };
+        Ok(Cell::new(Arc::clone(&self.office), state, stored))
     }
 
     /// Puts a new session in, once it is made.
@@ -78,12 +117,18 @@ impl Loaded {
         let slot = self.slot(id);
         let cell = slot.cell.get_or_try_init(make).await.cloned();
         let gone = match &cell {
-            Ok(cell) => cell.committed().runtime().is_deleted(),
-            Err(_) => true,
+            Ok(cell) if cell.committed().runtime().is_lost() => {
+                Some(StoreError::TakenOver(id.clone()).into())
+            }
+            Ok(cell) if cell.committed().runtime().is_deleted() => {
+                Some(Error::NotFound(id.clone()))
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.clone()),
         };
-        if gone {
+        if let Some(error) = gone {
             self.leave(id, &slot);
-            return Err(cell.err().unwrap_or_else(|| Error::NotFound(id.clone())));
+            return Err(error);
         }
         cell
     }
@@ -119,16 +164,35 @@ impl Loaded {
     /// Forgets a session that was deleted.
     pub(crate) fn forget(&self, id: &SessionId) {
         self.slots().remove(id);
+        self.office.nodes.has_lost(id);
+    }
+
+    /// Lets go of a session that nobody uses, whenever it was used last; false when somebody does.
+    pub(crate) fn let_go_of(&self, id: &SessionId) -> bool {
+        let mut slots = self.slots();
+        let is_free = slots.get(id).is_none_or(is_free);
+        if is_free {
+            slots.remove(id);
+            self.office.nodes.give_back([id.clone()]);
+        }
+        is_free
+    }
+
+    /// Lets go of all that nobody uses. Answers how many are left.
+    pub(crate) fn let_go_of_all(&self) -> usize {
+        let mut slots = self.slots();
+        let free = slots.iter().filter(|(_, slot)| is_free(slot));
+        let free: Vec<_> = free.map(|(id, _)| id.clone()).collect();
+        for id in &free {
+            slots.remove(id);
+        }
+        self.office.nodes.give_back(free);
+        slots.len()
     }
 
     /// Lets go of the least recently used ones. One that somebody holds is never among them: the
     /// map is locked, so it cannot be taken meanwhile.
     fn let_go(&self, slots: &mut HashMap<SessionId, Arc<Slot>>) {
-        let is_free = |slot: &Arc<Slot>| {
-            // There is none where its caller has hung up.
-            let cell = slot.cell.get();
-            Arc::strong_count(slot) == 1 && cell.is_none_or(|c| Arc::strong_count(c) == 1)
-        };
         let mut free: Vec<_> = slots
             .iter()
             .filter(|(_, slot)| is_free(slot))
@@ -136,9 +200,11 @@ impl Loaded {
             .collect();
         free.sort_unstable_by_key(|(used, _)| *used);
         let surplus = slots.len().saturating_sub(self.keeps);
-        for (_, id) in free.into_iter().take(surplus) {
-            slots.remove(&id);
+        let free: Vec<_> = free.into_iter().take(surplus).map(|(_, id)| id).collect();
+        for id in &free {
+            slots.remove(id);
         }
+        self.office.nodes.give_back(free);
     }
 
     /// A session that is in memory.
@@ -146,6 +212,13 @@ impl Loaded {
         let slots = self.slots();
         slots.get(id)?.cell.get().cloned()
     }
+}
+
+/// Whether nobody holds a session.
+fn is_free(slot: &Arc<Slot>) -> bool {
+    // There is none where its caller has hung up.
+    let cell = slot.cell.get();
+    Arc::strong_count(slot) == 1 && cell.is_none_or(|c| Arc::strong_count(c) == 1)
 }
 
 /// Reads what the store has of a session.
@@ -161,6 +234,7 @@ fn read(row: SessionRow) -> Result<(SessionState, Stored), StoreError> {
         row: Some(row.revision),
         bindings,
         last_seq: row.last_seq,
+        epoch: None,
     };
     Ok((state, stored))
 }

@@ -27,6 +27,7 @@ mod draft;
 mod fallback;
 pub(super) mod handoff;
 mod history;
+pub(super) mod interrupted;
 mod kept;
 mod late;
 pub(super) mod loaded;
@@ -116,6 +117,10 @@ pub(super) struct Cell {
     pub id: SessionId,
     /// Its directory.
     pub directory: Arc<str>,
+    /// The epoch of the lease under which it is changed, where other servers use the store, too.
+    epoch: Option<u64>,
+    /// The id of the last event that was stored, where others follow what is stored.
+    last_told: Mutex<Option<String>>,
     office: Arc<Office>,
     committed: watch::Sender<Arc<Committed>>,
     waiting: Mutex<Waiting>,
@@ -142,6 +147,8 @@ pub(super) struct Stored {
     pub bindings: BTreeMap<String, Binding>,
     /// The highest place of a message.
     pub last_seq: u64,
+    /// The epoch of the lease under which it is changed.
+    pub epoch: Option<u64>,
 }
 
 impl Cell {
@@ -166,6 +173,8 @@ impl Cell {
         Arc::new(Self {
             id: committed.state.id.clone(),
             directory: committed.state.directory.as_str().into(),
+            epoch: stored.epoch,
+            last_told: Mutex::default(),
             office,
             committed: watch::Sender::new(Arc::new(committed)),
             waiting: Mutex::default(),

@@ -225,6 +225,8 @@ pub(crate) enum Phase {
     },
     /// It was deleted; nothing is started for it any more.
     Deleted,
+    /// Another server has taken it; nothing is done for it here any more.
+    Lost,
 }
 
 /// A switch that has failed.
@@ -283,9 +285,14 @@ impl Runtime {
         self.turn().is_some() || !self.queue.is_empty()
     }
 
-    /// Whether the session was deleted.
+    /// Whether the session was deleted, or is another server's.
     pub(crate) fn is_deleted(&self) -> bool {
-        matches!(self.phase, Phase::Deleted)
+        matches!(self.phase, Phase::Deleted | Phase::Lost)
+    }
+
+    /// Whether another server has taken the session.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.phase, Phase::Lost)
     }
 
     /// Whether its working directory is being brought to another state.

@@ -198,7 +198,7 @@ impl Draft {
     }
 
     /// Tells that the session is idle, if it is.
-    fn event_of_idle(&mut self) {
+    pub(super) fn event_of_idle(&mut self) {
         if !self.runtime.is_busy() {
             let session_id = self.id.clone();
             self.event_of_status(SessionStatus::Idle);

@@ -203,7 +203,11 @@ impl Worker {
     /// Waits for work, and reads what agents say between turns.
     async fn idle(&mut self) -> Idle {
         let stopping = self.tools.office.stopping.clone();
+        let nodes = Arc::clone(&self.tools.office.nodes);
         if self.cell.committed().runtime().is_deleted() || stopping.is_cancelled() {
+            return Idle::Leave;
+        }
+        if nodes.drains() && !self.cell.committed().has_work() {
             return Idle::Leave;
         }
         // Without a native session there is nothing to keep.
@@ -224,6 +228,7 @@ impl Worker {
                 c.has_work() || c.runtime().is_deleted() || c.runtime().bindings_epoch != epoch
             }) => None,
             () = stopping.cancelled() => None,
+            () = nodes.drained() => None,
             said = next_said(&mut self.lives) => Some(said),
             () = sleep_until(due.unwrap_or(leave_at)), if due.is_some() => None,
             () = sleep_until(leave_at) => return Idle::Leave,
@@ -242,7 +247,14 @@ impl Worker {
     /// Lets go of the agents, and keeps listening to them. They are told when the session is gone for good.
     async fn close(mut self) {
         self.store_late().await;
-        if self.cell.committed().runtime().is_deleted() {
+        let committed = self.cell.committed();
+        if committed.runtime().is_lost() {
+            for backend in self.lives.keys().cloned().collect::<Vec<_>>() {
+                self.let_go_of(&backend).await;
+            }
+            return;
+        }
+        if committed.runtime().is_deleted() {
             return self.remove_all_native();
         }
         for (backend, live) in std::mem::take(&mut self.lives) {
@@ -262,7 +274,7 @@ impl Worker {
         let (mut delay, mut tries, mut give_up_at) = (WRITE_AGAIN_FIRST, 0, None);
         loop {
             let error = match self.cell.change(job.clone()).await {
-                Err(Error::Store(error)) if !matches!(error, StoreError::Closed) => error,
+                Err(Error::Store(error)) if !is_final(&error) => error,
                 done => {
                     if tries > 0 {
                         self.note_store(false).await;
@@ -325,7 +337,7 @@ impl Worker {
                     self.report_failed(&target, error, Instant::now()).await;
                 }
             }
-            Phase::Idle | Phase::Restoring { .. } | Phase::Deleted => {}
+            Phase::Idle | Phase::Restoring { .. } | Phase::Deleted | Phase::Lost => {}
         }
     }
 
@@ -369,8 +381,11 @@ impl Worker {
         let Err(error) = ended.await else {
             return tell_turn(&last_words.message);
         };
-        if matches!(error, Error::NotFound(_)) {
-            // The session was deleted; the caller of this turn is told how far it got.
+        if matches!(
+            error,
+            Error::NotFound(_) | Error::Store(StoreError::TakenOver(_))
+        ) {
+            // The session was deleted, or is another server's; the caller of this turn is told how far it got.
             queued.waiters.answer(&last_words);
         } else {
             // The caller is told that there is no answer; the next start marks it as interrupted.
@@ -382,6 +397,11 @@ impl Worker {
             let _nothing_to_store = dropped.await;
         }
     }
+}
+
+/// Whether nothing is gained by writing the same again.
+fn is_final(error: &StoreError) -> bool {
+    matches!(error, StoreError::Closed | StoreError::TakenOver(_))
 }
 
 /// Says in the log how a turn has ended.

@@ -22,7 +22,7 @@ pub(super) fn listen(tools: &Arc<Tools>, session: SessionId, backend: String, mu
             };
             let cell = match &message {
                 None if live.open_late.is_empty() && !has_asks(&tools, &session) => return,
-                _ => tools.loaded.find(&session).await,
+                _ => tools.loaded.find_to_change(&session).await,
             };
             let Ok(cell) = cell.map_err(|error| tracing::debug!(%session, "{error}")) else {
                 // It was deleted, or cannot be read now.

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::grams;
 use super::text::{escaped, integer};
 use crate::opencode::SessionId;
-use crate::store::{Change, HANDOVERS_KEPT, Keys, SessionKeys};
+use crate::store::{Change, HANDOVERS_KEPT, Keys, SessionKeys, StoreError};
 
 /// A value of a statement.
 pub(super) type Parameter<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -19,8 +19,35 @@ pub(super) struct Statement<'a> {
     pub(super) sql: &'static str,
     /// With what.
     pub(super) parameters: Vec<Parameter<'a>>,
-    /// The session that has another revision, or is not there, if no row was written.
-    pub(super) conflict: Option<&'a SessionId>,
+    /// What it means if no row was written, or found.
+    pub(super) unless: Option<Unless<'a>>,
+}
+
+/// Why a statement has found no row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unless<'a> {
+    /// The session has another revision, or is not there.
+    Changed(&'a SessionId),
+    /// Another server has the session.
+    Taken(&'a SessionId),
+}
+
+impl From<Unless<'_>> for StoreError {
+    fn from(unless: Unless<'_>) -> Self {
+        match unless {
+            Unless::Changed(id) => Self::Conflict(id.clone()),
+            Unless::Taken(id) => Self::TakenOver(id.clone()),
+        }
+    }
+}
+
+/// Where a server is, as far as what it writes goes.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Whose processes it notes.
+    pub(super) node: String,
+    /// Where its native sessions are; empty where no other server uses the database.
+    pub(super) home: String,
 }
 
 macro_rules! parameters {
@@ -58,7 +85,8 @@ pub(super) const DELETE_SESSION: &str =
     part AS (DELETE FROM baton.part WHERE session = $1),
     message AS (DELETE FROM baton.message WHERE session = $1),
     binding AS (DELETE FROM baton.binding WHERE session = $1),
-    switch AS (DELETE FROM baton.switch WHERE session = $1)
+    switch AS (DELETE FROM baton.switch WHERE session = $1),
+    lease AS (DELETE FROM baton.lease WHERE session = $1)
 DELETE FROM baton.handover WHERE session = $1";
 
 /// The place may have been another message's, whose parts go with it.
@@ -97,8 +125,9 @@ const KEEP_HANDOVERS: &str = "DELETE FROM baton.handover WHERE session = $1 AND 
 const DELETE_HANDOVERS: &str = "DELETE FROM baton.handover WHERE session = $1 AND turn >= $2";
 
 const PUT_BINDING: &str =
-    "INSERT INTO baton.binding (session, backend, native, body) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (session, backend) DO UPDATE SET native = excluded.native, body = excluded.body";
+    "INSERT INTO baton.binding (session, backend, native, body, home) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (session, backend) DO UPDATE
+    SET native = excluded.native, body = excluded.body, home = excluded.home";
 
 const DELETE_BINDING: &str = "DELETE FROM baton.binding WHERE session = $1 AND backend = $2";
 
@@ -126,10 +155,30 @@ const PUT_PROCESS: &str = "INSERT INTO baton.process (node, pid, started_at_s, b
     ON CONFLICT (node, pid) DO UPDATE
     SET started_at_s = excluded.started_at_s, boot_id = excluded.boot_id, backend = excluded.backend";
 
+const PUT_NODE_BACKEND: &str = "INSERT INTO baton.node_backend (node, id, body) VALUES ($1, $2, $3)
+    ON CONFLICT (node, id) DO UPDATE SET body = excluded.body";
+
+/// Locked until the commit, so that whoever takes the session waits for it.
+const HELD: &str =
+    "SELECT FROM baton.lease WHERE session = $1 AND node = $2 AND epoch = $3 FOR SHARE";
+
+/// The head is held until the commit, so that the numbers are in the order of the commits.
+const TELL: &str = "WITH head AS (
+    UPDATE baton.event_head SET seq = seq + cardinality($3::bytea[]) RETURNING seq - cardinality($3::bytea[]) AS before
+) INSERT INTO baton.event (seq, session, directory, last, body)
+SELECT head.before + told.place, $1, $2, told.place = cardinality($3::bytea[]), told.body
+FROM head, unnest($3::bytea[]) WITH ORDINALITY AS told (body, place)";
+
+const NAME: &str = "INSERT INTO baton.committed (node, name) VALUES ($1, $2)
+    ON CONFLICT (node) DO UPDATE SET name = excluded.name";
+
+/// Of several in one transaction one is sent.
+const NEWS: &str = "NOTIFY baton_event";
+
 const DELETE_PROCESS: &str = "DELETE FROM baton.process WHERE node = $1 AND pid = $2";
 
-/// What writes a change, in order. `node` is whose processes it notes.
-pub(super) fn statements<'a>(change: &'a Change, node: &'a str) -> Vec<Statement<'a>> {
+/// What writes a change, in order.
+pub(super) fn statements<'a>(change: &'a Change, place: &'a Place) -> Vec<Statement<'a>> {
     match change {
         Change::PutSession {
             id,
@@ -138,7 +187,7 @@ pub(super) fn statements<'a>(change: &'a Change, node: &'a str) -> Vec<Statement
             keys,
             body,
         } => vec![Statement {
-            conflict: Some(id),
+            unless: Some(Unless::Changed(id)),
             ..put_session(id, *expected, *revision, keys, body)
         }],
         Change::PutMessage {
@@ -175,18 +224,42 @@ pub(super) fn statements<'a>(change: &'a Change, node: &'a str) -> Vec<Statement
                 ),
             ]
         }
+        Change::Held { session, epoch } => vec![Statement {
+            unless: Some(Unless::Taken(session)),
+            ..plain(
+                HELD,
+                parameters![session.as_str(), place.node.as_str(), integer(*epoch)],
+            )
+        }],
+        Change::Tell {
+            session,
+            directory,
+            events,
+        } => {
+            let session = session.as_ref().map(SessionId::as_str);
+            let events: Vec<_> = events.iter().map(String::as_bytes).collect();
+            vec![
+                plain(TELL, parameters![session, escaped(directory), events]),
+                plain(NEWS, Vec::new()),
+            ]
+        }
         other => {
-            let (sql, parameters) = one_statement(other, node);
+            let (sql, parameters) = one_statement(other, place);
             vec![plain(sql, parameters)]
         }
     }
+}
+
+/// What gives a transaction its name.
+pub(super) fn naming<'a>(name: &'a str, place: &'a Place) -> Statement<'a> {
+    plain(NAME, parameters![place.node.as_str(), name])
 }
 
 fn plain<'a>(sql: &'static str, parameters: Vec<Parameter<'a>>) -> Statement<'a> {
     Statement {
         sql,
         parameters,
-        conflict: None,
+        unless: None,
     }
 }
 
@@ -240,7 +313,7 @@ fn all_of_session<'a>(
     ]
 }
 
-fn one_statement<'a>(change: &'a Change, node: &'a str) -> (&'static str, Vec<Parameter<'a>>) {
+fn one_statement<'a>(change: &'a Change, place: &'a Place) -> (&'static str, Vec<Parameter<'a>>) {
     match change {
         Change::DeleteSession { id } => (DELETE_SESSION, parameters![id.as_str()]),
         Change::DeleteMessage { session, id } => {
@@ -292,7 +365,13 @@ fn one_statement<'a>(change: &'a Change, node: &'a str) -> (&'static str, Vec<Pa
             let native = native_session(body).map(|native| escaped(&native).into_owned());
             (
                 PUT_BINDING,
-                parameters![session.as_str(), escaped(backend), native, body.as_bytes()],
+                parameters![
+                    session.as_str(),
+                    escaped(backend),
+                    native,
+                    body.as_bytes(),
+                    place.home.as_str()
+                ],
             )
         }
         Change::DeleteBinding { session, backend } => (
@@ -308,13 +387,19 @@ fn one_statement<'a>(change: &'a Change, node: &'a str) -> (&'static str, Vec<Pa
             PUT_SWITCH,
             parameters![session.as_str(), integer(*revision), body.as_bytes()],
         ),
-        other => without_session(other, node),
+        other => without_session(other, place),
     }
 }
 
-fn without_session<'a>(change: &'a Change, node: &'a str) -> (&'static str, Vec<Parameter<'a>>) {
+fn without_session<'a>(change: &'a Change, place: &'a Place) -> (&'static str, Vec<Parameter<'a>>) {
     match change {
-        Change::PutBackend { id, body } => (PUT_BACKEND, parameters![escaped(id), body.as_bytes()]),
+        Change::PutBackend { id, body } if place.home.is_empty() => {
+            (PUT_BACKEND, parameters![escaped(id), body.as_bytes()])
+        }
+        Change::PutBackend { id, body } => (
+            PUT_NODE_BACKEND,
+            parameters![place.node.as_str(), escaped(id), body.as_bytes()],
+        ),
         Change::PutSetting { name, body } => {
             (PUT_SETTING, parameters![escaped(name), body.as_bytes()])
         }
@@ -326,14 +411,17 @@ fn without_session<'a>(change: &'a Change, node: &'a str) -> (&'static str, Vec<
         Change::PutProcess(row) => (
             PUT_PROCESS,
             parameters![
-                node,
+                place.node.as_str(),
                 i64::from(row.pid),
                 integer(row.started_at_s),
                 escaped(&row.boot_id),
                 escaped(&row.backend)
             ],
         ),
-        Change::DeleteProcess { pid } => (DELETE_PROCESS, parameters![node, i64::from(*pid)]),
+        Change::DeleteProcess { pid } => (
+            DELETE_PROCESS,
+            parameters![place.node.as_str(), i64::from(*pid)],
+        ),
         // All others were written above.
         _ => ("SELECT", Vec::new()),
     }

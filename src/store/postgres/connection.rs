@@ -8,10 +8,10 @@ use deadpool_postgres::{
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Connection, Socket};
 
 use super::error;
-use super::tls::MakeTls;
+use super::tls::{MakeTls, Tls};
 use super::url::StoreUrl;
 use crate::store::StoreError;
 
@@ -96,6 +96,23 @@ impl Link {
         };
         let (client, task) = connected.map_err(|error| self.refused(error))?;
         Ok(ClientWrapper::new(client, task))
+    }
+
+    /// A connection that its caller has to poll.
+    ///
+    /// # Errors
+    /// When there is none to be had in time.
+    pub(super) async fn connect_bare(
+        &self,
+    ) -> Result<(Client, Connection<Socket, Tls>), StoreError> {
+        let within = self.connected_within();
+        match timeout(within, self.config.connect(self.tls.clone())).await {
+            Ok(connected) => connected.map_err(|error| self.refused(error)),
+            Err(_) => Err(StoreError::Unavailable(format!(
+                "{} did not answer",
+                self.shown
+            ))),
+        }
     }
 
     /// Each host of the URL is tried for its time.

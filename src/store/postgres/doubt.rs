@@ -2,9 +2,8 @@
 //! answer. PostgreSQL remembers: it is asked on the next connection, before anything else is written.
 
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::error::SqlState;
 
-use super::changes::DELETE_SESSION;
+use super::changes::{DELETE_SESSION, Place};
 use super::text::integer;
 use crate::opencode::SessionId;
 use crate::store::{Change, StoreError};
@@ -16,8 +15,6 @@ pub(super) enum Fate {
     Committed,
     /// Nothing of it is there.
     Gone,
-    /// The server still works at it.
-    Open,
 }
 
 /// A session whose revision may have been written: which one it had before, and which one it has if so.
@@ -63,17 +60,15 @@ impl Doubts {
     ///
     /// # Errors
     /// When that cannot be found out yet.
-    pub(super) async fn settle(&mut self, client: &mut ClientWrapper) -> Result<(), StoreError> {
+    pub(super) async fn settle(
+        &mut self,
+        client: &mut ClientWrapper,
+        place: &Place,
+    ) -> Result<(), StoreError> {
         while let Some((transaction, revisions)) = self.0.first() {
-            match fate(client, transaction).await? {
-                Fate::Open => {
-                    return Err(StoreError::Unavailable(
-                        "the database has not decided yet what became of the last commit"
-                            .to_owned(),
-                    ));
-                }
+            match fate(client, transaction, place).await? {
                 Fate::Gone => {}
-                Fate::Committed => take_back(client, revisions).await?,
+                Fate::Committed => take_back(client, revisions, place).await?,
             }
             self.0.remove(0);
         }
@@ -81,31 +76,43 @@ impl Doubts {
     }
 }
 
-/// What became of a transaction.
+/// What became of a transaction, on a connection that was made after the one it was on has gone.
 ///
 /// # Errors
 /// When the server does not say.
-pub(super) async fn fate(client: &ClientWrapper, transaction: &str) -> Result<Fate, StoreError> {
-    let sql = "SELECT pg_xact_status($1::text::xid8)";
-    let row = match client.query_one(sql, &[&transaction]).await {
-        Ok(row) => row,
-        // A server that has taken the place of another has never heard of it: that it lies in the future is an invalid value.
-        Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
-            return Ok(Fate::Gone);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(match row.try_get::<_, Option<&str>>(0)? {
-        Some("committed") => Fate::Committed,
-        Some("in progress") => Fate::Open,
-        _ => Fate::Gone,
+pub(super) async fn fate(
+    client: &ClientWrapper,
+    transaction: &str,
+    place: &Place,
+) -> Result<Fate, StoreError> {
+    // Whoever has the row is still at it, and is waited for no longer than a statement may take.
+    let sql = "SELECT name FROM baton.committed WHERE node = $1 FOR SHARE";
+    let row = client.query_opt(sql, &[&place.node]).await?;
+    let last: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(match last.as_deref() == Some(transaction) {
+        true => Fate::Committed,
+        false => Fate::Gone,
     })
 }
 
-async fn take_back(client: &mut ClientWrapper, revisions: &[Revision]) -> Result<(), StoreError> {
+async fn take_back(
+    client: &mut ClientWrapper,
+    revisions: &[Revision],
+    place: &Place,
+) -> Result<(), StoreError> {
     let transaction = client.transaction().await?;
     // The last one first: a session may have been written twice.
     for Revision { id, before, after } in revisions.iter().rev() {
+        if !place.home.is_empty() {
+            // What another server has since is true there.
+            let sql = "SELECT FROM baton.lease WHERE session = $1 AND node = $2 FOR SHARE";
+            let held = transaction
+                .query_opt(sql, &[&id.as_str(), &place.node])
+                .await?;
+            if held.is_none() {
+                continue;
+            }
+        }
         let after = integer(*after);
         match before {
             Some(before) => {

@@ -4,7 +4,10 @@ use deadpool_postgres::ClientWrapper;
 
 use crate::store::StoreError;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_start.sql"),
+    include_str!("migrations/002_nodes.sql"),
+];
 /// Held while tables are made, so that of several servers that start at once one makes them: "baton" and a 1.
 const MIGRATION_LOCK: i64 = 0x6261_746f_6e01;
 /// The oldest PostgreSQL that is used, as `server_version_num` has it.

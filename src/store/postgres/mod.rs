@@ -12,6 +12,7 @@ mod readers;
 mod reads;
 mod search;
 mod session;
+mod shared;
 mod text;
 mod tls;
 mod url;
@@ -25,18 +26,20 @@ use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 
 use super::{
     Change, MessageRange, MessageRow, ProcessRow, SessionQuery, SessionRow, Store, StoreError,
 };
-use crate::opencode::{MessageId, SessionId};
+use crate::opencode::{EventId, MessageId, SessionId};
+use changes::Place;
 use connection::Link;
 pub use connection::Times;
 use readers::Readers;
-use session::Session;
+use session::{Others, Session};
+use shared::listen;
 pub use url::{StoreUrl, is_postgres, without_password};
 use writer::{Job, Writer};
 
@@ -54,6 +57,8 @@ pub struct Opening {
     pub readers: usize,
     /// Whether no other server may use the database.
     pub alone: bool,
+    /// Whether others share it, and where this server's native sessions are then: those of another machine are of no use.
+    pub home: Option<String>,
     /// How long to wait for it.
     pub times: Times,
 }
@@ -66,6 +71,7 @@ impl Opening {
             node: node.to_owned(),
             readers: DEFAULT_READERS,
             alone: false,
+            home: None,
             times: Times::default(),
         }
     }
@@ -76,13 +82,18 @@ pub struct PostgresStore {
     queue: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
-    node: Arc<str>,
+    place: Arc<Place>,
+    /// Which start of the server it is.
+    run: String,
+    news: watch::Receiver<u64>,
+    /// Hears of events, where others tell some.
+    listening: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("node", &self.node)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -95,16 +106,28 @@ impl PostgresStore {
     pub async fn open(opening: Opening) -> Result<Self, StoreError> {
         let link = Link::new(&opening.url, opening.times)?;
         let readers = Readers::new(&link, opening.readers)?;
-        let writer = Writer {
-            session: Session::open(link, opening.alone).await?,
-            node: opening.node.clone(),
+        let others = match (opening.alone, &opening.home) {
+            (_, Some(_)) => Others::Sharing,
+            (true, None) => Others::None,
+            (false, None) => Others::Any,
         };
+        let place = Place {
+            node: opening.node,
+            home: opening.home.unwrap_or_default(),
+        };
+        let session = Session::open(link.clone(), others, place.clone()).await?;
+        let (news, heard) = watch::channel(0);
+        let listening = (others == Others::Sharing).then(|| tokio::spawn(listen(link, news)));
+        let writer = Writer { session };
         let (sender, queue) = mpsc::unbounded_channel();
         Ok(Self {
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(tokio::spawn(writer.run(queue)))),
             readers,
-            node: opening.node.into(),
+            place: Arc::new(place),
+            run: EventId::new().to_string(),
+            news: heard,
+            listening,
         })
     }
 
@@ -159,10 +182,10 @@ impl Store for PostgresStore {
         &self,
         id: &SessionId,
     ) -> BoxFuture<'static, Result<Option<SessionRow>, StoreError>> {
-        let id = id.clone();
+        let (id, place) = (id.clone(), Arc::clone(&self.place));
         self.read(move |db| {
-            let id = id.clone();
-            async move { reads::session(db, &id).await }.boxed()
+            let (id, place) = (id.clone(), Arc::clone(&place));
+            async move { reads::session(db, &id, &place.home).await }.boxed()
         })
     }
 
@@ -268,8 +291,11 @@ impl Store for PostgresStore {
     }
 
     fn backends(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
-        let sql = "SELECT id, body FROM baton.backend ORDER BY id";
-        self.read(move |db| reads::pairs(db, sql).boxed())
+        let place = Arc::clone(&self.place);
+        self.read(move |db| {
+            let place = Arc::clone(&place);
+            async move { reads::backends(db, &place).await }.boxed()
+        })
     }
 
     fn setting(&self, name: &str) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
@@ -280,19 +306,22 @@ impl Store for PostgresStore {
 
     fn projects(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, StoreError>> {
         let sql = "SELECT id, body FROM baton.project ORDER BY id";
-        self.read(move |db| reads::pairs(db, sql).boxed())
+        self.read(move |db| reads::pairs(db, sql, &[]).boxed())
     }
 
     fn processes(&self) -> BoxFuture<'static, Result<Vec<ProcessRow>, StoreError>> {
-        let node = Arc::clone(&self.node);
+        let place = Arc::clone(&self.place);
         self.read(move |db| {
-            let node = Arc::clone(&node);
-            async move { reads::processes(db, &node).await }.boxed()
+            let place = Arc::clone(&place);
+            async move { reads::processes(db, &place.node).await }.boxed()
         })
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
         self.readers.close();
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
         drop(self.queue.lock().take());
         let writer = self.writer.lock().take();
         Box::pin(async move {

@@ -5,6 +5,7 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::changes::Place;
 use super::text::{body, escaped, integer, natural, unescaped};
 use crate::opencode::{MessageId, SessionId};
 use crate::store::{MessageKey, MessageRange, MessageRow, ProcessRow, SessionRow, StoreError};
@@ -96,13 +97,15 @@ pub(super) async fn open_messages(db: &ClientWrapper) -> Result<Vec<MessageRow>,
 pub(super) async fn session(
     db: &ClientWrapper,
     id: &SessionId,
+    home: &str,
 ) -> Result<Option<SessionRow>, StoreError> {
+    // Where only one server uses the database, it has no home, and all native sessions are its own.
     let sql =
         "SELECT b.revision, b.body, (SELECT max(seq) FROM baton.message WHERE session = s.id),
-            (SELECT array_agg(backend ORDER BY backend) FROM baton.binding WHERE session = s.id),
-            (SELECT array_agg(body ORDER BY backend) FROM baton.binding WHERE session = s.id)
+            (SELECT array_agg(backend ORDER BY backend) FROM baton.binding WHERE session = s.id AND $2 IN ('', home)),
+            (SELECT array_agg(body ORDER BY backend) FROM baton.binding WHERE session = s.id AND $2 IN ('', home))
         FROM baton.session s JOIN baton.session_body b USING (n) WHERE s.id = $1";
-    let Some(row) = rows(db, sql, &[&id.as_str()]).await?.pop() else {
+    let Some(row) = rows(db, sql, &[&id.as_str(), &home]).await?.pop() else {
         return Ok(None);
     };
     let backends: Option<Vec<String>> = row.try_get(3)?;
@@ -139,10 +142,23 @@ pub(super) async fn bound(
 pub(super) async fn pairs(
     db: &ClientWrapper,
     sql: &str,
+    values: Values<'_>,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let rows = rows(db, sql, &[]).await?;
+    let rows = rows(db, sql, values).await?;
     let pair = |row: &Row| Ok((unescaped(row.try_get(0)?), body(row.try_get(1)?)?));
     rows.iter().map(pair).collect()
+}
+
+/// What was found out about the backends of a server.
+pub(super) async fn backends(
+    db: &ClientWrapper,
+    place: &Place,
+) -> Result<Vec<(String, String)>, StoreError> {
+    if place.home.is_empty() {
+        return pairs(db, "SELECT id, body FROM baton.backend ORDER BY id", &[]).await;
+    }
+    let sql = "SELECT id, body FROM baton.node_backend WHERE node = $1 ORDER BY id";
+    pairs(db, sql, &[&place.node]).await
 }
 
 /// The rows of a statement with a body.

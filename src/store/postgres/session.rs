@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::ClientWrapper;
 use tokio::time::sleep;
 
+use super::changes::Place;
 use super::connection::Link;
 use super::doubt::Doubts;
 use super::migrate;
@@ -24,11 +25,24 @@ struct Backend {
     started: String,
 }
 
+/// Which other servers may use the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// Nobody looks.
+    Any,
+    /// None.
+    None,
+    /// Those that share it.
+    Sharing,
+}
+
 /// See the module.
 pub(super) struct Session {
     link: Link,
-    /// Whether no other server may use the database.
-    alone: bool,
+    /// Which other servers may use the database.
+    others: Others,
+    /// Where the server is.
+    pub(super) place: Place,
     client: Option<ClientWrapper>,
     /// That of the connection, or of the one that was lost.
     backend: Option<Backend>,
@@ -41,10 +55,11 @@ impl Session {
     ///
     /// # Errors
     /// When the database cannot be used, or another server uses it.
-    pub(super) async fn open(link: Link, alone: bool) -> Result<Self, StoreError> {
+    pub(super) async fn open(link: Link, others: Others, place: Place) -> Result<Self, StoreError> {
         let mut session = Self {
             link,
-            alone,
+            others,
+            place,
             client: None,
             backend: None,
             doubts: Doubts::default(),
@@ -87,10 +102,21 @@ impl Session {
             let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
             client.query(sql, &[&last.pid, &last.started]).await?;
         }
-        if self.alone {
-            self.lock(&client).await?;
+        match self.others {
+            Others::Any => {}
+            Others::None => {
+                self.lock(&client, "SELECT pg_try_advisory_lock($1)")
+                    .await?
+            }
+            Others::Sharing => {
+                self.lock(&client, "SELECT pg_try_advisory_lock_shared($1)")
+                    .await?;
+            }
         }
-        self.doubts.settle(&mut client).await?;
+        // It is there before any transaction takes its name, so that whoever is at one has it.
+        let sql = "INSERT INTO baton.committed (node, name) VALUES ($1, '') ON CONFLICT (node) DO NOTHING";
+        client.execute(sql, &[&self.place.node]).await?;
+        self.doubts.settle(&mut client, &self.place).await?;
         let sql =
             "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
         let row = client.query_one(sql, &[]).await?;
@@ -102,18 +128,17 @@ impl Session {
         Ok(())
     }
 
-    async fn lock(&self, client: &ClientWrapper) -> Result<(), StoreError> {
+    async fn lock(&self, client: &ClientWrapper, sql: &str) -> Result<(), StoreError> {
         let until = Instant::now() + LEAVING;
         loop {
-            let row = client
-                .query_one("SELECT pg_try_advisory_lock($1)", &[&SERVER_LOCK])
-                .await?;
+            let row = client.query_one(sql, &[&SERVER_LOCK]).await?;
             if row.try_get(0)? {
                 return Ok(());
             }
             if Instant::now() >= until {
                 return Err(StoreError::Unavailable(format!(
-                    "another baton uses the database {} already; stop it, or use another database",
+                    "another baton uses the database {} already, and does not share it; stop it, use another database, or give \
+                     both the same [nodes] secret",
                     self.link.shown
                 )));
             }

@@ -6,15 +6,17 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::changes::{Parameter, Statement, native_session};
+use super::changes::{Parameter, Place, Statement, native_session};
 use super::connection::{Link, Times};
 use super::grams;
-use super::session::Session;
+use super::session::{Others, Session};
 use super::text::{body, escaped, unescaped};
 use super::url::StoreUrl;
 use super::writer::{Refused, execute};
 use crate::store::StoreError;
 
+/// What a copy is called among servers.
+const COPY: &str = "copy";
 /// How long a statement may take: nobody waits for it but who has asked for the copy.
 const STATEMENT: Duration = Duration::from_secs(3_600);
 
@@ -88,7 +90,11 @@ impl Whole {
             ..Times::default()
         };
         let link = Link::new(url, times)?;
-        Session::open(link, true).await.map(Self)
+        let place = Place {
+            node: COPY.to_owned(),
+            home: String::new(),
+        };
+        Session::open(link, Others::None, place).await.map(Self)
     }
 
     async fn query(&mut self, sql: &str, values: &[Column]) -> Result<Vec<Row>, StoreError> {
@@ -149,7 +155,7 @@ impl Whole {
         all.push(Statement {
             sql: NOTE,
             parameters: vec![Box::new(name), Box::new(note.as_bytes())],
-            conflict: None,
+            unless: None,
         });
         let client = self.0.client().await?;
         let written = match execute(client, "BEGIN", &all).await {
@@ -238,6 +244,6 @@ fn insert_one<'a>(table: &str, row: &'a [Column]) -> Statement<'a> {
     Statement {
         sql,
         parameters,
-        conflict: None,
+        unless: None,
     }
 }

@@ -1,5 +1,6 @@
 //! The task that writes: it takes whatever waits, sends all of it at once, and commits it as one transaction.
 
+use std::iter;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::Poll;
@@ -12,11 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::ToSql;
 
-use super::changes::{Statement, statements};
+use super::changes::{Place, Statement, naming, statements};
 use super::doubt::{Fate, fate};
 use super::error::{ends_connection, is_lost};
 use super::session::Session;
 use crate::metrics;
+use crate::opencode::EventId;
 use crate::store::{Change, StoreError};
 
 /// Batches that are committed together at most.
@@ -41,8 +43,6 @@ pub(super) struct Job {
 pub(super) struct Writer {
     /// The connection.
     pub(super) session: Session,
-    /// Whose processes it notes.
-    pub(super) node: String,
 }
 
 /// Why a transaction was not committed.
@@ -139,9 +139,9 @@ impl Writer {
 
     fn together<'a>(&'a mut self, group: &'a [Job]) -> BoxFuture<'a, Result<Answers, Failure>> {
         Box::pin(async move {
-            let patience = self.session.patience();
+            let (patience, place) = (self.session.patience(), self.session.place.clone());
             let client = self.session.client().await.map_err(Failure::Away)?;
-            let filled = within(patience, fill(client, group, &self.node)).await;
+            let filled = within(patience, fill(client, group, &place)).await;
             let filled = match filled {
                 Ok(transaction) => Ok(transaction),
                 Err(error) => Err(roll_back(client, patience, error).await),
@@ -157,9 +157,9 @@ impl Writer {
 
     fn apart<'a>(&'a mut self, group: &'a [Job]) -> BoxFuture<'a, Result<Answers, Failure>> {
         Box::pin(async move {
-            let patience = self.session.patience();
+            let (patience, place) = (self.session.patience(), self.session.place.clone());
             let client = self.session.client().await.map_err(Failure::Away)?;
-            let filled = fill_apart(client, patience, group, &self.node).await;
+            let filled = fill_apart(client, patience, group, &place).await;
             let committed = match filled {
                 Ok((answers, transaction)) => commit(client, patience, transaction)
                     .await
@@ -183,11 +183,12 @@ impl Writer {
         tracing::warn!("the connection to the database was lost during a commit: {error}");
         let until = Instant::now() + IN_DOUBT;
         while Instant::now() < until {
+            let place = self.session.place.clone();
             if let Ok(client) = self.session.client().await {
-                match fate(client, &transaction).await {
+                match fate(client, &transaction, &place).await {
                     Ok(Fate::Committed) => return vec![Ok(()); group.len()],
                     Ok(Fate::Gone) => return vec![Err(error); group.len()],
-                    Ok(Fate::Open) | Err(_) => {}
+                    Err(_) => {}
                 }
             }
             sleep(LOOK_AGAIN).await;
@@ -252,11 +253,17 @@ async fn within<T>(
 }
 
 /// Begins a transaction, writes all of a group, and answers its name.
-async fn fill(client: &ClientWrapper, group: &[Job], node: &str) -> Result<String, Refused> {
-    let all = group.iter().flat_map(|job| &job.batch);
-    let all: Vec<_> = all.flat_map(|change| statements(change, node)).collect();
+async fn fill(client: &ClientWrapper, group: &[Job], place: &Place) -> Result<String, Refused> {
+    let name = new_name();
+    let all = || group.iter().flat_map(|job| &job.batch);
+    let tells = |change: &&Change| matches!(change, Change::Tell { .. });
+    // What others tell, too, waits for the commit of whoever has begun to: so it comes last.
+    let all = all().filter(|c| !tells(c)).chain(all().filter(tells));
+    let all = all.flat_map(|change| statements(change, place));
+    let all: Vec<_> = iter::once(naming(&name, place)).chain(all).collect();
     execute(client, "BEGIN", &all).await?;
-    name(client).await
+    drop(all);
+    Ok(name)
 }
 
 /// The same with a savepoint for each batch, and an answer for each.
@@ -264,14 +271,14 @@ async fn fill_apart(
     client: &ClientWrapper,
     patience: Duration,
     group: &[Job],
-    node: &str,
+    place: &Place,
 ) -> Result<(Answers, String), Refused> {
     let run = |sql: &'static str| within(patience, async { Ok(client.batch_execute(sql).await?) });
     run("BEGIN").await?;
     let mut answers = Vec::with_capacity(group.len());
     for job in group {
         let all = job.batch.iter();
-        let all: Vec<_> = all.flat_map(|change| statements(change, node)).collect();
+        let all: Vec<_> = all.flat_map(|change| statements(change, place)).collect();
         let error = match within(patience, execute(client, "SAVEPOINT batch", &all)).await {
             Ok(()) => {
                 run("RELEASE SAVEPOINT batch").await?;
@@ -287,17 +294,14 @@ async fn fill_apart(
         run("ROLLBACK TO SAVEPOINT batch").await?;
         answers.push(Err(error));
     }
-    let name = within(patience, name(client)).await?;
+    let name = new_name();
+    within(patience, execute(client, "", &[naming(&name, place)])).await?;
     Ok((answers, name))
 }
 
-/// The transaction's name, by which its fate can be asked for later.
-async fn name(client: &ClientWrapper) -> Result<String, Refused> {
-    let statement = client
-        .prepare_cached("SELECT pg_current_xact_id()::text")
-        .await?;
-    let row = client.query_one(&statement, &[]).await?;
-    Ok(row.try_get(0)?)
+/// A name for a transaction, by which its fate can be asked for later.
+fn new_name() -> String {
+    EventId::new().to_string()
 }
 
 /// A statement on its way, which answers how many rows it has written.
@@ -337,10 +341,10 @@ pub(super) async fn execute(
         if outcome.is_err() {
             continue;
         }
-        let conflict = at.checked_sub(1).and_then(|at| all.get(at)?.conflict);
-        outcome = match (written, conflict) {
+        let unless = at.checked_sub(1).and_then(|at| all.get(at)?.unless);
+        outcome = match (written, unless) {
             (Some(Err(error)), _) => Err(error.into()),
-            (Some(Ok(0)), Some(id)) => Err(Refused::Conflict(StoreError::Conflict(id.clone()))),
+            (Some(Ok(0)), Some(unless)) => Err(Refused::Conflict(unless.into())),
             _ => Ok(()),
         };
     }

@@ -394,7 +394,7 @@ fn write_other(db: &Connection, change: &Change) -> Result<(), StoreError> {
         Change::DeleteProcess { pid } => {
             run(db, "DELETE FROM process WHERE pid = ?1", params![pid])
         }
-        // Sessions and conversations are written by the functions above.
+        // Sessions and conversations are written by the functions above; it has one server, which holds and tells all.
         _ => Ok(0),
     }?;
     Ok(())

@@ -42,6 +42,9 @@ export const ADDED_ROUTES = {
   "GET /backend": "every backend, also those that cannot run, with the reason, and how to install it and to sign in",
   "POST /backend/{backendID}/authenticate": "ACP's authenticate, for ways to sign in that need no terminal",
   "GET /backend/{backendID}/session": "what an agent keeps for its user, to go on with: OpenCode has only sessions of its own",
+  "GET /node": "the servers that share the sessions in one PostgreSQL: OpenCode is one process",
+  "GET /node/ready": "whether whoever distributes requests may send it some",
+  "POST /node/drain": "it takes no new work, and others go on with its sessions",
   "GET /metrics": "what an operator watches, in Prometheus' text format; at the root only",
 };
 

@@ -2,6 +2,7 @@
 //! paused time, so that a test decides what happens when.
 
 mod events;
+mod shared;
 
 pub(crate) use events::{is_about, revision};
 
@@ -19,6 +20,7 @@ use baton::command::Sources;
 use baton::environment::Environment;
 use baton::event::{Bus, RingLimits};
 use baton::mcp::McpServers;
+use baton::nodes::{DEFAULT_DRAIN, DEFAULT_LEASE, NodeSettings, Nodes, Placement};
 use baton::opencode::event::Source;
 use baton::opencode::handoff::HandoffMode;
 use baton::opencode::history::ModelSwitch;
@@ -56,6 +58,8 @@ pub(crate) const DIRECTORY: &str = "/nowhere/core-tests";
 /// What differs between worlds.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
+    /// Other servers use the store, too, as far as this one knows.
+    pub shared: bool,
     pub sizes: Sizes,
     pub loaded_sessions: usize,
     pub queue_prompts: usize,
@@ -75,6 +79,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            shared: false,
             sizes: Sizes::default(),
             loaded_sessions: 64,
             queue_prompts: 16,
@@ -141,6 +146,10 @@ impl World {
         );
         let sessions = Sessions::open(Deps {
             store: store.clone(),
+            nodes: match setup.shared {
+                true => shared_nodes(),
+                false => Nodes::alone(),
+            },
             bus: Arc::clone(&bus),
             registry,
             pool: Arc::clone(&pool),
@@ -427,6 +436,20 @@ pub(crate) fn unfinished(messages: &[MessageWithParts]) -> usize {
 const FORGETFUL: &str = "forgetful";
 
 /// Two backends, and some with a fault. `one` has a model with efforts.
+/// One of several servers, of which the others do nothing.
+fn shared_nodes() -> Arc<Nodes> {
+    let settings = NodeSettings {
+        secret: String::new(),
+        url: None,
+        home: None,
+        lease: DEFAULT_LEASE,
+        drain: DEFAULT_DRAIN,
+        placement: Placement::Local,
+    };
+    let store = Arc::new(shared::Unshared::default());
+    Nodes::shared(store, "own".to_owned(), "http://own".to_owned(), settings)
+}
+
 fn snapshot(state: Option<&Path>) -> Snapshot {
     let state = state.map(|at| at.to_str().expect("a path"));
     let state: Vec<_> = state

@@ -1,0 +1,78 @@
+//! What several servers share, for one server alone: it gets every session that it asks for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use baton::opencode::SessionId;
+use baton::store::StoreError;
+use baton::store::shared::{
+    Claim, EventHead, EventsKept, Node, Owner, SeenNode, SharedStore, StoredEvent,
+};
+use futures_util::future::{BoxFuture, ready};
+use tokio::sync::watch;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Unshared {
+    epoch: AtomicU64,
+}
+
+type Answer<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+fn answer<T: Send + 'static>(value: T) -> Answer<T> {
+    Box::pin(ready(Ok(value)))
+}
+
+impl SharedStore for Unshared {
+    fn beat(&self, _: Node, _: Duration, _: bool) -> Answer<()> {
+        answer(())
+    }
+
+    fn nodes(&self) -> Answer<Vec<SeenNode>> {
+        answer(Vec::new())
+    }
+
+    fn claim(&self, _: &SessionId, _: bool) -> Answer<Claim> {
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+        answer(Claim::Held {
+            epoch,
+            taken_over: false,
+        })
+    }
+
+    fn owner(&self, _: &SessionId) -> Answer<Option<Owner>> {
+        answer(None)
+    }
+
+    fn release(&self, _: Vec<(SessionId, u64)>) -> Answer<()> {
+        answer(())
+    }
+
+    fn taken(&self, _: Vec<(SessionId, u64)>) -> Answer<Vec<SessionId>> {
+        answer(Vec::new())
+    }
+
+    fn orphans(&self, _: usize) -> Answer<Vec<SessionId>> {
+        answer(Vec::new())
+    }
+
+    fn leave(&self) -> Answer<()> {
+        answer(())
+    }
+
+    fn event_head(&self) -> Answer<EventHead> {
+        answer(EventHead { seq: 0, pruned: 0 })
+    }
+
+    fn events(&self, _: u64, _: usize) -> Answer<Vec<StoredEvent>> {
+        answer(Vec::new())
+    }
+
+    fn prune_events(&self, _: EventsKept) -> Answer<()> {
+        answer(())
+    }
+
+    fn news(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+}
