@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::{Nodes, Shared};
 use crate::opencode::SessionId;
@@ -61,6 +61,7 @@ impl Nodes {
             pulse,
             told: Instant::now(),
             stopped: false,
+            unsure: false,
         };
         let mut ticks = interval(shared.settings.lease / BEATS_PER_LEASE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,10 +73,8 @@ impl Nodes {
                 () = shared.drains.cancelled(), if !told_of_drain => told_of_drain = true,
             }
             heart.beat().await;
-            if beat % PRUNE_EVERY == 0
-                && let Err(error) = shared.store.prune_events(EVENTS_KEPT).await
-            {
-                tracing::debug!("old events stay: {error}");
+            if beat % PRUNE_EVERY == 0 {
+                heart.prune().await;
             }
         }
     }
@@ -88,52 +87,73 @@ struct Heart<'a> {
     told: Instant,
     /// What was at work was stopped, since it could not be told for too long.
     stopped: bool,
+    /// It could not be told for so long that others may have taken sessions, and which is not known yet.
+    unsure: bool,
 }
 
 impl Heart<'_> {
+    /// Between two beats.
+    fn pause(&self) -> Duration {
+        self.shared.settings.lease / BEATS_PER_LEASE
+    }
+
     async fn beat(&mut self) {
-        let lease = self.shared.settings.lease;
         let began = Instant::now();
         // A process that was stopped, or a machine that slept, finds that out here.
-        self.stop_when_over(began);
-        let (shared, told) = (self.shared, self.told);
-        let beating = async {
-            let node = shared.node(self.pulse.load());
-            shared.store.beat(node, lease, false).await?;
-            if began.duration_since(told) >= lease {
-                let taken = shared.store.taken(shared.all_held()).await?;
-                if !taken.is_empty() {
-                    tracing::warn!("{} sessions were taken over by other nodes", taken.len());
-                    self.pulse.are_taken(taken);
-                }
-            }
-            let orphans = shared.store.orphans(ORPHANS_AT_ONCE).await?;
-            if !orphans.is_empty() && !shared.drains.is_cancelled() {
-                self.pulse.take_over(orphans);
-            }
-            self.pulse.look().await;
-            Ok::<_, StoreError>(())
-        };
-        // The way to the database may be silent for longer than a lease.
-        let over = tokio::time::sleep_until((told + lease).max(began + lease / BEATS_PER_LEASE));
-        let beaten = tokio::select! {
-            beaten = beating => beaten,
-            () = over => Err(StoreError::Unavailable("the database did not answer".to_owned())),
-        };
-        match beaten {
-            Ok(()) => (self.told, self.stopped) = (began, false),
-            Err(error) => {
-                tracing::warn!("the other nodes do not hear of this one: {error}");
-                self.stop_when_over(Instant::now());
-            }
+        self.stop_when_due(began);
+        self.unsure |= began.duration_since(self.told) >= self.shared.settings.lease;
+        let node = self.shared.node(self.pulse.load());
+        let beat = (self.shared.store).beat(node, self.shared.settings.lease, false);
+        // The way to the database may be silent.
+        let due = self.due().max(began + self.pause());
+        let silent = || StoreError::Unavailable("the database did not answer".to_owned());
+        let beaten = timeout_at(due, beat).await;
+        if let Err(error) = beaten.unwrap_or_else(|_| Err(silent())) {
+            tracing::warn!("the other nodes do not hear of this one: {error}");
+            return self.stop_when_due(Instant::now());
+        }
+        (self.told, self.stopped) = (began, false);
+        let looked = timeout(self.pause(), self.look_around()).await;
+        if let Err(error) = looked.unwrap_or_else(|_| Err(silent())) {
+            tracing::debug!("what the other nodes do is not known for a moment: {error}");
         }
     }
 
-    fn stop_when_over(&mut self, now: Instant) {
-        if !self.stopped && now.duration_since(self.told) >= self.shared.settings.lease {
+    async fn look_around(&mut self) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        if self.unsure {
+            let taken = store.taken(self.shared.all_held()).await?;
+            self.unsure = false;
+            if !taken.is_empty() {
+                tracing::warn!("{} sessions were taken over by other nodes", taken.len());
+                self.pulse.are_taken(taken);
+            }
+        }
+        let orphans = store.orphans(ORPHANS_AT_ONCE).await?;
+        if !orphans.is_empty() && !self.shared.drains.is_cancelled() {
+            self.pulse.take_over(orphans);
+        }
+        self.pulse.look().await;
+        Ok(())
+    }
+
+    /// When work is stopped unless the database is told: before the next beat would be too late.
+    fn due(&self) -> Instant {
+        self.told + self.shared.settings.lease - self.pause()
+    }
+
+    fn stop_when_due(&mut self, now: Instant) {
+        if !self.stopped && now >= self.due() {
             self.stopped = true;
-            tracing::warn!("the lease of this node is over: what is at work is stopped");
+            tracing::warn!("the lease of this node is nearly over: what is at work is stopped");
             self.pulse.stop_working();
+        }
+    }
+
+    async fn prune(&self) {
+        let pruned = timeout(self.pause(), self.shared.store.prune_events(EVENTS_KEPT)).await;
+        if !matches!(pruned, Ok(Ok(()))) {
+            tracing::debug!("old events stay for now");
         }
     }
 }

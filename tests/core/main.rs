@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
+mod beat;
 mod documents;
 mod ends;
 mod evidence;

@@ -354,7 +354,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
     open(&url).await.close().await;
     let client = database::client(&url).await;
     client
-        .batch_execute("UPDATE baton.version SET version = 99")
+        .batch_execute("UPDATE baton.version SET version = 99, oldest = 98")
         .await
         .expect("written");
     let error = refused(&url).await;
@@ -363,10 +363,34 @@ async fn a_newer_database_is_refused_and_left_alone() {
         "{error}"
     );
     client
-        .batch_execute("UPDATE baton.version SET version = 2")
+        .batch_execute("UPDATE baton.version SET oldest = 2")
         .await
         .expect("written");
-    open(&url).await;
+    // Servers are upgraded one after the other: this one can live with what the first that is new has made.
+    open(&url).await.close().await;
+    let version = client.query_one("SELECT version FROM baton.version", &[]);
+    let version: i64 = version.await.expect("reads").get(0);
+    assert_eq!(version, 99);
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    const FIRST: &str = include_str!("../../src/store/postgres/migrations/001_start.sql");
+    let Some(url) = database::url().await else {
+        return;
+    };
+    let client = database::client(&url).await;
+    let made = format!(
+        "CREATE SCHEMA baton; CREATE TABLE baton.version (version bigint NOT NULL);
+         INSERT INTO baton.version (version) VALUES (1); {FIRST};
+         INSERT INTO baton.binding (session, backend, body) VALUES ('ses_1', 'one', '{{}}')"
+    );
+    client.batch_execute(&made).await.expect("made");
+    let store = open(&url).await;
+    commit(&store, setting("a")).await;
+    let sql = "SELECT (SELECT version FROM baton.version), (SELECT count(*) FROM baton.binding WHERE home = '')";
+    let row = client.query_one(sql, &[]).await.expect("reads");
+    assert_eq!((row.get(0), row.get(1)), (2_i64, 1_i64));
 }
 
 #[tokio::test]

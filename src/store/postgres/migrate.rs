@@ -1,12 +1,15 @@
 //! Brings the tables of a database up to date.
 
 use deadpool_postgres::ClientWrapper;
+use tokio_postgres::Row;
 
 use crate::store::StoreError;
 
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/001_start.sql"),
-    include_str!("migrations/002_nodes.sql"),
+/// Each with the oldest version that can live with it: servers are upgraded one after the other, and the first that is new
+/// changes the tables of all.
+const MIGRATIONS: &[(&str, i64)] = &[
+    (include_str!("migrations/001_start.sql"), 1),
+    (include_str!("migrations/002_nodes.sql"), 2),
 ];
 /// Held while tables are made, so that of several servers that start at once one makes them: "baton" and a 1.
 const MIGRATION_LOCK: i64 = 0x6261_746f_6e01;
@@ -14,8 +17,12 @@ const MIGRATION_LOCK: i64 = 0x6261_746f_6e01;
 const OLDEST: i32 = 150_000;
 /// What there has to be before there are migrations.
 const SCHEMA: &str = "CREATE SCHEMA baton";
-const VERSION: &str = "CREATE TABLE baton.version (version bigint NOT NULL);
-     INSERT INTO baton.version (version) VALUES (0)";
+const VERSION: &str =
+    "CREATE TABLE baton.version (version bigint NOT NULL, oldest bigint NOT NULL);
+     INSERT INTO baton.version (version, oldest) VALUES (0, 0)";
+/// The first version had no second column.
+const SELECT_VERSION: &str =
+    "SELECT version, coalesce((to_jsonb(v) ->> 'oldest')::bigint, version) FROM baton.version v";
 
 /// Looks whether the server can be used, and runs the migrations that the database lacks, all in one transaction.
 ///
@@ -43,7 +50,7 @@ pub(super) async fn migrate(client: &mut ClientWrapper, shown: &str) -> Result<(
              'UTF8'"
         )));
     }
-    if known(current(client).await?, shown)? == MIGRATIONS.len() {
+    if known(current(client).await?, shown)? >= MIGRATIONS.len() {
         return Ok(());
     }
     let transaction = client.transaction().await?;
@@ -67,40 +74,53 @@ pub(super) async fn migrate(client: &mut ClientWrapper, shown: &str) -> Result<(
         transaction.batch_execute(VERSION).await?;
     }
     // Another server may have been faster.
-    let row = transaction
-        .query_one("SELECT version FROM baton.version", &[])
-        .await?;
-    let version = known(row.try_get(0)?, shown)?;
-    for migration in MIGRATIONS.iter().skip(version) {
+    let row = transaction.query_one(SELECT_VERSION, &[]).await?;
+    let version = known(Version::of(&row)?, shown)?;
+    for (migration, oldest) in MIGRATIONS.iter().skip(version) {
         transaction.batch_execute(migration).await?;
+        let now = "UPDATE baton.version SET version = version + 1, oldest = $1";
+        transaction.execute(now, &[oldest]).await?;
     }
-    let now = MIGRATIONS.len() as i64;
-    transaction
-        .execute("UPDATE baton.version SET version = $1", &[&now])
-        .await?;
     Ok(transaction.commit().await?)
 }
 
-/// The version of the tables; 0 where there are none.
-async fn current(client: &ClientWrapper) -> Result<i64, StoreError> {
+/// Which migrations a database has had.
+#[derive(Default)]
+struct Version {
+    /// So many.
+    number: i64,
+    /// Who knows so many can live with it.
+    oldest: i64,
+}
+
+impl Version {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: row.try_get(0)?,
+            oldest: row.try_get(1)?,
+        })
+    }
+}
+
+/// The version of the tables; none where there are no tables.
+async fn current(client: &ClientWrapper) -> Result<Version, StoreError> {
     let there = client
         .query_one("SELECT to_regclass('baton.version') IS NOT NULL", &[])
         .await?;
     if !there.try_get::<_, bool>(0)? {
-        return Ok(0);
+        return Ok(Version::default());
     }
-    let row = client
-        .query_one("SELECT version FROM baton.version", &[])
-        .await?;
-    Ok(row.try_get(0)?)
+    Version::of(&client.query_one(SELECT_VERSION, &[]).await?)
 }
 
-/// A version, if this Baton knows it.
-fn known(version: i64, shown: &str) -> Result<usize, StoreError> {
-    let known = usize::try_from(version).ok();
-    known.filter(|version| *version <= MIGRATIONS.len()).ok_or_else(|| {
+/// A version, if this Baton can live with it.
+fn known(version: Version, shown: &str) -> Result<usize, StoreError> {
+    let Version { number, oldest } = version;
+    let can = number <= MIGRATIONS.len() as i64 || oldest <= MIGRATIONS.len() as i64;
+    let known = usize::try_from(number).ok().filter(|_| can);
+    known.ok_or_else(|| {
         StoreError::Database(format!(
-            "the database {shown} has version {version}, this Baton knows only {}; use a newer Baton or another database",
+            "the database {shown} has version {number}, this Baton knows only {}; use a newer Baton or another database",
             MIGRATIONS.len()
         ))
     })

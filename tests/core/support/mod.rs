@@ -2,7 +2,7 @@
 //! paused time, so that a test decides what happens when.
 
 mod events;
-mod shared;
+pub(crate) mod shared;
 
 pub(crate) use events::{is_about, revision};
 
@@ -438,6 +438,11 @@ const FORGETFUL: &str = "forgetful";
 /// Two backends, and some with a fault. `one` has a model with efforts.
 /// One of several servers, of which the others do nothing.
 fn shared_nodes() -> Arc<Nodes> {
+    nodes_on(Arc::default())
+}
+
+/// One of several servers on this.
+pub(crate) fn nodes_on(store: Arc<shared::Unshared>) -> Arc<Nodes> {
     let settings = NodeSettings {
         secret: String::new(),
         url: None,
@@ -446,7 +451,6 @@ fn shared_nodes() -> Arc<Nodes> {
         drain: DEFAULT_DRAIN,
         placement: Placement::Local,
     };
-    let store = Arc::new(shared::Unshared::default());
     Nodes::shared(store, "own".to_owned(), "http://own".to_owned(), settings)
 }
 

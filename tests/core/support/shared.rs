@@ -9,12 +9,26 @@ use baton::store::shared::{
     Claim, EventHead, EventsKept, Node, Owner, SeenNode, SharedStore, StoredEvent,
 };
 use futures_util::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Unshared {
     epoch: AtomicU64,
+    /// Whether a heartbeat is taken, is refused at once, or is answered by silence.
+    pub(crate) way: Mutex<Way>,
+    /// Sessions that another server has taken.
+    pub(crate) taken: Mutex<Vec<SessionId>>,
+}
+
+/// How the way to the database is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Way {
+    #[default]
+    Open,
+    Closed,
+    Silent,
 }
 
 type Answer<T> = BoxFuture<'static, Result<T, StoreError>>;
@@ -25,7 +39,14 @@ fn answer<T: Send + 'static>(value: T) -> Answer<T> {
 
 impl SharedStore for Unshared {
     fn beat(&self, _: Node, _: Duration, _: bool) -> Answer<()> {
-        answer(())
+        match *self.way.lock() {
+            Way::Open => answer(()),
+            Way::Closed => {
+                let error = StoreError::Unavailable("the way is closed".to_owned());
+                Box::pin(ready(Err(error)))
+            }
+            Way::Silent => Box::pin(std::future::pending()),
+        }
     }
 
     fn nodes(&self) -> Answer<Vec<SeenNode>> {
@@ -49,7 +70,7 @@ impl SharedStore for Unshared {
     }
 
     fn taken(&self, _: Vec<(SessionId, u64)>) -> Answer<Vec<SessionId>> {
-        answer(Vec::new())
+        answer(self.taken.lock().clone())
     }
 
     fn orphans(&self, _: usize) -> Answer<Vec<SessionId>> {

@@ -1,5 +1,8 @@
 -- Several servers on one database: who they are, which of them works on a session, and what has happened.
 
+-- The lowest version whose servers can live with the tables. A database that was made later has it from its beginning.
+ALTER TABLE baton.version ADD COLUMN IF NOT EXISTS oldest bigint NOT NULL DEFAULT 0;
+
 -- A server is alive until a moment that it puts off again and again, by the clock of the database.
 CREATE TABLE baton.node (
     id      text COLLATE "C" PRIMARY KEY,
