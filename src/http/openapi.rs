@@ -54,6 +54,7 @@ use crate::session::AtAbort;
         (name = "find", description = "Searches in the working directory."),
         (name = "vcs", description = "What git says about the working directory."),
         (name = "global", description = "The server itself."),
+        (name = "node", description = "Servers that share the sessions in one PostgreSQL."),
         (name = "tui", description = "Drives attached terminal UIs."),
         (name = "experimental", description = "What OpenCode's clients ask about features that Baton does not have."),
     ),

@@ -4,7 +4,6 @@ pub mod forward;
 pub mod growth;
 pub mod peers;
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -155,18 +154,14 @@ pub struct Draining {
     tag = "node",
     responses(
         (status = 200, description = "It drains.", body = Draining),
-        Invalid,
+        NotThere,
     )
 )]
 pub async fn drain(State(state): State<Shared>) -> Result<Json<Draining>, Problem> {
     let nodes = state.sessions.nodes();
     if !nodes.is_shared() {
         let message = "There is no other server to go on with the sessions ([nodes] secret)";
-        return Err(Problem::bad_with(
-            StatusCode::BAD_REQUEST,
-            crate::http::error::BadKind::Params,
-            message,
-        ));
+        return Err(Problem::not_found(message));
     }
     let sessions = state.sessions.drain().await;
     Ok(Json(Draining { sessions }))
