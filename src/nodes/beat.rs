@@ -59,7 +59,6 @@ impl Nodes {
         let mut heart = Heart {
             shared,
             pulse,
-            told: Instant::now(),
             stopped: false,
             unsure: false,
         };
@@ -83,8 +82,6 @@ impl Nodes {
 struct Heart<'a> {
     shared: &'a Shared,
     pulse: Arc<dyn Pulse>,
-    /// When the database was told last, by when it was begun.
-    told: Instant,
     /// What was at work was stopped, since it could not be told for too long.
     stopped: bool,
     /// It could not be told for so long that others may have taken sessions, and which is not known yet.
@@ -101,7 +98,7 @@ impl Heart<'_> {
         let began = Instant::now();
         // A process that was stopped, or a machine that slept, finds that out here.
         self.stop_when_due(began);
-        self.unsure |= began.duration_since(self.told) >= self.shared.settings.lease;
+        self.unsure |= began.duration_since(*self.shared.told.lock()) >= self.shared.settings.lease;
         let node = self.shared.node(self.pulse.load());
         let beat = (self.shared.store).beat(node, self.shared.settings.lease, false);
         // The way to the database may be silent.
@@ -112,22 +109,27 @@ impl Heart<'_> {
             tracing::warn!("the other nodes do not hear of this one: {error}");
             return self.stop_when_due(Instant::now());
         }
-        (self.told, self.stopped) = (began, false);
-        let looked = timeout(self.pause(), self.look_around()).await;
+        // What others have taken is known first: until then nobody is sure.
+        if !self.unsure {
+            *self.shared.told.lock() = began;
+        }
+        self.stopped = false;
+        let looked = timeout(self.pause(), self.look_around(began)).await;
         if let Err(error) = looked.unwrap_or_else(|_| Err(silent())) {
             tracing::debug!("what the other nodes do is not known for a moment: {error}");
         }
     }
 
-    async fn look_around(&mut self) -> Result<(), StoreError> {
+    async fn look_around(&mut self, began: Instant) -> Result<(), StoreError> {
         let store = &self.shared.store;
         if self.unsure {
             let taken = store.taken(self.shared.all_held()).await?;
-            self.unsure = false;
             if !taken.is_empty() {
                 tracing::warn!("{} sessions were taken over by other nodes", taken.len());
                 self.pulse.are_taken(taken);
             }
+            self.unsure = false;
+            *self.shared.told.lock() = began;
         }
         let orphans = store.orphans(ORPHANS_AT_ONCE).await?;
         if !orphans.is_empty() && !self.shared.drains.is_cancelled() {
@@ -139,7 +141,7 @@ impl Heart<'_> {
 
     /// When work is stopped unless the database is told: before the next beat would be too late.
     fn due(&self) -> Instant {
-        self.told + self.shared.settings.lease - self.pause()
+        *self.shared.told.lock() + self.shared.settings.lease - self.pause()
     }
 
     fn stop_when_due(&mut self, now: Instant) {

@@ -61,6 +61,8 @@ struct Shared {
     held: Mutex<HashMap<SessionId, Lease>>,
     drains: CancellationToken,
     growth: Growth,
+    /// When the database was told last that this server is alive, by when that was begun.
+    told: Mutex<tokio::time::Instant>,
     /// The others that were alive, and when that was read.
     others: tokio::sync::Mutex<Option<(Instant, Vec<SeenNode>)>>,
 }
@@ -94,6 +96,7 @@ impl Nodes {
             held: Mutex::default(),
             drains: CancellationToken::new(),
             growth: Growth::default(),
+            told: Mutex::new(tokio::time::Instant::now()),
             others: tokio::sync::Mutex::default(),
         })))
     }
@@ -153,6 +156,25 @@ impl Nodes {
             }
             Claim::Elsewhere(owner) => Hold::Elsewhere(owner),
         })
+    }
+
+    /// Whether nobody can have taken a session that this server holds: it was heard of within the time of a lease. One that
+    /// was suspended finds out here that it has to ask.
+    pub fn is_sure(&self) -> bool {
+        let shared = self.0.as_ref();
+        shared.is_none_or(|shared| shared.told.lock().elapsed() < shared.settings.lease)
+    }
+
+    /// Whether another server has taken a session that this one holds, as far as it knows.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_taken(&self, session: &SessionId) -> Result<bool, StoreError> {
+        let (Some(shared), Some(lease)) = (&self.0, self.lease(session)) else {
+            return Ok(false);
+        };
+        let held = vec![(session.clone(), lease.epoch)];
+        Ok(!shared.store.taken(held).await?.is_empty())
     }
 
     /// What a session was in the middle of is over now.

@@ -65,7 +65,9 @@ impl Sessions {
             let state = read_state(&body)
                 .inspect_err(|error| tracing::error!("left out of a list: {error}"))
                 .ok()?;
-            Some(match self.loaded.peek(&state.id) {
+            // What this server is not sure to hold may be out of date.
+            let cell = self.loaded.peek(&state.id);
+            Some(match cell.filter(|_| self.office.nodes.is_sure()) {
                 Some(cell) => cell.committed().info(),
                 None => stored_info(&state),
             })

@@ -39,6 +39,7 @@ impl Sessions {
     /// # Errors
     /// Those of the store.
     pub async fn place_to_read(&self, id: &SessionId) -> Result<Place, Error> {
+        self.be_sure_of(id).await?;
         let owner = self.office.nodes.other_owner(id).await?;
         Ok(owner.map_or(Place::Here, Place::Elsewhere))
     }
@@ -48,6 +49,7 @@ impl Sessions {
     /// # Errors
     /// Those of the store.
     pub async fn place_to_change(&self, id: &SessionId) -> Result<Place, Error> {
+        self.be_sure_of(id).await?;
         let nodes = &self.office.nodes;
         let is_free = match nodes.drains() {
             true => !nodes.holds(id) || self.loaded.let_go_of(id),
@@ -76,6 +78,20 @@ impl Sessions {
             }
             Hold::Elsewhere(owner) => Ok(Place::Elsewhere(owner)),
         }
+    }
+
+    /// Lets go of a session that another server has taken while this one was suspended, or could not reach the database: what it
+    /// has in memory is out of date.
+    async fn be_sure_of(&self, id: &SessionId) -> Result<(), Error> {
+        let nodes = &self.office.nodes;
+        if nodes.is_sure() || !nodes.holds(id) || !nodes.is_taken(id).await? {
+            return Ok(());
+        }
+        match self.loaded.peek(id) {
+            Some(cell) => cell.lose().await,
+            None => nodes.has_lost(id),
+        }
+        Ok(())
     }
 
     /// Ends what a session was in the middle of when its server was lost.

@@ -349,16 +349,26 @@ impl Cell {
 
     /// Another server has taken the session: whatever goes on here is stopped, and nothing of it is stored.
     pub(crate) fn is_taken(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        self.office.nodes.has_lost(&self.id);
+        self.office.tasks.spawn(async move { this.lose().await });
+    }
+
+    /// Whether it was read under the lease that this server has now.
+    pub(crate) fn is_current(&self) -> bool {
+        let lease = self.office.nodes.lease(&self.id);
+        lease.is_none_or(|lease| self.epoch == Some(lease.epoch))
+    }
+
+    /// The same, and waits until nothing of it is shown any more.
+    pub(crate) async fn lose(self: &Arc<Self>) {
         self.office.nodes.has_lost(&self.id);
         metrics::lease_lost();
-        let this = Arc::clone(self);
-        self.office.tasks.spawn(async move {
-            let lost = this.change(|draft| {
-                draft.lose();
-                Ok(())
-            });
-            let _nothing_to_store = lost.await;
+        let lost = self.change(|draft| {
+            draft.lose();
+            Ok(())
         });
+        let _nothing_to_store = lost.await;
     }
 
     /// Publishes the growth of an answer as it happens. Only the text of an answer that is still

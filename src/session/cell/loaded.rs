@@ -117,7 +117,7 @@ impl Loaded {
         let slot = self.slot(id);
         let cell = slot.cell.get_or_try_init(make).await.cloned();
         let gone = match &cell {
-            Ok(cell) if cell.committed().runtime().is_lost() => {
+            Ok(cell) if cell.committed().runtime().is_lost() || !cell.is_current() => {
                 Some(StoreError::TakenOver(id.clone()).into())
             }
             Ok(cell) if cell.committed().runtime().is_deleted() => {
