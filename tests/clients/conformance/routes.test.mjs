@@ -1,8 +1,9 @@
-// Which routes of OpenCode's document Baton has, called for real; writes the table ROUTES.md.
+// Which routes of OpenCode's document Baton has, called for real; writes the table, which `tests/run bless` brings
+// to ROUTES.md.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -15,7 +16,7 @@ import { USED } from "./lib/used.mjs";
 
 const TIMEOUT = { timeout: 120_000 };
 const CALL_TIMEOUT_MS = 20_000;
-const TABLE = fileURLToPath(new URL("ROUTES.md", import.meta.url));
+const TABLE = fileURLToPath(new URL("../../../target/results/ROUTES.md", import.meta.url));
 /** How the description of an operation says that there is nothing behind it, and why. */
 const STUB = /^Stub: ([\s\S]*?)(\n\n|$)/m;
 
@@ -68,6 +69,7 @@ test("every route of OpenCode's document is implemented, empty or absent, as ope
     assert.ok(isJson || answer.text === "", `${found} as ${answer.type}`);
     assert.ok(answer.status < 500, found);
   }
+  mkdirSync(path.dirname(TABLE), { recursive: true });
   writeFileSync(TABLE, page(lines));
   const of = (state) => lines.filter((line) => line.state === state).length;
   console.log(`of ${lines.length} routes ${of("implemented")} are implemented, ${of("empty")} empty, ${of("absent")} absent`);
