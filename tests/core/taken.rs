@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use baton::nodes::DEFAULT_LEASE;
 use baton::nodes::beat::Pulse;
 use baton::opencode::SessionId;
 use baton::session::{Beating, Error, Place};
@@ -91,6 +92,29 @@ async fn what_waits_when_the_session_is_lost_is_not_answered_as_stored() {
     assert!(
         results.iter().any(|result| is_taken(result, &id)),
         "{results:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_memory_is_not_shown_when_another_may_have_the_session() {
+    let world = world().await;
+    let id = world.ready("one/x").await;
+    let place = || world.sessions.place_to_read(&id);
+    // Nobody beats here: as if the machine had been suspended, and asked the moment that it goes on.
+    tokio::time::sleep(DEFAULT_LEASE * 2).await;
+    assert!(!world.sessions.nodes().is_sure());
+    assert_eq!(place().await.expect("here"), Place::Here);
+    assert!(world.sessions.nodes().holds(&id), "nobody has taken it");
+    world.others.taken.lock().push(id.clone());
+    assert_eq!(place().await.expect("as far as is known"), Place::Here);
+    // It is only looked at now, as it is stored.
+    assert!(!world.sessions.nodes().holds(&id));
+    assert_eq!(world.info(&id).await.id, id);
+    world.others.taken.lock().clear();
+    hold(&world, &id).await;
+    assert_eq!(
+        world.rename(&id, "Again").await.expect("stored").title,
+        "Again"
     );
 }
 

@@ -153,7 +153,7 @@ async fn figures() {
 /// Makes so many sessions, of a hundred directories.
 const FILL: &str = "WITH made AS (
     INSERT INTO baton.session (id, project, directory, path, parent, title, created, updated, archived, restoring)
-    SELECT 'ses_' || lpad(to_hex(i), 24, '0'), 'global', '/work/' || i % 100, '', NULL, 'Session number ' || i, i, i, NULL, false
+    SELECT 'ses_' || lpad(to_hex(i), 24, '0'), 'global', '/many/' || i % 100, '', NULL, 'Session number ' || i, i, i, NULL, false
     FROM generate_series($1::bigint, $2::bigint) AS i RETURNING n, id, title
 ), body AS (
     INSERT INTO baton.session_body (n, revision, body)
@@ -199,7 +199,7 @@ async fn five_million_sessions() {
             ("50 of all", "/api/session?limit=50".to_owned()),
             (
                 "50 of a directory",
-                "/session?directory=%2Fwork%2F7&limit=50".to_owned(),
+                "/session?directory=%2Fmany%2F7&limit=50".to_owned(),
             ),
             ("open one", format!("/session/ses_{:0>24x}", to / 2)),
         ] {

@@ -158,7 +158,16 @@ async fn a_node_that_was_suspended_writes_nothing_over_what_came_after() {
             assert!(Instant::now() < until, "it is not taken over in time");
         }
         assert_eq!(cluster.prompt(1, &session, "echo after").await, "after");
-        cluster.nodes[0].resume();
+        // It is asked while it is suspended, and answers the moment that it goes on.
+        let reading = cluster.ask(&cluster.nodes[0], Method::GET, &path, None);
+        let resuming = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            cluster.nodes[0].resume();
+        };
+        let (read, ()) = tokio::join!(reading, resuming);
+        let (status, read) = read.expect("an answer");
+        let is_true = !status.is_success() || read["title"] == "taken over";
+        assert!(is_true, "{status} {read}");
     };
     let (answer, ()) = tokio::join!(asking, suspending);
     // Whoever waits there is told that it has not ended as it should.

@@ -6,6 +6,7 @@ mod conversations;
 mod copy;
 #[path = "../database/mod.rs"]
 mod database;
+mod doubt;
 mod flaky;
 mod full;
 mod lists;

@@ -105,6 +105,8 @@ pub(crate) struct World {
     began: u64,
     pub memory: Arc<MemoryStore>,
     pool: Arc<Pool>,
+    /// What this server shares with others, where it does.
+    pub others: Arc<shared::Unshared>,
     setup: Setup,
 }
 
@@ -144,10 +146,11 @@ impl World {
             scratch,
             agents.clone(),
         );
+        let others = Arc::<shared::Unshared>::default();
         let sessions = Sessions::open(Deps {
             store: store.clone(),
             nodes: match setup.shared {
-                true => shared_nodes(),
+                true => nodes_on(Arc::clone(&others)),
                 false => Nodes::alone(),
             },
             bus: Arc::clone(&bus),
@@ -186,6 +189,7 @@ impl World {
             began,
             memory,
             pool,
+            others,
             setup,
         }
     }
@@ -436,11 +440,6 @@ pub(crate) fn unfinished(messages: &[MessageWithParts]) -> usize {
 const FORGETFUL: &str = "forgetful";
 
 /// Two backends, and some with a fault. `one` has a model with efforts.
-/// One of several servers, of which the others do nothing.
-fn shared_nodes() -> Arc<Nodes> {
-    nodes_on(Arc::default())
-}
-
 /// One of several servers on this.
 pub(crate) fn nodes_on(store: Arc<shared::Unshared>) -> Arc<Nodes> {
     let settings = NodeSettings {
