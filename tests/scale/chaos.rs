@@ -15,11 +15,14 @@ use crate::cluster::{Cluster, LEASE, Node, Noted, text_of};
 use crate::database::Server;
 use crate::events::Follower;
 use crate::history::{Doubtful, Operation, wrong};
+use crate::real::{GOOSE, MODELS, Real};
 
 /// Faults, unless the environment says how many.
 const FAULTS: usize = 6;
 /// Clients at work, each with sessions of its own and one that all share.
 const CLIENTS: usize = 16;
+/// Those of them whose sessions go to the real agent and back, where there is one.
+const WITH_REAL: usize = 3;
 /// Sessions that several clients change.
 const SHARED: usize = 4;
 /// Between two faults, so that something gets done.
@@ -59,6 +62,8 @@ struct Known {
     operations: HashMap<String, Vec<Operation>>,
     doubtful: HashMap<String, Doubtful>,
     prompts: u64,
+    /// Those of them that a real agent has answered.
+    real: u64,
     changes: u64,
     refused: u64,
 }
@@ -69,8 +74,13 @@ struct Chaos {
     over: AtomicBool,
     number: AtomicU64,
     shared: Vec<String>,
+    real: Option<Real>,
     known: Mutex<Known>,
 }
+
+/// What a client's session goes through.
+const MOCKS: [(&str, &str); 3] = [("one", "fast"), ("two", "strong"), ("one", "strong")];
+const REAL: [(&str, &str); 3] = [(GOOSE, MODELS[0]), ("one", "fast"), (GOOSE, MODELS[1])];
 
 impl Chaos {
     fn now(&self) -> u64 {
@@ -83,7 +93,11 @@ impl Chaos {
     }
 
     /// A client: it prompts and switches a session of its own, and changes and reads one that others have, too.
-    async fn client(self: Arc<Self>) {
+    async fn client(self: Arc<Self>, number: usize) {
+        let through = match &self.real {
+            Some(_) if number < WITH_REAL => REAL,
+            _ => MOCKS,
+        };
         let Some(own) = self.create().await else {
             return;
         };
@@ -92,7 +106,7 @@ impl Chaos {
             let other = self.shared.choose(&mut rand::rng()).expect("sessions");
             self.change(other).await;
             self.read(other).await;
-            self.switch(&own).await;
+            self.switch(&own, through).await;
         }
     }
 
@@ -116,7 +130,8 @@ impl Chaos {
         let text = match number % 5 {
             0 => format!("permission {session} {number}"),
             1 => format!("slow 0.3 {session} {number}"),
-            _ => format!("echo {session} {number}"),
+            // The mock does as the first line says, the stub LLM of a real agent as the last one.
+            _ => format!("echo this\nSAY {session} {number}"),
         };
         let body = json!({"parts": [{"type": "text", "text": text}]});
         let path = format!("/session/{session}/message");
@@ -130,9 +145,11 @@ impl Chaos {
         match answer {
             Some((StatusCode::OK, answer)) if answer["info"]["error"].is_null() => {
                 if text.starts_with("echo") {
-                    assert_eq!(text_of(&answer), text["echo ".len()..], "{answer}");
+                    let said = format!("{session} {number}");
+                    assert!(text_of(&answer).ends_with(&said), "{answer}");
                 }
                 known.prompts += 1;
+                known.real += u64::from(answer["info"]["providerID"] == GOOSE);
                 let answered = known.answered.entry(session.to_owned()).or_default();
                 answered.push(text);
             }
@@ -212,10 +229,8 @@ impl Chaos {
         }
     }
 
-    async fn switch(&self, session: &str) {
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let (provider, model) =
-            [("one", "fast"), ("two", "strong"), ("one", "strong")][number as usize % 3];
+    async fn switch(&self, session: &str, through: [(&str, &str); 3]) {
+        let (provider, model) = through.choose(&mut rand::rng()).expect("some");
         let body = json!({"providerID": provider, "modelID": model});
         let path = format!("/session/{session}");
         let answer = self
@@ -337,7 +352,8 @@ async fn nothing_that_was_answered_is_lost_and_no_two_nodes_work_on_a_session() 
     let Some(server) = Server::start(&[]).await else {
         return;
     };
-    let cluster = Cluster::start(&server, 3).await;
+    let real = Real::start().await;
+    let cluster = Cluster::start_with(&server, 3, "", real.as_ref()).await;
     let mut shared = Vec::new();
     for number in 0..SHARED {
         shared.push(cluster.create(number % 3).await);
@@ -348,11 +364,12 @@ async fn nothing_that_was_answered_is_lost_and_no_two_nodes_work_on_a_session() 
         over: AtomicBool::new(false),
         number: AtomicU64::new(0),
         shared,
+        real,
         known: Mutex::default(),
     });
     let followers: Vec<_> = (0..3).map(|_| Follower::start(&chaos.cluster)).collect();
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| tokio::spawn(Arc::clone(&chaos).client()))
+        .map(|number| tokio::spawn(Arc::clone(&chaos).client(number)))
         .collect();
     tokio::time::sleep(QUIET).await;
     for fault in faults() {
@@ -364,10 +381,11 @@ async fn nothing_that_was_answered_is_lost_and_no_two_nodes_work_on_a_session() 
     }
     let known = std::mem::take(&mut *chaos.known.lock().await);
     eprintln!(
-        "{} prompts, {} changes answered; {} refused or lost",
-        known.prompts, known.changes, known.refused
+        "{} prompts ({} by a real agent), {} changes answered; {} refused or lost",
+        known.prompts, known.real, known.changes, known.refused
     );
     assert!(known.prompts > 0 && known.changes > 0);
+    assert!(known.real > 0 || chaos.real.is_none());
     nothing_is_lost(&chaos, &known).await;
     for (session, operations) in &known.operations {
         let doubtful = known.doubtful.get(session).cloned().unwrap_or_default();

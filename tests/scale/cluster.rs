@@ -1,7 +1,7 @@
 //! Nodes as real processes, what can go wrong with them, and how they are asked.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::database::{self, Server};
+use crate::real::{GOOSE, Real};
 use crate::way::Way;
 
 /// How long a node counts as alive.
@@ -42,6 +43,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) way: Way,
     folder: PathBuf,
+    agents: Vec<&'static str>,
     running: Mutex<Option<Child>>,
     url: Mutex<String>,
 }
@@ -57,11 +59,16 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// So many nodes on a new database of this server.
     pub(crate) async fn start(server: &Server, nodes: usize) -> Self {
-        Self::start_with(server, nodes, "").await
+        Self::start_with(server, nodes, "", None).await
     }
 
-    /// The same with further lines in the table `[nodes]` of their configuration.
-    pub(crate) async fn start_with(server: &Server, count: usize, more: &str) -> Self {
+    /// The same with further lines in the table `[nodes]` of their configuration, and with a real agent.
+    pub(crate) async fn start_with(
+        server: &Server,
+        count: usize,
+        more: &str,
+        real: Option<&Real>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a scratch directory");
         fs::create_dir(folder.path().join("work")).expect("a working directory");
         let url = server.database().await;
@@ -75,9 +82,13 @@ impl Cluster {
                 folder: folder.path().join(format!("node{number}")),
                 running: Mutex::default(),
                 url: Mutex::default(),
+                agents: ["one", "two"]
+                    .into_iter()
+                    .chain(real.map(|_| GOOSE))
+                    .collect(),
                 way,
             };
-            node.configure(&url, folder.path(), more);
+            node.configure(&url, more, real);
             node.launch().await;
             nodes.push(node);
         }
@@ -212,7 +223,7 @@ impl Node {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    fn configure(&self, url: &str, all: &Path, more: &str) {
+    fn configure(&self, url: &str, more: &str, real: Option<&Real>) {
         fs::create_dir_all(&self.folder).expect("a folder");
         let (_, place) = url.rsplit_once('@').expect("a URL with a role");
         let (_, name) = place.split_once('/').expect("a database");
@@ -229,12 +240,13 @@ impl Node {
         let config = format!(
             "[store]\nurl = \"{through}\"\nstatement_timeout_s = 5\nconnect_timeout_s = 2\n
              [nodes]\nsecret = \"{SECRET}\"\nlease_s = {lease}\ndrain_s = {drain}\n{more}
-             [agents.one]\ncommand = {}\n[agents.two]\ncommand = {}\n",
+             [agents.one]\ncommand = {}\n[agents.two]\ncommand = {}\n{}",
             agent(""),
             agent(", \"--context\", \"100000\""),
+            real.map(|real| real.configure(&self.folder))
+                .unwrap_or_default(),
         );
         fs::write(self.folder.join("baton.toml"), config).expect("a configuration");
-        let _is_there = all.join("work").exists();
     }
 
     /// Starts it, and waits until it listens.
@@ -245,13 +257,17 @@ impl Node {
             .open(self.folder.join("log"));
         let work = self.folder.parent().expect("a folder").join("work");
         let mut child = Command::new(program())
-            .args(["serve", "--port", "0", "--agents", "one,two", "--data-dir"])
+            .args(["serve", "--port", "0", "--agents", &self.agents.join(",")])
+            .arg("--data-dir")
             .arg(self.folder.join("data"))
             .arg("--config")
             .arg(self.folder.join("baton.toml"))
             .current_dir(work)
             .env(MARK, &self.name)
             .env("HOME", &self.folder)
+            .env("XDG_CONFIG_HOME", self.folder.join(".config"))
+            .env("XDG_DATA_HOME", self.folder.join(".local/share"))
+            .env("XDG_STATE_HOME", self.folder.join(".local/state"))
             .env("BATON_LOG", "baton=info")
             .stdout(Stdio::piped())
             .stderr(log.expect("a log"))

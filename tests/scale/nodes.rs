@@ -236,7 +236,7 @@ async fn a_new_session_goes_where_there_is_least_to_do_and_its_directory() {
     let Some(server) = database::shared().await else {
         return;
     };
-    let cluster = Cluster::start_with(server, 2, "placement = \"spread\"").await;
+    let cluster = Cluster::start_with(server, 2, "placement = \"spread\"", None).await;
     let busy = cluster.create(0).await;
     let running = cluster.prompt(0, &busy, "slow 3");
     let making = async {
