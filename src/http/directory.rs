@@ -151,12 +151,14 @@ async fn existing(directory: String, query: &str) -> Result<String, Problem> {
     match looks::is_directory(&directory).await {
         Err(error) => Err(Problem::not_now(&error)),
         Ok(true) => Ok(directory),
-        Ok(false) => {
-            let got = Value::from(directory);
-            let message = format!("Expected a directory that exists on the server, got {got}");
-            Err(Problem::bad_at(BadKind::Query, query, message))
-        }
+        Ok(false) => Err(not_there(directory, query)),
     }
+}
+
+fn not_there(directory: String, query: &str) -> Problem {
+    let got = Value::from(directory);
+    let message = format!("Expected a directory that exists on the server, got {got}");
+    Problem::bad_at(BadKind::Query, query, message)
 }
 
 impl Directory {
@@ -166,6 +168,18 @@ impl Directory {
     /// When there is no such directory.
     pub async fn existing(self) -> Result<String, Problem> {
         existing(self.0, QUERY).await
+    }
+
+    /// The same with its project.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub async fn existing_place(self, state: &Shared) -> Result<Place, Problem> {
+        match state.projects.locate_existing(&self.0).await {
+            Err(error) => Err(Problem::not_now(&error)),
+            Ok(Some(place)) => Ok(place),
+            Ok(None) => Err(not_there(self.0, QUERY)),
+        }
     }
 
     /// The directory with its project.

@@ -7,6 +7,7 @@
 mod place;
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,30 +110,50 @@ impl Projects {
 
     /// Where a directory is. It has to be in its one spelling (see [`canonical`]); it need not exist.
     pub async fn locate(&self, directory: &str) -> Place {
+        let found = self.look(directory).await;
+        let (place, _exists) = found.unwrap_or_else(|error| {
+            tracing::warn!("the repository of a directory is not known: {error}");
+            (Place::outside_of_git(directory), false)
+        });
+        place
+    }
+
+    /// The same of a directory that has to exist; `None` where it does not.
+    ///
+    /// # Errors
+    /// When its file system does not answer.
+    pub async fn locate_existing(&self, directory: &str) -> io::Result<Option<Place>> {
+        let (place, exists) = self.look(directory).await?;
+        Ok(exists.then_some(place))
+    }
+
+    async fn look(&self, directory: &str) -> io::Result<(Place, bool)> {
         let path = PathBuf::from(directory);
         let found = looks::at(directory, move || {
-            let root = worktree_root(&path)?;
-            let metadata = root.join(".git").symlink_metadata().ok()?;
-            Some((root, (metadata.dev(), metadata.ino())))
+            let around = || {
+                let root = worktree_root(&path)?;
+                let metadata = root.join(".git").symlink_metadata().ok()?;
+                Some((root, (metadata.dev(), metadata.ino())))
+            };
+            (around(), path.is_dir())
         });
-        let found = found.await.unwrap_or_else(|error| {
-            tracing::warn!("the repository of a directory is not known: {error}");
-            None
+        let (around, exists) = found.await?;
+        let in_utf8 = around.and_then(|(root, identity)| {
+            let worktree = root.to_str()?.to_owned();
+            Some((root, worktree, identity))
         });
-        let Some((root, identity)) = found else {
-            return Place::outside_of_git(directory);
-        };
-        let Some(worktree) = root.to_str().map(str::to_owned) else {
-            return Place::outside_of_git(directory);
+        let Some((root, worktree, identity)) = in_utf8 else {
+            return Ok((Place::outside_of_git(directory), exists));
         };
         let repository = self.repository(root, identity).await;
-        Place {
+        let place = Place {
             directory: directory.to_owned(),
             worktree,
             main_worktree: repository.main_worktree,
             project_id: repository.project_id,
             git: true,
-        }
+        };
+        Ok((place, exists))
     }
 
     fn remembered(&self, root: &Path, identity: (u64, u64)) -> Option<Repository> {

@@ -9,6 +9,7 @@ use crate::opencode::prompt::PartInput;
 use crate::opencode::session::{MessageModel, PermissionRule};
 use crate::opencode::spending::SpendingLimit;
 use crate::opencode::{MessageId, Metadata, SessionId};
+use crate::project::Place;
 use crate::registry::Wish;
 
 /// Who asks.
@@ -73,6 +74,8 @@ impl Who {
 pub struct NewSession {
     /// The working directory of its agents: an absolute path.
     pub directory: String,
+    /// Where that is, if it was found out already.
+    pub place: Option<Place>,
     /// The session that it belongs to.
     pub parent_id: Option<SessionId>,
     /// Its title; one with the time is made when there is none.

@@ -50,6 +50,8 @@ pub(super) struct Store {
     root: PathBuf,
     /// The user's own file of ignored names, once it was asked for.
     in_use: Arc<Mutex<Option<Ready>>>,
+    /// The tree of the index as it stands, and the day on which it was kept; `None` while the index is changed.
+    written: parking_lot::Mutex<Option<(u64, String)>>,
 }
 
 /// What is found out when a store is used for the first time.
@@ -64,8 +66,18 @@ impl Store {
             git_dir: folder.join(name_of(root)),
             root: root.to_owned(),
             in_use: Arc::default(),
+            written: parking_lot::Mutex::default(),
         }
     }
+
+    /// The index is about to be changed.
+    fn forget_written(&self) {
+        *self.written.lock() = None;
+    }
+}
+
+fn today() -> u64 {
+    now_ms() / DAY_MS
 }
 
 /// The folder for a working tree: always the same for the same one.
@@ -168,6 +180,13 @@ impl Repository {
             input,
             left_out,
         } = chosen??;
+        if gone.is_empty() && input.is_empty() {
+            let known = self.store.written.lock().clone();
+            if let Some((_, tree)) = known.filter(|(day, _)| *day == today()) {
+                return Ok(Snapshot { tree, left_out });
+            }
+        }
+        self.store.forget_written();
         if !gone.is_empty() {
             // A name may be a folder now; git would stumble over it if it were asked to look.
             let remove = self
@@ -188,6 +207,7 @@ impl Repository {
         }
         let tree = self.git("write-tree").text().await?.trim().to_owned();
         self.keep(&tree).await?;
+        *self.store.written.lock() = Some((today(), tree.clone()));
         Ok(Snapshot { tree, left_out })
     }
 
@@ -212,7 +232,7 @@ impl Repository {
 
     /// Keeps a tree from being thrown away for some time.
     async fn keep(&self, tree: &str) -> Result<(), SnapshotError> {
-        let name = format!("{REFS}/{}/{tree}", now_ms() / DAY_MS);
+        let name = format!("{REFS}/{}/{tree}", today());
         let keep = self.git("update-ref").args([&name, tree]);
         keep.run().await?;
         Ok(())
@@ -282,6 +302,7 @@ impl Repository {
             return Ok((now.tree.clone(), now.tree));
         }
         // The index is that of the snapshot again after this, since `apply` goes on from there.
+        self.store.forget_written();
         let update = self
             .git_at_root("update-index")
             .args(["-z", "--index-info"])
@@ -344,6 +365,7 @@ impl Repository {
     pub async fn apply(&self, from: &str, to: &str) -> Result<(), SnapshotError> {
         check_name(from)?;
         check_name(to)?;
+        self.store.forget_written();
         let refresh = self.git_at_root("update-index").args(["-q", "--refresh"]);
         // Its status says that something has changed, which is for the next call to judge.
         let _something_has_changed = refresh.timeout(FILES_TIMEOUT).run().await;

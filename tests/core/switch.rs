@@ -63,6 +63,18 @@ async fn a_picker_that_is_flicked_through_has_the_agent_follow_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_switch_waits_for_the_agent_alone() {
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    for model in ["one/y", "one/z", "two/b"] {
+        let began = Instant::now();
+        let revision = select(&world, &id, model).await;
+        world.applied(&id, revision).await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "{model}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_is_passed_over_is_not_started() {
     let world = World::new().await;
     let id = world.create("two/a").await;

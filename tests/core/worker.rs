@@ -45,6 +45,7 @@ async fn a_worker_that_panics_fails_its_turn_and_is_replaced() {
 async fn a_worker_that_panics_fails_its_switch() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
+    world.ask(&id, "echo one").await;
     world.store.panic_reads("messages");
     let session = world.select(&id, "one/y").await.expect("stored");
     let waited = within(world.sessions.wait_applied(&id, session.revision)).await;
@@ -61,11 +62,20 @@ async fn a_worker_that_panics_fails_its_switch() {
 async fn one_that_panics_while_it_reports_a_panic_leaves_nothing_busy() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
+    // A server that has started since has nothing in memory.
+    let world = world.killed().await;
     // Whatever the worker reads, it panics, also while what is left of a switch is cleared up.
     world.store.panic_reads("messages");
     world.store.panic_reads("switch");
-    world.select(&id, "one/y").await.expect("stored");
-    until(async || world.info(&id).await.runtime.status != RuntimeStatus::Switching).await;
+    let waited = within(world.sessions.wait_applied(&id, 1)).await;
+    assert!(
+        matches!(waited, Err(baton::session::Error::NotApplied(_))),
+        "{waited:?}"
+    );
+    assert!(
+        world.store.reads("switch") > 0,
+        "it has panicked there, too"
+    );
     let failed = world.ask(&id, "echo two").await;
     assert!(failed.message.error.is_some());
     world.store.heal();
@@ -76,6 +86,7 @@ async fn one_that_panics_while_it_reports_a_panic_leaves_nothing_busy() {
 async fn a_worker_that_cannot_read_says_so() {
     let world = World::new().await;
     let id = world.ready("one/x").await;
+    world.ask(&id, "echo one").await;
     let unreadable = || baton::store::StoreError::Database("unreadable".into());
     world.store.fail_reads("messages", unreadable());
     world.store.fail_reads("switch", unreadable());
@@ -113,6 +124,31 @@ async fn a_worker_without_work_leaves_and_comes_back() {
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     assert_usable(&world, &id).await;
     assert_eq!(world.agent("one").starts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_in_several_pieces_is_handed_over_whole_and_in_order() {
+    /// Two messages each, so that the store is asked three times.
+    const TURNS: usize = 600;
+    let world = World::new().await;
+    let id = world.ready("one/x").await;
+    for turn in 0..TURNS {
+        world.ask(&id, &format!("echo turn-{turn}.")).await;
+    }
+    let reads = world.store.reads("messages");
+    let session = world.select(&id, "two/b").await.expect("stored");
+    world.applied(&id, session.revision).await;
+    world.ask(&id, "echo and now").await;
+    assert_eq!(world.store.reads("messages"), reads + 3);
+    let prompts = world.agent("two").prompts();
+    let said: Vec<usize> = prompts[0]
+        .split("turn-")
+        .skip(1)
+        .filter_map(|rest| rest.split('.').next()?.parse().ok())
+        .collect();
+    // Each is there twice: as the prompt, and as what was answered.
+    let all: Vec<usize> = (0..TURNS).flat_map(|turn| [turn, turn]).collect();
+    assert_eq!(said, all);
 }
 
 #[tokio::test(start_paused = true)]

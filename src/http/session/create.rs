@@ -97,8 +97,10 @@ pub async fn create(
     Body(input): Body<Option<SessionCreateInput>>,
 ) -> Result<Response, Problem> {
     let new = input.map(SessionCreateInput::into_new).transpose()?;
+    let place = directory.existing_place(&state).await?;
     let new = NewSession {
-        directory: directory.existing().await?,
+        directory: place.directory.clone(),
+        place: Some(place),
         ..new.unwrap_or_default()
     };
     let caller = client.by(Source::Create);
@@ -112,6 +114,7 @@ impl SessionCreateInput {
         let halves = (self.provider_id, self.model_id);
         Ok(NewSession {
             directory: String::new(),
+            place: None,
             parent_id: self.parent_id,
             title: self.title,
             wish: selection::of_session(halves, self.model, self.variant, self.agent)?,

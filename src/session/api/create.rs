@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::opencode::Session as SessionInfo;
+use crate::project::Place;
 use crate::session::ask::fence;
 use crate::session::cell::select::bound_rules;
 use crate::session::cell::{Birth, Cell, Draft, SessionState, Stored, can_keep};
@@ -26,8 +27,7 @@ impl Sessions {
             self.prepare(&new.directory, None, &new.wish).await;
         }
         bound_rules(&mut new.permission, &self.office.sizes)?;
-        let place = self.projects.locate(&new.directory).await;
-        self.projects.note(&place).await?;
+        let place = self.place_of(&mut new).await?;
         let registry = self.office.registry.at(&new.directory);
         let mut state = SessionState::new(Birth {
             project_id: place.project_id.clone(),
@@ -55,6 +55,16 @@ impl Sessions {
             draft.found();
         })
         .await
+    }
+
+    /// Where a new session is; its project is stored from then on.
+    pub(super) async fn place_of(&self, new: &mut NewSession) -> Result<Place, Error> {
+        let place = match new.place.take() {
+            Some(place) => place,
+            None => self.projects.locate(&new.directory).await,
+        };
+        self.projects.note(&place).await?;
+        Ok(place)
     }
 
     /// Commits a new session, with what belongs to it, and puts it into memory.

@@ -110,8 +110,7 @@ impl Sessions {
         let sizes = self.office.sizes;
         bound_rules(&mut new.permission, &sizes)?;
         let selection = self.selection_of(&new, from, &mut replay.options)?;
-        let place = self.projects.locate(&new.directory).await;
-        self.projects.note(&place).await?;
+        let place = self.place_of(&mut new).await?;
         let told = imported::read(std::mem::take(&mut replay.updates));
         let listed = replay.listed.and_then(|native| native.title);
         let found = told.title.clone().or(listed);

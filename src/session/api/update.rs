@@ -54,8 +54,7 @@ impl Sessions {
         // A selection from before a restart is applied when somebody waits for it.
         let wanted = cell.change(move |draft| {
             draft.unless_ending()?;
-            draft.want_applied();
-            Ok(revision.min(draft.state().kept.selection_revision))
+            Ok(draft.await_applied(revision))
         });
         let wanted = wanted.await?;
         let committed = cell.until(|committed| {

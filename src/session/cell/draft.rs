@@ -273,6 +273,15 @@ impl Draft {
         }
     }
 
+    /// The same for a caller that waits for a revision, so that it is not let settle. Answers what is waited for: there may be
+    /// none yet that is so late.
+    pub(crate) fn await_applied(&mut self, revision: u64) -> u64 {
+        self.want_applied();
+        let wanted = revision.min(self.state.kept.selection_revision);
+        self.runtime.awaited_revision = wanted.max(self.runtime.awaited_revision);
+        wanted
+    }
+
     /// A fork begins with this many messages; its selection waits for its first prompt.
     pub(crate) fn settle_first(&mut self, messages: u64) {
         self.runtime.last_seq = messages;

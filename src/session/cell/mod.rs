@@ -99,9 +99,11 @@ impl Committed {
         info(&self.state, &self.runtime)
     }
 
-    /// Whether something comes before a switch outside of a turn.
+    /// Whether something comes before a switch outside of a turn, or a caller waits for it.
     fn is_urgent(&self) -> bool {
-        !self.runtime.queue.is_empty() || self.runtime.is_deleted()
+        let is_awaited = self.runtime.awaited_revision >= self.state.kept.selection_revision
+            && unsettled(&self.state, &self.runtime);
+        is_awaited || !self.runtime.queue.is_empty() || self.runtime.is_deleted()
     }
 
     /// Whether there is something to do that no worker does yet.
@@ -193,7 +195,7 @@ impl Cell {
         self.committed.subscribe()
     }
 
-    /// Waits until a prompt waits or the session was deleted.
+    /// Waits until a prompt waits, a caller waits for the selection, or the session was deleted.
     pub(super) async fn urgent(&self) {
         let mut urgent = pin!(self.urgent.notified());
         loop {

@@ -301,7 +301,7 @@ impl Draft {
         if let Some(entry) = entry.filter(is_open) {
             let mut entry = entry.clone();
             close(&mut entry);
-            self.put_switch(&entry);
+            self.put_switch(entry);
         }
     }
 

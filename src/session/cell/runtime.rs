@@ -12,7 +12,7 @@ use super::handoff::Handoff;
 use super::signs::Signs;
 use super::state::Target;
 use crate::opencode::event::Transfer;
-use crate::opencode::history::Overrides;
+use crate::opencode::history::{ModelSwitch, Overrides};
 use crate::opencode::message::{AssistantMessage, MessageError, MessageWithParts, Part};
 use crate::opencode::session::{MessageModel, RuntimeTurn, Tokens};
 use crate::opencode::{MessageId, Selection};
@@ -261,6 +261,10 @@ pub(crate) struct Runtime {
     pub conversation: u64,
     /// The revision of the last switch that was applied, has failed, or is not to be applied by itself.
     pub settled_revision: u64,
+    /// The last revision that a caller has waited for.
+    pub awaited_revision: u64,
+    /// The entry of the audit trail that was written last.
+    pub last_entry: Option<Arc<ModelSwitch>>,
     /// The revision of the last switch whose entry of the audit trail has its outcome.
     pub closed_revision: u64,
     /// How the last switches ended, by revision.

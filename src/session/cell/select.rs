@@ -4,6 +4,7 @@
 //! nothing. [`Draft::select`] puts that into a draft.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::Draft;
 use super::fallback::check_chain;
@@ -240,7 +241,7 @@ impl Draft {
             let mut entry = open_switch(state.revision, self.now, before, selection, caller);
             entry.duration_ms = Some(0);
             entry.pinned = state.pinned;
-            self.put_switch(&entry);
+            self.put_switch(entry);
         }
     }
 
@@ -273,7 +274,7 @@ impl Draft {
         entry.overrides.clone_from(&overrides);
         entry.pinned = self.state().pinned;
         entry.handoff = handoff.cloned();
-        self.put_switch(&entry);
+        self.put_switch(entry);
         self.event(EventPayload::ModelChanged(ModelChanged {
             session_id: self.id.clone(),
             revision,
@@ -300,12 +301,13 @@ impl Draft {
     }
 
     /// Writes an entry of the audit trail.
-    pub(crate) fn put_switch(&mut self, entry: &ModelSwitch) {
+    pub(crate) fn put_switch(&mut self, entry: ModelSwitch) {
         self.write(Change::PutSwitch {
             session: self.id.clone(),
             revision: entry.revision,
-            body: json::text(entry),
+            body: json::text(&entry),
         });
+        self.runtime.last_entry = Some(Arc::new(entry));
     }
 
     /// Writes what an agent was given of the conversation in a turn, with the selection of a revision.
@@ -325,7 +327,7 @@ impl Draft {
             let now = self.now;
             let set_by = &mut self.state_mut().kept.set_by;
             set_by.note(None, &selection, caller, now);
-            self.put_switch(&open_switch(revision, self.now, None, selection, caller));
+            self.put_switch(open_switch(revision, self.now, None, selection, caller));
         }
     }
 }

@@ -38,7 +38,8 @@ impl Rendered {
     /// the switch, which no model is given.
     fn fits(&self, committed: &Committed, selection: &Selection, before_turn: Option<u64>) -> bool {
         let own_prompt = u64::from(before_turn.is_some());
-        self.model_id == selection.model_id
+        let is_same_for_all = self.transfer.bytes == 0;
+        (is_same_for_all || self.model_id == selection.model_id)
             && before_turn.is_none_or(|turn| turn > self.last_seq)
             && self.conversation + own_prompt == committed.runtime().conversation
             && Instant::now() < self.until
@@ -82,7 +83,7 @@ impl Worker {
             until: Instant::now() + KEPT_FOR,
         };
         if let Some(live) = self.lives.get_mut(provider) {
-            live.rendered = Some(rendered).filter(|r| r.transfer.bytes > 0);
+            live.rendered = Some(rendered);
         }
         Ok(transfer)
     }

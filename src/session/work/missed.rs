@@ -2,15 +2,18 @@
 
 use super::bind::unknown;
 use super::late::missed_parts;
-use crate::opencode::Selection;
 use crate::opencode::event::TransferKind;
 use crate::opencode::handoff::HandoffMode;
 use crate::opencode::message::MessageError;
+use crate::opencode::{Selection, SessionId};
 use crate::registry::Snapshot;
 use crate::session::cell::Committed;
 use crate::session::conversation::transcript::{self, Handover, Stored};
 use crate::session::conversation::{cut, handoff};
 use crate::store::{MessageRange, Store, StoreError};
+
+/// So many messages are read from the store at once.
+const PAGE: u64 = 500;
 
 /// A backend that may have missed something.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +39,7 @@ pub(crate) async fn missed(
         HandoffMode::None => reader.seen_turn,
         _ => reader.seen_turn.max(state.withheld_up_to(reader.provider)),
     };
-    let range = MessageRange {
-        after_turn: Some(seen_turn),
-        ..MessageRange::default()
-    };
-    let mut missed = transcript::read(store.messages(&state.id, range).await?)?;
+    let mut missed = said_after(store, &state.id, seen_turn).await?;
     missed.retain(|m| m.turn < reader.before_turn && transcript::is_for_models(&m.message));
     missed.extend(missed_late(store, committed, reader.provider, seen_turn).await?);
     let (cut, revert) = (state.kept.past.cut.as_ref(), state.revert.as_ref());
@@ -50,6 +49,39 @@ pub(crate) async fn missed(
         _ => transcript::without_handover_summaries(missed),
     };
     Ok(transcript::since_summary(missed))
+}
+
+/// What was said after a turn, oldest first. While the store reads on, what it has read is taken apart on another thread:
+/// ten thousand messages take each of them tens of milliseconds.
+async fn said_after(
+    store: &dyn Store,
+    session: &SessionId,
+    turn: u64,
+) -> Result<Vec<Stored>, StoreError> {
+    let mut range = MessageRange {
+        after_turn: Some(turn),
+        before_seq: None,
+        limit: Some(PAGE),
+    };
+    let mut pages = Vec::new();
+    loop {
+        let rows = store.messages(session, range.clone()).await?;
+        let is_last = (rows.len() as u64) < PAGE;
+        if is_last && pages.is_empty() {
+            return transcript::read(rows);
+        }
+        range.before_seq = rows.first().map(|row| row.key.seq);
+        pages.push(tokio::task::spawn_blocking(move || transcript::read(rows)));
+        if is_last {
+            break;
+        }
+    }
+    let mut said = Vec::new();
+    for page in pages.into_iter().rev() {
+        let read = page.await;
+        said.extend(read.map_err(|error| StoreError::Database(error.to_string()))??);
+    }
+    Ok(said)
 }
 
 /// What was said of answers that a backend knows, since it has seen them.

@@ -167,7 +167,7 @@ impl Worker {
         entry.transfer = Some(transfer);
         let corrected = self.persist(move |draft| {
             draft.unless_deleted()?;
-            draft.put_switch(&entry);
+            draft.put_switch(entry.clone());
             Ok(())
         });
         let _deleted = corrected.await;
@@ -183,6 +183,10 @@ impl Worker {
 
     /// The entry of the audit trail that made a revision.
     async fn entry(&self, revision: u64) -> Option<ModelSwitch> {
+        let last = self.cell.committed().runtime().last_entry.clone();
+        if let Some(last) = last.filter(|last| last.revision == revision) {
+            return Some(ModelSwitch::clone(&last));
+        }
         let store = &self.tools.office.store;
         let stored = store.switch(&self.cell.id, revision).await;
         serde_json::from_str(&stored.ok()??).ok()

@@ -67,8 +67,10 @@ pub async fn create(
         Some(location) => named(&state, &location.directory, "location.directory").await?,
         None => here,
     };
+    let place = here.existing_place(&state).await?;
     let new = NewSession {
-        directory: here.existing().await?,
+        directory: place.directory.clone(),
+        place: Some(place),
         wish: selection::of_v2(input.model, input.agent),
         ..NewSession::default()
     };
