@@ -26,6 +26,10 @@ const BESIDE: usize = 10;
 const CHUNK_PAUSE_MS: u64 = 5;
 /// Switches a second in other sessions, while one session's agent floods.
 const SWITCHES_A_SECOND: f64 = 200.0;
+/// What an agent sends in a millisecond while that is measured.
+const CHUNKS_A_MS: u32 = 100;
+/// So many times the usual length.
+const PACED_ROUNDS: u32 = 3;
 /// How long the agents think between which is switched, in milliseconds: as long as the fastest models.
 const THINK_MS: &str = "100";
 /// How long the agent takes that is switched to cold, in milliseconds: as long as the fastest agents.
@@ -185,13 +189,7 @@ pub(crate) async fn chunks(report: &mut Report, size: Size) {
     let (mut own, begun) = (Measured::new(size.duration), Instant::now());
     direct.prompt(&many, |line| note(line, &mut own)).await;
     let own_rate = f64::from(size.chunks) / begun.elapsed().as_secs_f64();
-    let sessions = baton.sessions().iter().take(READERS);
-    let others = Load {
-        rate: Some(SWITCHES_A_SECOND),
-        ..Load::each(sessions.map(|s| rows::switches(&baton, s)).collect())
-    };
-    let others = async { client::run(baton.address(), &others, size.duration).await };
-    let (through, others) = tokio::join!(stamped(&mut talk, &many), others);
+    let through = stamped(&mut talk, &many).await;
     let name = |what: &str| format!("{} chunks of one agent: {what}", size.chunks);
     report.figure(name("the agent alone"), own_rate, "/s", Wanted::Nothing);
     let rate = f64::from(size.chunks) / through.seconds;
@@ -210,6 +208,25 @@ pub(crate) async fn chunks(report: &mut Report, size: Size) {
     let stored = call(baton.address(), Method::GET, &path, None).await;
     let stored = stored.to_string().matches(' ').count();
     assert!(stored >= size.chunks as usize, "{stored} are stored");
+
+    // At the rate that is asked for, and no faster: the processors are shared.
+    let paced = format!("stamp {} 1 {CHUNKS_A_MS}", PACED_ROUNDS * size.chunks);
+    let sessions = baton.sessions().iter().take(READERS);
+    let others = Load {
+        rate: Some(SWITCHES_A_SECOND),
+        ..Load::each(sessions.map(|s| rows::switches(&baton, s)).collect())
+    };
+    let duration = PACED_ROUNDS * size.duration;
+    let others = async { client::run(baton.address(), &others, duration).await };
+    let (through, others) = tokio::join!(stamped(&mut talk, &paced), others);
+    let name = |what: &str| {
+        format!(
+            "{} chunks a second of one agent: {what}",
+            CHUNKS_A_MS * 1_000
+        )
+    };
+    let rate = f64::from(PACED_ROUNDS * size.chunks) / through.seconds;
+    report.figure(name("through the server"), rate, "/s", Wanted::Nothing);
     let (p99, wanted) = (others.quantile_ms(0.99), Wanted::AtMost(5.0));
     let what = format!("p99 of {SWITCHES_A_SECOND} switches a second in other sessions meanwhile");
     report.figure(name(&what), p99, "ms", wanted);

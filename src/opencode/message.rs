@@ -2,6 +2,8 @@
 
 mod part;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,7 +29,27 @@ pub enum Message {
     Assistant(AssistantMessage),
 }
 
+/// Whose message it is; see [`Part::read`].
+#[derive(Deserialize)]
+struct Author<'a> {
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+}
+
 impl Message {
+    /// Reads one from JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        let Author { role } = serde_json::from_str(text)?;
+        match role.as_ref() {
+            "user" => serde_json::from_str(text).map(Self::User),
+            "assistant" => serde_json::from_str(text).map(Self::Assistant),
+            _ => serde_json::from_str(text),
+        }
+    }
+
     /// The message's id.
     pub fn id(&self) -> &MessageId {
         match self {

@@ -25,7 +25,7 @@ Prompts that it understands (the last text block of a prompt; the blocks before 
   later N COMMAND     ends its turn, and carries the command out N seconds later, outside of any turn
   job N               a tool call that ends N seconds after the turn
   big N               N KB of text in chunks of 1 KB
-  stamp N [MS]        N chunks, MS milliseconds apart, each the time at which it was made, in us since 1970
+  stamp N [MS [K]]    N chunks, K (1) every MS milliseconds, each the time at which it was made, in us since 1970
   error               some text, then a JSON-RPC error
   error silent        ends the turn with nothing
   error text          ends the turn with an error as its text
@@ -98,7 +98,7 @@ pub(super) enum Command {
     /// Kilobytes.
     Big(usize),
     /// Chunks, and the milliseconds between two of them.
-    Stamp(usize, u64),
+    Stamp(usize, u64, usize),
     Flood,
     History,
     Model,
@@ -200,12 +200,15 @@ fn ticks(seconds: &str) -> Option<u64> {
 }
 
 fn stamps(argument: &str) -> Option<Command> {
-    let (chunks, pause) = argument.split_once(' ').unwrap_or((argument, "0"));
-    let (chunks, pause_ms) = (chunks.parse::<usize>().ok()?, pause.parse::<u64>().ok()?);
-    Some(Command::Stamp(
-        chunks.min(MAX_STAMPS),
-        pause_ms.min(MAX_STAMP_PAUSE_MS),
-    ))
+    let mut numbers = argument.split(' ').map(str::parse::<usize>);
+    let chunks = numbers.next()?.ok()?.min(MAX_STAMPS);
+    let pause_ms = numbers.next().unwrap_or(Ok(0)).ok()? as u64;
+    let at_once = numbers.next().unwrap_or(Ok(1)).ok()?.max(1);
+    let pause_ms = pause_ms.min(MAX_STAMP_PAUSE_MS);
+    numbers
+        .next()
+        .is_none()
+        .then_some(Command::Stamp(chunks, pause_ms, at_once))
 }
 
 fn time_of(ticks: u64) -> Duration {
@@ -242,7 +245,7 @@ pub(super) async fn run(turn: &mut Turn, command: Command) -> End {
             turn.agent.crash().await
         }
         Command::Big(kb) => big(turn, kb).await,
-        Command::Stamp(chunks, pause_ms) => stamp(turn, chunks, pause_ms).await,
+        Command::Stamp(chunks, pause_ms, at_once) => stamp(turn, chunks, pause_ms, at_once).await,
         Command::Flood => flood(turn).await,
         Command::History => {
             let text = history(turn);
@@ -341,10 +344,12 @@ async fn big(turn: &mut Turn, kb: usize) {
 }
 
 /// What measures how long a chunk is on its way (benches/load).
-async fn stamp(turn: &mut Turn, chunks: usize, pause_ms: u64) {
-    for _ in 0..chunks {
-        if pause_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+async fn stamp(turn: &mut Turn, chunks: usize, pause_ms: u64, at_once: usize) {
+    // It makes up for a pause that was too long, so that the rate is what was asked for.
+    let mut pauses = tokio::time::interval(Duration::from_millis(pause_ms.max(1)));
+    for at in 0..chunks {
+        if pause_ms > 0 && at % at_once == 0 {
+            pauses.tick().await;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_us = now.unwrap_or_default().as_micros();
@@ -429,8 +434,9 @@ mod tests {
         assert_eq!(parse("tool a.rs"), Command::Tool(Some("a.rs".into())));
         assert_eq!(parse("read 9999"), Command::Read(4_096));
         assert_eq!(parse("big 3"), Command::Big(3));
-        assert_eq!(parse("stamp 3"), Command::Stamp(3, 0));
-        assert_eq!(parse("stamp 3 5"), Command::Stamp(3, 5));
+        assert_eq!(parse("stamp 3"), Command::Stamp(3, 0, 1));
+        assert_eq!(parse("stamp 3 5"), Command::Stamp(3, 5, 1));
+        assert_eq!(parse("stamp 3 5 2"), Command::Stamp(3, 5, 2));
         assert_eq!(parse("slow 0.25"), Command::Slow(3));
         assert_eq!(parse("slow 1e9"), Command::Slow(6_000));
         assert_eq!(parse("error text"), Command::ErrorText);

@@ -1,5 +1,7 @@
 //! The parts of a message: what is said, done and given along.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -62,7 +64,32 @@ macro_rules! part_accessor {
     };
 }
 
+/// Which part it is. Read ahead of the part: a derived enum keeps everything else aside until it has found this, which takes
+/// twice as long.
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+}
+
 impl Part {
+    /// Reads one from JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        let Kind { kind } = serde_json::from_str(text)?;
+        match kind.as_ref() {
+            "text" => serde_json::from_str(text).map(Self::Text),
+            "reasoning" => serde_json::from_str(text).map(Self::Reasoning),
+            "tool" => serde_json::from_str(text).map(Self::Tool),
+            "step-start" => serde_json::from_str(text).map(Self::StepStart),
+            "step-finish" => serde_json::from_str(text).map(Self::StepFinish),
+            // There are few of them.
+            _ => serde_json::from_str(text),
+        }
+    }
+
     /// The part's id.
     pub fn id(&self) -> &PartId {
         part_accessor!(self, p => &p.id)
@@ -368,4 +395,47 @@ pub struct CompactionPart {
     pub message_id: MessageId,
     /// The work goes on by itself afterwards.
     pub auto: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn with(own: &Value) -> String {
+        let mut part = json!({"id": "prt_1", "sessionID": "ses_1", "messageID": "msg_1"});
+        let own = own.as_object().expect("an object").clone();
+        part.as_object_mut().expect("an object").extend(own);
+        part.to_string()
+    }
+
+    #[test]
+    fn a_part_is_read_as_serde_reads_it() {
+        let tokens =
+            json!({"input": 1, "output": 2, "reasoning": 0, "cache": {"read": 0, "write": 0}});
+        for own in [
+            json!({"type": "text", "text": "a \" \u{e9}"}),
+            json!({"type": "reasoning", "text": "a", "time": {"start": 1}}),
+            json!({"type": "file", "mime": "text/plain", "url": "data:,"}),
+            json!({"type": "tool", "callID": "c", "tool": "bash", "state": {"status": "pending", "input": {}, "raw": ""}}),
+            json!({"type": "step-start"}),
+            json!({"type": "step-finish", "reason": "stop", "cost": 0.5, "tokens": tokens}),
+            json!({"type": "patch", "hash": "a", "files": []}),
+            json!({"type": "agent", "name": "build"}),
+            json!({"type": "subtask", "prompt": "a", "description": "a", "agent": "build"}),
+            json!({"type": "compaction", "auto": false}),
+        ] {
+            let text = with(&own);
+            let read = Part::read(&text).expect("a part");
+            assert_eq!(read, serde_json::from_str(&text).expect("a part"));
+        }
+        for own in [
+            json!({"type": "nothing"}),
+            json!({}),
+            json!({"type": "text"}),
+        ] {
+            assert!(Part::read(&with(&own)).is_err(), "{own}");
+        }
+    }
 }

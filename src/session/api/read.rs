@@ -129,7 +129,7 @@ impl Sessions {
                 true => {
                     let mut stored = [transcript::read_one(row)?];
                     self.bring_up_to_date(&cell, &mut stored).await?;
-                    StoredMessage::from(&stored[0].message)
+                    StoredMessage::from(&*stored[0].message)
                 }
             });
         }
@@ -151,7 +151,7 @@ impl Sessions {
         let mut stored = [transcript::read_one(row)?];
         self.bring_up_to_date(&cell, &mut stored).await?;
         let [stored] = stored;
-        Ok(stored.message)
+        Ok(*stored.message)
     }
 
     /// Messages as they are now.
@@ -245,7 +245,7 @@ fn show_live(committed: &Committed, stored: &mut Stored) -> bool {
     let live = committed.runtime().answer();
     let live = live.filter(|live| live.id() == stored.message.info.id());
     if let Some(live) = live {
-        stored.message = live.lock().snapshot();
+        *stored.message = live.lock().snapshot();
     }
     live.is_some()
 }

@@ -26,7 +26,7 @@ impl Sessions {
         stored.sort_by_key(|m| (m.turn, m.seq));
         let committed = cell.committed();
         Ok(Recorded {
-            messages: stored.into_iter().map(|m| (m.turn, m.message)).collect(),
+            messages: stored.into_iter().map(|m| (m.turn, *m.message)).collect(),
             switches: self.switches(id, committed.state().revision).await?,
             busy: committed.runtime().is_busy(),
             partial,

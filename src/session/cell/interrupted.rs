@@ -76,5 +76,5 @@ fn interrupted(row: MessageRow, why: &str) -> Result<(MessageWithParts, Vec<Chan
             changes.push(put_part(part, &session, place));
         }
     }
-    Ok((message, changes))
+    Ok((*message, changes))
 }

@@ -34,8 +34,8 @@ pub(crate) struct Stored {
     pub turn: u64,
     /// Its own place.
     pub seq: u64,
-    /// The message.
-    pub message: MessageWithParts,
+    /// The message. In a box, since thousands of them are moved from one list to the next.
+    pub message: Box<MessageWithParts>,
 }
 
 /// Reads stored rows.
@@ -54,17 +54,17 @@ pub(crate) fn read_one(row: MessageRow) -> Result<Stored, StoreError> {
     let damaged = |error: serde_json::Error| {
         StoreError::Database(format!("message {} is damaged: {error}", row.key.id))
     };
-    let info = serde_json::from_str(&row.body).map_err(damaged)?;
+    let info = Message::read(&row.body).map_err(damaged)?;
     let parts = row
         .parts
         .iter()
-        .map(|p| serde_json::from_str(p))
+        .map(|part| Part::read(part))
         .collect::<Result<_, _>>()
         .map_err(damaged)?;
     Ok(Stored {
         turn: row.key.turn,
         seq: row.key.seq,
-        message: MessageWithParts { info, parts },
+        message: Box::new(MessageWithParts { info, parts }),
     })
 }
 
@@ -96,13 +96,13 @@ impl Handover {
 /// Renders the messages that an agent has not seen. Each prompt is followed by its own answer, also
 /// when other prompts arrived before that answer.
 pub(crate) fn hand_over(
-    mut missed: Vec<Stored>,
+    missed: &mut [Stored],
     kind: handoff::Kind,
     budget: &handoff::Budget,
     takes_images: bool,
 ) -> Handover {
     missed.sort_by_key(|m| (m.turn, m.seq));
-    let mut images = Images::of(missed.iter().map(|m| &m.message), takes_images);
+    let mut images = Images::of(missed.iter().map(|m| &*m.message), takes_images);
     let entries: Vec<Entry> = missed
         .iter()
         .map(|m| entry(&m.message, &mut images))

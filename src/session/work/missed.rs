@@ -76,12 +76,11 @@ async fn said_after(
             break;
         }
     }
-    let mut said = Vec::new();
-    for page in pages.into_iter().rev() {
-        let read = page.await;
-        said.extend(read.map_err(|error| StoreError::Database(error.to_string()))??);
-    }
-    Ok(said)
+    let pages = pages.into_iter().rev();
+    let pages = futures_util::future::try_join_all(pages).await;
+    let pages = pages.map_err(|error| StoreError::Database(error.to_string()))?;
+    let pages: Vec<_> = pages.into_iter().collect::<Result<_, _>>()?;
+    Ok(pages.into_iter().flatten().collect())
 }
 
 /// What was said of answers that a backend knows, since it has seen them.
@@ -137,7 +136,7 @@ pub(crate) fn kind_of(missed: &[Stored], seen_turn: u64, mode: HandoffMode) -> T
 
 /// Renders what a model has missed. Megabytes of it take milliseconds, which other sessions should not wait for.
 pub(crate) async fn render(
-    missed: Vec<Stored>,
+    mut missed: Vec<Stored>,
     seen_turn: u64,
     budget: handoff::Budget,
     takes_images: bool,
@@ -147,7 +146,11 @@ pub(crate) async fn render(
         _ => handoff::Kind::CatchUp,
     };
     let rendered = tokio::task::spawn_blocking(move || {
-        transcript::hand_over(missed, rendered_as, &budget, takes_images)
+        let handover = transcript::hand_over(&mut missed, rendered_as, &budget, takes_images);
+        (handover, missed)
     });
-    rendered.await.map_err(|error| unknown(error.to_string()))
+    let (handover, missed) = rendered.await.map_err(|error| unknown(error.to_string()))?;
+    // To give back the memory of thousands of messages takes a while, too, for which nobody waits.
+    tokio::task::spawn_blocking(move || drop(missed));
+    Ok(handover)
 }

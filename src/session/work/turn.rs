@@ -220,7 +220,7 @@ impl Worker {
         let stored = row.and_then(|row| row.map(transcript::read_one).transpose());
         let stored = stored.map_err(|error| unknown(error.to_string()))?;
         let stored = stored.ok_or_else(|| unknown("The prompt was deleted.".to_owned()))?;
-        Ok(Arc::new(stored.message))
+        Ok(Arc::new(*stored.message))
     }
 
     async fn exchange(&mut self, queued: &Queued, live: Live, given: Given, snapshot: Pending) {

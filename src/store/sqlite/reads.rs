@@ -1,7 +1,5 @@
 //! Reads conversations, single sessions and what belongs to none.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::opencode::{MessageId, SessionId};
@@ -65,19 +63,24 @@ fn message_rows(
 
 /// Ids ascend with time, so that few other messages of the session lie between the first and the last.
 fn read_parts_in_one_walk(db: &Connection, messages: &mut [MessageRow]) -> Result<(), StoreError> {
-    let mut by_id: HashMap<String, &mut MessageRow> = messages
-        .iter_mut()
-        .map(|message| (message.key.id.to_string(), message))
-        .collect();
-    let session = by_id.values().next().map(|m| m.session.to_string());
-    let (first, last) = (by_id.keys().min().cloned(), by_id.keys().max().cloned());
+    let mut by_id: Vec<&mut MessageRow> = messages.iter_mut().collect();
+    by_id.sort_unstable_by(|one, other| one.key.id.as_str().cmp(other.key.id.as_str()));
+    let (Some(first), Some(last)) = (by_id.first(), by_id.last()) else {
+        return Ok(());
+    };
+    let session = first.session.as_str().to_owned();
+    let (first, last) = (first.key.id.to_string(), last.key.id.to_string());
     let mut parts = db.prepare_cached(
         "SELECT message, body FROM part WHERE session = ?1 AND message BETWEEN ?2 AND ?3
          ORDER BY message, place",
     )?;
     let mut rows = parts.query(params![session, first, last])?;
+    // Both ascend.
+    let mut messages = by_id.into_iter().peekable();
     while let Some(row) = rows.next()? {
-        if let Some(message) = by_id.get_mut(row.get_ref(0)?.as_str().unwrap_or_default()) {
+        let id = row.get_ref(0)?.as_str().unwrap_or_default();
+        while messages.next_if(|m| m.key.id.as_str() < id).is_some() {}
+        if let Some(message) = messages.peek_mut().filter(|m| m.key.id.as_str() == id) {
             message.parts.push(row.get(1)?);
         }
     }

@@ -79,15 +79,15 @@ pub(super) fn prompt_with(parts: Vec<Part>) -> MessageWithParts {
 #[test]
 fn a_picture_travels_only_to_an_agent_that_takes_it() {
     let message = prompt_with(vec![file("image/png", "data:image/png;base64,AAAA")]);
-    let stored = vec![Stored {
+    let mut stored = [Stored {
         turn: 1,
         seq: 1,
-        message,
+        message: Box::new(message),
     }];
     let budget = handoff::Budget::default();
-    let with = hand_over(stored.clone(), handoff::Kind::Transcript, &budget, true);
+    let with = hand_over(&mut stored, handoff::Kind::Transcript, &budget, true);
     assert_eq!((with.blocks.len(), with.elided), (2, 0));
-    let without = hand_over(stored, handoff::Kind::Transcript, &budget, false);
+    let without = hand_over(&mut stored, handoff::Kind::Transcript, &budget, false);
     assert_eq!((without.blocks.len(), without.elided), (1, 1));
 }
 
@@ -167,7 +167,7 @@ fn stored(at: u64, kind: Kind) -> Stored {
     Stored {
         turn: at,
         seq: at,
-        message: MessageWithParts { info, parts },
+        message: Box::new(MessageWithParts { info, parts }),
     }
 }
 
