@@ -128,7 +128,7 @@ async fn a_worker_without_work_leaves_and_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_read_in_several_pieces_is_handed_over_whole_and_in_order() {
-    /// Two messages each, so that the store is asked three times.
+    /// Two messages each, so that the store is asked twice.
     const TURNS: usize = 600;
     let world = World::new().await;
     let id = world.ready("one/x").await;
@@ -139,7 +139,7 @@ async fn what_is_read_in_several_pieces_is_handed_over_whole_and_in_order() {
     let session = world.select(&id, "two/b").await.expect("stored");
     world.applied(&id, session.revision).await;
     world.ask(&id, "echo and now").await;
-    assert_eq!(world.store.reads("messages"), reads + 3);
+    assert_eq!(world.store.reads("messages"), reads + 2);
     let prompts = world.agent("two").prompts();
     let said: Vec<usize> = prompts[0]
         .split("turn-")

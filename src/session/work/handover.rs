@@ -1,8 +1,10 @@
 //! What a backend has not seen of the conversation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Worker;
@@ -13,7 +15,8 @@ use crate::opencode::event::{Transfer, TransferKind};
 use crate::opencode::handoff::HandoffMode;
 use crate::opencode::history::{GivenHandover, HandoverOmission};
 use crate::opencode::message::MessageError;
-use crate::opencode::{Selection, now_ms};
+use crate::opencode::session::MessageModel;
+use crate::opencode::{MessageId, Selection, now_ms};
 use crate::session::cell::{Committed, Queued};
 use crate::session::conversation::handoff;
 use crate::session::conversation::transcript::Handover;
@@ -160,21 +163,35 @@ impl Worker {
         Ok((handover, transfer))
     }
 
-    /// Notes what an agent is given of the conversation, so that its user can read it. It is not part of the work: a
-    /// store that fails loses it, and holds up nothing.
-    pub(super) async fn note_handover(&self, queued: &Queued, blocks: &[Value]) {
-        let Some(given) = given_handover(queued, blocks) else {
-            return;
-        };
-        let (turn, revision) = (queued.turn, queued.target.revision);
-        let noted = self.cell.change(move |draft| {
-            draft.unless_deleted()?;
-            draft.put_handover(turn, revision, &given);
-            Ok(())
-        });
-        if let Err(error) = noted.await {
-            tracing::debug!(session = %self.cell.id, "the text of a handover is not kept: {error}");
+    /// Notes what an agent is given of the conversation, so that its user can read it, while the agent does. It is not part
+    /// of the work: a store that fails loses it, and holds up nothing.
+    pub(super) fn note_handover(
+        &self,
+        queued: &Queued,
+        blocks: &[Value],
+    ) -> Option<JoinHandle<()>> {
+        if blocks.is_empty() {
+            return None;
         }
+        let (turn, revision) = (queued.turn, queued.target.revision);
+        let (prompt, model) = (
+            queued.message_id.clone(),
+            queued.target.selection.message_model(),
+        );
+        let (cell, blocks) = (Arc::clone(&self.cell), blocks.to_owned());
+        let noting = async move {
+            let given = tokio::task::spawn_blocking(move || given_handover(prompt, model, &blocks));
+            let Ok(Some(given)) = given.await else { return };
+            let noted = cell.change(move |draft| {
+                draft.unless_deleted()?;
+                draft.put_handover(turn, revision, &given);
+                Ok(())
+            });
+            if let Err(error) = noted.await {
+                tracing::debug!(session = %cell.id, "the text of a handover is not kept: {error}");
+            }
+        };
+        Some(self.tools.office.tasks.spawn(noting))
     }
 
     /// The whole conversation, for a native session that has seen nothing.
@@ -191,12 +208,16 @@ impl Worker {
 }
 
 /// What is kept of the blocks that go ahead of a prompt; `None` where there are none.
-fn given_handover(queued: &Queued, blocks: &[Value]) -> Option<GivenHandover> {
+fn given_handover(
+    message_id: MessageId,
+    model: MessageModel,
+    blocks: &[Value],
+) -> Option<GivenHandover> {
     let texts = || blocks.iter().filter_map(|block| block["text"].as_str());
     let text: String = texts().collect();
     (!text.is_empty()).then(|| GivenHandover {
-        message_id: queued.message_id.clone(),
-        model: queued.target.selection.message_model(),
+        message_id,
+        model,
         time: now_ms(),
         images: (blocks.len() - texts().count()) as u64,
         left_out: omissions(&text),

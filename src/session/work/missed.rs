@@ -13,7 +13,7 @@ use crate::session::conversation::{cut, handoff};
 use crate::store::{MessageRange, Store, StoreError};
 
 /// So many messages are read from the store at once.
-const PAGE: u64 = 500;
+const PAGE: u64 = 1_000;
 
 /// A backend that may have missed something.
 #[derive(Debug, Clone, Copy)]

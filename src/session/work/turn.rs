@@ -358,9 +358,23 @@ impl Worker {
         given: Given,
         answer: &LiveAnswer,
     ) -> Outcome {
+        let noting = self.note_handover(queued, &given.handover);
+        let outcome = self.hand_in_turn(queued, live, given, answer).await;
+        // Before the answer ends, so that what it is built on can be read with it.
+        if let Some(noting) = noting {
+            let _noted = noting.await;
+        }
+        outcome
+    }
+
+    async fn hand_in_turn(
+        &mut self,
+        queued: &Queued,
+        live: &mut Live,
+        given: Given,
+        answer: &LiveAnswer,
+    ) -> Outcome {
         let mut blocks = given.handover;
-        // Before the answer, so that what it is built on can be read with it.
-        self.note_handover(queued, &blocks).await;
         if queued.work == Work::Command && !blocks.is_empty() {
             blocks.push(transcript::text_block(TAKE_NOTE));
             live.quiet = true;
