@@ -194,6 +194,22 @@ async fn until_gone(server: &Server, pid: u32) {
     }
 }
 
+/// Waits until no thread of a process runs any more: the signal that stops it reaches them one after the other.
+async fn until_stopped(pid: u32) {
+    let begun = Instant::now();
+    let runs = || {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let mut states =
+            tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")));
+        // The state stands behind the name, which is in brackets.
+        states.any(|stat| !stat.unwrap().rsplit(") ").next().unwrap().starts_with('T'))
+    };
+    while runs() {
+        assert!(begun.elapsed() < PATIENCE, "{pid} still runs");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn agents_of_a_killed_server_are_ended_by_the_next_one() {
     let baton = env!("CARGO_BIN_EXE_baton");
@@ -209,6 +225,7 @@ async fn agents_of_a_killed_server_are_ended_by_the_next_one() {
     let agents = server.processes();
     let signal = |pid: u32, signal| kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal);
     signal(server.pid(), Signal::SIGSTOP).unwrap();
+    until_stopped(server.pid()).await;
     for supervisor in server.everything() {
         if !agents.contains(&supervisor) {
             signal(supervisor, Signal::SIGKILL).unwrap();
