@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use rand::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::cluster::Cluster;
@@ -30,28 +30,41 @@ fn locked(seen: &Seen) -> MutexGuard<'_, Vec<(u64, Value)>> {
 /// A client that follows all events, and comes back to another node when its own does not answer.
 pub(crate) struct Follower {
     seen: Arc<Seen>,
+    listens: Arc<Semaphore>,
     over: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl Follower {
     pub(crate) fn start(cluster: &Cluster) -> Self {
-        let (seen, over) = (
+        let (seen, listens, over) = (
             Arc::new(Mutex::new(Vec::new())),
+            Arc::new(Semaphore::new(0)),
             Arc::new(AtomicBool::new(false)),
         );
         // A node that is started anew listens elsewhere: the database knows where.
         let (store, url) = (Arc::clone(&seen), cluster.url.clone());
         let (stop, client) = (Arc::clone(&over), cluster.client.clone());
+        let greeted = Arc::clone(&listens);
         let task = tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
                 if let Some(node) = any_node(&url).await {
-                    let _lost = read(&client, &node, &store).await;
+                    let _lost = read(&client, &node, &store, &greeted).await;
                 }
                 tokio::time::sleep(AGAIN).await;
             }
         });
-        Self { seen, over, task }
+        Self {
+            seen,
+            listens,
+            over,
+            task,
+        }
+    }
+
+    /// Waits until it is told what happens.
+    pub(crate) async fn listens(&self) {
+        let _greeted = self.listens.acquire().await.expect("it is not closed");
     }
 
     /// It has seen every stored event since its first, each once and in order.
@@ -113,9 +126,15 @@ async fn any_node(url: &str) -> Option<String> {
 }
 
 /// Reads a node's events from where the last stream has ended, until this one ends.
-async fn read(client: &reqwest::Client, node: &str, seen: &Seen) -> Result<(), Failure> {
+async fn read(
+    client: &reqwest::Client,
+    node: &str,
+    seen: &Seen,
+    listens: &Semaphore,
+) -> Result<(), Failure> {
     let last = locked(seen).last().map(|(last, _)| *last);
     let take = |id: Option<u64>, event: Value| {
+        listens.add_permits(1);
         let is_heartbeat = event["payload"]["type"] == "server.heartbeat";
         if let Some(id) = id.filter(|_| !is_heartbeat) {
             locked(seen).push((id, event));
@@ -171,6 +190,9 @@ async fn whoever_follows_a_node_sees_what_happens_at_all_of_them() {
     let cluster = Cluster::start(server, 3).await;
     let session = cluster.create(0).await;
     let followers: Vec<_> = (0..3).map(|_| Follower::start(&cluster)).collect();
+    for follower in &followers {
+        follower.listens().await;
+    }
     for node in 0..3 {
         cluster.prompt(node, &session, "echo hello").await;
         let title = json!({"title": format!("from {node}")});
