@@ -1,8 +1,8 @@
 //! The growth of answers: told to all servers, and stored by none.
 //!
 //! What is stored is told in the order of the commits, a moment after they took place. Growth must not overtake it: so it waits
-//! here until the last stored event of its session was published; and it is dropped where a later one was, as that has all
-//! of it.
+//! here until the last stored event of its session was published; and it is dropped where a later one about its messages was, as
+//! that has all of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 10_000;
 /// How the JSON of an event begins, up to its id.
 const BEFORE_ID: &str = r#"{"id":""#;
+/// How it goes on behind its id where it has what has grown, or ends it.
+const HAS_GROWTH: [&str; 2] = [r#"","type":"message."#, r#"","type":"session.deleted""#];
 
 /// What has grown, as servers tell each other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,11 +58,44 @@ pub(super) struct Growth {
     published: Notify,
 }
 
-/// The last stored event of a session that was published.
-#[derive(Debug, Clone)]
+/// The last stored event of a session that was published, and the last that has what had grown.
+#[derive(Debug, Clone, Default)]
 struct Last {
+    any: At,
+    with_growth: At,
+}
+
+/// Of a stored event: its number and its id. Both ascend.
+#[derive(Debug, Clone, Default)]
+struct At {
     seq: u64,
     id: String,
+}
+
+impl Last {
+    fn note(&mut self, event: &StoredEvent) {
+        let id = id_of(&event.json);
+        self.any = At {
+            seq: event.seq,
+            id: id.to_owned(),
+        };
+        let behind_id = event.json.get(BEFORE_ID.len() + id.len()..);
+        if behind_id.is_some_and(|json| HAS_GROWTH.iter().any(|has| json.starts_with(has))) {
+            self.with_growth = self.any.clone();
+        }
+    }
+
+    /// After which event growth is told that comes behind the one with this id: `None` while that was not published, and the
+    /// inner `None` where it is too late.
+    fn after_id(&self, behind: &str) -> Option<Option<u64>> {
+        let is_published = self.any.id.as_str() >= behind;
+        is_published.then(|| (self.with_growth.id.as_str() <= behind).then_some(self.any.seq))
+    }
+
+    /// The same for growth that comes behind the one with this number.
+    fn after_seq(&self, behind: u64) -> Option<bool> {
+        (self.any.seq >= behind).then_some(self.with_growth.seq <= behind)
+    }
 }
 
 impl Default for Growth {
@@ -84,16 +119,12 @@ impl Growth {
             let Some(session) = &event.session else {
                 continue;
             };
-            let known = Last {
-                seq: event.seq,
-                id: id_of(&event.json).to_owned(),
-            };
-            last.insert(session.clone(), known);
+            last.entry(session.clone()).or_default().note(event);
         }
         if last.len() > REMEMBERED {
             // Whose is forgotten waits in vain once.
             let from = events.first().map_or(0, |event| event.seq);
-            last.retain(|_, known| known.seq >= from);
+            last.retain(|_, known| known.any.seq >= from);
         }
         drop(last);
         self.published.notify_waiters();
@@ -153,11 +184,7 @@ impl Nodes {
         };
         while let Some(Waiting { mut grown, behind }) = waiting.recv().await {
             let Some(behind) = behind else { continue };
-            // Ids ascend with the time.
-            let reached = |last: Option<&Last>| {
-                let last = last.filter(|last| last.id >= behind)?;
-                Some((last.id == behind).then_some(last.seq))
-            };
+            let reached = |last: Option<&Last>| last?.after_id(&behind);
             let Some(Some(seq)) = growth.until(&grown.session, reached).await else {
                 continue;
             };
@@ -175,12 +202,44 @@ impl Nodes {
     /// Publishes what has grown at another server.
     pub async fn has_grown(&self, bus: &Bus, grown: Grown) {
         let Some(shared) = &self.0 else { return };
-        let reached = |last: Option<&Last>| {
-            let last = last.filter(|last| last.seq >= grown.behind)?;
-            Some(last.seq == grown.behind)
-        };
+        let reached = |last: Option<&Last>| last?.after_seq(grown.behind);
         if shared.growth.until(&grown.session, reached).await == Some(true) {
             bus.publish_rendered(&grown.directory.as_str().into(), grown.events);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(seq: u64, kind: &str) -> StoredEvent {
+        let json = format!(r#"{{"id":"evt_{seq}","type":"{kind}","properties":{{}}}}"#);
+        StoredEvent {
+            seq,
+            session: Some("ses_1".to_owned()),
+            directory: String::new(),
+            json,
+            last: true,
+        }
+    }
+
+    #[test]
+    fn growth_waits_for_what_is_ahead_of_it_and_is_dropped_where_something_has_it() {
+        let mut last = Last::default();
+        last.note(&event(3, "message.updated"));
+        assert_eq!((last.after_id("evt_4"), last.after_seq(4)), (None, None));
+        last.note(&event(4, "message.part.updated"));
+        assert_eq!(last.after_id("evt_4"), Some(Some(4)));
+        assert_eq!(last.after_seq(4), Some(true));
+        // What says nothing of messages has none of it.
+        last.note(&event(5, "session.updated"));
+        assert_eq!(last.after_id("evt_4"), Some(Some(5)));
+        assert_eq!(last.after_seq(4), Some(true));
+        last.note(&event(6, "message.part.updated"));
+        assert_eq!(last.after_id("evt_4"), Some(None));
+        assert_eq!(last.after_seq(4), Some(false));
+        last.note(&event(7, "session.deleted"));
+        assert_eq!(last.after_seq(6), Some(false));
     }
 }
