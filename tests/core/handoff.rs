@@ -402,6 +402,30 @@ async fn a_fork_withholds_what_its_origin_does() {
     );
 }
 
+/// What was prepared at a switch is not what a prompt is given that asks for more.
+#[tokio::test(start_paused = true)]
+async fn what_was_withheld_is_given_once_a_prompt_asks_for_it() {
+    let world = World::new().await;
+    let id = told(&world).await;
+    hand(&world, &id, "two/a", of(HandoffMode::None)).await;
+    world.ask(&id, "echo since").await;
+    let fork = world.fork(&id).await.expect("forked").id;
+    hand(&world, &fork, "two/b", None).await;
+    let prompt = Prompt {
+        handoff: of(HandoffMode::Transcript),
+        ..text_prompt("echo next")
+    };
+    let admitted = world.sessions.prompt(&fork, prompt, by(Source::Message));
+    let admitted = admitted.await.expect("admitted");
+    answer(admitted.answer.expect("wanted")).await;
+    let two = world.agent("two").prompts();
+    let last = two.last().expect("asked");
+    assert!(
+        last.contains(SECRET) && last.contains("echo since"),
+        "{last}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_previewed_is_what_is_given() {
     let world = World::new().await;

@@ -31,6 +31,8 @@ pub(super) struct Rendered {
     transfer: Transfer,
     conversation: u64,
     last_seq: u64,
+    /// Up to where its user wished that nothing is told.
+    withheld: u64,
     model_id: String,
     mode: HandoffMode,
     until: Instant,
@@ -43,6 +45,7 @@ impl Rendered {
         let own_prompt = u64::from(before_turn.is_some());
         let is_same_for_all = self.transfer.bytes == 0;
         (is_same_for_all || self.model_id == selection.model_id)
+            && self.withheld == committed.state().withheld_up_to(&selection.provider_id)
             && before_turn.is_none_or(|turn| turn > self.last_seq)
             && self.conversation + own_prompt == committed.runtime().conversation
             && Instant::now() < self.until
@@ -81,6 +84,7 @@ impl Worker {
             transfer,
             conversation: committed.runtime().conversation,
             last_seq: committed.runtime().last_seq,
+            withheld: committed.state().withheld_up_to(provider),
             model_id: selection.model_id.clone(),
             mode,
             until: Instant::now() + KEPT_FOR,
