@@ -21,7 +21,9 @@ test("processes of a run are found by what they inherit, and are gone after the 
   const env = { PATH: process.env.PATH, [RUN_MARKER]: run };
   const shell = spawn("sh", ["-c", "sleep 60 & echo started; wait"], { env });
   await once(shell.stdout, "data");
-  assert.ok(processesOf(run).some(({ command }) => command === "sleep 60"));
+  // The shell goes on before its child has become the other program.
+  const isThere = () => processesOf(run).some(({ command }) => command === "sleep 60");
+  await eventually(isThere, GONE_TIMEOUT_MS, () => JSON.stringify(processesOf(run)));
   killLeftovers(run);
   await eventually(() => processesOf(run).length === 0, GONE_TIMEOUT_MS, () => "still there");
 });
