@@ -144,12 +144,20 @@ impl Chaos {
         let mut known = self.known.lock().await;
         match answer {
             Some((StatusCode::OK, answer)) if answer["info"]["error"].is_null() => {
+                let info = &answer["info"];
+                let is_real = info["providerID"] == GOOSE;
                 if text.starts_with("echo") {
-                    let said = format!("{session} {number}");
-                    assert!(text_of(&answer).ends_with(&said), "{answer}");
+                    let said = match is_real {
+                        true => format!(
+                            "[{}] {session} {number}",
+                            info["modelID"].as_str().expect("a model")
+                        ),
+                        false => text["echo ".len()..].to_owned(),
+                    };
+                    assert_eq!(text_of(&answer), said, "{answer}");
                 }
                 known.prompts += 1;
-                known.real += u64::from(answer["info"]["providerID"] == GOOSE);
+                known.real += u64::from(is_real);
                 let answered = known.answered.entry(session.to_owned()).or_default();
                 answered.push(text);
             }

@@ -97,7 +97,7 @@ pub(super) enum Command {
     Crash,
     /// Kilobytes.
     Big(usize),
-    /// Chunks, and the milliseconds between two of them.
+    /// Chunks, the milliseconds between some and the next, and how many come at once.
     Stamp(usize, u64, usize),
     Flood,
     History,
