@@ -107,6 +107,7 @@ impl Tables {
             Change::PutMessage { ref session, .. }
             | Change::DeleteMessage { ref session, .. }
             | Change::PutPart { ref session, .. }
+            | Change::GrowPart { ref session, .. }
             | Change::SavePart { ref session, .. }
             | Change::DeletePart { ref session, .. }
             | Change::PutBinding { ref session, .. }

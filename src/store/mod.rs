@@ -9,6 +9,7 @@
 pub mod copy;
 pub mod data_dir;
 pub mod flaky;
+mod growth;
 pub mod memory;
 pub mod postgres;
 pub mod shared;
@@ -131,6 +132,20 @@ pub enum Change {
         id: PartId,
         /// The part.
         body: String,
+    },
+    /// Writes what the text of a stored part has grown by; the part is read with it. Nothing is written where there is no
+    /// such part. Whoever writes the part itself writes all of its text.
+    GrowPart {
+        /// Whose.
+        session: SessionId,
+        /// The message, which is open.
+        message: MessageId,
+        /// The part's place within the message.
+        place: u64,
+        /// How long the text was before, in bytes.
+        at: u64,
+        /// What has come to it.
+        text: String,
     },
     /// Deletes a part.
     DeletePart {

@@ -81,6 +81,8 @@ async fn a_killed_server_comes_back_with_everything() {
     // What was streamed is written at least four times a second; a tick takes a tenth.
     let said = text_of(interrupted);
     assert!(said.starts_with("tick 1 tick 2 tick 3 tick 4 "), "{said}");
+    let all: String = (1..=60).map(|n| format!("tick {n} ")).collect();
+    assert!(all.starts_with(&said), "nothing twice and no gap: {said}");
 
     let answer = server.prompt(&session, "history", json!({})).await;
     let text = text_of(&answer);

@@ -10,6 +10,7 @@ on_each_store!(
     a_place_that_is_used_again_is_another_message,
     an_id_cannot_have_two_places,
     parts_are_saved_in_place_added_and_deleted,
+    a_part_is_read_with_what_it_has_grown_by,
     deleted_messages_take_their_parts_along,
     open_messages_are_those_of_every_session,
 );
@@ -127,6 +128,102 @@ async fn parts_are_saved_in_place_added_and_deleted(store: &dyn Store) {
     // The message itself is written without touching its parts.
     commit(store, vec![put_message(&session, &message, "M")]).await;
     assert_eq!(parts().await.len(), 4);
+}
+
+async fn a_part_is_read_with_what_it_has_grown_by(store: &dyn Store) {
+    let (session, other) = (SessionId::new(), SessionId::new());
+    let (message, next) = (key(1, 1), key(2, 1));
+    let ids: Vec<_> = (0..3).map(|_| PartId::new()).collect();
+    let text = |text: &str| format!(r#"{{"type":"text","text":"{text}"}}"#);
+    let open = |session: &SessionId, key: &baton::store::MessageKey| Change::PutMessage {
+        session: session.clone(),
+        key: key.clone(),
+        open: true,
+        body: "m".into(),
+    };
+    let put = |place: u64, at: usize, body: String| Change::PutPart {
+        session: session.clone(),
+        message: message.id.clone(),
+        place,
+        id: ids[at].clone(),
+        body,
+    };
+    let grow = |place: u64, at: u64, text: &str| Change::GrowPart {
+        session: session.clone(),
+        message: message.id.clone(),
+        place,
+        at,
+        text: text.into(),
+    };
+    let batch = vec![
+        open(&session, &message),
+        put(0, 0, text("")),
+        put(4, 1, text("once ")),
+        put(9, 2, text("thought")),
+        // The same places elsewhere.
+        open(&other, &next),
+        save_part(&other, &next.id, &PartId::new(), &text("other")),
+    ];
+    commit(store, batch).await;
+    let grown = vec![
+        grow(4, 5, "upon "),
+        grow(4, 10, "a time “ü”"),
+        grow(9, 7, "s"),
+    ];
+    commit(store, grown).await;
+    let parts = async || {
+        let row = store.message(&session, &message.id).await.expect("reads");
+        row.expect("there").parts
+    };
+    let all = [text(""), text("once upon a time “ü”"), text("thoughts")];
+    assert_eq!(parts().await, all);
+    let rows = store.messages(&session, MessageRange::default()).await;
+    assert_eq!(rows.expect("reads")[0].parts, all);
+    let open_ones = store.open_messages().await.expect("reads");
+    let of = |session| open_ones.iter().find(|row| row.session == session);
+    assert_eq!(of(session.clone()).expect("open").parts, all);
+    assert_eq!(of(other).expect("open").parts, [text("other")]);
+    // What is written anew has all of its text, and what is gone nothing: not when its place is used again either.
+    commit(store, vec![put(4, 1, text("anew")), grow(4, 4, "!")]).await;
+    assert_eq!(parts().await[1], text("anew!"));
+    let delete = |at: usize| Change::DeletePart {
+        session: session.clone(),
+        message: message.id.clone(),
+        id: ids[at].clone(),
+    };
+    let save = |at: usize, body: String| save_part(&session, &message.id, &ids[at], &body);
+    commit(store, vec![save(1, text("saved")), delete(2)]).await;
+    commit(store, vec![grow(9, 8, "lost"), grow(7, 0, "lost")]).await;
+    assert_eq!(parts().await, [text(""), text("saved")]);
+    commit(store, vec![put(9, 2, text("back"))]).await;
+    assert_eq!(parts().await[2], text("back"));
+    commit(store, vec![grow(9, 4, "!")]).await;
+    let again = vec![
+        Change::DeleteMessage {
+            session: session.clone(),
+            id: message.id.clone(),
+        },
+        open(&session, &message),
+        put(9, 2, text("again")),
+    ];
+    commit(store, again).await;
+    assert_eq!(parts().await, [text("again")]);
+    commit(store, vec![grow(9, 5, "!")]).await;
+    // Another message at the place, and then the first one again.
+    let taken = baton::store::MessageKey {
+        id: next.id.clone(),
+        ..message.clone()
+    };
+    commit(store, vec![open(&session, &taken)]).await;
+    commit(store, vec![open(&session, &message), put(9, 2, text("q"))]).await;
+    assert_eq!(parts().await, [text("q")]);
+    commit(store, vec![grow(9, 1, "!")]).await;
+    let delete = Change::DeleteSession {
+        id: session.clone(),
+    };
+    let anew = vec![delete, open(&session, &message), put(9, 2, text("new"))];
+    commit(store, anew).await;
+    assert_eq!(parts().await, [text("new")]);
 }
 
 async fn deleted_messages_take_their_parts_along(store: &dyn Store) {

@@ -150,7 +150,34 @@ async fn fill(place: &Place, sessions: u64) {
         // Lists do not know it yet.
         use_session(&id(5), 6, 9_000),
     ];
+    let growing = baton::store::MessageKey {
+        id: baton::opencode::MessageId::parse(&format!("msg_{:026}", 2)).expect("an id"),
+        ..key(1, 1)
+    };
+    let growing = vec![
+        Change::PutMessage {
+            session: id(2),
+            key: growing.clone(),
+            open: true,
+            body: odd(6),
+        },
+        Change::PutPart {
+            session: id(2),
+            message: growing.id.clone(),
+            place: 0,
+            id: PartId::new(),
+            body: r#"{"text":"begins"}"#.into(),
+        },
+        Change::GrowPart {
+            session: id(2),
+            message: growing.id,
+            place: 0,
+            at: 6,
+            text: odd(7),
+        },
+    ];
     commit(&store, large).await;
+    commit(&store, growing).await;
     commit(&store, rest).await;
     store.close();
 }
@@ -238,6 +265,7 @@ async fn everything_gets_there_and_back() {
     assert_eq!(rows(&there, "session"), SESSIONS);
     assert_eq!(rows(&there, "message"), SESSIONS + 7);
     assert_eq!(rows(&there, "setting"), 2);
+    assert_eq!(rows(&there, "growth"), 1);
     let store = open_url(&url).await;
     let mut now = answers(&store).await;
     assert_eq!(now.pop().as_deref(), Some("[]"));

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Folder, commit, list, put_session, titled};
 
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("../../src/store/migrations/001_start.sql"),
     include_str!("../../src/store/migrations/002_setting.sql"),
     include_str!("../../src/store/migrations/003_projects.sql"),
     include_str!("../../src/store/migrations/004_sessions.sql"),
     include_str!("../../src/store/migrations/005_native.sql"),
     include_str!("../../src/store/migrations/006_handover.sql"),
+    include_str!("../../src/store/migrations/007_used.sql"),
 ];
 /// Until this version a session was one row with its body.
 const ONE_ROW: usize = 3;

@@ -15,6 +15,8 @@ pub fn check_body(table: &str, body: &str) -> Result<(), String> {
         "session_body" => read::<SessionState>(body),
         "message" => read::<Message>(body),
         "part" => read::<Part>(body),
+        // A piece of a text.
+        "growth" => Ok(()),
         "switch" => read::<ModelSwitch>(body),
         "handover" => read::<GivenHandover>(body),
         // These are made anew when they cannot be read; it is enough that they are JSON.

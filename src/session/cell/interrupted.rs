@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Cell, Draft};
-use crate::opencode::message::{Message, MessageError, MessageWithParts};
+use crate::json;
+use crate::opencode::message::{Message, MessageError, MessageWithParts, Part};
 use crate::opencode::now_ms;
 use crate::session::Error;
 use crate::session::conversation::answer::interrupt;
-use crate::session::conversation::{put_message, put_part, transcript};
+use crate::session::conversation::{put_message, transcript};
 use crate::store::{Change, MessageRow, Store, StoreError};
 
 /// Why an answer of an earlier server is not whole.
@@ -71,9 +72,15 @@ fn interrupted(row: MessageRow, why: &str) -> Result<(MessageWithParts, Vec<Chan
         });
     }
     let mut changes = vec![put_message(&message.info, &session, &key)];
-    for (place, part) in message.parts.iter_mut().enumerate() {
-        if interrupt(part, now_ms()) {
-            changes.push(put_part(part, &session, place));
+    for part in &mut message.parts {
+        // A text may have grown since it was written. By its id: parts may have been deleted, so that places have gaps.
+        if interrupt(part, now_ms()) || matches!(part, Part::Text(_) | Part::Reasoning(_)) {
+            changes.push(Change::SavePart {
+                session: session.clone(),
+                message: part.message_id().clone(),
+                id: part.id().clone(),
+                body: json::text(part),
+            });
         }
     }
     Ok((*message, changes))

@@ -64,6 +64,8 @@ pub(crate) struct Answering {
     key: MessageKey,
     /// The text or reasoning part that grows, and the agent's own id of the message it belongs to.
     open: Option<(usize, Option<String>)>,
+    /// The part that grows, if the store has it already, and how many bytes of its text.
+    kept: Option<(usize, usize)>,
     tools: HashMap<String, (usize, ToolCall)>,
     /// The plan: its bytes, and the part that shows it.
     plan: Option<(usize, usize)>,
@@ -124,6 +126,7 @@ impl Answering {
             parts: Vec::new(),
             key: MessageKey { seq, turn, id },
             open: None,
+            kept: None,
             tools: HashMap::new(),
             plan: None,
             sizes: Sizes::default(),
@@ -319,15 +322,27 @@ impl Answering {
     /// Takes what the store does not have yet.
     pub(crate) fn take_unwritten(&mut self) -> Unwritten {
         let message = std::mem::take(&mut self.message_unwritten);
-        let parts = std::mem::take(&mut self.unwritten);
+        let mut parts = std::mem::take(&mut self.unwritten);
+        let grown = self.grown().filter(|(at, _)| !parts.contains(at));
         let session = &self.message.session_id;
-        let mut changes = Vec::with_capacity(parts.len() + 1);
+        let mut changes = Vec::with_capacity(parts.len() + 2);
         if message {
             let info = Message::Assistant(self.message.clone());
             changes.push(put_message(&info, session, &self.key));
         }
         let part = |at: &usize| put_part(&self.parts[*at], session, *at);
         changes.extend(parts.iter().map(part));
+        if let Some((at, before)) = grown {
+            parts.insert(at);
+            changes.push(Change::GrowPart {
+                session: session.clone(),
+                message: self.message.id.clone(),
+                place: at as u64,
+                at: before as u64,
+                text: self.text(at).get(before..).unwrap_or_default().to_owned(),
+            });
+        }
+        self.kept = self.open.as_ref().map(|(at, _)| (*at, self.text(*at).len()));
         Unwritten {
             changes,
             message,
@@ -339,11 +354,26 @@ impl Answering {
     pub(crate) fn put_back(&mut self, unwritten: Unwritten) {
         self.message_unwritten |= unwritten.message;
         self.unwritten.extend(unwritten.parts);
+        self.kept = None;
     }
 
     /// Whether the store lacks something.
     pub(crate) fn is_unwritten(&self) -> bool {
-        self.message_unwritten || !self.unwritten.is_empty()
+        self.message_unwritten || !self.unwritten.is_empty() || self.grown().is_some()
+    }
+
+    /// The part of which the store has the beginning, if it has grown since, and how many bytes of its text that is.
+    fn grown(&self) -> Option<(usize, usize)> {
+        self.kept.filter(|(at, bytes)| self.text(*at).len() > *bytes)
+    }
+
+    /// The text of a part that grows.
+    fn text(&self, at: usize) -> &str {
+        match self.parts.get(at) {
+            Some(Part::Text(part)) => &part.text,
+            Some(Part::Reasoning(part)) => &part.text,
+            _ => "",
+        }
     }
 
     fn add(&mut self, part: Part) -> EventPayload {

@@ -91,6 +91,17 @@ pub(super) const TABLES: &[Table] = &[
         key: 3,
     },
     Table {
+        name: "growth",
+        columns: &[
+            ("session", Text),
+            ("message", Text),
+            ("place", Integer),
+            ("at", Integer),
+            ("body", Body),
+        ],
+        key: 4,
+    },
+    Table {
         name: "binding",
         columns: &[("session", Text), ("backend", Text), ("body", Body)],
         key: 2,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::opencode::{MessageId, PartId, SessionId};
+use crate::store::growth::grown;
 use crate::store::{Change, HANDOVERS_KEPT, MessageKey, MessageRow, StoreError};
 
 /// What belongs to a session. It may be there without the session, as in a database.
@@ -98,6 +99,17 @@ impl Conversation {
                     drop(same);
                     let place = parts.last_key_value().map_or(0, |(place, _)| place + 1);
                     parts.insert(place, (id, body));
+                }
+            }
+            Change::GrowPart {
+                message,
+                place,
+                text,
+                ..
+            } => {
+                let parts = self.parts.get_mut(&message);
+                if let Some((_, part)) = parts.and_then(|parts| parts.get_mut(&place)) {
+                    *part = grown(part, &text);
                 }
             }
             Change::DeletePart { message, id, .. } => {

@@ -83,6 +83,7 @@ pub(super) const DELETE_SESSION: &str =
     body AS (DELETE FROM baton.session_body b USING gone WHERE b.n = gone.n),
     title AS (DELETE FROM baton.session_title t USING gone WHERE t.n = gone.n),
     part AS (DELETE FROM baton.part WHERE session = $1),
+    growth AS (DELETE FROM baton.growth WHERE session = $1),
     message AS (DELETE FROM baton.message WHERE session = $1),
     binding AS (DELETE FROM baton.binding WHERE session = $1),
     switch AS (DELETE FROM baton.switch WHERE session = $1),
@@ -90,8 +91,10 @@ pub(super) const DELETE_SESSION: &str =
 DELETE FROM baton.handover WHERE session = $1";
 
 /// The place may have been another message's, whose parts go with it.
-const EMPTY_PLACE: &str = "DELETE FROM baton.part WHERE session = $1
-    AND message = (SELECT id FROM baton.message WHERE session = $1 AND seq = $2 AND id <> $3)";
+const EMPTY_PLACE: &str =
+    "WITH old AS (SELECT id FROM baton.message WHERE session = $1 AND seq = $2 AND id <> $3),
+    growth AS (DELETE FROM baton.growth WHERE session = $1 AND message = (SELECT id FROM old))
+    DELETE FROM baton.part WHERE session = $1 AND message = (SELECT id FROM old)";
 
 const PUT_MESSAGE: &str =
     "INSERT INTO baton.message (session, seq, turn, id, open, body) VALUES ($1, $2, $3, $4, $5, $6)
@@ -99,21 +102,32 @@ const PUT_MESSAGE: &str =
     SET turn = excluded.turn, id = excluded.id, open = excluded.open, body = excluded.body";
 
 const DELETE_MESSAGE: &str =
-    "WITH part AS (DELETE FROM baton.part WHERE session = $1 AND message = $2)
+    "WITH part AS (DELETE FROM baton.part WHERE session = $1 AND message = $2),
+    growth AS (DELETE FROM baton.growth WHERE session = $1 AND message = $2)
     DELETE FROM baton.message WHERE session = $1 AND id = $2";
 
 const PUT_PART: &str =
-    "INSERT INTO baton.part (session, message, place, id, body) VALUES ($1, $2, $3, $4, $5)
+    "WITH growth AS (DELETE FROM baton.growth WHERE session = $1 AND message = $2 AND place = $3)
+    INSERT INTO baton.part (session, message, place, id, body) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (session, message, place) DO UPDATE SET id = excluded.id, body = excluded.body";
 
 const SAVE_PART: &str = "WITH saved AS (
     UPDATE baton.part SET body = $4 WHERE session = $1 AND message = $2 AND id = $3 RETURNING place
+), growth AS (
+    DELETE FROM baton.growth WHERE session = $1 AND message = $2 AND place IN (SELECT place FROM saved)
 ) INSERT INTO baton.part (session, message, place, id, body)
 SELECT $1::text, $2::text, (SELECT coalesce(max(place) + 1, 0) FROM baton.part WHERE session = $1 AND message = $2),
     $3::text, $4::bytea
 WHERE NOT EXISTS (SELECT FROM saved)";
 
-const DELETE_PART: &str = "DELETE FROM baton.part WHERE session = $1 AND message = $2 AND id = $3";
+const GROW_PART: &str = "INSERT INTO baton.growth (session, message, place, at, body)
+    SELECT session, message, place, $4::bigint, $5::bytea FROM baton.part
+    WHERE session = $1 AND message = $2 AND place = $3
+    ON CONFLICT (session, message, place, at) DO UPDATE SET body = excluded.body";
+
+const DELETE_PART: &str = "WITH part AS (
+    DELETE FROM baton.part WHERE session = $1 AND message = $2 AND id = $3 RETURNING place
+) DELETE FROM baton.growth WHERE session = $1 AND message = $2 AND place IN (SELECT place FROM part)";
 
 const PUT_HANDOVER: &str =
     "INSERT INTO baton.handover (session, turn, revision, body) VALUES ($1, $2, $3, $4)
@@ -343,6 +357,20 @@ fn one_statement<'a>(change: &'a Change, place: &'a Place) -> (&'static str, Vec
             (
                 SAVE_PART,
                 parameters![session, message, id.as_str(), body.as_bytes()],
+            )
+        }
+        Change::GrowPart {
+            session,
+            message,
+            place,
+            at,
+            text,
+        } => {
+            let (session, message) = (session.as_str(), message.as_str());
+            let (place, at) = (integer(*place), integer(*at));
+            (
+                GROW_PART,
+                parameters![session, message, place, at, text.as_bytes()],
             )
         }
         Change::DeletePart {

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::changes::Place;
 use super::text::{body, escaped, integer, natural, unescaped};
 use crate::opencode::{MessageId, SessionId};
+use crate::store::growth::grown;
 use crate::store::{MessageKey, MessageRange, MessageRow, ProcessRow, SessionRow, StoreError};
 
 /// The values of a statement.
@@ -15,8 +16,16 @@ type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// What is read of a message, in the order that [`message_row`] takes it.
 const MESSAGE: &str = "SELECT m.session, m.seq, m.turn, m.id, m.body, m.open,
-        (SELECT array_agg(p.body ORDER BY p.place) FROM baton.part p WHERE p.session = m.session AND p.message = m.id)
-     FROM baton.message m";
+        (SELECT array_agg(p.body ORDER BY p.place) FROM baton.part p WHERE p.session = m.session AND p.message = m.id),
+        growth.at, growth.body
+     FROM baton.message m LEFT JOIN LATERAL (
+        SELECT array_agg(of_part.at ORDER BY of_part.at) AS at, array_agg(of_part.body ORDER BY of_part.at) AS body FROM (
+            SELECT (SELECT count(*) FROM baton.part p
+                    WHERE p.session = m.session AND p.message = m.id AND p.place < g.place) AS at,
+                string_agg(g.body, '' ORDER BY g.at) AS body
+            FROM baton.growth g WHERE g.session = m.session AND g.message = m.id GROUP BY g.place
+        ) of_part
+     ) growth ON m.open";
 
 /// The rows of a statement.
 pub(super) async fn rows(
@@ -35,6 +44,15 @@ pub(super) fn session_id(text: &str) -> Result<SessionId, StoreError> {
 fn message_row(row: &Row) -> Result<MessageRow, StoreError> {
     let id = MessageId::parse(row.try_get(3)?);
     let parts: Option<Vec<Vec<u8>>> = row.try_get(6)?;
+    let parts: Result<Vec<_>, _> = parts.unwrap_or_default().into_iter().map(body).collect();
+    let mut parts = parts?;
+    let grown_at: Option<Vec<i64>> = row.try_get(7)?;
+    let more: Option<Vec<Vec<u8>>> = row.try_get(8)?;
+    for (at, more) in grown_at.into_iter().flatten().zip(more.into_iter().flatten()) {
+        if let Some(part) = usize::try_from(at).ok().and_then(|at| parts.get_mut(at)) {
+            *part = grown(part, &body(more)?);
+        }
+    }
     Ok(MessageRow {
         session: session_id(row.try_get(0)?)?,
         key: MessageKey {
@@ -44,11 +62,7 @@ fn message_row(row: &Row) -> Result<MessageRow, StoreError> {
         },
         body: body(row.try_get(4)?)?,
         open: row.try_get(5)?,
-        parts: parts
-            .unwrap_or_default()
-            .into_iter()
-            .map(body)
-            .collect::<Result<_, _>>()?,
+        parts,
     })
 }
 

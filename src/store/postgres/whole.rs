@@ -29,6 +29,8 @@ const SESSION: &str = "WITH made AS (
 const MESSAGE: &str = "INSERT INTO baton.message (session, seq, turn, id, open, body) VALUES ($1, $2, $3, $4, $5, $6)";
 const PART: &str =
     "INSERT INTO baton.part (session, message, place, id, body) VALUES ($1, $2, $3, $4, $5)";
+const GROWTH: &str =
+    "INSERT INTO baton.growth (session, message, place, at, body) VALUES ($1, $2, $3, $4, $5)";
 const BINDING: &str =
     "INSERT INTO baton.binding (session, backend, body, native) VALUES ($1, $2, $3, $4)";
 const SWITCH: &str = "INSERT INTO baton.switch (session, revision, body) VALUES ($1, $2, $3)";
@@ -235,6 +237,7 @@ fn insert_one<'a>(table: &str, row: &'a [Column]) -> Statement<'a> {
         }
         "message" => MESSAGE,
         "part" => PART,
+        "growth" => GROWTH,
         "switch" => SWITCH,
         "handover" => HANDOVER,
         "backend" => BACKEND,

@@ -17,6 +17,7 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         | Change::DeleteMessage { .. }
         | Change::PutPart { .. }
         | Change::SavePart { .. }
+        | Change::GrowPart { .. }
         | Change::DeletePart { .. } => write_conversation(db, change),
         Change::PutHandover { .. } | Change::DeleteHandovers { .. } => write_handover(db, change),
         _ => write_other(db, change),
@@ -280,6 +281,21 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
                     params,
                 )?;
             }
+        }
+        Change::GrowPart {
+            session,
+            message,
+            place,
+            at,
+            text,
+        } => {
+            run(
+                db,
+                "INSERT INTO growth (session, message, place, at, body) SELECT session, message, place, ?4, ?5 FROM part
+                 WHERE session = ?1 AND message = ?2 AND place = ?3
+                 ON CONFLICT (session, message, place, at) DO UPDATE SET body = excluded.body",
+                params![session.as_str(), message.as_str(), place, at, text],
+            )?;
         }
         Change::DeletePart {
             session,

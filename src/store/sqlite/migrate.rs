@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     script(include_str!("../migrations/005_native.sql")),
     script(include_str!("../migrations/006_handover.sql")),
     script(include_str!("../migrations/007_used.sql")),
+    script(include_str!("../migrations/008_growth.sql")),
 ];
 
 /// The version of the tables that this Baton writes.

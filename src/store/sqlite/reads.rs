@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::opencode::{MessageId, SessionId};
+use crate::store::growth::grown;
 use crate::store::{MessageKey, MessageRange, MessageRow, ProcessRow, SessionRow, StoreError};
 
 /// Message columns in the order that [`message_row`] takes them.
@@ -46,19 +47,43 @@ fn message_rows(
     let of_one = |first: &MessageRow| messages.iter().all(|m| m.session == first.session);
     if messages.len() > READ_BY_MESSAGE_AT_MOST && messages.first().is_some_and(of_one) {
         read_parts_in_one_walk(db, &mut messages)?;
-        return Ok(messages);
+    } else {
+        read_parts_by_message(db, &mut messages)?;
     }
+    for message in messages.iter_mut().filter(|message| message.open) {
+        read_growth(db, message)?;
+    }
+    Ok(messages)
+}
+
+fn read_parts_by_message(db: &Connection, messages: &mut [MessageRow]) -> Result<(), StoreError> {
     let mut parts = db.prepare_cached(
         "SELECT body FROM part WHERE session = ?1 AND message = ?2 ORDER BY place",
     )?;
-    for message in &mut messages {
+    for message in messages {
         let bodies = parts.query_map(
             params![message.session.as_str(), message.key.id.as_str()],
             |row| row.get(0),
         )?;
         message.parts = bodies.collect::<Result<_, _>>()?;
     }
-    Ok(messages)
+    Ok(())
+}
+
+/// Puts what the parts of a message have grown by to them.
+fn read_growth(db: &Connection, message: &mut MessageRow) -> Result<(), StoreError> {
+    let mut growth = db.prepare_cached(
+        "SELECT (SELECT count(*) FROM part p WHERE p.session = ?1 AND p.message = ?2 AND p.place < g.place),
+             group_concat(g.body, '' ORDER BY g.at)
+         FROM growth g WHERE g.session = ?1 AND g.message = ?2 GROUP BY g.place",
+    )?;
+    let mut rows = growth.query(params![message.session.as_str(), message.key.id.as_str()])?;
+    while let Some(row) = rows.next()? {
+        if let Some(part) = message.parts.get_mut(row.get::<_, usize>(0)?) {
+            *part = grown(part, row.get_ref(1)?.as_str().unwrap_or_default());
+        }
+    }
+    Ok(())
 }
 
 /// Ids ascend with time, so that few other messages of the session lie between the first and the last.

@@ -53,7 +53,7 @@ struct Table {
     belongs: Option<&'static str>,
 }
 
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     Table {
         name: "session_body",
         key: &["n"],
@@ -65,6 +65,13 @@ const TABLES: [Table; 9] = [
         key: &["session", "message", "place"],
         belongs: Some(
             "EXISTS (SELECT 1 FROM message m WHERE m.session = t.session AND m.id = t.message)",
+        ),
+    },
+    Table {
+        name: "growth",
+        key: &["session", "message", "place", "at"],
+        belongs: Some(
+            "EXISTS (SELECT 1 FROM part p WHERE p.session = t.session AND p.message = t.message AND p.place = t.place)",
         ),
     },
     of_session("binding", &["session", "backend"]),

@@ -123,7 +123,9 @@ impl Answering {
             field: "text".to_owned(),
             delta: text,
         }));
-        self.unwritten.insert(at);
+        if self.kept.is_none_or(|(kept, _)| kept != at) {
+            self.unwritten.insert(at);
+        }
     }
 
     /// How large files may be, where some of them have their place already.

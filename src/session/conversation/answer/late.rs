@@ -48,6 +48,7 @@ impl Answering {
                 id: message.id.clone(),
             },
             open: None,
+            kept: None,
             tools: HashMap::new(),
             plan: None,
             sizes,

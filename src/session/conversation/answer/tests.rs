@@ -87,6 +87,64 @@ fn the_deltas_of_a_part_add_up_to_its_text() {
     assert!(!answer.is_unwritten());
 }
 
+/// What a list of changes writes of texts: `+` before what only goes on.
+fn written(changes: &[Change]) -> Vec<String> {
+    let texts = changes.iter().filter_map(|change| match change {
+        Change::PutPart { body, .. } => {
+            let part: Value = serde_json::from_str(body).expect("JSON");
+            part["text"].as_str().map(str::to_owned)
+        }
+        Change::GrowPart {
+            place, at, text, ..
+        } => Some(format!("{place}@{at}+{text}")),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[test]
+fn of_a_text_that_goes_on_only_that_is_written() {
+    let mut answer = answering();
+    answer.begin(None);
+    let say = |answer: &mut Answering, text: &str| {
+        answer.fold(&chunk("agent_message_chunk", text), "/project");
+    };
+    say(&mut answer, "Größe");
+    assert_eq!(written(&answer.take_unwritten().changes), ["Größe"]);
+    assert!(!answer.is_unwritten());
+    say(&mut answer, " is");
+    say(&mut answer, " 7");
+    assert!(answer.is_unwritten());
+    assert_eq!(written(&answer.take_unwritten().changes), ["1@7+ is 7"]);
+    assert!(answer.take_unwritten().changes.is_empty());
+    say(&mut answer, " ü");
+    assert_eq!(written(&answer.take_unwritten().changes), ["1@12+ ü"]);
+    // What could not be written is written whole, since nobody knows how much of it is there.
+    say(&mut answer, "!");
+    let unwritten = answer.take_unwritten();
+    assert_eq!(written(&unwritten.changes), ["1@15+!"]);
+    answer.put_back(unwritten);
+    assert!(answer.is_unwritten());
+    say(&mut answer, "?");
+    assert_eq!(
+        written(&answer.take_unwritten().changes),
+        ["Größe is 7 ü!?"]
+    );
+    // A text that has ended is, too: it says when.
+    say(&mut answer, ".");
+    answer.fold(&chunk("agent_thought_chunk", "hm"), "/project");
+    assert_eq!(
+        written(&answer.take_unwritten().changes),
+        ["Größe is 7 ü!?.", "hm"]
+    );
+    answer.fold(&chunk("agent_thought_chunk", "m"), "/project");
+    assert_eq!(written(&answer.take_unwritten().changes), ["2@2+m"]);
+    answer.fold(&chunk("agent_thought_chunk", "m"), "/project");
+    answer.finish("stop", Tokens::default(), None, None);
+    assert_eq!(written(&answer.take_unwritten().changes), ["hmmm"]);
+    assert!(!answer.is_unwritten());
+}
+
 #[test]
 fn a_tool_call_that_did_not_end_is_interrupted() {
     let mut answer = answering();
