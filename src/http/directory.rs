@@ -1,5 +1,7 @@
 //! Where a request takes place: `?directory=`, `location[directory]`, or the header `x-opencode-directory`.
 
+use std::io;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -13,7 +15,7 @@ use super::error::{BadKind, Problem};
 use super::extract::{Params, header_text, text_parameter};
 use super::state::Shared;
 use crate::looks;
-use crate::project::{Place, canonical};
+use crate::project::{NotLocated, Place, canonical};
 use crate::session::Sizes;
 
 /// Names the working directory, percent-encoded.
@@ -32,6 +34,10 @@ const PERCENT_ENCODED_BYTES: usize = 3;
 /// own working directory. It is in its one spelling, and need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory(pub String);
+
+/// The same, not looked at yet: [`Here::place`] looks at all there is to know of it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here(Option<String>);
 
 /// The same for OpenCode 2, which names the directory `location[directory]` in the query. It exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +76,16 @@ impl FromRequestParts<Shared> for Directory {
     }
 }
 
+impl FromRequestParts<Shared> for Here {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
+        let given = given_in(parts, state, QUERY)?;
+        bounded(state, given.as_deref(), QUERY)?;
+        Ok(Self(given))
+    }
+}
+
 impl FromRequestParts<Shared> for Location {
     type Rejection = Problem;
 
@@ -79,16 +95,21 @@ impl FromRequestParts<Shared> for Location {
     }
 }
 
-/// A directory that a body names.
+/// A directory that a body names, with its project. It exists.
 ///
 /// # Errors
-/// When it cannot be a path; `field` is where it stands.
-pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Directory, Problem> {
+/// When there is no such directory; `field` is where it stands.
+pub async fn named(state: &Shared, given: &str, field: &str) -> Result<Place, Problem> {
     let given = Some(given.to_owned()).filter(|g| !g.is_empty());
-    Ok(Directory(spelled(state, given, field).await?))
+    located(state, given, field).await
 }
 
 async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<String, Problem> {
+    let given = given_in(parts, state, query)?;
+    spelled(state, given, query).await
+}
+
+fn given_in(parts: &Parts, state: &Shared, query: &str) -> Result<Option<String>, Problem> {
     // Checked even if the query takes precedence: a header is valid or not, whatever the query says.
     let header = from_header(parts, &state.settings.sizes)?;
     let given = match Params::of(parts)?.text(query) {
@@ -96,7 +117,7 @@ async fn directory_of(parts: &Parts, state: &Shared, query: &str) -> Result<Stri
         Some(text) => Some(decoded(text).unwrap_or_else(|| text.to_owned())),
         None => header,
     };
-    spelled(state, given.filter(|g| !g.is_empty()), query).await
+    Ok(given.filter(|g| !g.is_empty()))
 }
 
 fn from_header(parts: &Parts, sizes: &Sizes) -> Result<Option<String>, Problem> {
@@ -118,23 +139,45 @@ fn header_bound(sizes: &Sizes) -> (usize, &'static str) {
 }
 
 async fn spelled(state: &Shared, given: Option<String>, field: &str) -> Result<String, Problem> {
-    let exceeded = |text: &String| Bound::Path.exceeded(&state.settings.sizes, text);
-    if let Some(message) = given.as_ref().and_then(exceeded) {
+    let (base, directory) = bounded(state, given.as_deref(), field)?;
+    let (lane, path) = (directory.clone(), directory);
+    let looked = looks::at(lane, move || canonical(&base, &path)).await;
+    let looked = looked.map_err(|error| Problem::not_now(&error))?;
+    looked.map_err(|error| no_directory(given.as_deref(), &error, field))
+}
+
+/// The same with its project; it has to exist.
+async fn located(state: &Shared, given: Option<String>, field: &str) -> Result<Place, Problem> {
+    let (base, directory) = bounded(state, given.as_deref(), field)?;
+    let located = state.projects.locate_named(&base, &directory).await;
+    located.map_err(|error| match error {
+        NotLocated::NotNow(error) => Problem::not_now(&error),
+        NotLocated::Spelling(error) => no_directory(given.as_deref(), &error, field),
+        NotLocated::NotThere(directory) => not_there(directory, field),
+    })
+}
+
+/// A directory that is named, or the server's own, and what it is relative to.
+fn bounded(state: &Shared, given: Option<&str>, field: &str) -> Result<(String, String), Problem> {
+    let exceeded = |text: &str| Bound::Path.exceeded(&state.settings.sizes, text);
+    if let Some(message) = given.and_then(exceeded) {
         return Err(Problem::bad_at(BadKind::Query, field, message));
     }
-    let base = state.settings.directory.clone();
-    let shown = given.clone();
-    let directory = given.clone().unwrap_or_else(|| base.clone());
-    let looked = looks::at(directory, move || match given {
-        Some(given) => canonical(&base, &given),
-        None => canonical("/", &base),
-    });
-    let looked = looked.await.map_err(|error| Problem::not_now(&error))?;
-    looked.map_err(|error| {
-        let got = Value::from(shown);
-        let message = format!("Expected a directory, got {got}: {error}");
-        Problem::bad_at(BadKind::Query, field, message)
+    if given.is_some_and(|given| given.contains('\0')) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL");
+        return Err(no_directory(given, &error, field));
+    }
+    let own = &state.settings.directory;
+    Ok(match given {
+        Some(given) => (own.clone(), given.to_owned()),
+        None => ("/".to_owned(), own.clone()),
     })
+}
+
+fn no_directory(given: Option<&str>, error: &io::Error, field: &str) -> Problem {
+    let got = Value::from(given);
+    let message = format!("Expected a directory, got {got}: {error}");
+    Problem::bad_at(BadKind::Query, field, message)
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -170,18 +213,6 @@ impl Directory {
         existing(self.0, QUERY).await
     }
 
-    /// The same with its project.
-    ///
-    /// # Errors
-    /// When there is no such directory.
-    pub async fn existing_place(self, state: &Shared) -> Result<Place, Problem> {
-        match state.projects.locate_existing(&self.0).await {
-            Err(error) => Err(Problem::not_now(&error)),
-            Ok(Some(place)) => Ok(place),
-            Ok(None) => Err(not_there(self.0, QUERY)),
-        }
-    }
-
     /// The directory with its project.
     pub async fn place(&self, state: &Shared) -> Place {
         state.projects.locate(&self.0).await
@@ -189,6 +220,22 @@ impl Directory {
 }
 
 impl IntoParams for Directory {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters(QUERY)
+    }
+}
+
+impl Here {
+    /// The directory with its project, when agents can work in it.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub async fn place(self, state: &Shared) -> Result<Place, Problem> {
+        located(state, self.0, QUERY).await
+    }
+}
+
+impl IntoParams for Here {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         parameters(QUERY)
     }

@@ -73,6 +73,36 @@ pub struct Projects {
     changing: tokio::sync::Mutex<()>,
 }
 
+/// Why it is not known where a named directory is.
+#[derive(Debug)]
+pub enum NotLocated {
+    /// Its file system does not answer.
+    NotNow(io::Error),
+    /// It cannot be a directory.
+    Spelling(io::Error),
+    /// There is no such directory; in its one spelling.
+    NotThere(String),
+}
+
+/// A directory, and the root of the repository around it with what tells that from another in its place.
+struct Around {
+    directory: String,
+    root: Option<(PathBuf, (u64, u64))>,
+}
+
+impl Around {
+    /// Blocks.
+    fn of(directory: String) -> Self {
+        let root = || {
+            let root = worktree_root(Path::new(&directory))?;
+            let metadata = root.join(".git").symlink_metadata().ok()?;
+            Some((root, (metadata.dev(), metadata.ino())))
+        };
+        let root = root();
+        Self { directory, root }
+    }
+}
+
 impl std::fmt::Debug for Projects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Projects").finish_non_exhaustive()
@@ -110,50 +140,51 @@ impl Projects {
 
     /// Where a directory is. It has to be in its one spelling (see [`canonical`]); it need not exist.
     pub async fn locate(&self, directory: &str) -> Place {
-        let found = self.look(directory).await;
-        let (place, _exists) = found.unwrap_or_else(|error| {
-            tracing::warn!("the repository of a directory is not known: {error}");
-            (Place::outside_of_git(directory), false)
-        });
-        place
+        let path = directory.to_owned();
+        let found = looks::at(directory, move || Around::of(path)).await;
+        match found {
+            Ok(around) => self.place_in(around).await,
+            Err(error) => {
+                tracing::warn!("the repository of a directory is not known: {error}");
+                Place::outside_of_git(directory)
+            }
+        }
     }
 
-    /// The same of a directory that has to exist; `None` where it does not.
+    /// Where a directory is that a request names, in whatever spelling, relative to another. Looks at it once.
     ///
     /// # Errors
-    /// When its file system does not answer.
-    pub async fn locate_existing(&self, directory: &str) -> io::Result<Option<Place>> {
-        let (place, exists) = self.look(directory).await?;
-        Ok(exists.then_some(place))
+    /// When its file system does not answer, it cannot be a directory, or is none.
+    pub async fn locate_named(&self, base: &str, given: &str) -> Result<Place, NotLocated> {
+        let (lane, base, given) = (given.to_owned(), base.to_owned(), given.to_owned());
+        let found = looks::at(lane, move || {
+            let path = canonical(&base, &given).map_err(NotLocated::Spelling)?;
+            match Path::new(&path).is_dir() {
+                true => Ok(Around::of(path)),
+                false => Err(NotLocated::NotThere(path)),
+            }
+        });
+        let around = found.await.map_err(NotLocated::NotNow)??;
+        Ok(self.place_in(around).await)
     }
 
-    async fn look(&self, directory: &str) -> io::Result<(Place, bool)> {
-        let path = PathBuf::from(directory);
-        let found = looks::at(directory, move || {
-            let around = || {
-                let root = worktree_root(&path)?;
-                let metadata = root.join(".git").symlink_metadata().ok()?;
-                Some((root, (metadata.dev(), metadata.ino())))
-            };
-            (around(), path.is_dir())
-        });
-        let (around, exists) = found.await?;
-        let in_utf8 = around.and_then(|(root, identity)| {
+    async fn place_in(&self, around: Around) -> Place {
+        let Around { directory, root } = around;
+        let in_utf8 = root.and_then(|(root, identity)| {
             let worktree = root.to_str()?.to_owned();
             Some((root, worktree, identity))
         });
         let Some((root, worktree, identity)) = in_utf8 else {
-            return Ok((Place::outside_of_git(directory), exists));
+            return Place::outside_of_git(&directory);
         };
         let repository = self.repository(root, identity).await;
-        let place = Place {
-            directory: directory.to_owned(),
+        Place {
+            directory,
             worktree,
             main_worktree: repository.main_worktree,
             project_id: repository.project_id,
             git: true,
-        };
-        Ok((place, exists))
+        }
     }
 
     fn remembered(&self, root: &Path, identity: (u64, u64)) -> Option<Repository> {

@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::response::Response;
 
+use crate::http::directory::Here;
 use crate::http::front::{self, Front};
 use crate::http::handler::*;
 use crate::http::selection::{self, SessionModelInput};
@@ -78,7 +79,7 @@ pub struct SessionImportInput {
     path = "/session",
     operation_id = "session.create",
     tag = "session",
-    params(Directory, Client),
+    params(Here, Client),
     request_body(
         content = Option<SessionCreateInput>,
         description = "What the session begins with.",
@@ -91,13 +92,13 @@ pub struct SessionImportInput {
 )]
 pub async fn create(
     State(state): State<Shared>,
-    directory: Directory,
+    here: Here,
     client: Client,
     front: Option<Extension<Front>>,
     Body(input): Body<Option<SessionCreateInput>>,
 ) -> Result<Response, Problem> {
     let new = input.map(SessionCreateInput::into_new).transpose()?;
-    let place = directory.existing_place(&state).await?;
+    let place = here.place(&state).await?;
     let new = NewSession {
         directory: place.directory.clone(),
         place: Some(place),

@@ -2,7 +2,7 @@
 
 use axum::Extension;
 
-use crate::http::directory::{Directory, named};
+use crate::http::directory::{Here, named};
 use crate::http::front::{self, Front};
 use crate::http::handler::*;
 use crate::http::read::refusal;
@@ -53,7 +53,7 @@ pub struct V2LocationInput {
 )]
 pub async fn create(
     State(state): State<Shared>,
-    here: Directory,
+    here: Here,
     client: Client,
     front: Option<Extension<Front>>,
     Body(input): Body<V2CreateSession>,
@@ -63,11 +63,10 @@ pub async fn create(
             "Baton makes the ids of sessions. Leave it out, and take the one of the answer.";
         return Err(refusal(&["id"], message));
     }
-    let here = match input.location {
+    let place = match input.location {
         Some(location) => named(&state, &location.directory, "location.directory").await?,
-        None => here,
+        None => here.place(&state).await?,
     };
-    let place = here.existing_place(&state).await?;
     let new = NewSession {
         directory: place.directory.clone(),
         place: Some(place),
