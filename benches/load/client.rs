@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::task::LocalSet;
 
 use crate::measured::Measured;
 
@@ -143,11 +144,13 @@ pub(crate) async fn run(to: SocketAddr, load: &Load, duration: Duration) -> Meas
     let mut tasks = Vec::new();
     for number in 0..connections {
         let requests = load.requests[number % load.requests.len()].clone();
-        let pause = load
-            .rate
-            .map(|rate| Duration::from_secs_f64(connections as f64 / rate));
+        // One after the other, and not all connections at once.
+        let pace = load.rate.map(|rate| Pace {
+            first: Duration::from_secs_f64(number as f64 / rate),
+            pause: Duration::from_secs_f64(connections as f64 / rate),
+        });
         tasks.push(tokio::task::spawn_local(async move {
-            one(to, &requests, pause, warm, end).await
+            one(to, &requests, pace, warm, end).await
         }));
     }
     let mut all = Measured::new(duration);
@@ -157,10 +160,33 @@ pub(crate) async fn run(to: SocketAddr, load: &Load, duration: Duration) -> Meas
     all
 }
 
+/// The same in a thread of its own, beside something that keeps this one busy.
+pub(crate) async fn run_beside(to: SocketAddr, load: Load, duration: Duration) -> Measured {
+    let (done, measured) = tokio::sync::oneshot::channel();
+    let beside = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let measured = LocalSet::new().block_on(&runtime, run(to, &load, duration));
+        done.send(measured).expect("it is waited for");
+    });
+    let measured = measured.await.expect("no panic");
+    beside.join().expect("it has ended");
+    measured
+}
+
+/// When the requests of a connection are due.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    first: Duration,
+    pause: Duration,
+}
+
 async fn one(
     to: SocketAddr,
     requests: &[Template],
-    pause: Option<Duration>,
+    pace: Option<Pace>,
     warm: Instant,
     end: Instant,
 ) -> Measured {
@@ -168,12 +194,18 @@ async fn one(
     let mut measured = Measured::new(end - warm);
     let (begun, mut sent) = (Instant::now(), 0_usize);
     loop {
-        let due = match pause {
+        let due = match pace {
             None => Instant::now(),
-            Some(pause) => {
-                let due = begun + pause.mul_f64(sent as f64);
-                tokio::time::sleep_until(due.into()).await;
-                due
+            Some(pace) => {
+                let due = begun + pace.first + pace.pause.mul_f64(sent as f64);
+                // What the server makes it late by counts. What it is late by itself, since its clock ticks each
+                // millisecond, does not.
+                if Instant::now() < due {
+                    tokio::time::sleep_until(due.into()).await;
+                    Instant::now()
+                } else {
+                    due
+                }
             }
         };
         if due >= end {

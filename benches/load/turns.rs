@@ -217,7 +217,7 @@ pub(crate) async fn chunks(report: &mut Report, size: Size) {
         ..Load::each(sessions.map(|s| rows::switches(&baton, s)).collect())
     };
     let duration = PACED_ROUNDS * size.duration;
-    let others = async { client::run(baton.address(), &others, duration).await };
+    let others = client::run_beside(baton.address(), others, duration);
     let (through, others) = tokio::join!(stamped(&mut talk, &paced), others);
     let name = |what: &str| {
         format!(
