@@ -4,6 +4,9 @@ use serde_json::Value;
 
 /// A part whose text goes on. One that has no text stays as it is: what is wrong with it is for its reader to say.
 pub(super) fn grown(part: &str, more: &str) -> String {
+    if more.is_empty() {
+        return part.to_owned();
+    }
     let Ok(mut grown) = serde_json::from_str::<Value>(part) else {
         return part.to_owned();
     };

@@ -108,6 +108,7 @@ impl Tables {
             | Change::DeleteMessage { ref session, .. }
             | Change::PutPart { ref session, .. }
             | Change::GrowPart { ref session, .. }
+            | Change::EndPart { ref session, .. }
             | Change::SavePart { ref session, .. }
             | Change::DeletePart { ref session, .. }
             | Change::PutBinding { ref session, .. }

@@ -133,12 +133,12 @@ pub enum Change {
         /// The part.
         body: String,
     },
-    /// Writes what the text of a stored part has grown by; the part is read with it. Nothing is written where there is no
-    /// such part. Whoever writes the part itself writes all of its text.
+    /// Writes what the text of a stored part has grown by; the part is read with it, until it is written or saved. Nothing
+    /// is written where there is no such part.
     GrowPart {
         /// Whose.
         session: SessionId,
-        /// The message, which is open.
+        /// The message.
         message: MessageId,
         /// The part's place within the message.
         place: u64,
@@ -146,6 +146,17 @@ pub enum Change {
         at: u64,
         /// What has come to it.
         text: String,
+    },
+    /// Writes a part that is there, but for what its text has grown by: that stays.
+    EndPart {
+        /// Whose.
+        session: SessionId,
+        /// The message.
+        message: MessageId,
+        /// The part's place within the message.
+        place: u64,
+        /// The part, with the text that it had when it was written last.
+        body: String,
     },
     /// Deletes a part.
     DeletePart {

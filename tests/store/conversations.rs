@@ -12,6 +12,7 @@ on_each_store!(
     parts_are_saved_in_place_added_and_deleted,
     a_part_is_read_with_what_it_has_grown_by,
     deleted_messages_take_their_parts_along,
+    parts_are_found_whatever_the_order_of_the_ids,
     open_messages_are_those_of_every_session,
 );
 
@@ -183,6 +184,43 @@ async fn a_part_is_read_with_what_it_has_grown_by(store: &dyn Store) {
     let of = |session| open_ones.iter().find(|row| row.session == session);
     assert_eq!(of(session.clone()).expect("open").parts, all);
     assert_eq!(of(other).expect("open").parts, [text("other")]);
+    // It stays when the part ends, also of a message that is not open any more, however many messages are read.
+    let end = |place: u64, body: String| Change::EndPart {
+        session: session.clone(),
+        message: message.id.clone(),
+        place,
+        body,
+    };
+    let ended = r#"{"type":"text","text":"once ","end":1}"#.to_owned();
+    let whole = r#"{"type":"text","text":"once upon a time “ü”","end":1}"#;
+    let mut batch = vec![
+        end(4, ended),
+        end(7, text("nowhere")),
+        put_message(&session, &message, "m"),
+    ];
+    batch.extend((2..20).flat_map(|seq| {
+        let key = key(seq, seq);
+        let more = Change::GrowPart {
+            session: session.clone(),
+            message: key.id.clone(),
+            place: 0,
+            at: 1,
+            text: seq.to_string(),
+        };
+        let part = save_part(&session, &key.id, &PartId::new(), &text("n"));
+        [put_message(&session, &key, "m"), part, more]
+    }));
+    commit(store, batch).await;
+    let rows = store.messages(&session, MessageRange::default()).await;
+    let rows = rows.expect("reads");
+    assert_eq!(
+        rows[0].parts,
+        [text(""), whole.to_owned(), text("thoughts")]
+    );
+    for row in &rows[1..] {
+        assert_eq!(row.parts, [text(&format!("n{}", row.key.seq))]);
+    }
+    assert_eq!(parts().await[1], whole);
     // What is written anew has all of its text, and what is gone nothing: not when its place is used again either.
     commit(store, vec![put(4, 1, text("anew")), grow(4, 4, "!")]).await;
     assert_eq!(parts().await[1], text("anew!"));
@@ -208,7 +246,7 @@ async fn a_part_is_read_with_what_it_has_grown_by(store: &dyn Store) {
     ];
     commit(store, again).await;
     assert_eq!(parts().await, [text("again")]);
-    commit(store, vec![grow(9, 5, "!")]).await;
+    commit(store, vec![grow(9, 5, "!"), grow(9, 6, "!")]).await;
     // Another message at the place, and then the first one again.
     let taken = baton::store::MessageKey {
         id: next.id.clone(),
@@ -245,6 +283,37 @@ async fn deleted_messages_take_their_parts_along(store: &dyn Store) {
     let rows = store.messages(&session, MessageRange::default()).await;
     let parts: Vec<_> = rows.expect("reads").into_iter().map(|r| r.parts).collect();
     assert_eq!(parts, [vec![], vec!["q".to_owned()]]);
+}
+
+async fn parts_are_found_whatever_the_order_of_the_ids(store: &dyn Store) {
+    // Spread over the whole range, as those of clients may be.
+    let session = SessionId::new();
+    let key_of = |seq: u64| baton::store::MessageKey {
+        id: baton::opencode::MessageId::parse(&format!("msg_{:026}", seq * 37 % 101))
+            .expect("an id"),
+        ..key(seq, seq)
+    };
+    let batch = (1..=100).flat_map(|seq| {
+        let key = key_of(seq);
+        let part = |text: &str| {
+            let body = format!("{seq}{text}");
+            save_part(&session, &key.id, &PartId::new(), &body)
+        };
+        [put_message(&session, &key, "m"), part("a"), part("b")]
+    });
+    commit(store, batch.collect()).await;
+    for limit in [5, 9, 20, 60, 100] {
+        let range = MessageRange {
+            limit: Some(limit),
+            ..MessageRange::default()
+        };
+        let rows = store.messages(&session, range).await.expect("reads");
+        assert_eq!(rows.len() as u64, limit);
+        for row in rows {
+            let seq = row.key.seq;
+            assert_eq!(row.parts, [format!("{seq}a"), format!("{seq}b")]);
+        }
+    }
 }
 
 async fn open_messages_are_those_of_every_session(store: &dyn Store) {

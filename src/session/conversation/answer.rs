@@ -14,11 +14,12 @@ use serde_json::{Map, Value};
 
 use super::tool::{INTERRUPTED, ToolCall, UNTOLD};
 use super::{message_event, part_event, put_message, put_part};
+use crate::json;
 use crate::opencode::event::EventPayload;
 use crate::opencode::history::ContextUse;
 use crate::opencode::message::{
     AssistantMessage, AssistantTime, Message, MessageError, MessagePath, MessageWithParts, Part,
-    PartTime, PatchPart, StepFinishPart, StepStartPart, ToolState,
+    PartTime, PatchPart, ReasoningPart, StepFinishPart, StepStartPart, TextPart, ToolState,
 };
 use crate::opencode::session::Tokens;
 use crate::opencode::{MessageId, PartId, Selection, SessionId, now_ms};
@@ -29,6 +30,9 @@ use meter::Meter;
 pub(crate) use fold::Folded;
 pub(crate) use late::Changed;
 
+/// A text that has ended is written once more in one piece up to this many bytes, so that it can be read as it is. More would
+/// hold up others.
+const WHOLE_BYTES: usize = 256 * 1024;
 /// The agent that OpenCode names for a summary.
 const COMPACTION: &str = "compaction";
 /// The tool under which a plan is shown, as OpenCode does it.
@@ -41,6 +45,17 @@ pub(crate) struct Unwritten {
     pub changes: Vec<Change>,
     message: bool,
     parts: BTreeSet<usize>,
+}
+
+/// A text of which the store has the beginning.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// Which part it is of.
+    at: usize,
+    /// How many bytes of it were written with the part.
+    with_part: usize,
+    /// How many bytes of it the store has.
+    bytes: usize,
 }
 
 /// The working directory before and after a turn.
@@ -64,8 +79,8 @@ pub(crate) struct Answering {
     key: MessageKey,
     /// The text or reasoning part that grows, and the agent's own id of the message it belongs to.
     open: Option<(usize, Option<String>)>,
-    /// The part that grows, if the store has it already, and how many bytes of its text.
-    kept: Option<(usize, usize)>,
+    /// The part that grows, if the store has it already.
+    kept: Option<Kept>,
     tools: HashMap<String, (usize, ToolCall)>,
     /// The plan: its bytes, and the part that shows it.
     plan: Option<(usize, usize)>,
@@ -170,6 +185,7 @@ impl Answering {
         match self.parts.iter().position(|p| p.id() == part.id()) {
             Some(at) => {
                 self.parts[at] = part;
+                self.kept = self.kept.filter(|kept| kept.at != at);
                 self.changed(at)
             }
             None => self.add(part),
@@ -323,30 +339,74 @@ impl Answering {
     pub(crate) fn take_unwritten(&mut self) -> Unwritten {
         let message = std::mem::take(&mut self.message_unwritten);
         let mut parts = std::mem::take(&mut self.unwritten);
-        let grown = self.grown().filter(|(at, _)| !parts.contains(at));
         let session = &self.message.session_id;
         let mut changes = Vec::with_capacity(parts.len() + 2);
         if message {
             let info = Message::Assistant(self.message.clone());
             changes.push(put_message(&info, session, &self.key));
         }
-        let part = |at: &usize| put_part(&self.parts[*at], session, *at);
-        changes.extend(parts.iter().map(part));
-        if let Some((at, before)) = grown {
-            parts.insert(at);
-            changes.push(Change::GrowPart {
-                session: session.clone(),
-                message: self.message.id.clone(),
-                place: at as u64,
-                at: before as u64,
-                text: self.text(at).get(before..).unwrap_or_default().to_owned(),
-            });
+        let mut whole = parts.clone();
+        if let Some(kept) = self.kept {
+            let has_ended = parts.contains(&kept.at);
+            let grows_on = !has_ended || self.text(kept.at).len() > WHOLE_BYTES;
+            if grows_on && self.grown().is_some() {
+                parts.insert(kept.at);
+                changes.push(self.growth(kept));
+            }
+            if grows_on && has_ended {
+                whole.remove(&kept.at);
+                changes.push(self.end_of(kept));
+            }
         }
-        self.kept = self.open.as_ref().map(|(at, _)| (*at, self.text(*at).len()));
+        changes.extend(
+            whole
+                .iter()
+                .map(|at| put_part(&self.parts[*at], session, *at)),
+        );
+        self.kept = self.open.as_ref().map(|(at, _)| {
+            let bytes = self.text(*at).len();
+            let before = self
+                .kept
+                .filter(|kept| kept.at == *at && !whole.contains(at));
+            let with_part = before.map_or(bytes, |kept| kept.with_part);
+            Kept {
+                at: *at,
+                with_part,
+                bytes,
+            }
+        });
         Unwritten {
             changes,
             message,
             parts,
+        }
+    }
+
+    /// Writes what a text has grown by.
+    fn growth(&self, kept: Kept) -> Change {
+        let more = self.text(kept.at).get(kept.bytes..).unwrap_or_default();
+        Change::GrowPart {
+            session: self.message.session_id.clone(),
+            message: self.message.id.clone(),
+            place: kept.at as u64,
+            at: kept.bytes as u64,
+            text: more.to_owned(),
+        }
+    }
+
+    /// Writes a part whose text the store has.
+    fn end_of(&self, kept: Kept) -> Change {
+        let mut part = self.parts[kept.at].clone();
+        if let Part::Text(TextPart { text, .. }) | Part::Reasoning(ReasoningPart { text, .. }) =
+            &mut part
+        {
+            text.truncate(kept.with_part);
+        }
+        Change::EndPart {
+            session: self.message.session_id.clone(),
+            message: self.message.id.clone(),
+            place: kept.at as u64,
+            body: json::text(&part),
         }
     }
 
@@ -362,9 +422,10 @@ impl Answering {
         self.message_unwritten || !self.unwritten.is_empty() || self.grown().is_some()
     }
 
-    /// The part of which the store has the beginning, if it has grown since, and how many bytes of its text that is.
-    fn grown(&self) -> Option<(usize, usize)> {
-        self.kept.filter(|(at, bytes)| self.text(*at).len() > *bytes)
+    /// The text of which the store has the beginning, if it has grown since.
+    fn grown(&self) -> Option<Kept> {
+        self.kept
+            .filter(|kept| self.text(kept.at).len() > kept.bytes)
     }
 
     /// The text of a part that grows.

@@ -12,7 +12,7 @@ pub(super) struct Conversation {
     /// By place.
     pub(super) messages: BTreeMap<u64, StoredMessage>,
     /// By message, then by place.
-    parts: BTreeMap<MessageId, BTreeMap<u64, (PartId, String)>>,
+    parts: BTreeMap<MessageId, BTreeMap<u64, StoredPart>>,
     /// By backend.
     pub(super) bindings: BTreeMap<String, String>,
     /// By revision.
@@ -31,6 +31,21 @@ pub(super) struct StoredMessage {
     body: String,
 }
 
+#[derive(Debug, Clone)]
+struct StoredPart {
+    id: PartId,
+    body: String,
+    /// What its text has grown by since.
+    more: String,
+}
+
+impl StoredPart {
+    fn new(id: PartId, body: String) -> Self {
+        let more = String::new();
+        Self { id, body, more }
+    }
+}
+
 impl Conversation {
     /// A message with its parts.
     pub(super) fn row(&self, session: &SessionId, seq: u64, message: &StoredMessage) -> MessageRow {
@@ -38,7 +53,7 @@ impl Conversation {
         let bodies = parts
             .into_iter()
             .flat_map(BTreeMap::values)
-            .map(|(_, body)| body.clone());
+            .map(|part| grown(&part.body, &part.more));
         MessageRow {
             session: session.clone(),
             key: MessageKey {
@@ -83,22 +98,19 @@ impl Conversation {
                 ..
             } => {
                 let parts = self.parts.entry(message).or_default();
-                parts.insert(place, (id, body));
+                parts.insert(place, StoredPart::new(id, body));
             }
             Change::SavePart {
                 message, id, body, ..
             } => {
                 let parts = self.parts.entry(message).or_default();
-                let mut same = parts
-                    .values_mut()
-                    .filter(|(have, _)| *have == id)
-                    .peekable();
+                let mut same = parts.values_mut().filter(|part| part.id == id).peekable();
                 if same.peek().is_some() {
-                    same.for_each(|(_, old)| old.clone_from(&body));
+                    same.for_each(|part| *part = StoredPart::new(id.clone(), body.clone()));
                 } else {
                     drop(same);
                     let place = parts.last_key_value().map_or(0, |(place, _)| place + 1);
-                    parts.insert(place, (id, body));
+                    parts.insert(place, StoredPart::new(id, body));
                 }
             }
             Change::GrowPart {
@@ -107,14 +119,23 @@ impl Conversation {
                 text,
                 ..
             } => {
-                let parts = self.parts.get_mut(&message);
-                if let Some((_, part)) = parts.and_then(|parts| parts.get_mut(&place)) {
-                    *part = grown(part, &text);
+                if let Some(part) = self.part(&message, place) {
+                    part.more.push_str(&text);
+                }
+            }
+            Change::EndPart {
+                message,
+                place,
+                body,
+                ..
+            } => {
+                if let Some(part) = self.part(&message, place) {
+                    part.body = body;
                 }
             }
             Change::DeletePart { message, id, .. } => {
                 if let Some(parts) = self.parts.get_mut(&message) {
-                    parts.retain(|_, (have, _)| *have != id);
+                    parts.retain(|_, part| part.id != id);
                 }
             }
             Change::PutBinding { backend, body, .. } => {
@@ -145,6 +166,10 @@ impl Conversation {
             _ => {}
         }
         Ok(())
+    }
+
+    fn part(&mut self, message: &MessageId, place: u64) -> Option<&mut StoredPart> {
+        self.parts.get_mut(message)?.get_mut(&place)
     }
 
     fn put_message(&mut self, key: MessageKey, open: bool, body: String) -> Result<(), StoreError> {

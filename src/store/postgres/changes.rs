@@ -125,6 +125,9 @@ const GROW_PART: &str = "INSERT INTO baton.growth (session, message, place, at, 
     WHERE session = $1 AND message = $2 AND place = $3
     ON CONFLICT (session, message, place, at) DO UPDATE SET body = excluded.body";
 
+const END_PART: &str =
+    "UPDATE baton.part SET body = $4 WHERE session = $1 AND message = $2 AND place = $3";
+
 const DELETE_PART: &str = "WITH part AS (
     DELETE FROM baton.part WHERE session = $1 AND message = $2 AND id = $3 RETURNING place
 ) DELETE FROM baton.growth WHERE session = $1 AND message = $2 AND place IN (SELECT place FROM part)";
@@ -373,6 +376,20 @@ fn one_statement<'a>(change: &'a Change, place: &'a Place) -> (&'static str, Vec
                 parameters![session, message, place, at, text.as_bytes()],
             )
         }
+        Change::EndPart {
+            session,
+            message,
+            place,
+            body,
+        } => (
+            END_PART,
+            parameters![
+                session.as_str(),
+                message.as_str(),
+                integer(*place),
+                body.as_bytes()
+            ],
+        ),
         Change::DeletePart {
             session,
             message,

@@ -25,7 +25,7 @@ const MESSAGE: &str = "SELECT m.session, m.seq, m.turn, m.id, m.body, m.open,
                 string_agg(g.body, '' ORDER BY g.at) AS body
             FROM baton.growth g WHERE g.session = m.session AND g.message = m.id GROUP BY g.place
         ) of_part
-     ) growth ON m.open";
+     ) growth ON true";
 
 /// The rows of a statement.
 pub(super) async fn rows(
@@ -48,7 +48,11 @@ fn message_row(row: &Row) -> Result<MessageRow, StoreError> {
     let mut parts = parts?;
     let grown_at: Option<Vec<i64>> = row.try_get(7)?;
     let more: Option<Vec<Vec<u8>>> = row.try_get(8)?;
-    for (at, more) in grown_at.into_iter().flatten().zip(more.into_iter().flatten()) {
+    for (at, more) in grown_at
+        .into_iter()
+        .flatten()
+        .zip(more.into_iter().flatten())
+    {
         if let Some(part) = usize::try_from(at).ok().and_then(|at| parts.get_mut(at)) {
             *part = grown(part, &body(more)?);
         }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::search;
-use crate::opencode::SessionId;
+use crate::opencode::{MessageId, PartId, SessionId};
 use crate::store::{Change, HANDOVERS_KEPT, Keys, SessionKeys, StoreError};
 
 /// Writes one change.
@@ -18,6 +18,7 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         | Change::PutPart { .. }
         | Change::SavePart { .. }
         | Change::GrowPart { .. }
+        | Change::EndPart { .. }
         | Change::DeletePart { .. } => write_conversation(db, change),
         Change::PutHandover { .. } | Change::DeleteHandovers { .. } => write_handover(db, change),
         _ => write_other(db, change),
@@ -53,7 +54,7 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
             }
         }
         Change::DeleteSession { id } => {
-            for table in ["part", "message", "binding", "switch", "handover"] {
+            for table in ["growth", "part", "message", "binding", "switch", "handover"] {
                 let sql = format!("DELETE FROM {table} WHERE session = ?1");
                 run(db, &sql, params![id.as_str()])?;
             }
@@ -63,6 +64,7 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 .optional()?;
             if let Some(n) = number {
                 run(db, "DELETE FROM session_title WHERE rowid = ?1", params![n])?;
+                run(db, "DELETE FROM session_retitled WHERE n = ?1", params![n])?;
                 run(db, "DELETE FROM session_body WHERE n = ?1", params![n])?;
                 run(db, "DELETE FROM session WHERE n = ?1", params![n])?;
             }
@@ -106,8 +108,7 @@ fn insert_session(
         "INSERT INTO session_body (n, revision, used, moved, body) VALUES (?1, ?2, ?3, 0, ?4)",
         params![n, revision, keys.updated, body],
     )?;
-    let title = search::indexed(&keys.title);
-    run(db, search::INSERT_TITLE, params![n, title])?;
+    run(db, search::RETITLED, params![n])?;
     Ok(true)
 }
 
@@ -168,7 +169,8 @@ fn stored(
     Ok(stored.optional()?)
 }
 
-/// Writes a session with what lists order and select by, over the first of two revisions; of that only what differs.
+/// Writes a session with what lists order and select by, over the first of two revisions; of that only what differs, and
+/// the time of the last use as [`use_session`] does.
 /// False when it has another revision.
 fn update_session(
     db: &Connection,
@@ -180,19 +182,12 @@ fn update_session(
     let Some((n, mut stored)) = stored(db, id, expected)? else {
         return Ok(false);
     };
-    let sql = "UPDATE session_body SET revision = ?2, used = ?3, moved = 0, body = ?4 WHERE n = ?1";
-    run(db, sql, params![n, revision, keys.updated, body])?;
-    if stored.updated != keys.updated {
-        let sql = "UPDATE session SET updated = ?2 WHERE n = ?1";
-        run(db, sql, params![n, keys.updated])?;
-        stored.updated = keys.updated;
-    }
+    use_session(db, id, (expected, revision), keys.updated, body)?;
+    stored.updated = keys.updated;
     if stored.title != keys.title {
         let sql = "UPDATE session SET title = ?2 WHERE n = ?1";
         run(db, sql, params![n, keys.title])?;
-        run(db, "DELETE FROM session_title WHERE rowid = ?1", params![n])?;
-        let title = search::indexed(&keys.title);
-        run(db, search::INSERT_TITLE, params![n, title])?;
+        run(db, search::RETITLED, params![n])?;
         stored.title.clone_from(&keys.title);
     }
     if stored != *keys {
@@ -225,12 +220,14 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
             body,
         } => {
             // The place may have been another message's, whose parts go with it.
-            run(
-                db,
+            for sql in [
+                "DELETE FROM growth WHERE session = ?1
+                 AND message = (SELECT id FROM message WHERE session = ?1 AND seq = ?2 AND id <> ?3)",
                 "DELETE FROM part WHERE session = ?1
                  AND message = (SELECT id FROM message WHERE session = ?1 AND seq = ?2 AND id <> ?3)",
-                params![session.as_str(), key.seq, key.id.as_str()],
-            )?;
+            ] {
+                run(db, sql, params![session.as_str(), key.seq, key.id.as_str()])?;
+            }
             run(
                 db,
                 "INSERT INTO message (session, seq, turn, id, open, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -241,6 +238,7 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
         }
         Change::DeleteMessage { session, id } => {
             for sql in [
+                "DELETE FROM growth WHERE session = ?1 AND message = ?2",
                 "DELETE FROM part WHERE session = ?1 AND message = ?2",
                 "DELETE FROM message WHERE session = ?1 AND id = ?2",
             ] {
@@ -260,6 +258,11 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
                  ON CONFLICT (session, message, place) DO UPDATE SET id = excluded.id, body = excluded.body",
                 params![session.as_str(), message.as_str(), place, id.as_str(), body],
             )?;
+            run(
+                db,
+                "DELETE FROM growth WHERE session = ?1 AND message = ?2 AND place = ?3",
+                params![session.as_str(), message.as_str(), place],
+            )?;
         }
         Change::SavePart {
             session,
@@ -267,6 +270,7 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
             id,
             body,
         } => {
+            forget_growth(db, session, message, id)?;
             let params = params![session.as_str(), message.as_str(), id.as_str(), body];
             let written = run(
                 db,
@@ -297,11 +301,24 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
                 params![session.as_str(), message.as_str(), place, at, text],
             )?;
         }
+        Change::EndPart {
+            session,
+            message,
+            place,
+            body,
+        } => {
+            run(
+                db,
+                "UPDATE part SET body = ?4 WHERE session = ?1 AND message = ?2 AND place = ?3",
+                params![session.as_str(), message.as_str(), place, body],
+            )?;
+        }
         Change::DeletePart {
             session,
             message,
             id,
         } => {
+            forget_growth(db, session, message, id)?;
             run(
                 db,
                 "DELETE FROM part WHERE session = ?1 AND message = ?2 AND id = ?3",
@@ -310,6 +327,22 @@ fn write_conversation(db: &Connection, change: &Change) -> Result<(), StoreError
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// What a part has grown by is forgotten.
+fn forget_growth(
+    db: &Connection,
+    session: &SessionId,
+    message: &MessageId,
+    id: &PartId,
+) -> Result<(), StoreError> {
+    run(
+        db,
+        "DELETE FROM growth WHERE session = ?1 AND message = ?2
+         AND place IN (SELECT place FROM part WHERE session = ?1 AND message = ?2 AND id = ?3)",
+        params![session.as_str(), message.as_str(), id.as_str()],
+    )?;
     Ok(())
 }
 

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     script(include_str!("../migrations/006_handover.sql")),
     script(include_str!("../migrations/007_used.sql")),
     script(include_str!("../migrations/008_growth.sql")),
+    script(include_str!("../migrations/009_retitled.sql")),
 ];
 
 /// The version of the tables that this Baton writes.

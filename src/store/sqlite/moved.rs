@@ -9,8 +9,6 @@ use crate::store::StoreError;
 
 /// So many may wait to be sorted in: a list that waits for them waits a few milliseconds.
 const MOVED_AT_MOST: u64 = 256;
-/// Groups of batches between two looks at how many there are.
-pub(super) const GROUPS_BETWEEN_LOOKS: u32 = 64;
 
 /// Whether any session has moved.
 pub(super) fn any(db: &Connection) -> Result<bool, StoreError> {

@@ -1,5 +1,7 @@
 //! Reads conversations, single sessions and what belongs to none.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::opencode::{MessageId, SessionId};
@@ -45,13 +47,9 @@ fn message_rows(
         messages.push(message_row(row)?);
     }
     let of_one = |first: &MessageRow| messages.iter().all(|m| m.session == first.session);
-    if messages.len() > READ_BY_MESSAGE_AT_MOST && messages.first().is_some_and(of_one) {
-        read_parts_in_one_walk(db, &mut messages)?;
-    } else {
+    let may_walk = messages.len() > READ_BY_MESSAGE_AT_MOST && messages.first().is_some_and(of_one);
+    if !may_walk || !read_parts_in_one_walk(db, &mut messages)? {
         read_parts_by_message(db, &mut messages)?;
-    }
-    for message in messages.iter_mut().filter(|message| message.open) {
-        read_growth(db, message)?;
     }
     Ok(messages)
 }
@@ -66,32 +64,53 @@ fn read_parts_by_message(db: &Connection, messages: &mut [MessageRow]) -> Result
             |row| row.get(0),
         )?;
         message.parts = bodies.collect::<Result<_, _>>()?;
+        read_growth(db, &mut [message])?;
     }
     Ok(())
 }
 
-/// Puts what the parts of a message have grown by to them.
-fn read_growth(db: &Connection, message: &mut MessageRow) -> Result<(), StoreError> {
+/// Puts what the parts of messages of one session have grown by to them. The messages are in the order of their ids.
+fn read_growth(db: &Connection, messages: &mut [&mut MessageRow]) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (messages.first(), messages.last()) else {
+        return Ok(());
+    };
     let mut growth = db.prepare_cached(
-        "SELECT (SELECT count(*) FROM part p WHERE p.session = ?1 AND p.message = ?2 AND p.place < g.place),
-             group_concat(g.body, '' ORDER BY g.at)
-         FROM growth g WHERE g.session = ?1 AND g.message = ?2 GROUP BY g.place",
+        "SELECT message, place, body FROM growth WHERE session = ?1 AND message BETWEEN ?2 AND ?3
+         ORDER BY message, place, at",
     )?;
-    let mut rows = growth.query(params![message.session.as_str(), message.key.id.as_str()])?;
+    let session = first.session.clone();
+    let (first, last) = (first.key.id.as_str(), last.key.id.as_str());
+    let mut rows = growth.query(params![session.as_str(), first, last])?;
+    let mut more: BTreeMap<(String, u64), String> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        if let Some(part) = message.parts.get_mut(row.get::<_, usize>(0)?) {
-            *part = grown(part, row.get_ref(1)?.as_str().unwrap_or_default());
+        let text = more.entry((row.get(0)?, row.get(1)?)).or_default();
+        text.push_str(row.get_ref(2)?.as_str().unwrap_or_default());
+    }
+    for ((id, place), more) in more {
+        let mut before = db.prepare_cached(
+            "SELECT count(*) FROM part WHERE session = ?1 AND message = ?2 AND place < ?3",
+        )?;
+        let at: usize = before.query_row(params![session.as_str(), id, place], |row| row.get(0))?;
+        let found = messages.binary_search_by(|message| message.key.id.as_str().cmp(&id));
+        let message = found.ok().and_then(|found| messages.get_mut(found));
+        if let Some(part) = message.and_then(|message| message.parts.get_mut(at)) {
+            *part = grown(part, &more);
         }
     }
     Ok(())
 }
 
-/// Ids ascend with time, so that few other messages of the session lie between the first and the last.
-fn read_parts_in_one_walk(db: &Connection, messages: &mut [MessageRow]) -> Result<(), StoreError> {
+/// Ids ascend with time, so that few other messages of the session lie between the first and the last. False where that is not
+/// so, since clients may give messages their ids.
+fn read_parts_in_one_walk(
+    db: &Connection,
+    messages: &mut [MessageRow],
+) -> Result<bool, StoreError> {
+    let mut others_at_most = messages.len();
     let mut by_id: Vec<&mut MessageRow> = messages.iter_mut().collect();
     by_id.sort_unstable_by(|one, other| one.key.id.as_str().cmp(other.key.id.as_str()));
     let (Some(first), Some(last)) = (by_id.first(), by_id.last()) else {
-        return Ok(());
+        return Ok(true);
     };
     let session = first.session.as_str().to_owned();
     let (first, last) = (first.key.id.to_string(), last.key.id.to_string());
@@ -101,15 +120,18 @@ fn read_parts_in_one_walk(db: &Connection, messages: &mut [MessageRow]) -> Resul
     )?;
     let mut rows = parts.query(params![session, first, last])?;
     // Both ascend.
-    let mut messages = by_id.into_iter().peekable();
+    let mut messages = by_id.iter_mut().peekable();
     while let Some(row) = rows.next()? {
         let id = row.get_ref(0)?.as_str().unwrap_or_default();
         while messages.next_if(|m| m.key.id.as_str() < id).is_some() {}
-        if let Some(message) = messages.peek_mut().filter(|m| m.key.id.as_str() == id) {
-            message.parts.push(row.get(1)?);
+        match messages.peek_mut().filter(|m| m.key.id.as_str() == id) {
+            Some(message) => message.parts.push(row.get(1)?),
+            None if others_at_most == 0 => return Ok(false),
+            None => others_at_most -= 1,
         }
     }
-    Ok(())
+    read_growth(db, &mut by_id)?;
+    Ok(true)
 }
 
 /// Messages of a session, in order of arrival.

@@ -29,6 +29,10 @@ const GRAMS_AT_MOST: usize = 16;
 const BEGINNINGS_AT_MOST: usize = 64;
 /// Follows a title in the index, so that an entry begins with each of its characters, also with the last two.
 const END: &str = "\u{2}\u{2}";
+/// So many titles may wait for the index: it takes them in together, in a few milliseconds.
+const RETITLED_AT_MOST: u64 = 256;
+/// Notes that the index lacks a title.
+pub(super) const RETITLED: &str = "INSERT OR IGNORE INTO session_retitled (n) VALUES (?1)";
 /// Puts a title into the index.
 pub(super) const INSERT_TITLE: &str = "INSERT INTO session_title (rowid, title) VALUES (?1, ?2)";
 
@@ -41,6 +45,31 @@ pub(super) fn indexed(title: &str) -> String {
 fn tokenized(text: &str) -> String {
     text.replace('\0', "\u{1}")
         .replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
+/// Whether the index lacks more titles than it should.
+pub(super) fn lacks_many(db: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM session_retitled LIMIT ?1)";
+    let mut statement = db.prepare_cached(sql)?;
+    let count: u64 = statement.query_row(params![RETITLED_AT_MOST], |row| row.get(0))?;
+    Ok(count == RETITLED_AT_MOST)
+}
+
+/// Puts titles that the index lacks into it, within a transaction of the caller's.
+pub(super) fn take_in(db: &Connection) -> Result<(), StoreError> {
+    let sql = "DELETE FROM session_title WHERE rowid IN (SELECT n FROM session_retitled)";
+    db.prepare_cached(sql)?.execute([])?;
+    let mut lacking =
+        db.prepare_cached("SELECT n, title FROM session_retitled JOIN session USING (n)")?;
+    let mut insert = db.prepare_cached(INSERT_TITLE)?;
+    let mut rows = lacking.query([])?;
+    while let Some(row) = rows.next()? {
+        let (n, title): (i64, String) = (row.get(0)?, row.get(1)?);
+        insert.execute(params![n, indexed(&title)])?;
+    }
+    db.prepare_cached("DELETE FROM session_retitled")?
+        .execute([])?;
+    Ok(())
 }
 
 /// The bodies of the sessions of a query whose titles contain `needle`.
@@ -118,8 +147,8 @@ impl Wanted {
     }
 }
 
-/// The sessions that the index names, as a JSON array of their numbers: every one whose title contains the text is
-/// among them. `None` when the index cannot say or names too many.
+/// The sessions that the index names, and those whose titles it lacks, as a JSON array of their numbers: every one whose
+/// title contains the text is among them. `None` when the index cannot say or names too many.
 fn candidates(db: &Connection, lower: &str, at_most: usize) -> Result<Option<String>, StoreError> {
     let text = tokenized(lower);
     let grams = trigrams(&text);
@@ -127,24 +156,26 @@ fn candidates(db: &Connection, lower: &str, at_most: usize) -> Result<Option<Str
         let Some(grams) = beginnings(db, &text)? else {
             return Ok(None);
         };
-        if grams.is_empty() {
-            return Ok(Some("[]".to_owned()));
-        }
         grams.join(" OR ")
     } else {
         grams.join(" AND ")
     };
-    let mut statement =
-        db.prepare_cached("SELECT rowid FROM session_title WHERE session_title MATCH ?1")?;
-    let mut rows = statement.query(params![expression])?;
     let mut numbers = Vec::new();
-    while let Some(row) = rows.next()? {
-        if numbers.len() == at_most {
-            return Ok(None);
+    let mut take = |mut rows: Rows<'_>| -> Result<bool, StoreError> {
+        while let Some(row) = rows.next()? {
+            if numbers.len() == at_most {
+                return Ok(false);
+            }
+            numbers.push(row.get::<_, i64>(0)?.to_string());
         }
-        numbers.push(row.get::<_, i64>(0)?.to_string());
-    }
-    Ok(Some(format!("[{}]", numbers.join(","))))
+        Ok(true)
+    };
+    let mut lacking = db.prepare_cached("SELECT n FROM session_retitled")?;
+    let mut known =
+        db.prepare_cached("SELECT rowid FROM session_title WHERE session_title MATCH ?1")?;
+    let all = take(lacking.query([])?)?
+        && (expression.is_empty() || take(known.query(params![expression])?)?);
+    Ok(all.then(|| format!("[{}]", numbers.join(","))))
 }
 
 /// Some of the trigrams of a text, all of which its titles have; none for a text that is too short.

@@ -190,6 +190,35 @@ fn a_group_that_cannot_begin_fails_as_a_whole_and_at_once() {
     assert!(write(&mut writer, vec![setting("a", "")])[0].is_ok());
 }
 
+#[tokio::test]
+async fn titles_do_not_wait_for_the_index_for_long() {
+    let scratch = Scratch::new();
+    let store = SqliteStore::open(&scratch.path()).expect("opens");
+    let commit = |title: &str| {
+        let keys = SessionKeys {
+            title: title.to_owned(),
+            ..SessionKeys::default()
+        };
+        store.commit(vec![Change::PutSession {
+            id: SessionId::new(),
+            expected: None,
+            revision: 1,
+            keys: Keys::All(keys),
+            body: String::new(),
+        }])
+    };
+    for n in 0..1_000 {
+        commit(&format!("title {n}")).await.expect("written");
+    }
+    store.close();
+    let db = Connection::open(scratch.path()).expect("opens");
+    let count = |sql: &str| -> u64 { db.query_row(sql, [], |row| row.get(0)).expect("counts") };
+    let waiting = count("SELECT count(*) FROM session_retitled");
+    let known = count("SELECT count(*) FROM session_title");
+    assert_eq!(known + waiting, 1_000);
+    assert!(waiting < 300, "{waiting} wait");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -200,18 +229,43 @@ proptest! {
         needles in proptest::collection::vec("[aAbİΣς\u{307}\u{0}\u{ffff}\"* -]{1,5}", 1..20),
         walk_rows in 0..4_usize,
         candidates in prop::sample::select(vec![0, 3, 1_000]),
+        taken_in in 0..30_usize,
+        renamed in proptest::collection::vec((any::<prop::sample::Index>(), "[aAbİΣς\u{307}* -]{0,9}"), 0..6),
+        again in any::<bool>(),
     ) {
         let scratch = Scratch::new();
         let mut writer = scratch.writer(changes::write);
-        let session = |title: &String| vec![Change::PutSession {
-            id: SessionId::new(),
-            expected: None,
-            revision: 1,
-            keys: Keys::All(SessionKeys { title: title.clone(), ..SessionKeys::default() }),
-            body: title.clone(),
+        let ids: Vec<_> = titles.iter().map(|_| SessionId::new()).collect();
+        let put = |at: usize, title: &str, revision: u64| vec![Change::PutSession {
+            id: ids[at].clone(),
+            expected: (revision > 1).then(|| revision - 1),
+            revision,
+            keys: Keys::All(SessionKeys { title: title.to_owned(), ..SessionKeys::default() }),
+            body: title.to_owned(),
         }];
-        for result in write(&mut writer, titles.iter().map(session).collect()) {
-            result.expect("written");
+        let write_all = |writer: &mut Writer, batches: Vec<Vec<Change>>| {
+            for result in write(writer, batches) {
+                result.expect("written");
+            }
+        };
+        // The index has the first, or the old ones, or all; the rest waits for it.
+        let (first, rest): (Vec<_>, Vec<_>) = titles.iter().enumerate().partition(|(at, _)| *at < taken_in);
+        write_all(&mut writer, first.into_iter().map(|(at, title)| put(at, title, 1)).collect());
+        writer.tidy("", search::take_in);
+        write_all(&mut writer, rest.into_iter().map(|(at, title)| put(at, title, 1)).collect());
+        let mut titles = titles;
+        let mut revisions = vec![1; titles.len()];
+        for (which, title) in renamed {
+            let at = which.index(titles.len());
+            revisions[at] += 1;
+            write_all(&mut writer, vec![put(at, &title, revisions[at])]);
+            titles[at] = title;
+        }
+        if again {
+            writer.tidy("", search::take_in);
+            let sql = "SELECT count(*) FROM session_retitled";
+            let left: u64 = writer.connection.query_row(sql, [], |row| row.get(0)).expect("counts");
+            prop_assert_eq!(left, 0);
         }
         let effort = Effort { walk_rows, candidates };
         let query = SessionQuery::default();

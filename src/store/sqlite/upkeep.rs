@@ -338,7 +338,9 @@ fn set_aside(
 }
 
 fn rebuild_titles(db: &Connection) -> Result<(), StoreError> {
-    db.execute_batch("INSERT INTO session_title (session_title) VALUES ('delete-all')")?;
+    db.execute_batch(
+        "INSERT INTO session_title (session_title) VALUES ('delete-all'); DELETE FROM session_retitled",
+    )?;
     migrate::index_titles(db)?;
     Ok(())
 }

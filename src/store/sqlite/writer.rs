@@ -13,11 +13,14 @@ use super::checkpoint::{self, Checkpoints};
 use super::moved;
 use super::presence::Presence;
 use super::reserve::Reserve;
+use super::search;
 use crate::metrics;
 use crate::store::{Change, StoreError};
 
 /// Batches that are committed together at most.
 const GROUP_BATCHES: usize = 512;
+/// Groups of batches between two looks at what was put off.
+const GROUPS_BETWEEN_LOOKS: u32 = 32;
 
 /// A batch that waits, and where its answer goes.
 #[derive(Debug)]
@@ -80,8 +83,12 @@ impl Writer {
             if !group.is_empty() {
                 self.answer_group(group);
             }
-            if !waiting.is_empty() || self.are_many_moved() {
-                self.sort_in();
+            let looks = self.is_time_to_look();
+            if looks && search::lacks_many(&self.connection).unwrap_or(false) {
+                self.tidy("titles are not in the index", search::take_in);
+            }
+            if !waiting.is_empty() || looks && moved::are_many(&self.connection).unwrap_or(false) {
+                self.tidy("lists are not in the order of the last use", moved::sort_in);
                 for done in waiting {
                     let _nobody_waits = done.send(());
                 }
@@ -117,19 +124,24 @@ impl Writer {
         }
     }
 
-    /// Looks now and then whether too many sessions wait to be sorted in.
-    fn are_many_moved(&mut self) -> bool {
-        self.groups = (self.groups + 1) % moved::GROUPS_BETWEEN_LOOKS;
-        self.groups == 0 && moved::are_many(&self.connection).unwrap_or(false)
+    /// Whether it is time to look if too much waits to be sorted in.
+    fn is_time_to_look(&mut self) -> bool {
+        self.groups = (self.groups + 1) % GROUPS_BETWEEN_LOOKS;
+        self.groups == 0
     }
 
-    fn sort_in(&mut self) {
-        let sorted = self
+    /// Does what was put off.
+    pub(super) fn tidy(
+        &mut self,
+        otherwise: &str,
+        tidy: fn(&Connection) -> Result<(), StoreError>,
+    ) {
+        let done = self
             .begin()
-            .and_then(|()| moved::sort_in(&self.connection))
+            .and_then(|()| tidy(&self.connection))
             .and_then(|()| self.run_sql("COMMIT"));
-        if let Err(error) = sorted.or_else(|error| self.take_back().and(Err(error))) {
-            tracing::debug!("lists are not in the order of the last use at the moment: {error}");
+        if let Err(error) = done.or_else(|error| self.take_back().and(Err(error))) {
+            tracing::debug!("{otherwise} at the moment: {error}");
         }
     }
 

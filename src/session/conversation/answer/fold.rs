@@ -16,6 +16,9 @@ use crate::session::sizes::beginning;
 /// The longest id of an agent's own that is taken notice of, in bytes.
 pub(super) const AGENTS_ID_MAX_BYTES: usize = 1024;
 
+/// What a text may grow by until it is stored, in bytes: others wait while much is written at once.
+const GROWTH_BYTES: usize = 32 * 1024;
+
 /// What an update means beyond the answer's own parts.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
@@ -28,7 +31,7 @@ pub(crate) struct Folded {
     /// A title that the agent has found for the session.
     pub title: Option<String>,
     /// A part is complete, or a tool call has begun: the store should have it now, since the next thing to
-    /// happen may be an effect outside of Baton.
+    /// happen may be an effect outside of Baton. Or there is much that it lacks.
     pub complete: bool,
 }
 
@@ -123,8 +126,13 @@ impl Answering {
             field: "text".to_owned(),
             delta: text,
         }));
-        if self.kept.is_none_or(|(kept, _)| kept != at) {
-            self.unwritten.insert(at);
+        match self.kept {
+            Some(kept) if kept.at == at => {
+                folded.complete |= self.text(at).len().saturating_sub(kept.bytes) >= GROWTH_BYTES;
+            }
+            _ => {
+                self.unwritten.insert(at);
+            }
         }
     }
 

@@ -97,6 +97,11 @@ fn written(changes: &[Change]) -> Vec<String> {
         Change::GrowPart {
             place, at, text, ..
         } => Some(format!("{place}@{at}+{text}")),
+        Change::EndPart { place, body, .. } => {
+            let part: Value = serde_json::from_str(body).expect("JSON");
+            assert!(part["time"]["end"].is_u64(), "it has ended");
+            Some(format!("{place}={}", part["text"].as_str()?))
+        }
         _ => None,
     });
     texts.collect()
@@ -142,6 +147,54 @@ fn of_a_text_that_goes_on_only_that_is_written() {
     answer.fold(&chunk("agent_thought_chunk", "m"), "/project");
     answer.finish("stop", Tokens::default(), None, None);
     assert_eq!(written(&answer.take_unwritten().changes), ["hmmm"]);
+    assert!(!answer.is_unwritten());
+}
+
+#[test]
+fn a_long_text_that_ends_is_not_written_again() {
+    let mut answer = answering();
+    answer.begin(None);
+    let say = |answer: &mut Answering, text: &str| {
+        answer
+            .fold(&chunk("agent_message_chunk", text), "/project")
+            .complete
+    };
+    let end = |answer: &mut Answering| {
+        answer.fold(
+            &json!({"sessionUpdate": "tool_call", "toolCallId": "c"}),
+            "/project",
+        );
+        written(&answer.take_unwritten().changes)
+    };
+    let long = "x".repeat(WHOLE_BYTES);
+    say(&mut answer, "Größe");
+    answer.take_unwritten();
+    assert!(say(&mut answer, &long), "much is stored at once");
+    assert_eq!(
+        written(&answer.take_unwritten().changes),
+        [format!("1@7+{long}")]
+    );
+    assert!(!say(&mut answer, "."));
+    let at = 7 + WHOLE_BYTES;
+    assert_eq!(
+        end(&mut answer),
+        [format!("1@{at}+."), "1=Größe".to_owned()]
+    );
+    // One that was stored as it is by then, and one of which the store has nothing.
+    say(&mut answer, "a");
+    answer.take_unwritten();
+    say(&mut answer, &long);
+    answer.take_unwritten();
+    assert_eq!(end(&mut answer), ["3=a"]);
+    say(&mut answer, &long);
+    assert_eq!(end(&mut answer), std::slice::from_ref(&long));
+    // What the store did not take is written whole.
+    say(&mut answer, "a");
+    answer.take_unwritten();
+    say(&mut answer, &long);
+    let unwritten = answer.take_unwritten();
+    answer.put_back(unwritten);
+    assert_eq!(end(&mut answer), [format!("a{long}")]);
     assert!(!answer.is_unwritten());
 }
 

@@ -1,4 +1,4 @@
--- What the text of a part has grown by since the part was written, as in src/store/migrations/008_growth.sql.
+-- What the text of a part goes on with, as in src/store/migrations/008_growth.sql.
 CREATE TABLE baton.growth (
     session text COLLATE "C" NOT NULL,
     message text COLLATE "C" NOT NULL,
