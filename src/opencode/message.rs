@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::history::Overrides;
 use super::id::{MessageId, SessionId};
 use super::session::{FileDiff, MessageModel, Tokens};
+use crate::json;
 pub use part::{
     AgentPart, Attachment, CompactionPart, FilePart, Part, PartTime, PatchPart, ReasoningPart,
     StepFinishPart, StepStartPart, SubtaskPart, TextPart, ToolPart, ToolState,
@@ -42,7 +43,10 @@ impl Message {
     /// # Errors
     /// When it is none.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        let Author { role } = serde_json::from_str(text)?;
+        let role = match json::leading_tag(text, "role") {
+            Some(role) => Cow::Borrowed(role),
+            None => serde_json::from_str::<Author<'_>>(text)?.role,
+        };
         match role.as_ref() {
             "user" => serde_json::from_str(text).map(Self::User),
             "assistant" => serde_json::from_str(text).map(Self::Assistant),

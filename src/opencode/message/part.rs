@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::json;
 use crate::opencode::id::{MessageId, PartId, SessionId};
 use crate::opencode::session::Tokens;
 
@@ -78,7 +79,10 @@ impl Part {
     /// # Errors
     /// When it is none.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        let Kind { kind } = serde_json::from_str(text)?;
+        let kind = match json::leading_tag(text, "type") {
+            Some(kind) => Cow::Borrowed(kind),
+            None => serde_json::from_str::<Kind<'_>>(text)?.kind,
+        };
         match kind.as_ref() {
             "text" => serde_json::from_str(text).map(Self::Text),
             "reasoning" => serde_json::from_str(text).map(Self::Reasoning),
@@ -88,6 +92,12 @@ impl Part {
             // There are few of them.
             _ => serde_json::from_str(text),
         }
+    }
+
+    /// Whether the JSON of a part that was stored is that of a step, of which no model is told.
+    pub fn is_step(text: &str) -> bool {
+        let kind = json::leading_tag(text, "type");
+        kind.is_some_and(|kind| matches!(kind, "step-start" | "step-finish"))
     }
 
     /// The part's id.
@@ -429,6 +439,13 @@ mod tests {
             let text = with(&own);
             let read = Part::read(&text).expect("a part");
             assert_eq!(read, serde_json::from_str(&text).expect("a part"));
+            // As it is written its kind comes first.
+            let written = crate::json::text(&read);
+            assert_eq!(Part::read(&written).expect("a part"), read);
+            let is_step = matches!(read, Part::StepStart(_) | Part::StepFinish(_));
+            assert_eq!(Part::is_step(&written), is_step);
+            let escaped = written.replacen("\"type\":\"", "\"type\":\"\\u", 1);
+            assert!(Part::read(&escaped).is_err(), "{escaped}");
         }
         for own in [
             json!({"type": "nothing"}),

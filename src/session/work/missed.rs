@@ -4,13 +4,13 @@ use super::bind::unknown;
 use super::late::missed_parts;
 use crate::opencode::event::TransferKind;
 use crate::opencode::handoff::HandoffMode;
-use crate::opencode::message::MessageError;
+use crate::opencode::message::{MessageError, Part};
 use crate::opencode::{Selection, SessionId};
 use crate::registry::Snapshot;
 use crate::session::cell::Committed;
 use crate::session::conversation::transcript::{self, Handover, Stored};
 use crate::session::conversation::{cut, handoff};
-use crate::store::{MessageRange, Store, StoreError};
+use crate::store::{MessageRange, MessageRow, Store, StoreError};
 
 /// So many messages are read from the store at once.
 const PAGE: u64 = 1_000;
@@ -39,7 +39,9 @@ pub(crate) async fn missed(
         HandoffMode::None => reader.seen_turn,
         _ => reader.seen_turn.max(state.withheld_up_to(reader.provider)),
     };
-    let mut missed = said_after(store, &state.id, seen_turn).await?;
+    // A revert may begin at a step.
+    let with_steps = state.revert.is_some();
+    let mut missed = said_after(store, &state.id, seen_turn, with_steps).await?;
     missed.retain(|m| m.turn < reader.before_turn && transcript::is_for_models(&m.message));
     missed.extend(missed_late(store, committed, reader.provider, seen_turn).await?);
     let (cut, revert) = (state.kept.past.cut.as_ref(), state.revert.as_ref());
@@ -57,7 +59,14 @@ async fn said_after(
     store: &dyn Store,
     session: &SessionId,
     turn: u64,
+    with_steps: bool,
 ) -> Result<Vec<Stored>, StoreError> {
+    let read = move |mut rows: Vec<MessageRow>| {
+        for row in rows.iter_mut().filter(|_| !with_steps) {
+            row.parts.retain(|part| !Part::is_step(part));
+        }
+        transcript::read(rows)
+    };
     let mut range = MessageRange {
         after_turn: Some(turn),
         before_seq: None,
@@ -68,10 +77,10 @@ async fn said_after(
         let rows = store.messages(session, range.clone()).await?;
         let is_last = (rows.len() as u64) < PAGE;
         if is_last && pages.is_empty() {
-            return transcript::read(rows);
+            return read(rows);
         }
         range.before_seq = rows.first().map(|row| row.key.seq);
-        pages.push(tokio::task::spawn_blocking(move || transcript::read(rows)));
+        pages.push(tokio::task::spawn_blocking(move || read(rows)));
         if is_last {
             break;
         }

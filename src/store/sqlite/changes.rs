@@ -43,9 +43,10 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 (Some(expected), Keys::All(keys)) => {
                     update_session(db, id, (*expected, *revision), keys, body)?
                 }
-                (Some(expected), Keys::Used(used)) => {
-                    use_session(db, id, (*expected, *revision), *used, body)?
-                }
+                (Some(expected), Keys::Used(used)) => match number(db, id)? {
+                    Some(n) => use_session(db, n, (*expected, *revision), *used, body)?,
+                    None => false,
+                },
                 (None, Keys::Used(_)) => false,
             };
             match is_written {
@@ -58,11 +59,7 @@ fn write_session(db: &Connection, change: &Change) -> Result<(), StoreError> {
                 let sql = format!("DELETE FROM {table} WHERE session = ?1");
                 run(db, &sql, params![id.as_str()])?;
             }
-            let mut number = db.prepare_cached("SELECT n FROM session WHERE id = ?1")?;
-            let number: Option<i64> = number
-                .query_row([id.as_str()], |row| row.get(0))
-                .optional()?;
-            if let Some(n) = number {
+            if let Some(n) = number(db, id)? {
                 run(db, "DELETE FROM session_title WHERE rowid = ?1", params![n])?;
                 run(db, "DELETE FROM session_retitled WHERE n = ?1", params![n])?;
                 run(db, "DELETE FROM session_body WHERE n = ?1", params![n])?;
@@ -117,16 +114,15 @@ fn insert_session(
 /// that moves a session says so.
 fn use_session(
     db: &Connection,
-    id: &SessionId,
+    n: i64,
     (expected, revision): (u64, u64),
     used: u64,
     body: &str,
 ) -> Result<bool, StoreError> {
-    let params = params![id.as_str(), expected, revision, used, body];
+    let params = params![n, expected, revision, used, body];
     let written = run(
         db,
-        "UPDATE session_body SET revision = ?3, used = ?4, body = ?5
-         WHERE n = (SELECT n FROM session WHERE id = ?1) AND revision = ?2 AND moved = 1",
+        "UPDATE session_body SET revision = ?3, used = ?4, body = ?5 WHERE n = ?1 AND revision = ?2 AND moved = 1",
         params,
     )?;
     if written > 0 {
@@ -134,11 +130,17 @@ fn use_session(
     }
     let written = run(
         db,
-        "UPDATE session_body SET revision = ?3, used = ?4, body = ?5, moved = 1
-         WHERE n = (SELECT n FROM session WHERE id = ?1) AND revision = ?2",
+        "UPDATE session_body SET revision = ?3, used = ?4, body = ?5, moved = 1 WHERE n = ?1 AND revision = ?2",
         params,
     )?;
     Ok(written > 0)
+}
+
+/// The number of a session.
+fn number(db: &Connection, id: &SessionId) -> Result<Option<i64>, StoreError> {
+    let mut number = db.prepare_cached("SELECT n FROM session WHERE id = ?1")?;
+    let number = number.query_row([id.as_str()], |row| row.get(0));
+    Ok(number.optional()?)
 }
 
 /// What lists order and select a session by, as it is stored, besides its number.
@@ -182,7 +184,7 @@ fn update_session(
     let Some((n, mut stored)) = stored(db, id, expected)? else {
         return Ok(false);
     };
-    use_session(db, id, (expected, revision), keys.updated, body)?;
+    use_session(db, n, (expected, revision), keys.updated, body)?;
     stored.updated = keys.updated;
     if stored.title != keys.title {
         let sql = "UPDATE session SET title = ?2 WHERE n = ?1";

@@ -14,7 +14,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
 /// Pages that the writer keeps, in KiB: the upper levels of every index, and the leaves in use.
-const WRITER_CACHE_KIB: u32 = 4_096;
+const WRITER_CACHE_KIB: u32 = 2_048;
 /// Pages that a reader keeps, in KiB. The system's own cache holds the file; this saves the calls.
 const READER_CACHE_KIB: u32 = 512;
 /// Pages that the connection for checkpoints keeps, in KiB: it copies pages past its cache.
