@@ -81,6 +81,8 @@ pub(crate) struct Answering {
     open: Option<(usize, Option<String>)>,
     /// The part that grows, if the store has it already.
     kept: Option<Kept>,
+    /// A part that grows is written anew each time.
+    always_whole: bool,
     tools: HashMap<String, (usize, ToolCall)>,
     /// The plan: its bytes, and the part that shows it.
     plan: Option<(usize, usize)>,
@@ -142,6 +144,7 @@ impl Answering {
             key: MessageKey { seq, turn, id },
             open: None,
             kept: None,
+            always_whole: false,
             tools: HashMap::new(),
             plan: None,
             sizes: Sizes::default(),
@@ -160,6 +163,15 @@ impl Answering {
     /// The same answer, which may be so large.
     pub(crate) fn within(self, sizes: Sizes) -> Self {
         Self { sizes, ..self }
+    }
+
+    /// The same answer, of which a part is written whole each time that it grows, where others read the store that know no
+    /// [`Change::GrowPart`]: servers of the version before, while one after the other is upgraded.
+    pub(crate) fn always_whole(self, always_whole: bool) -> Self {
+        Self {
+            always_whole,
+            ..self
+        }
     }
 
     /// Makes it the summary of a conversation, as OpenCode marks one.
@@ -363,7 +375,8 @@ impl Answering {
                 .iter()
                 .map(|at| put_part(&self.parts[*at], session, *at)),
         );
-        self.kept = self.open.as_ref().map(|(at, _)| {
+        let grows = self.open.as_ref().filter(|_| !self.always_whole);
+        self.kept = grows.map(|(at, _)| {
             let bytes = self.text(*at).len();
             let before = self
                 .kept

@@ -30,6 +30,7 @@ impl Worker {
         &self,
         make: impl Fn(&mut Answering) -> Vec<crate::opencode::EventPayload> + Clone + Send + 'static,
     ) -> Option<LiveAnswer> {
+        let is_shared = self.tools.office.nodes.is_shared();
         let begun = self.persist(move |draft| {
             let (id, directory) = (draft.id.clone(), Arc::clone(&draft.directory));
             let sizes = draft.sizes;
@@ -38,7 +39,8 @@ impl Worker {
                 let parent = &queued.message_id;
                 let mut answering =
                     Answering::new(&id, parent, queued.turn, seq, selection, &directory)
-                        .within(sizes);
+                        .within(sizes)
+                        .always_whole(is_shared);
                 let message = &mut answering.message;
                 message.revision = Some(queued.target.revision);
                 message.overrides.clone_from(&queued.overrides);

@@ -49,6 +49,7 @@ impl Answering {
             },
             open: None,
             kept: None,
+            always_whole: false,
             tools: HashMap::new(),
             plan: None,
             sizes,

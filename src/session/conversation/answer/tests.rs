@@ -151,6 +151,25 @@ fn of_a_text_that_goes_on_only_that_is_written() {
 }
 
 #[test]
+fn where_others_do_not_know_growth_a_text_is_written_whole_each_time() {
+    let mut answer = answering().always_whole(true);
+    answer.begin(None);
+    let long = "x".repeat(WHOLE_BYTES);
+    let mut said = String::new();
+    for text in ["a", "b", &long] {
+        said.push_str(text);
+        let folded = answer.fold(&chunk("agent_message_chunk", text), "/project");
+        assert!(!folded.complete);
+        assert_eq!(
+            written(&answer.take_unwritten().changes),
+            std::slice::from_ref(&said)
+        );
+    }
+    answer.finish("stop", Tokens::default(), None, None);
+    assert_eq!(written(&answer.take_unwritten().changes), [said]);
+}
+
+#[test]
 fn a_long_text_that_ends_is_not_written_again() {
     let mut answer = answering();
     answer.begin(None);

@@ -1,4 +1,5 @@
--- What the text of a part goes on with, as in src/store/migrations/008_growth.sql.
+-- What the text of a part goes on with, as in src/store/migrations/008_growth.sql. Where several servers use the database, nothing is
+-- written here: the version before does not read it.
 CREATE TABLE baton.growth (
     session text COLLATE "C" NOT NULL,
     message text COLLATE "C" NOT NULL,
